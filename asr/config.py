@@ -1,0 +1,122 @@
+"""Frozen settings, one dataclass a part, units in the names; read from TOML, unknown keys refused."""
+
+import dataclasses
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from asr.errors import ConfigError
+
+SAMPLE_RATE_HZ = 16_000
+"""The one rate inside; only `asr.audio` knows others."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class VadSettings:
+    """When speech begins and ends, on Silero's probability of one 32 ms frame."""
+
+    start_threshold: float = 0.5
+    end_threshold: float = 0.35
+    min_speech_ms: int = 96
+    """Speech must last this long before an utterance opens."""
+    endpoint_ms: int = 500
+    """Silence that ends an utterance."""
+    pause_ms: int = 160
+    """Silence within an utterance after which the text is brought up to date at once."""
+    pad_before_ms: int = 320
+    """Audio kept from before the first speech frame."""
+    pad_after_ms: int = 200
+    """Audio kept after the last speech frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """How a growing utterance is decoded."""
+
+    update_ms: int = 500
+    """New audio between two partial hypotheses."""
+    window_soft_s: float = 10.0
+    """From this length on the window is shortened at a committed word."""
+    window_max_s: float = 28.0
+    """Never encode more than this at once (Whisper's positions end at 30 s)."""
+    holdback_ms: int = 300
+    """A word that ends nearer than this to the window's end is not committed yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeSettings:
+    """How a hypothesis is searched."""
+
+    max_tokens_per_s: float = 12.0
+    """Guard: text longer than this times the window's length (plus ten tokens) is a loop."""
+    context_tokens: int = 0
+    """Committed tokens from before the window given to the decoder as its prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    vad: VadSettings = field(default_factory=VadSettings)
+    stream: StreamSettings = field(default_factory=StreamSettings)
+    decode: DecodeSettings = field(default_factory=DecodeSettings)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file as a table; `ConfigError` when it is missing or broken."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"no settings file at {path}; name an existing TOML file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+
+
+def build(cls: type[T], table: Mapping[str, Any], where: str) -> T:
+    """`cls` from a TOML table; nested dataclasses from nested tables.
+
+    Raises `ConfigError` that names the key, what was found and what is wanted.
+    """
+    hints = typing.get_type_hints(cls)
+    known = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    for key in table:
+        if key not in known:
+            raise ConfigError(f"{where}: unknown key {key!r}; known keys are {', '.join(known)}")
+    values = {key: _value(hints[key], value, f"{where}.{key}") for key, value in table.items()}
+    try:
+        return cls(**values)
+    except TypeError:
+        missing = [f.name for f in dataclasses.fields(cls) if f.name not in values and _required(f)]  # type: ignore[arg-type]
+        raise ConfigError(f"{where}: missing key {', '.join(missing)}") from None
+
+
+def _required(f: "dataclasses.Field[Any]") -> bool:
+    return f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:
+    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
+        hint = next(arg for arg in typing.get_args(hint) if arg is not type(None))
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        if not isinstance(value, dict):
+            raise ConfigError(f"{where}: found {value!r}, wanted a table")
+        return build(hint, value, where)
+    if typing.get_origin(hint) is tuple:
+        if not isinstance(value, list):
+            raise ConfigError(f"{where}: found {value!r}, wanted a list")
+        return tuple(_value(typing.get_args(hint)[0], item, f"{where}[]") for item in value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (hint is not bool and isinstance(value, bool)):
+        raise ConfigError(f"{where}: found {value!r}, wanted {hint.__name__}")
+    return value
+
+
+def config_dir() -> Path:
+    """Where the project's own `*.toml` lie: inside an installed package, or at the root of a checkout."""
+    packaged = Path(__file__).parent / "configs"
+    return packaged if packaged.is_dir() else Path(__file__).parent.parent / "configs"
