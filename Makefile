@@ -1,0 +1,59 @@
+# Needs Python 3.11, make and a package index. `make serve` is the product, `make test` the proof.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   := .venv
+PY     := $(VENV)/bin/python
+PIP    := $(PY) -m pip install -qq --disable-pip-version-check --no-input
+
+# The editable install points at one checkout; the stamp's name says which, so a moved or borrowed environment is mended.
+HERE    := $(shell pwd | cksum | cut -d' ' -f1)
+RUNTIME := $(VENV)/.runtime
+DEV     := $(VENV)/.dev
+PROJECT := $(VENV)/.project-$(HERE)
+
+.PHONY: help setup serve test check fix lock
+help:
+	@echo "make serve   the server and its page on http://127.0.0.1:8000 (ARGS='--port 9000' passes options on)"
+	@echo "make test    all tests (ARGS='tests/server -k page' narrows them)"
+	@echo "make setup   only the environment, in $(VENV)"
+	@echo "make check   format, lint and types;  make fix   mends what can be mended"
+	@echo "make lock    newest allowed versions -> requirements.lock, requirements-dev.lock"
+
+serve: $(PROJECT)
+	@exec $(VENV)/bin/asr serve $(ARGS)
+
+setup: $(PROJECT) $(DEV)
+
+test: setup
+	$(PY) -m pytest $(ARGS)
+
+check: setup
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+
+fix: setup
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+lock: setup
+	$(PIP) --upgrade --upgrade-strategy eager -e '.[dev]'
+	$(PY) scripts/lock.py
+	@touch $(RUNTIME) $(DEV) $(PROJECT)
+
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "found Python %d.%d, wanted 3.11: make PYTHON=/path/to/python3.11" % sys.version_info[:2])'
+	$(PYTHON) -m venv $(VENV)
+
+$(RUNTIME): requirements.lock | $(PY)
+	@echo "Installing the server and its default model (the first time: some minutes, about 5 GB)"
+	@$(PIP) -r requirements.lock
+	@touch $@
+
+$(DEV): requirements-dev.lock $(RUNTIME)
+	@echo "Installing what the tests need"
+	@$(PIP) -r requirements.lock -r requirements-dev.lock
+	@touch $@
+
+$(PROJECT): pyproject.toml $(RUNTIME)
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@rm -f $(VENV)/.project-* && touch $@
