@@ -1,0 +1,98 @@
+"""The user's cache folder: checked hashes, and files that are whole or not there.
+
+Nothing here is needed: a folder that cannot be written costs time at the next start, never a result.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+_PIECE_BYTES = 1 << 20
+
+
+def cache_dir() -> Path:
+    """`$STEADYWORD_CACHE`, else `$XDG_CACHE_HOME/steadyword`, else `~/.cache/steadyword`; need not exist yet."""
+    if own := os.environ.get("STEADYWORD_CACHE"):
+        return Path(own).expanduser()
+    if shared := os.environ.get("XDG_CACHE_HOME"):
+        return Path(shared).expanduser() / "steadyword"
+    return Path.home() / ".cache" / "steadyword"
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Calls `write` with a temporary file in `path`'s folder, which then takes `path`'s place in one move.
+
+    A crash leaves the old file or none, and of two writers the last one wins whole. Raises OSError.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        _sync(temporary)
+        temporary.chmod(0o666 & ~_umask())  # mkstemp makes files that only the owner reads
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)  # the only way to read it is to set it
+    os.umask(mask)
+    return mask
+
+
+def sha256_of(paths: Iterable[Path]) -> str:
+    """SHA-256 of the files' contents joined in order. Reads them all. Raises OSError."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while piece := file.read(_PIECE_BYTES):
+                digest.update(piece)
+    return digest.hexdigest()
+
+
+def known_sha256(paths: Iterable[Path]) -> str:
+    """Like `sha256_of`, but remembered for as long as every file keeps its size and times. Raises OSError.
+
+    The change time (which no program can set back) is kept beside the modification time, so that a file altered in
+    place is read again even when its modification time was restored.
+    """
+    files = tuple(paths)
+    marks = [_mark(path) for path in files]
+    record = cache_dir() / "hashes" / f"{hashlib.sha256(repr(marks).encode()).hexdigest()[:32]}.json"
+    try:
+        known = json.loads(record.read_text(encoding="utf-8"))
+        if known["files"] == marks:
+            return str(known["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # never hashed, or a damaged record: hash
+    digest = sha256_of(files)
+    if [_mark(path) for path in files] == marks:
+        _keep(record, json.dumps({"files": marks, "sha256": digest}))
+    return digest
+
+
+def _mark(path: Path) -> list[str | int]:
+    stat = path.stat()
+    return [str(path.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+
+
+def _keep(record: Path, text: str) -> None:
+    try:
+        write_atomically(record, lambda path: _write_text(path, text))
+    except OSError:
+        pass  # a read-only home: hashed again next time
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

@@ -1,0 +1,89 @@
+"""Which configuration fields and tensors a Whisper model has, under Transformers' names."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+
+from asr.errors import ModelError
+
+CONFIG_FIELDS = (
+    "d_model",
+    "encoder_layers",
+    "encoder_attention_heads",
+    "decoder_layers",
+    "decoder_attention_heads",
+    "encoder_ffn_dim",
+    "decoder_ffn_dim",
+    "num_mel_bins",
+    "max_source_positions",
+    "max_target_positions",
+    "vocab_size",
+)
+
+Shape = tuple[int, ...]
+
+
+def whisper_config(table: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The fields above from a Transformers `config.json`. Raises `ModelError` for another architecture or a gap."""
+    kind = table.get("model_type")
+    if kind != "whisper":
+        raise ModelError(f"{where} holds a model of type {kind!r}, wanted 'whisper'")
+    for field in CONFIG_FIELDS:
+        found = table.get(field)
+        if not isinstance(found, int) or isinstance(found, bool) or found < 1:
+            raise ModelError(f"{where}: config.json has {field} = {found!r}, wanted a whole number above zero")
+    return {field: table[field] for field in CONFIG_FIELDS}
+
+
+def check_tensors(tensors: Mapping[str, torch.Tensor], config: Mapping[str, Any], where: str) -> None:
+    """Raises `ModelError` for the first tensor that is missing, too many, of another shape or no float."""
+    wanted = dict(_shapes(config))
+    for name, shape in wanted.items():
+        if name not in tensors:
+            raise ModelError(f"{where} has no tensor {name}; wanted a complete Whisper model")
+        if tuple(tensors[name].shape) != shape:
+            raise ModelError(f"{where}: {name} has the shape {tuple(tensors[name].shape)}, wanted {shape}")
+        if not tensors[name].is_floating_point():
+            raise ModelError(f"{where}: {name} is of type {tensors[name].dtype}, wanted floats")
+    for name in tensors:
+        if name not in wanted:
+            raise ModelError(f"{where} has a tensor {name} that is not Whisper's; wanted a plain Whisper model")
+
+
+def _shapes(config: Mapping[str, Any]) -> Iterator[tuple[str, Shape]]:
+    d_model = config["d_model"]
+    yield "model.encoder.conv1.weight", (d_model, config["num_mel_bins"], 3)
+    yield "model.encoder.conv1.bias", (d_model,)
+    yield "model.encoder.conv2.weight", (d_model, d_model, 3)
+    yield "model.encoder.conv2.bias", (d_model,)
+    yield "model.encoder.embed_positions.weight", (config["max_source_positions"], d_model)
+    yield "model.decoder.embed_tokens.weight", (config["vocab_size"], d_model)
+    yield "model.decoder.embed_positions.weight", (config["max_target_positions"], d_model)
+    for part in ("encoder", "decoder"):
+        yield from _norm(f"model.{part}.layer_norm", d_model)
+        for i in range(config[f"{part}_layers"]):
+            yield from _layer(f"model.{part}.layers.{i}", part, d_model, config[f"{part}_ffn_dim"])
+
+
+def _layer(prefix: str, part: str, d_model: int, ffn_dim: int) -> Iterator[tuple[str, Shape]]:
+    for attention in ("self_attn", "encoder_attn") if part == "decoder" else ("self_attn",):
+        yield from _attention(f"{prefix}.{attention}", d_model)
+        yield from _norm(f"{prefix}.{attention}_layer_norm", d_model)
+    yield f"{prefix}.fc1.weight", (ffn_dim, d_model)
+    yield f"{prefix}.fc1.bias", (ffn_dim,)
+    yield f"{prefix}.fc2.weight", (d_model, ffn_dim)
+    yield f"{prefix}.fc2.bias", (d_model,)
+    yield from _norm(f"{prefix}.final_layer_norm", d_model)
+
+
+def _attention(prefix: str, d_model: int) -> Iterator[tuple[str, Shape]]:
+    for projection in ("q_proj", "k_proj", "v_proj", "out_proj"):
+        yield f"{prefix}.{projection}.weight", (d_model, d_model)
+        if projection != "k_proj":  # a bias of the keys would drop out of the softmax
+            yield f"{prefix}.{projection}.bias", (d_model,)
+
+
+def _norm(prefix: str, d_model: int) -> Iterator[tuple[str, Shape]]:
+    yield f"{prefix}.weight", (d_model,)
+    yield f"{prefix}.bias", (d_model,)
