@@ -1,0 +1,240 @@
+"""Whisper's search: windows -> hypotheses with word times and confidences, greedy, batched, drafts checked at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from asr.timing import word_starts
+from asr.config import SAMPLE_RATE_HZ, DecodeSettings
+from asr.errors import ConfigError
+from asr.features import FRAME_S
+from asr.models.base import Hypothesis, Piece, Window
+from asr.models.whisper import MAX_FRAMES, Batch, Whisper
+from asr.tokenizer import Tokenizer
+
+TAIL_SAMPLES = 2400
+"""Zeros after the audio of a window (0.15 s), so that its end is not also the end of what the encoder sees."""
+
+
+@dataclass(frozen=True, slots=True)
+class Specials:
+    """The special tokens of one vocabulary."""
+
+    start: int
+    end: int
+    previous: int
+    transcribe: int | None
+    no_timestamps: int
+    no_speech: int | None
+    blank: tuple[int, ...]
+    languages: dict[str, int]
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer, generation: dict[str, Any]) -> "Specials":
+        multilingual = bool(generation.get("is_multilingual"))
+        languages = {k.strip("<|>"): int(v) for k, v in generation.get("lang_to_id", {}).items()}
+        return cls(
+            start=tokenizer.special("<|startoftranscript|>"),
+            end=tokenizer.special("<|endoftext|>"),
+            previous=tokenizer.special("<|startofprev|>"),
+            transcribe=tokenizer.special("<|transcribe|>") if multilingual else None,
+            no_timestamps=tokenizer.special("<|notimestamps|>"),
+            no_speech=tokenizer.find("<|nospeech|>") or tokenizer.find("<|nocaptions|>"),
+            blank=tokenizer.encode(" "),
+            languages=languages if multilingual else {},
+        )
+
+
+@dataclass(slots=True)
+class _Search:
+    """One window's search: the tokens so far, and for each the attention that wrote it."""
+
+    window: Window
+    language: str
+    head: list[int]
+    tokens: list[int]
+    budget: int
+    logprobs: list[float] = field(default_factory=list)
+    attention: list[torch.Tensor] = field(default_factory=list)
+    speechless: float = 0.0
+    done: bool = False
+    looped: bool = False
+
+    @property
+    def position(self) -> int:
+        """Where the next token goes."""
+        return len(self.head) + len(self.tokens)
+
+
+class WhisperRecogniser:
+    """`asr.models.base.Recogniser` for Whisper models."""
+
+    def __init__(
+        self,
+        name: str,
+        weights_sha256: str,
+        network: Whisper,
+        tokenizer: Tokenizer,
+        specials: Specials,
+        settings: DecodeSettings | None = None,
+    ) -> None:
+        self.name, self.weights_sha256, self.precision = name, weights_sha256, network.precision
+        self.languages = tuple(sorted(specials.languages)) or ("en",)
+        self._network, self._tokenizer, self._specials = network, tokenizer, specials
+        self._settings = settings or DecodeSettings()
+        self._language_ids = torch.tensor(list(specials.languages.values()), dtype=torch.int64)
+
+    def tokens_of(self, text: str) -> tuple[int, ...]:
+        """The tokens of a prompt, as text that came before."""
+        return self._tokenizer.encode(" " + text.strip()) if text.strip() else ()
+
+    @torch.inference_mode()
+    def recognise(self, windows: Sequence[Window]) -> list[Hypothesis]:
+        """One hypothesis a window. Raises `ConfigError` for a language that the model does not know."""
+        memories = [self._network.encode(_padded(window.samples)) for window in windows]
+        batch = self._network.batch(memories)
+        languages = self._languages(batch, windows)
+        searches = [self._search(*pair) for pair in zip(windows, languages, strict=True)]
+        self._check_drafts(batch, searches)
+        self._continue(batch, searches)
+        return [self._hypothesis(search) for search in searches]
+
+    # -- the head of the sequence --------------------------------------------------------------------------------
+
+    def _languages(self, batch: Batch, windows: Sequence[Window]) -> list[str]:
+        if not self._specials.languages:
+            return ["en"] * len(windows)
+        if all(window.language for window in windows):
+            return [self._known(window.language) for window in windows]
+        size = len(windows)
+        tokens = torch.full((size, 1), self._specials.start)
+        hidden, _ = self._network.decode(batch, tokens, torch.zeros(size, 1, dtype=torch.int64))
+        scores = self._network.logits(hidden[:, 0])[:, self._language_ids]
+        names = list(self._specials.languages)
+        return [
+            self._known(window.language) if window.language else names[int(row.argmax())]
+            for window, row in zip(windows, scores, strict=True)
+        ]
+
+    def _known(self, language: str | None) -> str:
+        if language not in self._specials.languages:
+            raise ConfigError(f"model {self.name} does not know language {language!r}; use one of its codes, e.g. en")
+        return language
+
+    def _search(self, window: Window, language: str) -> _Search:
+        s = self._specials
+        context = [s.previous, *window.context] if window.context else []
+        task = [s.languages[language], s.transcribe] if s.transcribe is not None else []
+        head = [*context, s.start, *(t for t in task if t is not None), s.no_timestamps]
+        room = self._network.max_tokens - len(head) - 1
+        seconds = len(window.samples) / SAMPLE_RATE_HZ
+        budget = min(room, len(window.prefix) + 10 + int(self._settings.max_tokens_per_s * seconds))
+        return _Search(window, language, head, list(window.prefix), budget)
+
+    # -- drafts: one forward pass ----------------------------------------------------------------------------------
+
+    def _check_drafts(self, batch: Batch, searches: list[_Search]) -> None:
+        """Feed head, prefix and draft of every window at once; keep of each draft what greedy search would write."""
+        rows = [[*s.head, *s.window.prefix, *s.window.draft[: s.budget - len(s.window.prefix)]] for s in searches]
+        longest = max(map(len, rows))
+        tokens = torch.tensor([row + [self._specials.end] * (longest - len(row)) for row in rows])
+        hidden, attention = self._network.decode(batch, tokens, torch.arange(longest).expand(len(rows), -1))
+        firsts = [len(s.head) + len(s.window.prefix) - 1 for s in searches]
+        picked = [hidden[i, first : len(row)] for i, (first, row) in enumerate(zip(firsts, rows, strict=True))]
+        logits = self._network.logits(torch.cat(picked))
+        for i, (search, part) in enumerate(zip(searches, logits.split([len(p) for p in picked]), strict=True)):
+            search.attention.append(attention[i, :, len(search.head) - 1 : firsts[i], : batch.frames[i]])
+            self._accept(search, part, attention[i, :, firsts[i] : len(rows[i]), : batch.frames[i]])
+
+    def _accept(self, search: _Search, logits: torch.Tensor, attention: torch.Tensor) -> None:
+        """Take tokens from consecutive rows of logits as long as the draft fed in is what they say."""
+        fed = search.window.draft
+        if len(search.tokens) == 0:
+            logits[0, list(self._specials.blank)] = float("-inf")
+        best = logits.argmax(-1).tolist()
+        chosen = next((i for i in range(len(best) - 1) if best[i] != fed[i]), len(best) - 1) + 1
+        logprobs = logits[:chosen].gather(1, torch.tensor(best[:chosen])[:, None])[:, 0] - logits[:chosen].logsumexp(-1)
+        for i in range(chosen):
+            search.attention.append(attention[:, i : i + 1])
+            search.logprobs.append(float(logprobs[i]))
+            self._append(search, best[i])
+            if search.done:
+                return
+
+    def _append(self, search: _Search, token: int) -> None:
+        if token == self._specials.end:
+            search.done = True
+            return
+        search.tokens.append(token)
+        loop = _loop_length(search.tokens)
+        if loop:
+            del search.tokens[-loop:]
+            search.looped = search.done = True
+        elif len(search.tokens) >= search.budget:
+            search.looped = search.done = True
+
+    # -- the rest: token by token ----------------------------------------------------------------------------------
+
+    def _continue(self, batch: Batch, searches: list[_Search]) -> None:
+        active = list(searches)
+        while True:
+            rows = [i for i, search in enumerate(active) if not search.done]
+            if not rows:
+                return
+            if len(rows) < len(active):
+                batch.keep(torch.tensor(rows))
+                active = [active[i] for i in rows]
+            tokens = torch.tensor([[search.tokens[-1]] for search in active])
+            positions = torch.tensor([[search.position - 1] for search in active])
+            hidden, attention = self._network.decode(batch, tokens, positions)
+            logits = self._network.logits(hidden[:, 0])
+            best = logits.argmax(-1)
+            logprobs = (logits.gather(1, best[:, None])[:, 0] - logits.logsumexp(-1)).tolist()
+            for i, search in enumerate(active):
+                search.attention.append(attention[i, :, :, : batch.frames[i]])
+                search.logprobs.append(logprobs[i])
+                self._append(search, int(best[i]))
+
+    # -- words -----------------------------------------------------------------------------------------------------
+
+    def _hypothesis(self, search: _Search) -> Hypothesis:
+        prefix = len(search.window.prefix)
+        tokens = search.tokens[prefix:]
+        words = self._tokenizer.words(tokens, search.language)
+        starts_s = word_starts(torch.cat(search.attention, dim=1)[:, : len(search.tokens) + 1]) * FRAME_S
+        pieces, at = [], prefix
+        for text, ids in words:
+            end = at + len(ids)
+            logprob = float(np.mean(search.logprobs[at - prefix : end - prefix]))
+            pieces.append(Piece(text, ids, float(starts_s[at]), float(starts_s[end]), float(np.exp(logprob))))
+            at = end
+        return Hypothesis(
+            pieces=tuple(pieces),
+            language=search.language,
+            prefix_end_s=float(starts_s[prefix]),
+            speechless=search.speechless,
+            mean_logprob=float(np.mean(search.logprobs)) if search.logprobs else 0.0,
+            looped=search.looped,
+        )
+
+
+def _padded(samples: np.ndarray) -> np.ndarray:
+    limit = MAX_FRAMES * 320
+    return np.concatenate([samples, np.zeros(TAIL_SAMPLES, np.float32)])[:limit]
+
+
+def _loop_length(tokens: Sequence[int]) -> int:
+    """How many tokens at the end repeat what stood before them, when that is a loop and no language; else 0.
+
+    A loop is a run of up to 12 tokens three times over that is at least 9 tokens long in all, or one token 6 times.
+    All but one copy are counted.
+    """
+    for period in range(1, 13):
+        copies = 6 if period == 1 else 3 if period > 2 else 5
+        span = period * copies
+        if len(tokens) >= span and all(tokens[-i] == tokens[-i - period] for i in range(1, span - period + 1)):
+            return span - period
+    return 0

@@ -1,0 +1,67 @@
+"""The contract that every model keeps with the engine: windows of audio in, hypotheses out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One word of a hypothesis with the tokens that wrote it; times in seconds from the window's first sample."""
+
+    text: str
+    tokens: tuple[int, ...]
+    start_s: float
+    end_s: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What the model sees of one utterance.
+
+    ``prefix`` are committed words whose audio the window still holds: the hypothesis continues them and never changes
+    them. ``draft`` is the previous hypothesis after the prefix; checking it costs one forward pass, decoding it anew
+    costs one a token, and the text is the same. ``context`` is committed text from before the window.
+    """
+
+    samples: np.ndarray
+    language: str | None = None
+    context: tuple[int, ...] = ()
+    prefix: tuple[int, ...] = ()
+    draft: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """What may have been said in a window after its prefix.
+
+    ``prefix_ends_s`` is where the prefix ends in the window; ``speechless`` the probability that nobody speaks.
+    ``looped`` tells that the repetition guard cut the text.
+    """
+
+    pieces: tuple[Piece, ...]
+    language: str
+    prefix_end_s: float = 0.0
+    speechless: float = 0.0
+    mean_logprob: float = 0.0
+    looped: bool = False
+
+
+class Recogniser(Protocol):
+    """A model with its search."""
+
+    name: str
+    weights_sha256: str
+    precision: str
+    languages: tuple[str, ...]
+
+    def recognise(self, windows: Sequence[Window]) -> list[Hypothesis]:
+        """One hypothesis a window; the text of a window does not depend on the others in the batch."""
+        ...
+
+    def tokens_of(self, text: str) -> tuple[int, ...]:
+        """The tokens of a prompt."""
+        ...

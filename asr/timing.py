@@ -1,0 +1,56 @@
+"""Word times from attention: dynamic time warping over the alignment heads.
+
+As in Whisper's own word timestamps (openai/whisper, ``timing.py``; Giorgino 2009 for the warping): each head's
+attention is normalised over the tokens, smoothed by a median over 7 frames, the heads averaged, and the cheapest
+monotone path through tokens and frames tells where each token begins.
+"""
+
+import numpy as np
+import torch
+
+_MEDIAN_FRAMES = 7
+
+
+def word_starts(attention: torch.Tensor) -> np.ndarray:
+    """Attention ``(heads, tokens, frames)`` -> the frame where each token begins ``(tokens + 1,)``.
+
+    The last entry is where the last token's frames end.
+    """
+    heads, tokens, frames = attention.shape
+    weights = attention / attention.sum(-1, keepdim=True).clamp_min(1e-12)
+    if tokens > 1:
+        deviation, mean = torch.std_mean(weights, dim=1, keepdim=True, correction=0)
+        weights = (weights - mean) / deviation.clamp_min(1e-12)
+    padded = torch.nn.functional.pad(weights, (_MEDIAN_FRAMES // 2,) * 2, mode="reflect") if frames > 3 else weights
+    if frames > 3:
+        weights = padded.unfold(-1, _MEDIAN_FRAMES, 1).median(-1).values
+    starts = _warp(-weights.mean(0).numpy())
+    return np.append(starts, frames)
+
+
+def _warp(cost: np.ndarray) -> np.ndarray:
+    """The first frame of each row on the cheapest monotone path through ``cost (tokens, frames)``.
+
+    The recursion ``D[i, j] = c[i, j] + min(D[i-1, j-1], D[i-1, j], D[i, j-1])`` runs a row at a time: walking along a row
+    is a cumulative sum, so the best place to enter it is a running minimum.
+    """
+    tokens, frames = cost.shape
+    entered = np.zeros((tokens, frames), np.int64)  # where the best path to (i, j) entered row i
+    diagonal = np.zeros((tokens, frames), bool)  # and whether it came there from (i-1, j-1) rather than (i-1, j)
+    before = np.full(frames + 1, np.inf)  # D[i-1, -1], D[i-1, 0], ...
+    before[0] = 0.0
+    for i in range(tokens):
+        diagonal[i] = before[:-1] <= before[1:]
+        entry = np.where(diagonal[i], before[:-1], before[1:])
+        along = np.cumsum(cost[i], dtype=np.float64)
+        reach = entry - (along - cost[i])
+        best = np.minimum.accumulate(reach)
+        fresh = np.where(reach == best, np.arange(frames), 0)
+        entered[i] = np.maximum.accumulate(fresh)
+        before = np.concatenate([[np.inf], best + along])
+    starts = np.zeros(tokens, np.int64)
+    j = frames - 1
+    for i in range(tokens - 1, -1, -1):
+        starts[i] = j = entered[i, j]
+        j = j - 1 if diagonal[i, j] else j
+    return starts
