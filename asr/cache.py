@@ -3,14 +3,18 @@
 Nothing here is needed: a folder that cannot be written costs time at the next start, never a result.
 """
 
+import contextlib
 import hashlib
 import json
 import os
-import tempfile
+import secrets
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 _PIECE_BYTES = 1 << 20
+_TEMPORARY = ".tmp"
+_DAY_S = 86_400
 
 
 def cache_dir() -> Path:
@@ -23,21 +27,27 @@ def cache_dir() -> Path:
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Calls `write` with a temporary file in `path`'s folder, which then takes `path`'s place in one move.
+    """Calls `write` with a new name in `path`'s folder; the file made there then takes `path`'s place in one move.
 
     A crash leaves the old file or none, and of two writers the last one wins whole. Raises OSError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}{_TEMPORARY}")
     try:
         write(temporary)
         _sync(temporary)
-        temporary.chmod(0o666 & ~_umask())  # mkstemp makes files that only the owner reads
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """`write_atomically` for a text in UTF-8."""
+    write_atomically(path, lambda temporary: _write_text(temporary, text))
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")
 
 
 def _sync(path: Path) -> None:
@@ -45,10 +55,12 @@ def _sync(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _umask() -> int:
-    mask = os.umask(0o077)  # the only way to read it is to set it
-    os.umask(mask)
-    return mask
+def remove_leftovers(folder: Path) -> None:
+    """Removes what crashed writers left in the folder more than a day ago (younger ones may still be at work)."""
+    for path in folder.glob(f".*{_TEMPORARY}"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _DAY_S:
+                path.unlink()
 
 
 def sha256_of(paths: Iterable[Path]) -> str:
@@ -78,21 +90,11 @@ def known_sha256(paths: Iterable[Path]) -> str:
         pass  # never hashed, or a damaged record: hash
     digest = sha256_of(files)
     if [_mark(path) for path in files] == marks:
-        _keep(record, json.dumps({"files": marks, "sha256": digest}))
+        with contextlib.suppress(OSError):  # a read-only home: hashed again next time
+            write_text_atomically(record, json.dumps({"files": marks, "sha256": digest}))
     return digest
 
 
 def _mark(path: Path) -> list[str | int]:
     stat = path.stat()
     return [str(path.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
-
-
-def _keep(record: Path, text: str) -> None:
-    try:
-        write_atomically(record, lambda path: _write_text(path, text))
-    except OSError:
-        pass  # a read-only home: hashed again next time
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

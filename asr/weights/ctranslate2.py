@@ -45,9 +45,8 @@ class _Reader:
     def take(self, n_bytes: int) -> memoryview:
         end = self._at + n_bytes
         if end > len(self._data):
-            raise ModelError(
-                f"{self._where} ends after {len(self._data)} bytes, wanted at least {end}; it is truncated, fetch it anew"
-            )
+            found = f"ends after {len(self._data)} bytes, wanted at least {end}"
+            raise ModelError(f"{self._where} {found}: it is truncated or damaged; fetch it anew")
         piece = self._data[self._at : end]
         self._at = end
         return piece
@@ -73,14 +72,15 @@ def read_model(data: memoryview, where: str) -> Ct2Model:
     reader = _Reader(data, where)
     version = reader.number("I")
     if version not in VERSIONS:
-        raise ModelError(
-            f"{where} begins with version {version}, wanted a CTranslate2 model of version {VERSIONS[0]} to {VERSIONS[-1]}"
-        )
+        wanted = f"wanted a CTranslate2 model of version {VERSIONS[0]} to {VERSIONS[-1]}"
+        raise ModelError(f"{where} begins with version number {version}, {wanted}")
     spec, revision = reader.string(), reader.number("I")
     tensors = dict(_read_tensor(reader, where) for _ in range(reader.number("I")))
     for _ in range(reader.number("I")):
         alias, name = reader.string(), reader.string()
         tensors[alias] = _get(tensors, name, where)
+        if (scale := tensors.get(f"{name}_scale")) is not None:  # an alias of a quantised tensor shares its scale
+            tensors[f"{alias}_scale"] = scale
     return Ct2Model(spec, revision, tensors)
 
 

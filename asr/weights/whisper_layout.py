@@ -25,14 +25,14 @@ Shape = tuple[int, ...]
 
 
 def whisper_config(table: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The fields above from a Transformers `config.json`. Raises `ModelError` for another architecture or a gap."""
+    """The fields above from a table as Transformers' `config.json` holds it. Raises `ModelError` for another architecture or a gap."""
     kind = table.get("model_type")
     if kind != "whisper":
         raise ModelError(f"{where} holds a model of type {kind!r}, wanted 'whisper'")
     for field in CONFIG_FIELDS:
         found = table.get(field)
         if not isinstance(found, int) or isinstance(found, bool) or found < 1:
-            raise ModelError(f"{where}: config.json has {field} = {found!r}, wanted a whole number above zero")
+            raise ModelError(f"{where} has {field} = {found!r}, wanted a whole number above zero")
     return {field: table[field] for field in CONFIG_FIELDS}
 
 
