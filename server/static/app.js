@@ -1,0 +1,262 @@
+// The page's one state machine: idle -> opening -> listening -> finishing -> idle. The parts are in the other files.
+
+import { toSrt, toTxt, toVtt } from "./formats.js";
+import { Microphone, SourceError, openFile } from "./sources.js";
+import { Stream, StreamError } from "./stream.js";
+import { KEPT_S } from "./tape.js";
+import { Transcript } from "./transcript.js";
+import * as view from "./view.js";
+
+const { start, choose, file, model, language, clear } = view.elements;
+const transcript = new Transcript();
+const page = {
+  phase: "idle",
+  models: [],
+  source: null, // the microphone, while it is open
+  stream: null,
+  began_s: 0, // where this recording begins in the transcript's time
+  total_s: 0, // where the next one would begin
+  delays_s: [], // of the last words
+  lag_s: null,
+  name: "", // of downloads
+  saved: true, // the text has been copied or downloaded since it last grew
+};
+
+function enter(phase) {
+  page.phase = phase;
+  view.showPhase(phase, !transcript.empty);
+}
+
+function endpoint(path, query = {}) {
+  const url = new URL(path, document.baseURI);
+  url.search = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== "")).toString();
+  return url;
+}
+
+function listenUrl(rate) {
+  const url = endpoint("v1/listen", {
+    ...{ encoding: "linear16", sample_rate: rate, channels: 1, interim_results: true, vad_events: true },
+    ...{ model: model.value, language: language.value },
+  });
+  url.protocol = url.protocol.replace("http", "ws");
+  return url.href;
+}
+
+// --- what the server says
+
+function show(results, offset_s) {
+  const final = transcript.add(results, offset_s + page.began_s);
+  if (final) {
+    view.showFinal(final);
+    page.saved = false;
+    view.showPhase(page.phase, true);
+  }
+  view.showTail(transcript.tail, transcript.beginsParagraph(transcript.tail));
+  if (results.speech_final) view.showSpeaking(false);
+}
+
+function measure(tape, { lag_s = null }) {
+  const newest_s = transcript.newestWord_s();
+  if (newest_s !== null && tape.spokenAt_s) {
+    page.delays_s.push(performance.now() / 1000 - tape.spokenAt_s(newest_s - page.began_s));
+    page.delays_s = page.delays_s.slice(-9);
+  }
+  const sorted = [...page.delays_s].sort((a, b) => a - b);
+  page.lag_s = lag_s ?? page.lag_s;
+  view.showDelay(sorted[Math.floor(sorted.length / 2)] ?? null, page.lag_s);
+}
+
+function receive(tape, message, offset_s) {
+  if (message.type === "SpeechStarted") view.showSpeaking(true);
+  if (message.type === "UtteranceEnd") view.showSpeaking(false);
+  if (message.type !== "Results") return;
+  show(message, offset_s);
+  measure(tape, message);
+}
+
+function listeners(tape) {
+  const broken = tape.ended
+    ? "The connection broke. Trying again; what is not yet text is sent again."
+    : `The connection broke. Trying again; up to ${KEPT_S} seconds of what you say meanwhile are kept.`;
+  return {
+    onMessage: (message, offset_s) => receive(tape, message, offset_s),
+    onBroken: () => view.showNotice(broken, "busy"),
+    onOpen: (again) => view.showNotice(again ? "Connected again." : "", "good"),
+    onLost: (seconds) => view.showNotice(`${Math.round(seconds)} seconds could not be kept while there was no connection.`),
+  };
+}
+
+// --- one recording, from whatever source
+
+/** Streams a tape to its end; `of_s` is its length where that is known. */
+async function listen(tape, of_s = null) {
+  Object.assign(page, { began_s: page.total_s, delays_s: [], lag_s: null });
+  view.showDelay(null, null);
+  page.stream = new Stream(listenUrl(tape.rate), tape, listeners(tape));
+  const progress = () => view.showTime((of_s === null ? tape.end : page.stream.settled) / tape.rate, of_s);
+  const timer = setInterval(progress, 200);
+  try {
+    await page.stream.done;
+    if (of_s !== null) view.showTime(of_s, of_s);
+  } finally {
+    clearInterval(timer);
+    page.stream = null;
+    page.total_s = page.began_s + tape.end / tape.rate;
+    view.showSpeaking(false);
+    transcript.tail = [];
+    view.showTail([], false);
+  }
+}
+
+async function speak() {
+  view.showNotice("");
+  enter("opening");
+  page.source = await Microphone.open({ onLevel: view.showLevel, onLost: microphoneGone });
+  enter("listening");
+  try {
+    await listen(page.source.tape);
+  } finally {
+    await page.source?.stop();
+    page.source = null;
+  }
+}
+
+async function microphoneGone() {
+  if (page.phase !== "listening") return;
+  await stop();
+  view.showNotice("The microphone is gone: unplugged, or taken back. What was said until then is here.");
+}
+
+async function stop() {
+  if (page.phase === "finishing") return page.stream?.abandon(); // pressed twice: do not wait for the rest
+  enter("finishing");
+  const { source } = page;
+  page.source = null;
+  if (source) await source.stop(); // closes the tape, which makes the stream ask for its last finals
+  else page.stream?.abandon();
+}
+
+async function readFile(recording) {
+  if (!recording || !mayReplace()) return;
+  clearAll();
+  page.name = recording.name.replace(/\.[^.]*$/, "");
+  enter("opening");
+  view.showNotice(`Reading ${recording.name}…`, "busy");
+  const tape = await openFile(recording);
+  if (!tape) return upload(recording);
+  view.showNotice("");
+  enter("listening");
+  await listen(tape, tape.end / tape.rate);
+  if (transcript.empty) view.showNotice(`No speech was found in ${recording.name}.`, "busy");
+}
+
+/** A recording that this browser cannot decode goes to the server as it is, and comes back as a whole. */
+async function upload(recording) {
+  view.showNotice(`This browser cannot read ${recording.name}; the server does, and shows the text when it is done…`, "busy");
+  const form = new FormData();
+  form.append("file", recording);
+  form.append("response_format", "verbose_json");
+  form.append("timestamp_granularities[]", "word");
+  form.append("model", model.value);
+  if (language.value) form.append("language", language.value);
+  const answer = await fetch(endpoint("v1/audio/transcriptions"), { method: "POST", body: form }).catch(() => null);
+  if (!answer) throw new StreamError("The server does not answer. Is it running? Choose the file to try again.");
+  const body = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new StreamError(body.error?.message ?? `The server refused ${recording.name} (HTTP ${answer.status}).`);
+  const alternatives = [{ transcript: body.text, text: body.text, words: body.words ?? [] }];
+  show({ is_final: true, start: 0, duration: body.duration, channel: { alternatives } }, 0);
+  view.showTime(body.duration, body.duration);
+  view.showNotice(transcript.empty ? `No speech was found in ${recording.name}.` : "", "busy");
+}
+
+/** Runs one recording; whatever ends it, the page is usable again and says why. */
+async function run(recording) {
+  if (page.phase !== "idle") return;
+  try {
+    await recording();
+  } catch (error) {
+    if (!(error instanceof SourceError || error instanceof StreamError)) throw error;
+    view.showNotice(error.message);
+  } finally {
+    enter("idle");
+  }
+}
+
+// --- keeping the text
+
+function mayReplace() {
+  return page.saved || confirm("The text on this page has not been copied or downloaded. Replace it?");
+}
+
+function clearAll() {
+  transcript.clear();
+  view.clearText();
+  view.showNotice("");
+  view.showTime(0);
+  view.showDelay(null, null);
+  view.showPhase(page.phase, false);
+  Object.assign(page, { total_s: 0, name: "", saved: true });
+}
+
+const FORMATS = {
+  txt: [() => toTxt(transcript.paragraphs), "text/plain"],
+  srt: [() => toSrt(transcript.words), "application/x-subrip"],
+  vtt: [() => toVtt(transcript.words), "text/vtt"],
+};
+
+function download(format) {
+  const [write, type] = FORMATS[format];
+  const name = page.name || `steadyword-${new Date().toISOString().slice(0, 16).replace(/[:T]/g, "-")}`;
+  view.save(`${name}.${format}`, write(), type);
+  page.saved = true;
+}
+
+async function copyText() {
+  await view.copy(toTxt(transcript.paragraphs));
+  page.saved = true;
+  view.showNotice("Copied.", "good");
+}
+
+// --- choices, and the hands on the page
+
+function chooseLanguages() {
+  const { languages = [] } = page.models.find(({ id }) => id === model.value) ?? {};
+  view.showLanguages(languages, language.value || navigator.language.split("-")[0]);
+}
+
+async function loadModels() {
+  const answer = await fetch(endpoint("v1/models")).catch(() => null);
+  if (!answer?.ok) return view.showNotice("The server does not answer. Is it running? Load this page again when it is.");
+  page.models = (await answer.json()).data;
+  view.showModels(page.models, page.models.find((entry) => entry.default)?.id);
+  chooseLanguages();
+}
+
+function dropZone() {
+  let depth = 0; // dragenter and dragleave come for every element below the pointer
+  const over = (change) => document.body.classList.toggle("dropping", (depth = Math.max(0, depth + change)) > 0);
+  addEventListener("dragenter", () => over(1));
+  addEventListener("dragleave", () => over(-1));
+  addEventListener("dragover", (event) => event.preventDefault());
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    over(-depth);
+    run(() => readFile(event.dataTransfer.files[0]));
+  });
+}
+
+const PRESSED = { idle: () => run(speak), opening: () => {}, listening: stop, finishing: stop };
+start.addEventListener("click", () => PRESSED[page.phase]());
+choose.addEventListener("click", () => page.phase === "idle" && file.click());
+file.addEventListener("change", async () => {
+  await run(() => readFile(file.files[0]));
+  file.value = ""; // the same file may be chosen again
+});
+model.addEventListener("change", chooseLanguages);
+clear.addEventListener("click", () => mayReplace() && clearAll());
+view.elements.copy.addEventListener("click", copyText);
+for (const format of Object.keys(FORMATS)) view.elements[format].addEventListener("click", () => download(format));
+addEventListener("beforeunload", (event) => page.phase !== "idle" && event.preventDefault());
+dropZone();
+enter("idle");
+await loadModels();

@@ -1,0 +1,65 @@
+// Where audio waits until the server has settled it. Positions are samples since the recording began. Both tapes have
+// rate, start (oldest sample held), end (one past the newest), ended (nothing follows) and read(from, count).
+
+export const KEPT_S = 30; // of the microphone: what is said during this long a break of the connection is not lost
+
+/** A microphone: grows at its end, forgets at its start. */
+export class LiveTape {
+  constructor(rate) {
+    this.rate = rate;
+    this.start = 0;
+    this.end = 0;
+    this.ended = false;
+    this.chunks = []; // {at, samples}
+    this.heardAt_s = 0; // wall clock at the newest sample
+    this.onGrow = () => {};
+  }
+
+  push(samples) {
+    if (samples.length) this.chunks.push({ at: this.end, samples });
+    this.end += samples.length;
+    this.heardAt_s = performance.now() / 1000;
+    while (this.end - this.start > KEPT_S * this.rate) {
+      this.chunks.shift();
+      this.start = this.chunks[0].at;
+    }
+    this.onGrow();
+  }
+
+  close() {
+    this.ended = true;
+    this.onGrow();
+  }
+
+  read(from, count) {
+    const out = new Int16Array(Math.min(count, this.end - from));
+    for (const { at, samples } of this.chunks) {
+      const first = Math.max(from, at);
+      const last = Math.min(from + out.length, at + samples.length);
+      if (first < last) out.set(samples.subarray(first - at, last - at), first - from);
+    }
+    return out;
+  }
+
+  /** When the sample at `position_s` was spoken, by this machine's clock in seconds. */
+  spokenAt_s(position_s) {
+    return this.heardAt_s - (this.end / this.rate - position_s);
+  }
+}
+
+/** A decoded recording: everything is there from the start. */
+export class FileTape {
+  constructor(floats, rate) {
+    this.floats = floats;
+    this.rate = rate;
+    this.start = 0;
+    this.end = floats.length;
+    this.ended = true;
+    this.onGrow = () => {};
+  }
+
+  read(from, count) {
+    const part = this.floats.subarray(from, from + count);
+    return Int16Array.from(part, (x) => Math.max(-32768, Math.min(32767, Math.round(x * 32767))));
+  }
+}

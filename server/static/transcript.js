@@ -1,0 +1,81 @@
+// What has been said so far. Finals are only ever added; the tail is replaced as a whole. No DOM, no clock.
+
+export const PARAGRAPH_S = 2; // silence between two finals that begins a new paragraph
+
+/** A Results message's words with their text's own joiners, so that joining the pieces gives the text back. */
+export function wordsOf(results, offset_s) {
+  const [{ transcript = "", text, words = [] } = {}] = results.channel?.alternatives ?? [];
+  const whole = text ?? (transcript && ` ${transcript}`); // `text` is this server's own field; others only trim
+  let at = 0;
+  const pieces = words.map(({ word, punctuated_word: written = word, start, end }) => {
+    const found = whole.indexOf(written, at);
+    const stop = found < 0 ? at : found + written.length;
+    const piece = found < 0 ? ` ${written}` : whole.slice(at, stop);
+    at = stop;
+    return { text: piece, start: start + offset_s, end: end + offset_s };
+  });
+  if (pieces.length) pieces.at(-1).text += whole.slice(at);
+  return pieces;
+}
+
+export const joined = (words) => words.map(({ text }) => text).join("");
+
+export class Transcript {
+  constructor() {
+    this.clear();
+  }
+
+  clear() {
+    this.finals = []; // {words, paragraph: this one begins a paragraph}
+    this.tail = [];
+    this.shownUntil_s = 0; // the end of the newest word seen, final or not
+  }
+
+  get words() {
+    return this.finals.flatMap(({ words }) => words);
+  }
+
+  get empty() {
+    return this.finals.length === 0;
+  }
+
+  get paragraphs() {
+    const paragraphs = [];
+    for (const { words, paragraph } of this.finals) {
+      if (paragraph) paragraphs.push([]);
+      paragraphs.at(-1).push(...words);
+    }
+    return paragraphs.map((words) => joined(words).trim());
+  }
+
+  /** Takes a Results message; gives the final it added, or null. */
+  add(results, offset_s) {
+    const words = wordsOf(results, offset_s);
+    if (!results.is_final) {
+      this.tail = words;
+      return null;
+    }
+    const until = results.start + results.duration + offset_s;
+    this.tail = this.tail.filter(({ start, end }) => (start + end) / 2 > until); // the rest, until the next message
+    return words.length ? this.commit(words) : null;
+  }
+
+  commit(words) {
+    const final = { words, paragraph: this.beginsParagraph(words) };
+    this.finals.push(final);
+    return final;
+  }
+
+  beginsParagraph([first]) {
+    const before = this.finals.at(-1)?.words.at(-1);
+    return !before || (first !== undefined && first.start - before.end > PARAGRAPH_S);
+  }
+
+  /** The end of the newest word when it is newer than any before, else null: what the delay is measured on. */
+  newestWord_s() {
+    const last = this.tail.at(-1) ?? this.finals.at(-1)?.words.at(-1);
+    if (!last || last.end <= this.shownUntil_s) return null;
+    this.shownUntil_s = last.end;
+    return last.end;
+  }
+}

@@ -1,0 +1,151 @@
+// The page as things to show: no state but what is on it.
+
+import { joined } from "./transcript.js";
+
+const $ = (id) => document.getElementById(id);
+export const elements = Object.fromEntries([...document.querySelectorAll("[id]")].map(({ id }) => [id, $(id)]));
+const { paper, words, empty, notice, level, elapsed, of, delay, lag, start, choose } = elements;
+
+const tail = document.createElement("span");
+tail.className = "tail";
+tail.setAttribute("aria-live", "off"); // only what stays is read aloud
+
+// --- text
+
+function following(change) {
+  const atEnd = paper.scrollHeight - paper.scrollTop - paper.clientHeight < 40; // who scrolled up is left in peace
+  change();
+  if (atEnd) paper.scrollTop = paper.scrollHeight;
+}
+
+/** The paragraph to write into: a new one, or the last; one that held only a tail is given up. */
+function paragraphFor(fresh) {
+  if (words.lastElementChild && !words.lastElementChild.querySelector(".final")) words.lastElementChild.remove();
+  if (words.lastElementChild && !fresh) return words.lastElementChild;
+  const paragraph = document.createElement("p");
+  paragraph.dir = "auto";
+  words.append(paragraph);
+  return paragraph;
+}
+
+const textIn = (paragraph, text) => (paragraph.querySelector(".final") ? text : text.trimStart());
+
+export function showFinal(final) {
+  following(() => {
+    const paragraph = paragraphFor(final.paragraph);
+    const span = document.createElement("span");
+    span.textContent = textIn(paragraph, joined(final.words));
+    span.className = "final";
+    paragraph.append(span, tail);
+  });
+}
+
+export function showTail(tailWords, fresh) {
+  following(() => {
+    const text = joined(tailWords);
+    const paragraph = paragraphFor(fresh && text !== "");
+    tail.textContent = textIn(paragraph, text);
+    paragraph.append(tail);
+    empty.hidden = Boolean(words.textContent);
+  });
+}
+
+export function clearText() {
+  tail.textContent = "";
+  tail.remove();
+  words.replaceChildren();
+  empty.hidden = false;
+}
+
+// --- what is going on
+
+/** kind: "error" (in the way), "busy" (passes by itself) or "good" (goes away by itself). */
+export function showNotice(text, kind = "error") {
+  notice.textContent = text;
+  notice.className = kind;
+  notice.hidden = !text;
+  clearTimeout(showNotice.timer);
+  if (kind === "good") showNotice.timer = setTimeout(() => showNotice(""), 4000);
+}
+
+const LABELS = { idle: "Start", opening: "Opening…", listening: "Stop", finishing: "Finishing…" };
+
+export function showPhase(phase, hasText) {
+  document.body.dataset.phase = phase;
+  elements["start-label"].textContent = LABELS[phase];
+  const idle = phase === "idle";
+  // Not `disabled`, which would take the focus away from whoever has just pressed them.
+  start.setAttribute("aria-disabled", String(phase === "opening"));
+  choose.setAttribute("aria-disabled", String(!idle));
+  for (const select of [elements.model, elements.language]) select.disabled = !idle;
+  for (const id of ["copy", "txt", "srt", "vtt"]) elements[id].disabled = !hasText;
+  elements.clear.disabled = !hasText || !idle;
+  if (idle) showLevel(0);
+}
+
+/** `rms` is 0 to 1; the meter shows 60 dB of it. */
+export function showLevel(rms) {
+  const share = Math.max(0, Math.min(1, 1 + Math.log10(Math.max(rms, 1e-6)) / 3));
+  level.firstElementChild.style.transform = `scaleX(${share.toFixed(3)})`;
+  level.setAttribute("aria-valuenow", String(Math.round(share * 100)));
+}
+
+export function showSpeaking(speaking) {
+  document.body.classList.toggle("speaking", speaking);
+}
+
+function clock(seconds) {
+  const whole = Math.floor(seconds);
+  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const two = (value) => String(value).padStart(2, "0");
+  return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+}
+
+export function showTime(seconds, of_s = null) {
+  elapsed.textContent = clock(seconds);
+  of.textContent = of_s === null ? "" : ` of ${clock(of_s)}`;
+}
+
+const tenths = (seconds) => (seconds === null ? "–" : `${Math.max(0, seconds).toFixed(1)} s`);
+
+export function showDelay(delay_s, lag_s) {
+  delay.lastElementChild.textContent = tenths(delay_s);
+  lag.lastElementChild.textContent = tenths(lag_s);
+}
+
+// --- choices
+
+const names = new Intl.DisplayNames(["en"], { type: "language", fallback: "code" });
+
+function options(select, entries, chosen) {
+  select.replaceChildren(...entries.map(([value, text]) => new Option(text, value, false, value === chosen)));
+  select.closest("label").hidden = !entries.length;
+}
+
+export function showModels(models, chosen) {
+  options(elements.model, models.map(({ id }) => [id, id]), chosen);
+}
+
+export function showLanguages(codes, chosen) {
+  const entries = codes.map((code) => [code, names.of(code)]).sort(([, a], [, b]) => a.localeCompare(b));
+  if (codes.length > 1) entries.unshift(["", "Detect"]);
+  options(elements.language, entries, codes.includes(chosen) ? chosen : entries[0]?.[0]);
+}
+
+export function save(name, text, type) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type: `${type};charset=utf-8` }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
+export async function copy(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const area = document.createElement("textarea"); // pages from plain http in a local network have no clipboard
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  document.execCommand("copy");
+  area.remove();
+}
