@@ -26,13 +26,13 @@ class VadSettings:
     min_speech_ms: int = 96
     """Speech must last this long before an utterance opens."""
     endpoint_ms: int = 500
-    """Silence that ends an utterance."""
-    pause_ms: int = 160
-    """Silence within an utterance after which the text is brought up to date at once."""
+    """Silence that ends an utterance in a live stream."""
+    file_endpoint_ms: int = 1500
+    """The same in a recording, where nobody waits and more context is worth more."""
     pad_before_ms: int = 320
     """Audio kept from before the first speech frame."""
     pad_after_ms: int = 200
-    """Audio kept after the last speech frame."""
+    """Audio kept after the last speech frame; when so much silence has passed the text is brought up to date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,8 @@ class StreamSettings:
     """From this length on the window is shortened at a committed word."""
     window_max_s: float = 28.0
     """Never encode more than this at once (Whisper's positions end at 30 s)."""
+    overlap_s: float = 1.5
+    """Committed speech that a shortened window keeps."""
     holdback_ms: int = 300
     """A word that ends nearer than this to the window's end is not committed yet."""
 
@@ -55,8 +57,10 @@ class DecodeSettings:
 
     max_tokens_per_s: float = 12.0
     """Guard: text longer than this times the window's length (plus ten tokens) is a loop."""
-    context_tokens: int = 0
-    """Committed tokens from before the window given to the decoder as its prompt."""
+    no_speech_threshold: float = 0.6
+    """Text is dropped when the model's own probability of no speech is above this"""
+    logprob_threshold: float = -1.0
+    """and the mean log-probability of the text is below this."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from asr.timing import word_starts
 from asr.config import SAMPLE_RATE_HZ, DecodeSettings
 from asr.errors import ConfigError
 from asr.features import FRAME_S
 from asr.models.base import Hypothesis, Piece, Window
 from asr.models.whisper import MAX_FRAMES, Batch, Whisper
-from asr.tokenizer import Tokenizer
+from asr.timing import word_starts
+from asr.tokenizer import UNSPACED_LANGUAGES, Tokenizer
 
 TAIL_SAMPLES = 2400
 """Zeros after the audio of a window (0.15 s), so that its end is not also the end of what the encoder sees."""
@@ -144,7 +144,11 @@ class WhisperRecogniser:
         hidden, attention = self._network.decode(batch, tokens, torch.arange(longest).expand(len(rows), -1))
         firsts = [len(s.head) + len(s.window.prefix) - 1 for s in searches]
         picked = [hidden[i, first : len(row)] for i, (first, row) in enumerate(zip(firsts, rows, strict=True))]
-        logits = self._network.logits(torch.cat(picked))
+        starts = torch.tensor([search.head.index(self._specials.start) for search in searches])
+        logits = self._network.logits(torch.cat([*picked, hidden[torch.arange(len(rows)), starts]]))
+        logits, at_start = logits[: -len(rows)], logits[-len(rows) :]
+        for search, row in zip(searches, at_start.softmax(-1), strict=True):
+            search.speechless = float(row[self._specials.no_speech]) if self._specials.no_speech else 0.0
         for i, (search, part) in enumerate(zip(searches, logits.split([len(p) for p in picked]), strict=True)):
             search.attention.append(attention[i, :, len(search.head) - 1 : firsts[i], : batch.frames[i]])
             self._accept(search, part, attention[i, :, firsts[i] : len(rows[i]), : batch.frames[i]])
@@ -202,8 +206,9 @@ class WhisperRecogniser:
 
     def _hypothesis(self, search: _Search) -> Hypothesis:
         prefix = len(search.window.prefix)
-        tokens = search.tokens[prefix:]
-        words = self._tokenizer.words(tokens, search.language)
+        words = self._tokenizer.words(search.tokens[prefix:], search.language)
+        if words and not prefix and search.language not in UNSPACED_LANGUAGES and not words[0][0].startswith(" "):
+            words[0] = (" " + words[0][0], words[0][1])
         starts_s = word_starts(torch.cat(search.attention, dim=1)[:, : len(search.tokens) + 1]) * FRAME_S
         pieces, at = [], prefix
         for text, ids in words:

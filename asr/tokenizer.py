@@ -75,7 +75,8 @@ class Tokenizer:
 
 
 def _join_spaced(units: Iterator[tuple[str, tuple[int, ...]]]) -> Iterator[tuple[str, tuple[int, ...]]]:
-    word, tokens = "", ()
+    word = ""
+    tokens: tuple[int, ...] = ()
     for text, ids in units:
         starts = text.startswith(" ") or text.strip() in string.punctuation
         if tokens and starts:

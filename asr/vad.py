@@ -117,34 +117,39 @@ class Endpointer:
     def __init__(self, settings: VadSettings) -> None:
         self._settings = settings
         self._min_speech = _frames_of(settings.min_speech_ms)
-        self._pause = _frames_of(settings.pad_after_ms)
-        self._endpoint = max(_frames_of(settings.endpoint_ms), self._pause)
+        self.pause_frames = _frames_of(settings.pad_after_ms)
+        self._endpoint = max(_frames_of(settings.endpoint_ms), self.pause_frames)
         self.in_speech = False
         self.last_speech_frame = 0
-        self._run = 0
+        self.run_frames = 0
         self._silence = 0
+
+    @property
+    def pausing(self) -> bool:
+        """In speech, but silent for a while."""
+        return self.in_speech and self._silence >= self.pause_frames
 
     def feed(self, frame: int, probability: float) -> Iterator[Turn]:
         """The turns that this frame brings about, none or one or two."""
         if self.in_speech:
             yield from self._feed_speech(frame, probability)
         elif probability < self._settings.start_threshold:
-            self._run = 0
+            self.run_frames = 0
         else:
-            self._run += 1
-            if self._run >= self._min_speech:
+            self.run_frames += 1
+            if self.run_frames >= self._min_speech:
                 self.in_speech, self._silence, self.last_speech_frame = True, 0, frame
-                yield Turn(Activity.STARTED, frame, frame - self._run + 1)
+                yield Turn(Activity.STARTED, frame, frame - self.run_frames + 1)
 
     def _feed_speech(self, frame: int, probability: float) -> Iterator[Turn]:
         if probability >= self._settings.end_threshold:
             self._silence, self.last_speech_frame = 0, frame
             return
         self._silence += 1
-        if self._silence == self._pause:
+        if self._silence == self.pause_frames:
             yield Turn(Activity.PAUSED, frame, self.last_speech_frame + 1)
         if self._silence >= self._endpoint:
-            self.in_speech, self._run = False, 0
+            self.in_speech, self.run_frames = False, 0
             yield Turn(Activity.ENDED, frame, self.last_speech_frame + 1)
 
 

@@ -58,7 +58,8 @@ class _Int8Linear:
         self._packed = torch.ops.quantized.linear_prepack(quantised, None if bias is None else bias.float())
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.ops.quantized.linear_dynamic(x, self._packed)
+        y: torch.Tensor = torch.ops.quantized.linear_dynamic(x, self._packed)
+        return y
 
 
 class RowwiseLinear:

@@ -133,8 +133,8 @@ class Whisper:
         for block in self._encoder:
             y = self._normed(x, block.norm)
             q, (k, v) = block.attention.query(y), block.attention.key_value(y).chunk(2, -1)
-            heads = [t.unflatten(-1, (self._encoder_heads, -1)).transpose(1, 2) for t in (q, k, v)]
-            y = F.scaled_dot_product_attention(*heads, scale=1.0)
+            q, k, v = (t.unflatten(-1, (self._encoder_heads, -1)).transpose(1, 2) for t in (q, k, v))
+            y = F.scaled_dot_product_attention(q, k, v, scale=1.0)
             x = x + block.attention.out(y.transpose(1, 2).flatten(2))
             x = x + block.down(F.gelu(block.up(self._normed(x, block.mlp_norm))))
         return self._normed(x, self._encoder_norm)
@@ -172,9 +172,7 @@ class Whisper:
         return Batch(keys, values, real_mask, silence_mask, tuple(frames), cache)
 
     @torch.inference_mode()
-    def decode(
-        self, batch: Batch, tokens: torch.Tensor, positions: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def decode(self, batch: Batch, tokens: torch.Tensor, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Feed tokens ``(B, Q)`` at their positions ``(B, Q)``.
 
         Returns hidden states ``(B, Q, width)`` and the alignment heads' attention to real frames ``(B, h, Q, n)``.

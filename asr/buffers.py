@@ -1,0 +1,66 @@
+"""What a session remembers of its audio, addressed by sample numbers of the stream and forgotten from the front."""
+
+import numpy as np
+
+from asr.vad import FRAME_SAMPLES
+
+
+class AudioBuffer:
+    """Samples from `start` to `end`. Appending is amortised: memory grows by doubling and is reused after `forget`."""
+
+    def __init__(self) -> None:
+        self._data = np.zeros(FRAME_SAMPLES * 64, np.float32)
+        self.start = 0
+        self.end = 0
+
+    def append(self, samples: np.ndarray) -> None:
+        """Add samples ``(n,)`` at the end."""
+        held = self.end - self.start
+        if held + len(samples) > len(self._data):
+            grown = np.zeros(max(2 * len(self._data), held + len(samples)), np.float32)
+            grown[:held] = self._data[:held]
+            self._data = grown
+        self._data[held : held + len(samples)] = samples
+        self.end += len(samples)
+
+    def slice(self, start: int, end: int) -> np.ndarray:
+        """A copy of the samples from `start` to `end`."""
+        return self._data[start - self.start : end - self.start].copy()
+
+    def forget(self, before: int) -> None:
+        """Drop the samples before this one. Waits until half of what is held can go: moving the rest costs time."""
+        dropped = min(before, self.end) - self.start
+        held = self.end - self.start
+        if dropped <= 0 or 2 * dropped < held:
+            return
+        rest = self._data[dropped:held].copy()
+        self._data = np.zeros(max(FRAME_SAMPLES * 64, 2 * len(rest)), np.float32)
+        self._data[: len(rest)] = rest
+        self.start += dropped
+
+
+class SpeechCurve:
+    """The probability of speech, frame by frame."""
+
+    def __init__(self) -> None:
+        self._probabilities: list[float] = []
+        self._first = 0
+
+    def append(self, probability: float) -> None:
+        """The next frame's."""
+        self._probabilities.append(probability)
+
+    def quietest(self, start: int, end: int) -> int:
+        """The sample between `start` and `end` around which 160 ms are least likely speech, the later of equals."""
+        first, last = start // FRAME_SAMPLES, end // FRAME_SAMPLES
+        part = np.array(self._probabilities[first - self._first : last - self._first])
+        smooth = np.convolve(part, np.ones(5), mode="same")
+        best = len(smooth) - 1 - int(smooth[::-1].argmin()) if len(smooth) else 0
+        return (first + best) * FRAME_SAMPLES + FRAME_SAMPLES // 2
+
+    def forget(self, before: int) -> None:
+        """Drop the frames before this sample."""
+        gone = before // FRAME_SAMPLES - self._first
+        if gone > len(self._probabilities) // 2:
+            del self._probabilities[:gone]
+            self._first += gone

@@ -1,0 +1,131 @@
+"""The batched model call. Stateless: what a stream needs from step to step lies in its session."""
+
+from collections.abc import Sequence
+
+import torch
+
+from asr.config import SessionSettings
+from asr.decoder import Specials, WhisperRecogniser
+from asr.errors import ConfigError, ModelError
+from asr.models.base import Recogniser
+from asr.models.linear import PRECISIONS, best_precision
+from asr.models.whisper import Whisper
+from asr.session import Session
+from asr.tokenizer import Tokenizer
+from asr.vad import SileroVad
+from asr.weights import ModelFiles, load_model_files
+
+MAX_FRAMES_A_STEP = 1024
+"""Voice activity looks at no more than this (33 s) of one stream in a step, so that a file does not hold up others."""
+
+
+class Engine:
+    """One model, serving any number of sessions."""
+
+    def __init__(self, recogniser: Recogniser, vad: SileroVad | None = None) -> None:
+        self._recogniser = recogniser
+        self._vad = vad or SileroVad()
+
+    @classmethod
+    def load(cls, model: str = "whisper-tiny.en", *, precision: str = "auto", threads: int | None = None) -> "Engine":
+        """The engine of a model by name (see `asr.weights`). `threads` sets torch's for the whole process."""
+        if precision != "auto" and precision not in PRECISIONS:
+            raise ConfigError(f"unknown precision {precision!r}; use auto, {', '.join(PRECISIONS)}")
+        if threads is not None:
+            torch.set_num_threads(threads)
+        return cls(_recogniser(load_model_files(model), best_precision() if precision == "auto" else precision))
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self._recogniser.name
+
+    @property
+    def weights_sha256(self) -> str:
+        """The hash of the model's weights as they were found."""
+        return self._recogniser.weights_sha256
+
+    @property
+    def precision(self) -> str:
+        """What the model calculates in."""
+        return self._recogniser.precision
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Codes of the languages that the model knows."""
+        return self._recogniser.languages
+
+    def open(
+        self,
+        settings: SessionSettings | None = None,
+        *,
+        language: str | None = None,
+        prompt: str = "",
+        partials: bool = True,
+    ) -> Session:
+        """A new stream. `language` None lets a multilingual model find out; `ConfigError` for an unknown one.
+
+        `prompt` is text that the decoder takes as said before: names and spellings to expect.
+        """
+        code = _language_code(language, self.languages, self.name)
+        tokens = self._recogniser.tokens_of(prompt)
+        return Session(settings or SessionSettings(), language=code, prompt=tokens, partials=partials)
+
+    def step(self, sessions: Sequence[Session]) -> None:
+        """Advance every session that is ready by at most one model call. Blocking; call it off the event loop.
+
+        When it raises, no session has lost or said anything: each can be stepped again, alone or with others.
+        """
+        listening = [session for session in sessions if session.pending_frames]
+        if listening:
+            chunks = [session.next_frames(MAX_FRAMES_A_STEP) for session in listening]
+            states = [session.vad_state for session in listening]
+            for session, heard in zip(listening, self._vad.probabilities(states, chunks), strict=True):
+                session.receive_probabilities(heard)
+        asked = [(session, window) for session in sessions if (window := session.next_window()) is not None]
+        if asked:
+            hypotheses = self._recogniser.recognise([window for _, window in asked])
+            for (session, _), hypothesis in zip(asked, hypotheses, strict=True):
+                session.receive_hypothesis(hypothesis)
+
+
+def _language_code(language: str | None, known: Sequence[str], model: str) -> str | None:
+    """``en-US`` is ``en``; None and ``multi`` let the model find out."""
+    if language in (None, "", "auto", "multi"):
+        return None
+    code = str(language).split("-")[0].split("_")[0].casefold()
+    if code not in known:
+        listed = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
+        raise ConfigError(f"model {model} does not know language {language!r}; it knows {listed}")
+    return code
+
+
+def _recogniser(files: ModelFiles, precision: str) -> Recogniser:
+    if files.architecture != "whisper":
+        raise ModelError(f"model {files.name} is of architecture {files.architecture}; whisper is supported")
+    tokenizer = Tokenizer(files.tokenizer_json)
+    specials = Specials.of(tokenizer, files.generation)
+    network = Whisper(
+        files.tensors,
+        files.config,
+        _alignment_heads(files),
+        _suppressed(files, specials),
+        precision=precision,
+    )
+    return WhisperRecogniser(files.name, files.weights_sha256, network, tokenizer, specials)
+
+
+def _alignment_heads(files: ModelFiles) -> list[tuple[int, int]]:
+    """As the model states them, else all heads of the upper half, Whisper's own default."""
+    stated = files.generation.get("alignment_heads")
+    if stated:
+        return [(int(layer), int(head)) for layer, head in stated]
+    layers, heads = int(files.config["decoder_layers"]), int(files.config["decoder_attention_heads"])
+    return [(layer, head) for layer in range(layers // 2, layers) for head in range(heads)]
+
+
+def _suppressed(files: ModelFiles, specials: Specials) -> list[int]:
+    """Tokens never written: the model's own list, and every special token but the end."""
+    vocabulary = int(files.config["vocab_size"])
+    never = {*files.generation["suppress_tokens"], *range(specials.end + 1, vocabulary)}
+    return sorted(never - {specials.end, specials.no_speech})

@@ -1,0 +1,403 @@
+"""One stream of speech: audio in, events out. No I/O, no model, no clock but the count of samples.
+
+    session = engine.open()
+    session.receive_audio(samples)      # as it comes, any number of samples
+    while session.ready:
+        engine.step([session])          # the only thing that takes time
+    events = session.take_events()
+    session.receive_end()               # then step and take until session.ended
+
+A session keeps an agenda: what must be said or decoded, in the order of audio time. Voice activity writes it
+(`receive_probabilities`), steps work it off (`next_window`, `receive_hypothesis`). Because the agenda depends on samples
+alone, the same audio gives the same text however it was cut into chunks, and however late the steps come.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+import numpy as np
+
+from asr.buffers import AudioBuffer, SpeechCurve
+from asr.config import SAMPLE_RATE_HZ, DecodeSettings, SessionSettings
+from asr.errors import AudioError, InternalError, SessionError
+from asr.events import Ended, Event, Final, Partial, SpeechEnded, SpeechStarted, Word
+from asr.models.base import Hypothesis, Piece, Window
+from asr.stabilizer import agreed
+from asr.vad import FRAME_S, FRAME_SAMPLES, Activity, Endpointer, Turn, VadState
+
+
+class Kind(Enum):
+    """Why the window is decoded."""
+
+    UPDATE = "update"
+    PAUSE = "pause"
+    FINAL = "final"
+
+
+@dataclass(frozen=True, slots=True)
+class Decode:
+    """An entry of the agenda: decode the utterance up to this sample."""
+
+    kind: Kind
+    until: int
+    ends_utterance: bool = False
+    from_finalize: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """An entry of the agenda: an utterance begins at this sample."""
+
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """An entry of the agenda: an event whose turn comes when all before it has been said."""
+
+    event: SpeechStarted | SpeechEnded | Ended
+
+
+@dataclass(slots=True)
+class _Utterance:
+    """What is known of the speech being heard. Pieces keep stream time in seconds."""
+
+    window_start: int
+    language: str | None = None
+    prefix: tuple[Piece, ...] = ()
+    """Committed words whose audio is still in the window."""
+    tail: tuple[Piece, ...] = ()
+    tail_until: int = -1
+    """The sample up to which the tail was decoded."""
+    shown: str = ""
+
+
+class Session:
+    """One stream. Made by `Engine.open`; only its owner and, during a step, the engine touch it."""
+
+    def __init__(
+        self,
+        settings: SessionSettings,
+        *,
+        language: str | None = None,
+        prompt: tuple[int, ...] = (),
+        partials: bool = True,
+    ) -> None:
+        self.settings = settings
+        self.vad_state = VadState()
+        self._language, self._partials = language, partials
+        self._context = prompt
+        self._audio = AudioBuffer()
+        self._agenda: deque[Decode | Open | Say] = deque()
+        self._events: list[Event] = []
+        self._utterance: _Utterance | None = None
+        self._committed_end_s = 0.0
+        # Voice activity's side: it runs ahead of decoding, and never behind what was said.
+        self._endpointer = Endpointer(settings.vad)
+        self._loudness = SpeechCurve()
+        self._heard = 0
+        self._planned_end = 0
+        self._next_update = 0
+        self._marks: deque[int] = deque()
+        self._ending = self._end_planned = self._ended = False
+
+    # -- the owner's side ----------------------------------------------------------------------------------------
+
+    @property
+    def received_s(self) -> float:
+        """Seconds of audio received."""
+        return self._audio.end / SAMPLE_RATE_HZ
+
+    @property
+    def decoded_s(self) -> float:
+        """Seconds of audio with nothing due about them."""
+        waiting = next((entry.until for entry in self._agenda if isinstance(entry, Decode)), self._heard)
+        return min(waiting, self._heard, self._audio.end) / SAMPLE_RATE_HZ
+
+    @property
+    def lag_s(self) -> float:
+        """Seconds of audio received and not yet dealt with."""
+        return self.received_s - self.decoded_s
+
+    @property
+    def ready(self) -> bool:
+        """Whether a step would advance this session."""
+        return bool(self._agenda) or self.pending_frames > 0 or (self._ending and not self._ended)
+
+    @property
+    def ended(self) -> bool:
+        """Whether `Ended` has been said."""
+        return self._ended
+
+    def receive_audio(self, samples: np.ndarray) -> None:
+        """Mono float32 samples ``(n,)`` at 16 kHz. Raises `AudioError` or `SessionError`; then nothing was taken."""
+        if self._ending:
+            raise SessionError("audio arrived after the end of the stream; open a new session for it")
+        if not isinstance(samples, np.ndarray) or samples.ndim != 1 or samples.dtype != np.float32:
+            raise AudioError(f"found {_form(samples)}; wanted a one-dimensional float32 array, mono at 16 kHz")
+        if not np.isfinite(samples).all():
+            raise AudioError("found NaN or infinite samples; wanted finite numbers, between -1 and 1 for full scale")
+        self._audio.append(samples)
+
+    def receive_finalize(self) -> None:
+        """Commit all that was heard so far: a `Final` with ``from_finalize`` follows even when it holds no words."""
+        if self._ending:
+            raise SessionError("finalize arrived after the end of the stream; it commits everything anyway")
+        self._marks.append(self._audio.end)
+        self._plan_marks()
+
+    def receive_end(self) -> None:
+        """No more audio will come; step until `ended`. A second call changes nothing."""
+        self._ending = True
+
+    def take_events(self) -> list[Event]:
+        """What was said since the last call."""
+        events, self._events = self._events, []
+        return events
+
+    def thin_partials(self) -> int:
+        """Under overload: forget the updates that are due, except the newest. Returns how many; no audio is lost."""
+        due = [entry for entry in self._agenda if isinstance(entry, Decode) and entry.kind is not Kind.FINAL]
+        thinned = set(map(id, due[:-1]))
+        self._agenda = deque(entry for entry in self._agenda if id(entry) not in thinned)
+        return len(thinned)
+
+    # -- the engine's side: voice activity writes the agenda -------------------------------------------------------
+
+    @property
+    def pending_frames(self) -> int:
+        """Frames that voice activity has not seen; at the end of the stream the last one is filled with zeros."""
+        missing = self._audio.end - self._heard
+        return -(-missing // FRAME_SAMPLES) if self._ending else missing // FRAME_SAMPLES
+
+    def next_frames(self, limit: int) -> np.ndarray:
+        """Samples of the next frames, at most `limit` of them: ``(n * 512,)``."""
+        wanted = min(limit, self.pending_frames) * FRAME_SAMPLES
+        samples = self._audio.slice(self._heard, min(self._heard + wanted, self._audio.end))
+        return np.pad(samples, (0, wanted - len(samples)))
+
+    def receive_probabilities(self, probabilities: np.ndarray) -> None:
+        """Speech probabilities of the frames from `next_frames`: ``(n,)``."""
+        for probability in probabilities.tolist():
+            self._loudness.append(probability)
+            self._heard += FRAME_SAMPLES
+            for turn in self._endpointer.feed(self._heard // FRAME_SAMPLES - 1, probability):
+                self._plan_turn(turn)
+            self._plan_update()
+            self._plan_marks()
+
+    def _plan_turn(self, turn: Turn) -> None:
+        since = turn.since_frame * FRAME_SAMPLES
+        since_s = since / SAMPLE_RATE_HZ
+        if turn.activity is Activity.STARTED:
+            self._agenda.append(Say(SpeechStarted(since_s)))
+            before = round(self.settings.vad.pad_before_ms / 1000 * SAMPLE_RATE_HZ)
+            self._agenda.append(Open(max(since - before, self._planned_end)))
+            self._next_update = since + self._update_samples
+        elif turn.activity is Activity.PAUSED:
+            self._agenda.append(Decode(Kind.PAUSE, self._heard))
+            self._next_update = self._heard + self._update_samples
+        else:
+            # Where the pause was decoded, so that nothing is decoded twice.
+            self._planned_end = since + self._endpointer.pause_frames * FRAME_SAMPLES
+            self._agenda.append(Decode(Kind.FINAL, self._planned_end, ends_utterance=True))
+            self._agenda.append(Say(SpeechEnded(since_s)))
+
+    def _plan_update(self) -> None:
+        if self._endpointer.in_speech and not self._endpointer.pausing and self._heard >= self._next_update:
+            self._agenda.append(Decode(Kind.UPDATE, self._heard))
+            self._next_update = self._heard + self._update_samples
+
+    def _plan_marks(self) -> None:
+        """A mark is due when no whole frame is left before it."""
+        while self._marks and self._heard + FRAME_SAMPLES > self._marks[0]:
+            mark = self._marks.popleft()
+            self._agenda.append(Decode(Kind.FINAL, mark, from_finalize=True))
+            if self._endpointer.in_speech:
+                self._agenda.append(Open(mark))
+            self._planned_end = mark
+
+    def _plan_end(self) -> None:
+        end, end_s = self._audio.end, self._audio.end / SAMPLE_RATE_HZ
+        if self._endpointer.in_speech:
+            self._agenda.append(Decode(Kind.FINAL, end, ends_utterance=True))
+            self._agenda.append(Say(SpeechEnded(min((self._endpointer.last_speech_frame + 1) * FRAME_S, end_s))))
+        self._agenda.append(Say(Ended(end_s)))
+        self._end_planned = True
+
+    @property
+    def _update_samples(self) -> int:
+        return round(self.settings.stream.update_ms / 1000 * SAMPLE_RATE_HZ)
+
+    # -- the engine's side: decoding works the agenda off ----------------------------------------------------------
+
+    def next_window(self) -> Window | None:
+        """Say what is due and return the next window that needs the model; None when nothing is left to do.
+
+        Calling it again before `receive_hypothesis` returns the same window.
+        """
+        if self._ending and not self._end_planned and not self.pending_frames:
+            self._plan_end()
+        while self._agenda:
+            entry = self._agenda[0]
+            if isinstance(entry, Decode):
+                window = self._window(entry)
+                if window is not None:
+                    return window
+                self._conclude(entry)
+            elif isinstance(entry, Open):
+                self._utterance = _Utterance(entry.start)
+            else:
+                self._say(entry.event)
+            self._agenda.popleft()
+        self._forget_audio()
+        return None
+
+    def receive_hypothesis(self, hypothesis: Hypothesis) -> None:
+        """The answer to `next_window`."""
+        entry, utterance = self._agenda[0], self._utterance
+        if not isinstance(entry, Decode) or utterance is None:
+            raise InternalError("a hypothesis came for a session that asked for none")
+        until = self._until(entry, utterance)
+        start_s = utterance.window_start / SAMPLE_RATE_HZ
+        utterance.language = hypothesis.language
+        pieces = () if _is_invented(hypothesis, self.settings.decode) else _shift(hypothesis.pieces, start_s)
+        if until < entry.until:  # longer than the model can see: all up to the quietest place is final
+            utterance.tail = pieces
+            self._commit(utterance, len(pieces))
+            self._utterance = _Utterance(until, utterance.language)
+            return
+        if entry.kind is Kind.FINAL:
+            utterance.tail = pieces
+        else:
+            self._update(utterance, pieces, entry)
+        utterance.tail_until = until
+        self._conclude(entry)
+        self._agenda.popleft()
+        self._forget_audio()
+
+    def _window(self, entry: Decode) -> Window | None:
+        """What the model must see for this entry; None when the answer is known or not wanted."""
+        utterance = self._utterance
+        if utterance is None or utterance.tail_until == entry.until:
+            return None
+        too_long = entry.until - utterance.window_start > self._max_samples
+        if entry.kind is not Kind.FINAL and not self._partials and not too_long:
+            return None
+        return Window(
+            samples=self._audio.slice(utterance.window_start, self._until(entry, utterance)),
+            language=utterance.language if utterance.prefix else self._language,
+            context=self._context,
+            prefix=tuple(token for piece in utterance.prefix for token in piece.tokens),
+            draft=tuple(token for piece in utterance.tail for token in piece.tokens),
+        )
+
+    def _until(self, entry: Decode, utterance: _Utterance) -> int:
+        """Where the window ends: at the entry's sample, or at the quietest place before the longest window's end."""
+        start, longest = utterance.window_start, self._max_samples
+        if entry.until - start <= longest:
+            return entry.until
+        return self._loudness.quietest(start + longest // 2, start + longest)
+
+    def _update(self, utterance: _Utterance, pieces: tuple[Piece, ...], entry: Decode) -> None:
+        holdback_s = 0.0 if entry.kind is Kind.PAUSE else self.settings.stream.holdback_ms / 1000
+        count = agreed(utterance.tail, pieces, entry.until / SAMPLE_RATE_HZ - holdback_s)
+        utterance.tail = pieces
+        self._commit(utterance, count)
+        shown = "".join(piece.text for piece in utterance.tail)
+        if self._partials and shown != utterance.shown:
+            end_s = entry.until / SAMPLE_RATE_HZ
+            self._say(Partial(_words(utterance.tail), self._committed_end_s, end_s, utterance.language or ""))
+            utterance.shown = shown
+        self._shorten(utterance, entry.until)
+
+    def _conclude(self, entry: Decode) -> None:
+        """What an entry of kind FINAL says at last."""
+        if entry.kind is not Kind.FINAL:
+            return
+        utterance = self._utterance or _Utterance(entry.until, self._language)
+        self._commit(utterance, len(utterance.tail), entry)
+        self._utterance = None
+
+    def _commit(self, utterance: _Utterance, count: int, entry: Decode | None = None) -> None:
+        """The tail's first words become final; with an entry a `Final` is said even when there are none."""
+        words, utterance.tail = utterance.tail[:count], utterance.tail[count:]
+        if not words and entry is None:
+            return
+        ends, finalizes = (entry.ends_utterance, entry.from_finalize) if entry else (False, False)
+        start_s = words[0].start_s if words else self._committed_end_s
+        end_s = words[-1].end_s if words else max(self._committed_end_s, start_s)
+        self._committed_end_s = end_s
+        utterance.prefix += words
+        if words:
+            utterance.shown = "".join(piece.text for piece in utterance.tail)
+        self._say(Final(_words(words), start_s, end_s, utterance.language or "", ends, finalizes))
+
+    def _shorten(self, utterance: _Utterance, until: int) -> None:
+        """Let the window of a long utterance begin at a later committed word.
+
+        That word and those after it stay in the window, given to the decoder as fixed: a cut that is a little off then
+        neither loses a word nor says one twice.
+        """
+        if until - utterance.window_start <= self.settings.stream.window_soft_s * SAMPLE_RATE_HZ:
+            return
+        kept = _cut_place(utterance.prefix, self.settings.stream.overlap_s)
+        if kept:
+            utterance.window_start = max(utterance.window_start, round(utterance.prefix[kept].start_s * SAMPLE_RATE_HZ))
+            utterance.prefix = utterance.prefix[kept:]
+
+    def _say(self, event: Event) -> None:
+        self._events.append(event)
+        self._ended = isinstance(event, Ended)
+
+    def _forget_audio(self) -> None:
+        """Drop what no window can hold any more."""
+        before = round(self.settings.vad.pad_before_ms / 1000 * SAMPLE_RATE_HZ)
+        needed = self._heard - self._endpointer.run_frames * FRAME_SAMPLES - before
+        if self._utterance:
+            needed = min(needed, self._utterance.window_start)
+        for entry in self._agenda:
+            if isinstance(entry, Open):
+                needed = min(needed, entry.start)
+        self._audio.forget(needed)
+        self._loudness.forget(needed)
+
+    @property
+    def _max_samples(self) -> int:
+        return round(self.settings.stream.window_max_s * SAMPLE_RATE_HZ)
+
+
+def _words(pieces: Sequence[Piece]) -> tuple[Word, ...]:
+    return tuple(Word(p.text, round(p.start_s, 3), round(p.end_s, 3), round(p.confidence, 4)) for p in pieces)
+
+
+def _shift(pieces: Sequence[Piece], by_s: float) -> tuple[Piece, ...]:
+    return tuple(replace(piece, start_s=piece.start_s + by_s, end_s=piece.end_s + by_s) for piece in pieces)
+
+
+def _is_invented(hypothesis: Hypothesis, settings: DecodeSettings) -> bool:
+    """Whisper's own rule: the model says nobody speaks, and is not sure of the text either."""
+    return hypothesis.speechless > settings.no_speech_threshold and hypothesis.mean_logprob < settings.logprob_threshold
+
+
+def _cut_place(prefix: Sequence[Piece], overlap_s: float) -> int:
+    """The index of the committed word at which a shortened window should begin; 0 for none.
+
+    At the end of a sentence where there is one, else at the longest gap, always `overlap_s` before the last word's end.
+    """
+    latest_s = prefix[-1].end_s - overlap_s if prefix else 0.0
+    places = [i for i in range(1, len(prefix)) if prefix[i].start_s <= latest_s]
+    if not places:
+        return 0
+    sentence_ends = [i for i in places if prefix[i - 1].text.rstrip().endswith((".", "?", "!", "。", "？", "！"))]
+    if sentence_ends:
+        return sentence_ends[-1]
+    return max(places[len(places) // 2 :], key=lambda i: prefix[i].start_s - prefix[i - 1].end_s)
+
+
+def _form(samples: object) -> str:
+    if isinstance(samples, np.ndarray):
+        return f"an array of {samples.dtype} with shape {samples.shape}"
+    return type(samples).__name__

@@ -1,0 +1,31 @@
+"""Successive hypotheses of one utterance -> committed words and a changing tail; what is committed is never taken back.
+
+Local agreement (Liu et al. 2020; Macháček et al. 2023, "Turning Whisper into Real-Time Transcription System"): a word is
+committed when two successive hypotheses agree on it and on all before it, and it ends far enough from the window's end
+to have been heard whole.
+"""
+
+from collections.abc import Sequence
+
+from asr.models.base import Piece
+
+
+def agreed(previous: Sequence[Piece], current: Sequence[Piece], heard_until_s: float) -> int:
+    """How many leading words of `current` may be committed.
+
+    Both hypotheses follow the same prefix; times are on one clock. Case and outer punctuation may differ: they often
+    change with the words that follow, and the later hypothesis is the better informed.
+    """
+    count = 0
+    for before, now in zip(previous, current, strict=False):
+        if _bare(before.text) != _bare(now.text) or now.end_s > heard_until_s:
+            break
+        count += 1
+    return count
+
+
+def _bare(text: str) -> str:
+    return text.strip().strip(_PUNCTUATION).casefold()
+
+
+_PUNCTUATION = ".,;:!?…\"'“”‘’()[]-–—¿¡。、，！？：；"

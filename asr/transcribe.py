@@ -1,0 +1,80 @@
+"""One recording of any length, through the same Session and Engine as a live stream."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from asr.audio import read_blocks
+from asr.config import SAMPLE_RATE_HZ, SessionSettings
+from asr.engine import Engine
+from asr.events import Event, Final
+from asr.session import Session
+from asr.text import Transcript, segments_from_finals
+
+Source = Path | str | BinaryIO | np.ndarray
+
+
+def transcribe(
+    source: Source,
+    engine: Engine,
+    *,
+    language: str | None = None,
+    prompt: str = "",
+    settings: SessionSettings | None = None,
+    on_progress: Callable[[float], None] | None = None,
+) -> Transcript:
+    """The transcript of a file, an open binary file, or mono float32 samples ``(n,)`` at 16 kHz.
+
+    `on_progress` is told the seconds of audio done. Raises `AudioError` for what cannot be decoded and `ConfigError` for
+    a language that the model does not know.
+    """
+    session = engine.open(settings or offline_settings(), language=language, prompt=prompt, partials=False)
+    events: list[Event] = []
+    for block in _blocks(source):
+        session.receive_audio(block)
+        events += _drain(engine, session)
+        if on_progress:
+            on_progress(session.received_s)
+    session.receive_end()
+    events += _drain(engine, session)
+    return transcript_of(events, engine, session.received_s)
+
+
+def offline_settings(settings: SessionSettings | None = None) -> SessionSettings:
+    """Settings for recordings: windows as long as the model can see, since nobody waits for the words."""
+    base = settings or SessionSettings()
+    return replace(base, vad=replace(base.vad, endpoint_ms=base.vad.file_endpoint_ms))
+
+
+def transcript_of(events: Iterable[Event], engine: Engine, duration_s: float) -> Transcript:
+    """What a session said, as a transcript; the language is the one of most words."""
+    finals = [event for event in events if isinstance(event, Final)]
+    segments = segments_from_finals(finals)
+    words: dict[str, int] = {}
+    for final in finals:
+        words[final.language] = words.get(final.language, 0) + len(final.words)
+    return Transcript(
+        text="".join(final.text for final in finals).strip(),
+        language=max(words, key=lambda code: words[code]) if words else "",
+        duration_s=duration_s,
+        segments=segments,
+        model=engine.name,
+        weights_sha256=engine.weights_sha256,
+    )
+
+
+def _drain(engine: Engine, session: Session) -> list[Event]:
+    while session.ready:
+        engine.step([session])
+    return session.take_events()
+
+
+def _blocks(source: Source) -> Iterator[np.ndarray]:
+    if not isinstance(source, np.ndarray):
+        yield from read_blocks(Path(source) if isinstance(source, str) else source)
+        return
+    for start in range(0, len(source), 10 * SAMPLE_RATE_HZ):
+        yield source[start : start + 10 * SAMPLE_RATE_HZ]
