@@ -25,7 +25,7 @@ Shape = tuple[int, ...]
 
 
 def whisper_config(table: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The fields above from a table as Transformers' `config.json` holds it. Raises `ModelError` for another architecture or a gap."""
+    """The fields above from a table like Transformers' `config.json`. Raises `ModelError` for another kind or a gap."""
     kind = table.get("model_type")
     if kind != "whisper":
         raise ModelError(f"{where} holds a model of type {kind!r}, wanted 'whisper'")

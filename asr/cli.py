@@ -1,0 +1,98 @@
+"""The door: one command, `asr`, whose subcommands each package declares in its entry points.
+
+The only place that turns errors into exit codes: 0, 1 for a failure, 2 for wrong use, 130 for Ctrl-C.
+"""
+
+import importlib.metadata
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint
+
+import typer
+
+from asr.errors import AsrError, ConfigError
+
+GROUP = "steadyword.commands"
+DEBUG = "STEADYWORD_DEBUG"
+
+FAILURE = 1
+WRONG_USE = 2
+INTERRUPTED = 130
+
+UsageError = typer.BadParameter.__base__ or typer.BadParameter
+"""Click's, by way of Typer: older ones take it from Click, newer ones carry their own."""
+
+
+def main() -> None:
+    """The console command `asr`."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command line and returns its exit code; errors are one sentence on standard error.
+
+    With `STEADYWORD_DEBUG=1` they are raised instead, to be seen whole.
+    """
+    try:
+        code = build_app()(args=list(arguments) or ["--help"], prog_name="asr", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except Exception as error:
+        if os.environ.get(DEBUG) == "1":
+            raise
+        say(_sentence(error))
+        return WRONG_USE if isinstance(error, (ConfigError, UsageError)) else FAILURE
+
+
+def say(sentence: str) -> None:
+    """A line on standard error, which keeps standard output for results."""
+    print(f"asr: {sentence}", file=sys.stderr)
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, AsrError):
+        return str(error)
+    if isinstance(error, UsageError):
+        return _usage(error)
+    found = " ".join(str(error).split()) or "no more is known"
+    return f"failed with {type(error).__name__}: {found} (set {DEBUG}=1 to see where)"
+
+
+def _usage(error: Exception) -> str:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "asr"
+    message = " ".join(str(getattr(error, "format_message", error.__str__)()).split()).rstrip(".")
+    return f"{message}; see {command} --help"
+
+
+def build_app() -> typer.Typer:
+    """The command with every package's subcommands."""
+    app = typer.Typer(name="asr", add_completion=False, pretty_exceptions_enable=False)
+    app.callback()(_about)
+    for entry in importlib.metadata.entry_points(group=GROUP):
+        _register(entry, app)
+    return app
+
+
+def _register(entry: EntryPoint, app: typer.Typer) -> None:
+    """A package that is not whole takes its own subcommands away, not everyone's."""
+    try:
+        register = entry.load()
+    except (ImportError, AttributeError) as error:
+        say(f"the subcommands of {entry.name} are not here ({error}); install steadyword whole to have them")
+        return
+    register(app)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"steadyword {importlib.metadata.version('steadyword')}")
+        raise typer.Exit
+
+
+def _about(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
+) -> None:
+    """Streaming speech recognition whose words stay, with the evidence."""
