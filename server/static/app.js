@@ -1,7 +1,7 @@
 // The page's one state machine: idle -> opening -> listening -> finishing -> idle. The parts are in the other files.
 
 import { toSrt, toTxt, toVtt } from "./formats.js";
-import { Microphone, SourceError, openFile } from "./sources.js";
+import { Microphone, NO_SERVER, SourceError, openFile } from "./sources.js";
 import { Stream, StreamError } from "./stream.js";
 import { KEPT_S } from "./tape.js";
 import { Transcript } from "./transcript.js";
@@ -160,7 +160,7 @@ async function upload(recording) {
   form.append("model", model.value);
   if (language.value) form.append("language", language.value);
   const answer = await fetch(endpoint("v1/audio/transcriptions"), { method: "POST", body: form }).catch(() => null);
-  if (!answer) throw new StreamError("The server does not answer. Is it running? Choose the file to try again.");
+  if (!answer) throw new StreamError(NO_SERVER);
   const body = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new StreamError(body.error?.message ?? `The server refused ${recording.name} (HTTP ${answer.status}).`);
   const alternatives = [{ transcript: body.text, text: body.text, words: body.words ?? [] }];
@@ -172,6 +172,7 @@ async function upload(recording) {
 /** Runs one recording; whatever ends it, the page is usable again and says why. */
 async function run(recording) {
   if (page.phase !== "idle") return;
+  if (!page.models.length) await loadModels(); // the server was not there when the page was loaded
   try {
     await recording();
   } catch (error) {
@@ -226,7 +227,7 @@ function chooseLanguages() {
 
 async function loadModels() {
   const answer = await fetch(endpoint("v1/models")).catch(() => null);
-  if (!answer?.ok) return view.showNotice("The server does not answer. Is it running? Load this page again when it is.");
+  if (!answer?.ok) return view.showNotice(NO_SERVER);
   page.models = (await answer.json()).data;
   view.showModels(page.models, page.models.find((entry) => entry.default)?.id);
   chooseLanguages();

@@ -7,6 +7,8 @@ const FILE_RATE_HZ = 16000; // what the models hear; the browser resamples while
 const MAX_RATE_HZ = 48000; // the wire takes no more; sound cards with 96 kHz exist
 const MAX_DECODED_BYTES = 300e6; // a larger file is sent as it is: decoding it here could exhaust a phone's memory
 
+export const NO_SERVER = "The server does not answer. Is it running? Try again when it is.";
+
 /** A microphone that cannot be used; the message is for the user. */
 export class SourceError extends Error {}
 
@@ -50,6 +52,7 @@ export class Microphone {
     } catch (error) {
       stream.getTracks().forEach((track) => track.stop());
       context.close();
+      if (error.name === "AbortError") throw new SourceError(NO_SERVER); // the worklet's file could not be had
       throw new SourceError(`This browser cannot process the microphone's sound: ${error.message}`);
     }
     return new Microphone(stream, context, onLevel, onLost);

@@ -3,6 +3,8 @@
 // A connection that breaks loses nothing that is still on the tape: the next one begins at the last final's end, and
 // what it says is moved by that much. What the server counts from its first sample, the callbacks get in tape time.
 
+import { NO_SERVER } from "./sources.js";
+
 const CHUNK_S = 0.1;
 const BUFFERED_BYTES = 512 * 1024; // enough for the once-a-second timers of a hidden tab, little enough to stop soon
 const BACK_OFF_S = [0.3, 1, 2, 4, 8]; // then always the last
@@ -29,7 +31,7 @@ async function refusal(url) {
 }
 
 const REFUSED = {
-  0: () => "The server does not answer. Is it running? Press Start to try again.",
+  0: () => NO_SERVER,
   503: (message) => `The server is full. Try again in a moment.${message && ` (It says: ${message})`}`,
 };
 

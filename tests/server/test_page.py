@@ -1,0 +1,504 @@
+"""The page in a real Chromium, with recordings as its microphone, before the real server and the real default model."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytest_audioeval
+import soundfile
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect, sync_playwright
+from websockets.sync.client import connect
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        CHROMIUM is None and not IN_CI, reason="no chromium here: `apt-get install chromium` to run these"
+    ),
+]
+
+CLIPS = Path(next(iter(pytest_audioeval.__path__))) / "samples" / "audio" / "en"
+RATE_HZ = 16_000
+PATIENCE_MS = 60_000  # for what takes as long as the machine takes; nothing is asserted on time
+QUIET = [
+    "--no-sandbox",
+    "--no-first-run",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+]
+
+
+def clip(name: str) -> np.ndarray:
+    samples, rate_hz = soundfile.read(CLIPS / f"{name}.wav", dtype="float32")
+    assert rate_hz == RATE_HZ
+    return samples
+
+
+def recording(path: Path, *parts: str | float) -> Path:
+    """A recording of clips (by name) and silences (in seconds), in the format that the path's suffix names."""
+    pieces = [np.zeros(int(p * RATE_HZ), np.float32) if isinstance(p, float) else clip(p) for p in parts]
+    soundfile.write(path, np.concatenate(pieces), RATE_HZ)
+    return path
+
+
+def plain(text: str) -> list[str]:
+    """The words as heard: no case, no punctuation; digits as the words they stand for (the model writes either)."""
+    digits = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+    found = re.findall(r"[a-z]+|\d+", text.lower())
+    return [digits[int(word)] if word.isdigit() and int(word) <= 10 else word for word in found]
+
+
+# --- the real server
+
+
+class Server:
+    """`asr serve` in a process of its own, on a port that it keeps over restarts."""
+
+    def __init__(self, folder: Path, settings: str = "") -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        self.folder = folder
+        self.config = folder / f"server-{self.port}.toml"
+        self.config.write_text(settings, encoding="utf-8")
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    def start(self) -> None:
+        asr = Path(sys.executable).with_name("asr")
+        command = [str(asr), "serve", "--port", str(self.port), "--config", str(self.config)]
+        with (self.folder / f"server-{self.port}.log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def wait_until_ready(self) -> "Server":
+        deadline = time.monotonic() + 120
+        while not self._ready():
+            assert self.process.poll() is None, f"the server ended: {self._log()[-2000:]}"
+            assert time.monotonic() < deadline, f"the server is not ready: {self._log()[-2000:]}"
+            time.sleep(0.1)
+        return self
+
+    def _log(self) -> str:
+        return (self.folder / f"server-{self.port}.log").read_text(encoding="utf-8", errors="replace")
+
+    def _ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}readyz", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            return False
+
+    def kill(self) -> None:
+        """As a machine goes: no farewell."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    running = Server(tmp_path_factory.mktemp("server"))
+    yield running.wait_until_ready()
+    running.stop()
+
+
+# --- the real browser
+
+
+@pytest.fixture(scope="module")
+def playwright() -> Iterator[Playwright]:
+    assert CHROMIUM, "CI needs chromium: .ci/run installs it"
+    with sync_playwright() as running:
+        yield running
+
+
+Open = Callable[..., Page]
+
+
+def microphone_flags(spoken: Path | None, answer: str = "allow") -> list[str]:
+    """Chromium with a recording as its microphone, played once from when it is opened, and a user's answer to it."""
+    flags = [f"--use-fake-ui-for-media-stream={answer}"]
+    if spoken:
+        flags += ["--use-fake-device-for-media-stream", f"--use-file-for-fake-audio-capture={spoken}%noloop"]
+    return flags
+
+
+@pytest.fixture
+def open_page(playwright: Playwright, server: Server) -> Iterator[Open]:
+    """Opens the page in a browser of its own; at the end no error may stand in its console."""
+    browsers: list[Browser] = []
+    wrong: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        refused = message.text.startswith(("Failed to load resource", "WebSocket connection"))  # tests want these
+        if message.type == "error" and not refused:
+            wrong.append(message.text)
+
+    def open_it(spoken: Path | None = None, *, answer: str = "allow", at: str = "", **context: object) -> Page:
+        flags = [*QUIET, *microphone_flags(spoken, answer)]
+        browsers.append(playwright.chromium.launch(executable_path=CHROMIUM, args=flags))
+        page = context_of(browsers[-1], **context).new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("console", note)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.goto(at or server.url)
+        expect(page.get_by_role("combobox", name="Model")).to_have_value("whisper-tiny.en")
+        return page
+
+    yield open_it
+    for browser in browsers:
+        browser.close()
+    assert wrong == []
+
+
+def context_of(browser: Browser, **settings: object) -> BrowserContext:
+    return browser.new_context(**{"accept_downloads": True, **settings})  # type: ignore[arg-type]
+
+
+def start(page: Page) -> None:
+    page.get_by_role("button", name="Start").click()
+
+
+def stop(page: Page) -> None:
+    page.get_by_role("button", name="Stop").click()
+    wait_idle(page)
+
+
+def wait_idle(page: Page) -> None:
+    page.wait_for_selector("body[data-phase=idle]")
+
+
+def wait_for_word(page: Page, word: str, within: str = "#words") -> None:
+    words = {"dog": "dog", "ten": "(ten|10)", "fox": "fox", "three": "(three|3)"}[word]
+    expect(page.locator(within)).to_contain_text(re.compile(words, re.IGNORECASE), timeout=PATIENCE_MS)
+
+
+def finals(page: Page) -> str:
+    return "".join(page.locator("#words .final").all_text_contents())
+
+
+@contextmanager
+def watching(page: Page) -> Iterator[list[str]]:
+    """Every state of the committed text that the page goes through."""
+    page.evaluate(
+        """() => {
+            const read = () => [...document.querySelectorAll("#words .final")].map((e) => e.textContent).join("");
+            window.seen = [read()];
+            new MutationObserver(() => window.seen.at(-1) === read() || window.seen.push(read()))
+              .observe(document.getElementById("words"), {childList: true, subtree: true, characterData: true});
+        }"""
+    )
+    states: list[str] = []
+    yield states
+    states += page.evaluate("window.seen")
+
+
+FOX = ["the", "quick", "brown", "fox", "jumps", "over", "the", "lazy", "dog"]
+COUNT = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+
+
+# --- the microphone
+
+
+def test_spoken_words_appear_and_committed_ones_never_change(open_page: Open, tmp_path: Path) -> None:
+    """The main job: what is said into the microphone stands on the page; full ink only ever grows at its end."""
+    page = open_page(recording(tmp_path / "spoken.wav", 1.0, "quick_brown_fox", 1.5, "counting", 4.0))
+    with watching(page) as states:
+        start(page)
+        wait_for_word(page, "fox")
+        wait_for_word(page, "ten", within="#words .final >> nth=-1")
+        stop(page)
+    assert plain(finals(page)) == FOX + COUNT
+    assert all(after.startswith(before) for before, after in pairwise(states))
+    expect(page.locator("#words .tail")).to_have_text("")
+    expect(page.locator("#delay")).to_have_text(re.compile(r"delay \d+\.\d s"))
+
+
+def test_stop_in_the_middle_of_speech_waits_for_the_last_word(open_page: Open, tmp_path: Path) -> None:
+    """Stop sends what the microphone has heard to the end and waits for its text: no tail stays, none is lost."""
+    page = open_page(recording(tmp_path / "spoken.wav", 0.5, "quick_brown_fox", 30.0))
+    start(page)
+    page.wait_for_function("parseInt(document.getElementById('elapsed').textContent.slice(2)) >= 4")  # 3.4 s are speech
+    stop(page)
+    assert plain(finals(page)) == FOX
+    expect(page.get_by_role("meter")).to_have_attribute("aria-valuenow", "0")
+
+
+def test_a_second_recording_goes_on_below_the_first(open_page: Open, tmp_path: Path) -> None:
+    """Start, Stop, Start keeps the text; times go on where the first recording ended."""
+    page = open_page(recording(tmp_path / "spoken.wav", 0.5, "quick_brown_fox", 30.0))
+    for _ in range(2):
+        start(page)
+        page.wait_for_function("parseInt(document.getElementById('elapsed').textContent.slice(2)) >= 4")
+        stop(page)
+    assert plain(finals(page)) == FOX + FOX
+    starts = [int(m) for m in re.findall(r"00:00:(\d\d),\d{3} -->", download(page, "srt"))]
+    assert starts == sorted(starts)
+    assert starts[-1] >= 4
+
+
+def test_a_refused_microphone_is_said_in_words(open_page: Open, tmp_path: Path) -> None:
+    """The sentence says what happened and what helps; the page stays usable."""
+    page = open_page(recording(tmp_path / "spoken.wav", 1.0), answer="deny")
+    start(page)
+    expect(page.get_by_role("alert")).to_contain_text("not allowed to use the microphone")
+    expect(page.get_by_role("button", name="Start")).to_be_enabled()
+
+
+def test_a_missing_microphone_is_said_in_words(open_page: Open) -> None:
+    """Unreal in one point: the machine may have a microphone, so the browser's answer is put in its mouth."""
+    page = open_page()
+    page.evaluate(
+        """() => { navigator.mediaDevices.getUserMedia = async () => {
+            throw new DOMException("Requested device not found", "NotFoundError"); } }"""
+    )
+    start(page)
+    expect(page.get_by_role("alert")).to_contain_text("No microphone was found")
+
+
+# --- the connection
+
+
+def test_a_broken_connection_is_mended_without_losing_a_word(
+    open_page: Open, playwright: Playwright, tmp_path: Path
+) -> None:
+    """The server dies mid-stream; what is said until another one is there is kept and becomes text, once."""
+    mortal = Server(tmp_path).wait_until_ready()
+    page = open_page(recording(tmp_path / "spoken.wav", 0.5, "quick_brown_fox", 3.0, "counting", 60.0), at=mortal.url)
+    start(page)
+    wait_for_word(page, "dog", within="#words .final >> nth=-1")
+    mortal.kill()
+    expect(page.get_by_role("alert")).to_contain_text("The connection broke. Trying again")
+    mortal.start()
+    try:
+        wait_for_word(page, "ten")
+        stop(page)
+    finally:
+        mortal.stop()
+    assert plain(finals(page)) == FOX + COUNT
+
+
+def test_a_full_server_says_so_and_takes_the_next_try(open_page: Open, tmp_path: Path) -> None:
+    """One stream is all this server may take: the second hears that it is full, and gets in when the first is gone."""
+    small = Server(tmp_path, "max_streams = 1\n").wait_until_ready()
+    page = open_page(recording(tmp_path / "spoken.wav", 0.5, "quick_brown_fox", 30.0), at=small.url)
+    try:
+        with connect(small.url.replace("http", "ws") + "v1/listen?encoding=linear16&sample_rate=16000"):
+            start(page)
+            expect(page.get_by_role("alert")).to_contain_text("The server is full")
+            wait_idle(page)
+        start(page)
+        wait_for_word(page, "fox")
+        stop(page)
+    finally:
+        small.stop()
+
+
+def test_a_server_that_is_not_there_is_said_in_words(open_page: Open, tmp_path: Path) -> None:
+    """A page left open after its server has gone."""
+    gone = Server(tmp_path).wait_until_ready()
+    page = open_page(recording(tmp_path / "spoken.wav", 5.0), at=gone.url)
+    gone.stop()
+    start(page)
+    expect(page.get_by_role("alert")).to_contain_text("The server does not answer")
+    wait_idle(page)
+
+
+# --- files
+
+
+def choose(page: Page, path: Path) -> None:
+    page.set_input_files("#file", path)
+    page.wait_for_selector("body:not([data-phase=idle])")
+    wait_idle(page)
+
+
+def download(page: Page, suffix: str) -> str:
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name=f"Download as {suffix}").click()
+    assert waiting.value.suggested_filename.endswith(f".{suffix}")
+    return Path(waiting.value.path()).read_text(encoding="utf-8")
+
+
+def test_a_file_becomes_text_that_can_be_copied_and_downloaded(open_page: Open, server: Server, tmp_path: Path) -> None:
+    """A recording that the browser decodes is streamed; each of the three formats holds the page's text."""
+    page = open_page(permissions=["clipboard-read", "clipboard-write"])
+    choose(page, recording(tmp_path / "lecture.wav", 0.5, "quick_brown_fox", 3.0, "counting", 0.5))
+    text = page.locator("#words").inner_text()
+    assert plain(text) == FOX + COUNT
+    assert page.locator("#words p").count() == 2  # a pause of three seconds is a paragraph
+    assert plain(download(page, "txt")) == FOX + COUNT
+    for suffix, point in (("srt", ","), ("vtt", r"\.")):
+        file = download(page, suffix)
+        cues = re.findall(rf"(\d\d:\d\d:\d\d{point}\d{{3}}) --> (\d\d:\d\d:\d\d{point}\d{{3}})\n((?:.+\n)+)", file)
+        assert [word for *_, said in cues for word in plain(said)] == FOX + COUNT
+        times = [at for start_s, end_s, _ in cues for at in (start_s, end_s)]
+        assert times == sorted(times)
+    page.get_by_role("button", name="Copy").click()
+    assert plain(page.evaluate("navigator.clipboard.readText()")) == FOX + COUNT
+
+
+def test_a_file_that_the_browser_cannot_decode_is_read_by_the_server(open_page: Open, tmp_path: Path) -> None:
+    """AIFF is nothing to Chromium; the page sends it whole to the one-shot endpoint instead."""
+    page = open_page()
+    choose(page, recording(tmp_path / "old.aiff", "quick_brown_fox"))
+    assert plain(finals(page)) == FOX
+    assert plain(download(page, "srt").split("\n", 2)[2]) == FOX
+
+
+def test_a_file_that_is_no_audio_gets_the_servers_words(open_page: Open, tmp_path: Path) -> None:
+    """The server's own sentence is shown, and the page stays usable."""
+    page = open_page()
+    (tmp_path / "letter.wav").write_text("Dear reader, this is no sound at all.", encoding="utf-8")
+    page.set_input_files("#file", tmp_path / "letter.wav")
+    expect(page.locator("#notice.error")).to_be_visible()
+    assert len(plain(page.locator("#notice").inner_text())) > 3
+    wait_idle(page)
+
+
+def test_text_that_nobody_has_kept_is_not_replaced_without_asking(open_page: Open, tmp_path: Path) -> None:
+    """Choosing another file asks first; a no leaves everything as it was."""
+    page = open_page()
+    file = recording(tmp_path / "first.wav", "quick_brown_fox")
+    choose(page, file)
+    questions: list[str] = []
+    page.once("dialog", lambda dialog: (questions.append(dialog.message), dialog.dismiss()))
+    page.get_by_role("button", name="Clear").click()
+    assert "not been copied or downloaded" in questions[0]
+    assert plain(finals(page)) == FOX
+    download(page, "txt")
+    page.get_by_role("button", name="Clear").click()
+    assert finals(page) == ""
+
+
+# --- hands, eyes and screens
+
+
+def test_everything_works_from_the_keyboard(open_page: Open, tmp_path: Path) -> None:
+    """Tab reaches the controls in their order, the focus is seen and stays; Space and Enter press."""
+    page = open_page(recording(tmp_path / "spoken.wav", 0.5, "quick_brown_fox", 30.0))
+    reached = []
+    for _ in range(5):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.id"))
+    assert reached == ["model", "language", "paper", "start", "choose"]
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    with page.expect_file_chooser():
+        page.keyboard.press("Enter")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Space")
+    wait_for_word(page, "fox")
+    assert page.evaluate("document.activeElement.id") == "start"
+    page.keyboard.press("Enter")
+    wait_idle(page)
+    assert page.evaluate("document.activeElement.id") == "start"
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_a_phone_shows_everything_without_scrolling_sideways(open_page: Open, tmp_path: Path, width: int) -> None:
+    """With text, a notice and all controls; what a thumb has to hit is 38 pixels high at least."""
+    page = open_page(viewport={"width": width, "height": 640}, has_touch=True, is_mobile=True)
+    choose(page, recording(tmp_path / "spoken.wav", "counting", 3.0, "quick_brown_fox"))
+    page.evaluate("import('/static/view.js').then((view) => view.showNotice('A long notice. '.repeat(8)))")
+    expect(page.get_by_role("alert")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    boxes = [button.bounding_box() for button in page.get_by_role("button").all()]
+    assert all(box and box["height"] >= 38 and box["x"] >= 0 and box["x"] + box["width"] <= width for box in boxes)
+    assert page.locator("#paper").bounding_box()["height"] > 100  # type: ignore[index]
+
+
+def test_only_committed_words_are_read_aloud(open_page: Open, tmp_path: Path) -> None:
+    """A screen reader hears finals once (a polite log) and never the changing tail."""
+    page = open_page(recording(tmp_path / "spoken.wav", 0.5, "quick_brown_fox", 30.0))
+    expect(page.get_by_role("log")).to_have_attribute("aria-live", "polite")
+    start(page)
+    page.wait_for_selector("#words .tail:not(:empty)")
+    expect(page.locator("#words .tail")).to_have_attribute("aria-live", "off")
+    stop(page)
+
+
+def test_nothing_is_loaded_from_elsewhere(open_page: Open, server: Server) -> None:
+    """Page, styles, scripts and icon come from the server, and the page's own policy forbids anything else."""
+    page = open_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.reload(wait_until="networkidle")
+    assert len(asked) >= 5
+    assert all(url.startswith(server.url) for url in asked)
+    assert "default-src 'none'" in page.content()
+
+
+# --- the page's pure parts, in the browser that runs them
+
+
+def test_subtitles_are_cut_at_pauses_and_sentences(open_page: Open) -> None:
+    """SubRip and WebVTT as their descriptions have them (w3.org/TR/webvtt1): times, blank lines, escapes."""
+    page = open_page()
+    words = [
+        {"text": " Is", "start": 0.5, "end": 0.7},
+        {"text": " 3<4?", "start": 0.7, "end": 1.25},
+        {"text": " Yes.", "start": 3661.0, "end": 3661.5},
+    ]
+    run = "async ([name, words]) => (await import('/static/formats.js'))[name](words)"
+    assert page.evaluate(run, ["toSrt", words]) == (
+        "1\n00:00:00,500 --> 00:00:01,250\nIs 3<4?\n\n2\n01:01:01,000 --> 01:01:01,500\nYes.\n"
+    )
+    assert page.evaluate(run, ["toVtt", words]) == (
+        "WEBVTT\n\n00:00:00.500 --> 00:00:01.250\nIs 3&lt;4?\n\n01:01:01.000 --> 01:01:01.500\nYes.\n"
+    )
+
+
+def test_words_keep_what_joins_them(open_page: Open) -> None:
+    """The joined words are the text: blanks where the language writes them, none where it does not."""
+    page = open_page()
+    run = (
+        "async (results) => (await import('/static/transcript.js')).wordsOf(results, 10).map((w) => [w.text, w.start])"
+    )
+
+    def pieces(text: str | None, transcript: str, *words: tuple[str, str]) -> list[list[object]]:
+        listed = [{"word": w, "punctuated_word": p, "start": i, "end": i + 1} for i, (w, p) in enumerate(words)]
+        alternative = {"transcript": transcript, "words": listed} | ({} if text is None else {"text": text})
+        found: list[list[object]] = page.evaluate(run, {"channel": {"alternatives": [alternative]}})
+        return found
+
+    assert pieces(" Oh, no!", "Oh, no!", ("oh", "Oh,"), ("no", "no!")) == [[" Oh,", 10], [" no!", 11]]
+    assert pieces("你好。", "你好。", ("你", "你"), ("好", "好。")) == [["你", 10], ["好。", 11]]
+    assert pieces(None, "Oh, no!", ("oh", "Oh,"), ("no", "no!")) == [[" Oh,", 10], [" no!", 11]]
+
+
+def test_a_microphones_tape_forgets_its_oldest_and_reads_across_chunks(open_page: Open) -> None:
+    """Thirty seconds are kept; positions stay those of the whole recording."""
+    page = open_page()
+    kept = page.evaluate(
+        """async () => {
+            const { LiveTape } = await import("/static/tape.js");
+            const tape = new LiveTape(10);
+            for (let i = 0; i < 40; i += 1) tape.push(Int16Array.from({ length: 10 }, (_, k) => i * 10 + k));
+            return [tape.start, tape.end, [...tape.read(108, 4)], tape.read(395, 10).length];
+        }"""
+    )
+    assert kept == [100, 400, [108, 109, 110, 111], 5]
