@@ -138,8 +138,7 @@ def _outputs(files: Sequence[Path], text_format: Format, folder: Path | None) ->
 
 def _text_of(file: Path, engine: "Engine", language: str | None, prompt: str, text_format: Format) -> str:
     from asr.audio import duration_s
-    from asr.text import FORMATS
-    from asr.transcribe import Transcript
+    from asr.text import FORMATS, Transcript
     from asr.transcribe import transcribe as transcribe_recording
 
     with _progress(file.name, duration_s(file)) as on_progress:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from asr.errors import ModelError
+from asr.weights.whisper_layout import without_tied
 
 VERSIONS = (4, 5, 6)
 """Since version 4 each tensor names its type (before that only its item's size), and 6 is the newest."""
@@ -128,7 +129,6 @@ def _divide(tensor: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
 def whisper_model(data: memoryview, where: str) -> tuple[Tensors, dict[str, Any]]:
     """Tensors under the names of Transformers' `WhisperForConditionalGeneration`, and its configuration's fields.
 
-    `proj_out.weight` is left out, as in Transformers' own files: it is `model.decoder.embed_tokens.weight`.
     Raises `ModelError` for another architecture and for what `read_model` refuses.
     """
     model = read_model(data, where)
@@ -139,9 +139,8 @@ def whisper_model(data: memoryview, where: str) -> tuple[Tensors, dict[str, Any]
             f"{where} has WhisperSpec revision {model.revision}, wanted {WHISPER_REVISION}; convert it anew"
         )
     source = _Source(dequantise(model.tensors), where)
-    source.check_tied()
     tensors = dict(_encoder(source)) | dict(_decoder(source))
-    return tensors, _config(source)
+    return without_tied(tensors, where), _config(source)
 
 
 class _Source:
@@ -179,11 +178,6 @@ class _Source:
             elif bias.any():  # Whisper's keys have no bias (a constant drops out of the softmax); nowhere to keep one
                 raise ModelError(f"{self.where}: {old}/bias has a bias for the keys, wanted zeros as in Whisper")
 
-    def check_tied(self) -> None:
-        own = self.tensors.get("decoder/projection/weight")
-        if own is not None and not torch.equal(own, self["decoder/embeddings/weight"]):
-            raise ModelError(f"{self.where} has an output projection of its own, wanted the embeddings as in Whisper")
-
 
 def _self_attention_and_ffn(source: _Source, old: str, new: str) -> Iterator[tuple[str, torch.Tensor]]:
     yield from source.stacked(f"{old}/self_attention/linear_0", f"{new}.self_attn", "qkv")
@@ -205,6 +199,7 @@ def _encoder(source: _Source) -> Iterator[tuple[str, torch.Tensor]]:
 
 def _decoder(source: _Source) -> Iterator[tuple[str, torch.Tensor]]:
     yield "model.decoder.embed_tokens.weight", source["decoder/embeddings/weight"]
+    yield "proj_out.weight", source["decoder/projection/weight"]
     yield "model.decoder.embed_positions.weight", source["decoder/position_encodings/encodings"]
     yield from source.norm("decoder/layer_norm", "model.decoder.layer_norm")
     for i in range(source.layers("decoder")):

@@ -17,21 +17,24 @@ MULTILINGUAL_VOCABULARY = 51_865
 _LANGUAGE = re.compile(r"<\|([a-z]{2,3})\|>")
 
 
-def generation_settings(tokenizer_json: Path, told: Mapping[str, Any], vocab_size: int) -> dict[str, Any]:
+def generation_settings(tokenizer_json: Path, told: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
     """What `told` (a folder's generation settings, may be empty) says, completed from the tokenizer.
 
     Keys: ``alignment_heads`` (pairs of layer and head; None where nobody told), ``suppress_tokens``,
     ``begin_suppress_tokens``, ``is_multilingual``, ``lang_to_id`` ("en" -> id), ``token_ids`` (name in `SPECIAL`
-    -> id), ``timestamp_begin`` (the id of "<|0.00|>"). Raises `ModelError` for a tokenizer that lacks one of them.
+    -> id), ``timestamp_begin`` (the id of "<|0.00|>"). `config` has the model's sizes.
+    Raises `ModelError` for a tokenizer that lacks a token, and for settings that do not fit the model.
     """
+    vocab_size = config["vocab_size"]
     tokens = _special_tokens(tokenizer_json)
     token_ids = {name: _token_id(tokens, name, tokenizer_json) for name in SPECIAL}
-    heads = told.get("alignment_heads")
+    if max(token_ids.values()) >= vocab_size:
+        raise ModelError(f"{tokenizer_json} has more tokens than the model's {vocab_size}, wanted the model's own")
     multilingual = told.get("is_multilingual")
     return {
-        "alignment_heads": None if not heads else [(int(layer), int(head)) for layer, head in heads],
-        "suppress_tokens": _ids(told.get("suppress_tokens")),
-        "begin_suppress_tokens": _ids(told.get("begin_suppress_tokens")),
+        "alignment_heads": _heads(told, config),
+        "suppress_tokens": _ids(told, "suppress_tokens", vocab_size),
+        "begin_suppress_tokens": _ids(told, "begin_suppress_tokens", vocab_size),
         "is_multilingual": vocab_size >= MULTILINGUAL_VOCABULARY if multilingual is None else bool(multilingual),
         "lang_to_id": {match[1]: tokens[match[0]] for text in tokens if (match := _LANGUAGE.fullmatch(text))},
         "token_ids": token_ids,
@@ -40,9 +43,34 @@ def generation_settings(tokenizer_json: Path, told: Mapping[str, Any], vocab_siz
     }
 
 
-def _ids(told: Any) -> list[int]:
-    """Token ids without the -1 that stands for a list of OpenAI's in some older files."""
-    return [int(token) for token in told or () if int(token) >= 0]
+def _ids(told: Mapping[str, Any], key: str, vocab_size: int) -> list[int]:
+    """Token ids, without the -1 that stands for "the usual ones" in some older files."""
+    ids = told.get(key) or []
+    if not isinstance(ids, list) or not all(isinstance(token, int) and token < vocab_size for token in ids):
+        raise ModelError(f"the model's settings have {key} = {_short(ids)}, wanted a list of ids below {vocab_size}")
+    return [token for token in ids if token >= 0]
+
+
+def _heads(told: Mapping[str, Any], config: Mapping[str, Any]) -> list[tuple[int, int]] | None:
+    pairs = told.get("alignment_heads") or []
+    bounds = (config["decoder_layers"], config["decoder_attention_heads"])
+    if not isinstance(pairs, list) or not all(_is_pair(pair, bounds) for pair in pairs):
+        wanted = f"wanted pairs below {bounds[0]} layers and {bounds[1]} heads"
+        raise ModelError(f"the model's settings have alignment_heads = {_short(pairs)}, {wanted}")
+    return [(layer, head) for layer, head in pairs] or None
+
+
+def _is_pair(pair: Any, bounds: tuple[int, int]) -> bool:
+    return (
+        isinstance(pair, (list, tuple))
+        and len(pair) == 2
+        and all(isinstance(i, int) and 0 <= i < bound for i, bound in zip(pair, bounds, strict=True))
+    )
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _token_id(tokens: Mapping[str, int], name: str, where: Path) -> int:

@@ -20,7 +20,7 @@ from asr.weights.folders import folder_source
 from asr.weights.generation import generation_settings
 from asr.weights.hub import hub_source, is_hub_id
 from asr.weights.source import Source
-from asr.weights.whisper_layout import check_tensors, whisper_config
+from asr.weights.whisper_layout import check_tensors, whisper_config, without_tied
 
 CONVERTER_VERSION = 1
 """Part of a converted copy's name; raised when the conversion changes, so that old copies are not used."""
@@ -73,7 +73,7 @@ def load_model_files(name: str) -> ModelFiles:
     tensors, table = _converted(source, sha256) if source.layout == "ctranslate2" else _as_they_are(source)
     config = whisper_config(table, source.where)
     check_tensors(tensors, config, source.where)
-    generation = generation_settings(source.tokenizer_json, source.generation(), config["vocab_size"])
+    generation = generation_settings(source.tokenizer_json, source.generation(), config)
     return ModelFiles(name, "whisper", tensors, config, generation, source.tokenizer_json, sha256)
 
 
@@ -99,8 +99,7 @@ def _as_they_are(source: Source) -> tuple[Tensors, dict[str, Any]]:
     """Transformers' own files need no copy."""
     config = source.config()
     tensors = {_full_name(name): t for path in source.weights for name, t in _load(path, source.remedy).items()}
-    tensors.pop("proj_out.weight", None)
-    return tensors, config
+    return without_tied(tensors, source.where), config
 
 
 def _full_name(name: str) -> str:

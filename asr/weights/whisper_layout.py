@@ -33,7 +33,22 @@ def whisper_config(table: Mapping[str, Any], where: str) -> dict[str, Any]:
         found = table.get(field)
         if not isinstance(found, int) or isinstance(found, bool) or found < 1:
             raise ModelError(f"{where} has {field} = {found!r}, wanted a whole number above zero")
+    for part in ("encoder", "decoder"):
+        if table["d_model"] % table[f"{part}_attention_heads"]:
+            heads = f"{part}_attention_heads = {table[f'{part}_attention_heads']}"
+            raise ModelError(f"{where} has {heads}, wanted a divisor of d_model = {table['d_model']}")
     return {field: table[field] for field in CONFIG_FIELDS}
+
+
+def without_tied(tensors: Mapping[str, torch.Tensor], where: str) -> dict[str, torch.Tensor]:
+    """The tensors without `proj_out.weight`, which some files hold beside the embeddings that it is.
+
+    Raises `ModelError` where it is another matrix: leaving that out would give another model's text without a word.
+    """
+    own, embeddings = tensors.get("proj_out.weight"), tensors.get("model.decoder.embed_tokens.weight")
+    if own is not None and (embeddings is None or not torch.equal(own, embeddings)):
+        raise ModelError(f"{where} has an output projection of its own, wanted the embeddings as in Whisper")
+    return {name: tensor for name, tensor in tensors.items() if name != "proj_out.weight"}
 
 
 def check_tensors(tensors: Mapping[str, torch.Tensor], config: Mapping[str, Any], where: str) -> None:
