@@ -1,9 +1,9 @@
 """Any sample rate -> 16 kHz, in pieces of any size.
 
-A polyphase windowed-sinc filter (Crochiere & Rabiner 1983, chapter 4) of our own, because soxr's stream holds back 37 ms
-of sound at 48 kHz and 115 ms at 8 kHz (it works in blocks of FFTs); this one holds back 2 ms and 4 ms. It costs about
-1.5 ms of one core for a second of 48 kHz sound, and each output is the same sum of the same numbers however the input is
-cut, so fed in pieces equals fed at once bit for bit.
+A polyphase windowed-sinc filter (Crochiere & Rabiner 1983, chapter 4) of our own, because soxr's stream holds back
+37 ms of sound at 48 kHz and 115 ms at 8 kHz (it works in blocks of FFTs); this one holds back 2 ms and 4 ms. It costs
+about 1.5 ms of one core for a second of 48 kHz sound, and each output is the same sum of the same numbers however the
+input is cut, so fed in pieces equals fed at once bit for bit.
 """
 
 import functools
@@ -52,8 +52,7 @@ def _filter_for(rate_hz: int) -> _Filter:
 class StreamResampler:
     """Mono float32 at ``rate_in_hz`` -> mono float32 at 16 kHz; the filter's memory is carried from call to call.
 
-    ``process`` any number of times, then ``flush`` once; the outputs joined have ``ceil(n * 16000 / rate_in_hz)`` samples.
-    At 16 kHz the samples pass unchanged and undelayed.
+    ``process`` any number of times, then ``flush`` once; ``n`` samples in give ``ceil(n * 16000 / rate_in_hz)`` out. At 16 kHz the samples pass unchanged and undelayed.
     """
 
     def __init__(self, rate_in_hz: int) -> None:
