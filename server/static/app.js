@@ -95,6 +95,7 @@ async function listen(tape, of_s = null) {
   page.stream = new Stream(listenUrl(tape.rate), tape, listeners(tape));
   const progress = () => view.showTime((of_s === null ? tape.end : page.stream.settled) / tape.rate, of_s);
   const timer = setInterval(progress, 200);
+  progress();
   try {
     await page.stream.done;
     if (of_s !== null) view.showTime(of_s, of_s);
