@@ -1,0 +1,31 @@
+"""Makes server/ready.flac, the speech that a server must recognise before it says that it is ready.
+
+Needs espeak-ng (Debian: apt-get install espeak-ng). The voice is synthetic, so nobody's rights are touched.
+"""
+
+import io
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+RATE_HZ = 16_000
+TEXT = "The number is seven."
+TARGET = Path(__file__).parent.parent / "server" / "ready.flac"
+
+
+def main() -> None:
+    spoken = subprocess.run(
+        ["espeak-ng", "-v", "en-us", "-s", "150", "--stdout", TEXT], check=True, capture_output=True
+    )
+    samples, rate_hz = soundfile.read(io.BytesIO(spoken.stdout), dtype="float32")
+    samples = soxr.resample(samples, rate_hz, RATE_HZ)
+    silence = np.zeros(RATE_HZ // 5, np.float32)
+    soundfile.write(TARGET, np.concatenate([silence, samples, silence]), RATE_HZ)
+    print(f"{TARGET}: {len(samples) / RATE_HZ:.1f} s of {TEXT!r}, {TARGET.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()

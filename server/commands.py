@@ -1,0 +1,115 @@
+"""Subcommands of the server: `asr serve` and `asr stream`.
+
+Nothing heavy is imported here: `asr --help` must answer at once.
+"""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from asr.errors import ConfigError
+
+if TYPE_CHECKING:
+    from asr.engine import Engine
+    from server.config import ServerSettings
+
+URL = "ws://127.0.0.1:8000/v1/listen"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the subcommands to the command `asr`."""
+    app.command()(serve)
+    app.command()(stream)
+
+
+def serve(
+    config: Annotated[Path | None, typer.Option(help="Settings laid over configs/server.toml.")] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(help="Serve this model instead; the first given is the default.")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+) -> None:
+    """Serve live streams, uploads and the page; prints the address when it is ready."""
+    from server.config import load_settings
+    from server.run import bind
+
+    settings = load_settings(config, models=model or None, host=host, port=port)
+    listening = bind(settings)  # before the models are loaded: a port that is taken is said at once
+    try:
+        _serve(settings, listening)
+    finally:
+        listening.close()
+
+
+def _serve(settings: "ServerSettings", listening: "object") -> None:
+    from server.app import create_app
+    from server.run import Server
+
+    app = create_app(settings, _load(settings))
+    Server(app, settings).run(sockets=[listening])  # type: ignore[list-item]
+
+
+def _load(settings: "ServerSettings") -> "list[Engine]":
+    from asr.engine import Engine
+
+    return [Engine.load(name) for name in settings.models]
+
+
+def stream(
+    source: Annotated[str, typer.Argument(help="A file, - for raw PCM16 on standard input, or mic.")],
+    url: Annotated[str, typer.Option(help="The server.")] = URL,
+    model: Annotated[str | None, typer.Option(help="A model that the server has.")] = None,
+    language: Annotated[str | None, typer.Option(help="The language spoken, such as en.")] = None,
+    pace: Annotated[float, typer.Option(help="Seconds of audio sent in a second; 0 as fast as it goes.")] = 1.0,
+    rate: Annotated[int, typer.Option(help="Sample rate in hertz of standard input.")] = 16_000,
+    channels: Annotated[int, typer.Option(help="Channels of standard input.")] = 1,
+) -> None:
+    """Stream a recording or the microphone to a server, and show the words as they come."""
+    from server.client import listen_url
+
+    if pace < 0:
+        raise ConfigError(f"--pace: found {pace:g}, wanted 0 or more")
+    raw = source == "-"
+    address = listen_url(
+        url,
+        encoding="linear16",
+        sample_rate=rate if raw else 16_000,
+        channels=channels if raw else 1,
+        interim_results=sys.stdout.isatty(),
+        model=model,
+        language=language,
+    )
+    asyncio.run(_stream(source, address, None if pace == 0 or source == "mic" else pace, rate, channels))
+
+
+async def _stream(source: str, address: str, pace: float | None, rate: int, channels: int) -> None:
+    """Ctrl-C ends the recording, not the program: the last words are still shown. A second one ends the program."""
+    from server import client, sources
+    from server.display import Display
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def interrupt() -> None:
+        stop.set()
+        loop.remove_signal_handler(signal.SIGINT)
+
+    if sys.platform != "win32":
+        loop.add_signal_handler(signal.SIGINT, interrupt)
+    with Display() as display:
+        chunks = sources.until(stop, _chunks(source, rate, channels))
+        await client.stream(address, chunks, display.show, pace=pace)
+
+
+def _chunks(source: str, rate: int, channels: int) -> AsyncIterator[bytes]:
+    from server import sources
+
+    if source == "mic":
+        return sources.microphone_chunks()
+    return sources.stdin_chunks(rate, channels) if source == "-" else sources.file_chunks(Path(source))

@@ -1,0 +1,60 @@
+"""The server's settings. Their defaults stand once, in `configs/server.toml`; a file of one's own is laid over them."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from asr.config import SessionSettings, build, config_dir, read_toml
+from asr.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """Each key is explained in `configs/server.toml`."""
+
+    host: str
+    port: int
+    models: tuple[str, ...]
+    allowed_origins: tuple[str, ...]
+    max_batch: int
+    max_streams: int
+    max_message_bytes: int
+    max_upload_bytes: int
+    max_buffered_audio_s: float
+    idle_timeout_s: float
+    send_timeout_s: float
+    thin_lag_s: float
+    drain_timeout_s: float
+    session: SessionSettings = field(default_factory=SessionSettings)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise ConfigError(f"port: found {self.port}, wanted 0 to 65535")
+        if not self.models:
+            raise ConfigError("models: found an empty list, wanted at least one model's name (see `asr models`)")
+        for name in (f.name for f in dataclasses.fields(self) if f.name.startswith("max_") or f.name.endswith("_s")):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"{name}: found {getattr(self, name)}, wanted more than 0")
+
+
+def load_settings(path: Path | None = None, **changes: Any) -> ServerSettings:
+    """The settings of `configs/server.toml`, under the file at `path`, under `changes` that are not None.
+
+    Raises `ConfigError` for a file that is missing or broken, and for unknown keys and values.
+    """
+    table = read_toml(config_dir() / "server.toml")
+    if path is not None:
+        table = _laid_over(table, read_toml(path))
+    table |= {key: value for key, value in changes.items() if value is not None}
+    return build(ServerSettings, table, str(path or "server.toml"))
+
+
+def _laid_over(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in top.items():
+        below = merged.get(key)
+        both_tables = isinstance(below, dict) and isinstance(value, dict)
+        merged[key] = _laid_over(below, value) if both_tables else value  # type: ignore[arg-type]
+    return merged

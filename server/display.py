@@ -1,0 +1,62 @@
+"""Words as they come, on a terminal or in a pipe."""
+
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+
+class Display:
+    """Committed text in full ink, the tail paler; each finished utterance moves up as a line of its own.
+
+    Where there is no terminal only the lines are printed.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(highlight=False, soft_wrap=True)
+        self._committed = ""
+        self._tail = ""
+        self._lag_s = 0.0
+        self._live = Live(console=self._console, transient=True) if self._console.is_terminal else None
+
+    def __enter__(self) -> "Display":
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._tail = ""
+        self._finish_line()
+        if self._live:
+            self._live.update(Text())
+            self._live.stop()
+
+    def show(self, message: dict[str, Any]) -> None:
+        """Takes any message of the server."""
+        if message.get("type") != "Results":
+            return
+        best = message["channel"]["alternatives"][0]
+        text = best.get("text", f" {best['transcript']}")
+        self._lag_s = message.get("lag_s", 0.0)
+        if message["is_final"]:
+            self._committed, self._tail = self._committed + text, ""
+        else:
+            self._tail = text
+        if message.get("speech_final"):
+            self._finish_line()
+        if self._live:
+            self._live.update(self._render())
+
+    def _finish_line(self) -> None:
+        if self._committed.strip():
+            self._console.print(Text(self._committed.strip()))
+        self._committed = ""
+
+    def _render(self) -> Text:
+        text = Text(self._committed.lstrip())
+        text.append(self._tail if self._committed else self._tail.lstrip(), style="bright_black")
+        return text.append(f"\nlag {self._lag_s:.1f} s", style="dim")

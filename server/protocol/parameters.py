@@ -1,0 +1,137 @@
+"""The query of `GET /v1/listen` -> `ListenOptions`. Pure. Names and meanings are Deepgram's live streaming API's.
+
+Specification: https://developers.deepgram.com/reference/speech-to-text/listen-streaming
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from asr.errors import CallerError
+
+RAW_ENCODINGS = ("linear16", "linear32", "mulaw", "alaw", "opus")
+"""Without a container, so the sample rate must be told."""
+CONTAINERS = ("ogg-opus", "webm-opus")
+SAMPLE_RATES_HZ = (8_000, 48_000)
+CHANNELS = (1, 8)
+ENDPOINTING_MS = (10, 5_000)
+UTTERANCE_END_MS = (1_000, 5_000)
+
+
+class ParameterError(CallerError):
+    """A query that cannot be served; HTTP 400 before the upgrade."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListenOptions:
+    """What a client asked for. None means the server's own choice."""
+
+    encoding: str = "auto"
+    """One of `RAW_ENCODINGS` or `CONTAINERS`; "auto" looks into the first bytes for a container."""
+    sample_rate: int | None = None
+    channels: int = 1
+    model: str | None = None
+    language: str | None = None
+    interim_results: bool = False
+    endpointing: int | None = None
+    """Milliseconds of silence that end an utterance."""
+    utterance_end_ms: int | None = None
+    vad_events: bool = False
+
+
+def _whole(low: int, high: int) -> Callable[[str, str], int]:
+    def parse(name: str, value: str) -> int:
+        if not (value.isascii() and value.isdigit() and low <= int(value[:9]) <= high):
+            raise ParameterError(f"{name}: found {value!r}, wanted a whole number from {low} to {high}")
+        return int(value)
+
+    return parse
+
+
+def _flag(name: str, value: str) -> bool:
+    if value.lower() not in ("true", "false"):
+        raise ParameterError(f"{name}: found {value!r}, wanted true or false")
+    return value.lower() == "true"
+
+
+def _encoding(name: str, value: str) -> str:
+    if value not in RAW_ENCODINGS + CONTAINERS:
+        listed = ", ".join(RAW_ENCODINGS + CONTAINERS)
+        raise ParameterError(f"{name}: found {value!r}, wanted one of {listed} (or none for an Ogg or WebM container)")
+    return value
+
+
+def _endpointing(name: str, value: str) -> int | None:
+    """False is the longest pause there is: an utterance without any end would never be final."""
+    if value.lower() in ("true", "false"):
+        return None if value.lower() == "true" else ENDPOINTING_MS[1]
+    try:
+        return _whole(*ENDPOINTING_MS)(name, value)
+    except ParameterError as error:
+        raise ParameterError(f"{error} milliseconds, true or false") from None
+
+
+def _utterance_end(name: str, value: str) -> int | None:
+    return None if value.lower() == "false" else _whole(*UTTERANCE_END_MS)(name, value)
+
+
+def _word(name: str, value: str) -> str:
+    if not value or len(value) > 100 or not value.isprintable():
+        raise ParameterError(f"{name}: found {value[:100]!r}, wanted a name")
+    return value
+
+
+PARAMETERS: dict[str, Callable[[str, str], Any]] = {
+    "encoding": _encoding,
+    "sample_rate": _whole(*SAMPLE_RATES_HZ),
+    "channels": _whole(*CHANNELS),
+    "model": _word,
+    "language": _word,
+    "interim_results": _flag,
+    "endpointing": _endpointing,
+    "utterance_end_ms": _utterance_end,
+    "vad_events": _flag,
+}
+"""What changes something here."""
+
+IGNORED = (
+    "punctuate", "smart_format", "numerals", "filler_words", "profanity_filter", "dictation", "measurements",
+    "no_delay", "mip_opt_out", "tier", "version", "tag", "extra",
+)  # fmt: skip
+"""Accepted with any value and changing nothing: the model writes punctuation and numbers as it learnt to."""
+
+NOT_HERE = (
+    "multichannel", "diarize", "diarize_model", "redact", "replace", "search", "keywords", "keyterm",
+    "detect_entities", "language_hint", "callback", "callback_method", "alternatives",
+)  # fmt: skip
+"""Known to Deepgram and not done here: accepted when switched off, refused otherwise."""
+
+
+def parse_query(items: Iterable[tuple[str, str]]) -> ListenOptions:
+    """The options of a query's pairs, decoded. Raises `ParameterError`: one sentence on the first that is wrong."""
+    values: dict[str, Any] = {}
+    for name, value in items:
+        if name in PARAMETERS:
+            if name in values:
+                raise ParameterError(f"{name} is given twice; give it once")
+            values[name] = PARAMETERS[name](name, value)
+        else:
+            _check_other(name, value)
+    options = ListenOptions(**values)
+    _check_together(options)
+    return options
+
+
+def _check_other(name: str, value: str) -> None:
+    if name in IGNORED or (name in NOT_HERE and value.lower() == "false"):
+        return
+    if name in NOT_HERE:
+        raise ParameterError(f"{name}={value[:100]} is not done here; leave it out")
+    raise ParameterError(f"unknown parameter {name[:100]!r}; known are {', '.join(PARAMETERS)}")
+
+
+def _check_together(options: ListenOptions) -> None:
+    if options.encoding in RAW_ENCODINGS and options.sample_rate is None:
+        raise ParameterError(f"encoding={options.encoding} has no header; give sample_rate, in hertz, with it")
+    if options.encoding == "opus" and options.channels > 2:
+        raise ParameterError(f"channels: found {options.channels}, wanted 1 or 2 with encoding=opus")

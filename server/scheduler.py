@@ -1,0 +1,125 @@
+"""Sessions that are ready -> batches -> `Engine.step` in one worker thread. The only queue, the only thread crossing.
+
+While one batch is in the thread those who come next gather; so batches grow with the load, and nobody waits on purpose.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from asr.engine import Engine
+from asr.errors import AsrError, InternalError
+from asr.session import Session
+from server.metrics import Metrics
+
+
+class StepError(InternalError):
+    """A step failed for a reason that is not the client's."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    session: Session
+    done: asyncio.Future[None]
+    since_s: float
+
+
+class Scheduler:
+    """The queue before one engine. `start` and `stop` it on the event loop that awaits its steps."""
+
+    def __init__(self, engine: Engine, max_batch: int, metrics: Metrics) -> None:
+        self.engine = engine
+        self._max_batch = max_batch
+        self._metrics = metrics
+        self._queue: deque[_Waiting] = deque()
+        self._arrived = asyncio.Event()
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"step-{engine.name}")
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name=f"scheduler {self.engine.name}")
+
+    async def stop(self) -> None:
+        """Lets the running step end; those still waiting are cancelled."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        while self._queue:
+            self._queue.popleft().done.cancel()
+        await asyncio.to_thread(self._worker.shutdown)
+
+    async def step(self, session: Session) -> None:
+        """One step of this session, with whoever else waits. Until it returns the session is the worker's.
+
+        Raises `StepError` when the step of this very session failed. A cancelled caller must not touch the session any
+        more: the step may be under way, and is never stopped half way.
+        """
+        done = asyncio.get_running_loop().create_future()
+        self._queue.append(_Waiting(session, done, time.perf_counter()))
+        self._arrived.set()
+        await done
+
+    async def _run(self) -> None:
+        while True:
+            await self._arrived.wait()
+            batch = self._take()
+            try:
+                await self._advance(batch)
+            finally:
+                for waiting in batch:  # nobody waits for a scheduler that was stopped
+                    waiting.done.cancel()
+
+    def _take(self) -> list[_Waiting]:
+        """The longest waiting, without those whose callers have gone."""
+        batch: list[_Waiting] = []
+        while self._queue and len(batch) < self._max_batch:
+            waiting = self._queue.popleft()
+            if not waiting.done.done():
+                batch.append(waiting)
+        if not self._queue:
+            self._arrived.clear()
+        return batch
+
+    async def _advance(self, batch: Sequence[_Waiting]) -> None:
+        """All at once; when that fails, one by one, so that only the culprit fails (`Engine.step` is all or none)."""
+        error = await self._step(batch) if batch else None
+        if error is not None and len(batch) > 1:
+            for waiting in batch:
+                _settle(waiting, await self._step([waiting]), self._metrics, self.engine.name)
+            return
+        for waiting in batch:
+            _settle(waiting, error, self._metrics, self.engine.name)
+
+    async def _step(self, batch: Sequence[_Waiting]) -> BaseException | None:
+        began_s = time.perf_counter()
+        for waiting in batch:
+            self._metrics.queue_s.labels(self.engine.name).observe(began_s - waiting.since_s)
+        self._metrics.batch_size.labels(self.engine.name).observe(len(batch))
+        sessions = [waiting.session for waiting in batch]
+        call = asyncio.get_running_loop().run_in_executor(self._worker, self.engine.step, sessions)
+        [result] = await asyncio.gather(call, return_exceptions=True)
+        self._metrics.step_s.labels(self.engine.name).observe(time.perf_counter() - began_s)
+        return result if isinstance(result, BaseException) else None
+
+
+def _settle(waiting: _Waiting, error: BaseException | None, metrics: Metrics, model: str) -> None:
+    if error is not None:
+        metrics.failed_steps.labels(model).inc()
+    if waiting.done.done():  # its caller has gone
+        return
+    if error is None:
+        waiting.done.set_result(None)
+    else:
+        waiting.done.set_exception(_as_ours(error))
+
+
+def _as_ours(error: BaseException) -> Exception:
+    """What the model raises is no sentence for a client; the cause is kept for the log."""
+    if isinstance(error, AsrError):
+        return error
+    ours = StepError("recognition failed inside the server; open a new stream")
+    ours.__cause__ = error
+    return ours

@@ -1,0 +1,94 @@
+"""What every route needs, put together once: settings, engines behind their schedulers, places, counters, readiness."""
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from asr.text import Transcript
+
+from asr.engine import Engine
+from asr.errors import AsrError, AudioError, ModelError
+from asr.events import Event
+from asr.transcribe import offline_settings, transcript_of
+from server.admission import Admission
+from server.blocks import blocks_of
+from server.config import ServerSettings
+from server.metrics import Metrics
+from server.scheduler import Scheduler
+
+SAMPLE = Path(__file__).with_name("ready.flac")
+"""Made by scripts/make_ready_sample.py."""
+SAMPLE_WORD = "seven"
+
+
+class Service:
+    """One server's state. Models are known by configured name only: what a client sends is never a path or a hub id."""
+
+    def __init__(self, settings: ServerSettings, engines: Sequence[Engine]) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.admission = Admission(settings.max_streams, self.metrics)
+        self.schedulers = {e.name: Scheduler(e, settings.max_batch, self.metrics) for e in engines}
+        self.default = engines[0].name
+        self.not_ready = "the built-in sample has not been recognised yet"
+        """Why; "" when it is ready."""
+        for engine in engines:
+            self.metrics.model.labels(engine.name, engine.weights_sha256).set(1)
+
+    async def start(self) -> None:
+        """Starts the schedulers and has every model recognise the built-in sample."""
+        for scheduler in self.schedulers.values():
+            scheduler.start()
+        reasons = [reason for scheduler in self.schedulers.values() if (reason := await self._try(scheduler))]
+        self.not_ready = "; ".join(reasons)
+
+    async def stop(self) -> None:
+        self.not_ready = "the server is shutting down"
+        for scheduler in self.schedulers.values():
+            await scheduler.stop()
+
+    async def drain(self) -> None:
+        """Ends all streams, with their last words told."""
+        self.not_ready = "the server is shutting down"
+        await self.admission.drain(self.settings.drain_timeout_s)
+
+    def scheduler(self, model: str | None) -> Scheduler:
+        """The scheduler of a model by name, or of the default one. Raises `ModelError`."""
+        try:
+            return self.schedulers[model or self.default]
+        except KeyError:
+            known = ", ".join(self.schedulers)
+            raise ModelError(f"unknown model {str(model)[:100]!r}; this server has {known}") from None
+
+    async def transcribe(
+        self, blocks: AsyncIterator[np.ndarray], scheduler: Scheduler, *, language: str | None = None, prompt: str = ""
+    ) -> Transcript:
+        """A whole recording, block by block, among live streams. Raises `AudioError`, `ConfigError`, `StepError`."""
+        settings = offline_settings(self.settings.session)
+        session = scheduler.engine.open(settings, language=language, prompt=prompt, partials=False)
+        events: list[Event] = []
+        async for block in blocks:
+            session.receive_audio(block)
+            while session.ready:
+                await scheduler.step(session)
+            events += session.take_events()
+        if not session.received_s:
+            raise AudioError("found a file without any audio, wanted a recording")
+        session.receive_end()
+        while session.ready:
+            await scheduler.step(session)
+        self.metrics.audio_s.inc(session.received_s)
+        return transcript_of([*events, *session.take_events()], scheduler.engine, session.received_s)
+
+    async def _try(self, scheduler: Scheduler) -> str:
+        """Why this model is not ready, or ""."""
+        name = scheduler.engine.name
+        language = "en" if "en" in scheduler.engine.languages else None
+        try:
+            with SAMPLE.open("rb") as file:
+                transcript = await self.transcribe(blocks_of(file), scheduler, language=language)
+        except AsrError as error:
+            return f"model {name} failed on the built-in sample: {error}"
+        if language and SAMPLE_WORD not in transcript.text.lower() and "7" not in transcript.text:
+            return f"model {name} heard {transcript.text!r} in the built-in sample, wanted the word {SAMPLE_WORD!r}"
+        return ""
