@@ -1,0 +1,93 @@
+"""Subcommands of the evaluation: `asr eval run` and `asr bench engine|server|files`.
+
+Nothing heavy is imported here: `asr --help` must answer at once.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DEFAULT_MODEL = "whisper-tiny.en"
+
+Data = Annotated[list[Path], typer.Option(help="A manifest or a folder of recordings; may be given again.")]
+ModelName = Annotated[str, typer.Option(help="A name from `asr models`, or a folder.")]
+SettingsFile = Annotated[
+    Path | None, typer.Option("--settings", help="TOML with the session's settings: [vad], [stream], [decode].")
+]
+Threads = Annotated[int | None, typer.Option(min=1, help="Bound the threads of the model's libraries.")]
+Minutes = Annotated[float | None, typer.Option(min=0.01, help="Use no more audio than about this.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the subcommands to the command `asr`."""
+    evaluation = typer.Typer(help="Evaluate: accuracy, delay, stability and cost on labelled recordings.")
+    evaluation.command("run")(eval_run)
+    app.add_typer(evaluation, name="eval")
+    bench = typer.Typer(help="Measure speed and delay: a table for people and one JSON line.")
+    bench.command("engine")(bench_engine)
+    bench.command("server")(bench_server)
+    bench.command("files")(bench_files)
+    app.add_typer(bench, name="bench")
+
+
+def eval_run(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="The run's folder: traces.jsonl and report.json.")],
+    model: ModelName = DEFAULT_MODEL,
+    mode: Annotated[str, typer.Option(help="offline, replay, live, or several with commas.")] = "offline,replay",
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many utterances of each data set.")] = None,
+    join_s: Annotated[float | None, typer.Option("--join", help="Join clips to about so many seconds.")] = None,
+    settings_file: SettingsFile = None,
+    precision: Annotated[str, typer.Option(help="What the model calculates in.")] = "auto",
+    threads: Threads = None,
+    url: Annotated[str | None, typer.Option(help="Live: a running server; else one is started.")] = None,
+    pid: Annotated[int | None, typer.Option(help="That server's process, for its CPU time.")] = None,
+    streams: Annotated[int, typer.Option(min=1, help="Live: so many clients at a time.")] = 1,
+) -> None:
+    """Run recordings through a model, one-shot and streamed, and report errors, delays and cost."""
+    from eval.run_command import RunOptions, run
+
+    run(RunOptions(tuple(data), out, model, mode, limit, join_s, settings_file, precision, threads, url, pid, streams))
+
+
+def bench_engine(
+    data: Data,
+    model: ModelName = DEFAULT_MODEL,
+    minutes: Minutes = None,
+    threads: Threads = 1,
+    settings_file: SettingsFile = None,
+    precision: Annotated[str, typer.Option(help="What the model calculates in.")] = "auto",
+) -> None:
+    """The engine alone, on recordings joined into clips of a minute: cost, delay, and streamed against one-shot."""
+    from eval.bench import engine
+
+    engine(tuple(data), model, minutes, threads, settings_file, precision)
+
+
+def bench_server(
+    data: Data,
+    streams: Annotated[str, typer.Option(help="How many clients at once; several with commas.")] = "1,4,8,16",
+    url: Annotated[str | None, typer.Option(help="A running server; else one is started.")] = None,
+    pid: Annotated[int | None, typer.Option(help="That server's process, for its CPU time.")] = None,
+    model: ModelName = DEFAULT_MODEL,
+    threads: Threads = None,
+) -> None:
+    """A server under real clients at real-time pace: each client streams clips joined to a minute."""
+    from eval.bench import server
+
+    server(tuple(data), streams, url, pid, model, threads)
+
+
+def bench_files(
+    data: Data,
+    model: ModelName = DEFAULT_MODEL,
+    minutes: Minutes = None,
+    threads: Threads = 1,
+    against: Annotated[str | None, typer.Option(help="A peer to run beside, alternating: faster-whisper.")] = None,
+    precision: Annotated[str, typer.Option(help="What the model calculates in.")] = "auto",
+) -> None:
+    """Recordings as files, not streamed: how many times faster than real time, beside a peer."""
+    from eval.bench_files import files
+
+    files(tuple(data), model, minutes, threads, against, precision)

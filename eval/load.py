@@ -1,0 +1,122 @@
+"""Real clients over the real wire: N WebSocket streams at real-time pace -> the same traces as `eval.replay`."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+from asr.events import Ended, Event
+from eval.dataset import Recording
+from eval.replay import CHUNK_S, LIVE, chunks, trace_of
+from eval.trace import Entry, Trace
+from eval.wire import CLOSE_STREAM, WireError, listen_url, parse, pcm16
+
+PATIENCE_S = 60.0
+"""A stream that the server has not closed so long after its end is given up, and its trace says so."""
+
+OnTrace = Callable[[Trace], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where streams go. ``model`` as the trace names it; ``ask_model`` "" lets the server use its own."""
+
+    url: str
+    model: str
+    ask_model: str = ""
+    chunk_s: float = CHUNK_S
+
+
+def run_load(
+    target: Target, recordings: Sequence[Recording], streams: int, on_trace: OnTrace, *, stagger: bool = True
+) -> None:
+    """Streams all recordings, `streams` of them at a time; `on_trace` is told each trace as it is complete.
+
+    With `stagger` the clients' beginnings are spread evenly over a second: people do not start to speak in step.
+    """
+    asyncio.run(_run(target, recordings, streams, on_trace, 1.0 / streams if stagger else 0.0))
+
+
+async def _run(
+    target: Target, recordings: Sequence[Recording], streams: int, on_trace: OnTrace, stagger_s: float
+) -> None:
+    waiting = list(reversed(recordings))
+
+    async def client(number: int) -> None:
+        await asyncio.sleep(number * stagger_s)
+        while waiting:
+            on_trace(await stream(target, waiting.pop()))
+
+    async with asyncio.TaskGroup() as clients:
+        for number in range(streams):
+            clients.create_task(client(number))
+
+
+async def stream(target: Target, recording: Recording) -> Trace:
+    """One recording over one socket, as a microphone would send it. What goes wrong is the trace's `error`."""
+    url = listen_url(target.url, recording.utterance.language, target.ask_model)
+    tape = _Tape(recording)
+    try:
+        async with connect(url, max_size=None, compression=None, proxy=None) as socket:
+            await _converse(socket, tape, target.chunk_s)
+    except (OSError, InvalidHandshake, ConnectionClosed, WireError, TimeoutError) as error:
+        tape.error = _why(error)
+    return trace_of(recording, LIVE, target.model, tape.entries, tape.end_wall_s, error=tape.error)
+
+
+@dataclass(slots=True)
+class _Tape:
+    """What is known of one stream while it runs. Time 0 is when the first sample is spoken."""
+
+    recording: Recording
+    began: float = 0.0
+    sent_s: float = 0.0
+    end_wall_s: float = 0.0
+    entries: list[Entry] = field(default_factory=list)
+    error: str = ""
+
+    def now_s(self) -> float:
+        return time.monotonic() - self.began
+
+    def note(self, event: Event) -> None:
+        self.entries.append(Entry(event, self.sent_s, self.now_s()))
+
+
+async def _converse(socket: ClientConnection, tape: _Tape, chunk_s: float) -> None:
+    """Sends and listens until the server closes. Raises what broke the stream."""
+    tape.began = time.monotonic()
+    sending = asyncio.create_task(_send(socket, tape, chunk_s))
+    try:
+        async with asyncio.timeout(tape.recording.duration_s + PATIENCE_S):
+            await _listen(socket, tape)
+    except TimeoutError:
+        raise TimeoutError(f"not closed by the server {PATIENCE_S:.0f} s after the end of the stream") from None
+    finally:
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+
+
+async def _send(socket: ClientConnection, tape: _Tape, chunk_s: float) -> None:
+    """Each chunk in the moment in which its last sample is spoken; a late one at once. Then the end."""
+    for chunk, spoken_s in chunks(tape.recording.samples, chunk_s):
+        await asyncio.sleep(max(0.0, spoken_s - tape.now_s()))
+        await socket.send(pcm16(chunk))
+        tape.sent_s = spoken_s
+    tape.end_wall_s = tape.now_s()
+    await socket.send(CLOSE_STREAM)
+
+
+async def _listen(socket: ClientConnection, tape: _Tape) -> None:
+    async for message in socket:  # ends when the server closes as agreed, raises ConnectionClosedError otherwise
+        event = parse(message, tape.recording.utterance.language)
+        if event is not None:
+            tape.note(event)
+    if not any(isinstance(entry.event, Ended) for entry in tape.entries):
+        raise WireError("closed by the server without saying how much it heard (Metadata)")
+
+
+def _why(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

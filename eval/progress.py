@@ -1,0 +1,37 @@
+"""A bar by audio seconds, with the time left, on standard error; lines that must stay are printed above it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """``advance(seconds)`` of audio are done; ``say(line)`` is for the reader."""
+
+    advance: Callable[[float], None]
+    say: Callable[[str], None]
+
+
+class _MinutesColumn(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.completed / 60:.1f} / {(task.total or 0) / 60:.1f} min of audio")
+
+
+@contextmanager
+def progress(what: str, total_s: float) -> Iterator[Bar]:
+    """The bar of one job of `total_s` seconds of audio; only `say` shows where standard error is no terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), _MinutesColumn(), TimeRemainingColumn())
+    shown = Progress(*columns, console=console, transient=True, disable=not console.is_terminal, redirect_stdout=False)
+    with shown:
+        task = shown.add_task(escape(what), total=total_s)
+        yield Bar(
+            advance=lambda done_s: shown.advance(task, done_s),
+            say=lambda line: console.print(escape(line), soft_wrap=True),
+        )

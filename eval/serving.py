@@ -1,0 +1,89 @@
+"""A server of one's own for a measurement: `asr serve` in a process beside, on a free port, ended afterwards."""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from asr.errors import CallerError
+
+READY_S = 300.0
+"""A server that is not ready by then never will be: loading and trying the default model takes seconds."""
+STOP_S = 20.0
+
+
+class ServerError(CallerError):
+    """The server did not come up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where it listens and which process it is; ``pid`` None for one that somebody else started and did not name."""
+
+    url: str
+    pid: int | None = None
+
+
+@contextmanager
+def serving(model: str, threads: int | None = None, options: Sequence[str] = ()) -> Iterator[Server]:
+    """A ready server of `model`. `threads` bounds the libraries' threads. Raises `ServerError` with its last line."""
+    port = _free_port()
+    command = [sys.executable, "-c", "from asr.cli import main; main()", "serve"]
+    command += ["--model", model, "--host", "127.0.0.1", "--port", str(port), *options]
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=_environment(threads))
+        try:
+            _await_ready(process, f"http://127.0.0.1:{port}/readyz", log)
+            yield Server(f"ws://127.0.0.1:{port}", process.pid)
+        finally:
+            _stop(process)
+
+
+def _environment(threads: int | None) -> dict[str, str]:
+    bound = {} if threads is None else dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
+    return os.environ | bound
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _await_ready(process: "subprocess.Popen[bytes]", url: str, log: IO[str]) -> None:
+    deadline = time.monotonic() + READY_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise ServerError(f"the server ended with code {process.returncode}; its last words: {_last_line(log)}")
+        try:
+            with urlopen(url, timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except (URLError, OSError):
+            pass  # not listening yet, or answering that it is not ready
+        time.sleep(0.2)
+    raise ServerError(f"{url} was not ready after {READY_S:.0f} s; the server's last words: {_last_line(log)}")
+
+
+def _last_line(log: IO[str]) -> str:
+    log.seek(0)
+    lines = [line.strip() for line in log.read().splitlines() if line.strip()]
+    return lines[-1] if lines else "none"
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,55 @@
+"""What recognition costs: CPU seconds per second of audio, and how many times faster than real time."""
+
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from asr.errors import CallerError
+from eval.trace import Trace
+
+
+def own_cpu_s() -> float:
+    """CPU time of this process, all threads, user and system, without its children."""
+    return time.process_time()
+
+
+def process_cpu_s(pid: int, proc: Path = Path("/proc")) -> float:
+    """The same of another process, from the kernel's table (proc_pid_stat(5): fields 14 and 15, in clock ticks).
+
+    `CallerError` where there is no such process or the system has no /proc.
+    """
+    try:
+        stat = (proc / str(pid) / "stat").read_text()
+    except OSError:
+        raise CallerError(f"no process {pid} in {proc}; name the id of a running server on this machine") from None
+    fields = stat.rpartition(")")[2].split()  # the second field is a name and may hold spaces and brackets
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def peak_memory_bytes(pid: int, proc: Path = Path("/proc")) -> int | None:
+    """The largest resident memory so far (VmHWM); None where the system does not tell."""
+    try:
+        lines = (proc / str(pid) / "status").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), None)
+
+
+def audio_s(traces: Iterable[Trace]) -> float:
+    """Seconds of audio in all traces."""
+    return sum(trace.duration_s for trace in traces)
+
+
+def cpu_per_audio(traces: Iterable[Trace]) -> float | None:
+    """CPU seconds per second of audio, summed before dividing; None where nothing was measured."""
+    measured = [(t.cpu_s, t.duration_s) for t in traces if t.cpu_s is not None]
+    heard_s = sum(duration_s for _, duration_s in measured)
+    return sum(cpu_s for cpu_s, _ in measured) / heard_s if heard_s else None
+
+
+def rtfx(traces: Iterable[Trace]) -> float | None:
+    """Seconds of audio per second of work (the inverse real-time factor); None where nothing was measured."""
+    measured = [(t.duration_s, t.busy_s) for t in traces if t.busy_s is not None]
+    worked_s = sum(busy_s for _, busy_s in measured)
+    return sum(duration_s for duration_s, _ in measured) / worked_s if worked_s else None

@@ -1,0 +1,98 @@
+"""The client's side of the live protocol that Deepgram publishes, without I/O: messages -> events.
+
+Source: developers.deepgram.com, "Live Audio" API reference (`GET /v1/listen`); `docs/PROTOCOL.md` has what our server
+says of it.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+import numpy as np
+
+from asr.config import SAMPLE_RATE_HZ
+from asr.errors import CallerError
+from asr.events import Ended, Event, Final, Partial, SpeechEnded, SpeechStarted, Word
+from eval.text import base_language, is_by_character
+
+PATH = "/v1/listen"
+CLOSE_STREAM = '{"type": "CloseStream"}'
+
+
+class WireError(CallerError):
+    """The server refused, or said what is not in the protocol."""
+
+
+def listen_url(url: str, language: str = "", model: str = "") -> str:
+    """The address of a live stream of linear16 at 16 kHz on the server at `url` (http, https, ws or wss)."""
+    parts = urlsplit(url)
+    schemes = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+    if parts.scheme not in schemes or not parts.netloc:
+        raise WireError(f"found server address {url!r}, wanted one like ws://127.0.0.1:8000")
+    query = {"encoding": "linear16", "sample_rate": SAMPLE_RATE_HZ, "channels": 1, "interim_results": "true"}
+    query |= {"vad_events": "true"}
+    query |= {"language": base_language(language)} if language else {}
+    query |= {"model": model} if model else {}
+    path = parts.path if parts.path.strip("/") else PATH
+    return urlunsplit((schemes[parts.scheme], parts.netloc, path, urlencode(query), ""))
+
+
+def pcm16(samples: np.ndarray) -> bytes:
+    """Mono float32 ``(n,)`` as little-endian signed 16-bit integers."""
+    scaled: np.ndarray = (np.clip(samples, -1.0, 1.0) * 32767.0).round()
+    return scaled.astype("<i2").tobytes()
+
+
+def parse(message: str | bytes, language: str) -> Event | None:
+    """The event that a server's message is; None for one that says nothing of speech. Raises `WireError`.
+
+    The words of a protocol that strips spaces get back the space before them, but in a language that writes none.
+    """
+    try:
+        table = json.loads(message)
+        return _event(table, language)
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        raise WireError(f"found message {str(message)[:80]!r}, wanted the live protocol's JSON ({error!r})") from None
+
+
+def _event(table: Mapping[str, Any], language: str) -> Event | None:
+    kind = table["type"]
+    if kind == "Results":
+        return _result(table, language)
+    if kind == "SpeechStarted":
+        return SpeechStarted(float(table["timestamp"]))
+    if kind == "UtteranceEnd":
+        return SpeechEnded(float(table["last_word_end"]))
+    if kind == "Metadata":
+        return Ended(float(table["duration"])) if "duration" in table else None
+    if kind == "Error":
+        raise WireError(str(table.get("description") or table.get("message") or table))
+    return None
+
+
+def _result(table: Mapping[str, Any], language: str) -> Partial | Final:
+    start_s = float(table["start"])
+    end_s = start_s + float(table["duration"])
+    best = table["channel"]["alternatives"][0]
+    said = str((best.get("languages") or [language])[0])
+    words = tuple(_words(best, said))
+    if not table.get("is_final"):
+        return Partial(words, start_s, end_s, said)
+    return Final(words, start_s, end_s, said, bool(table.get("speech_final")), bool(table.get("from_finalize")))
+
+
+def _words(best: Mapping[str, Any], language: str) -> Iterator[Word]:
+    """The words with what joins them to their left neighbour, found again in the text that they make up.
+
+    ``text`` is our server's own field and keeps the outer spaces that ``transcript`` has lost.
+    """
+    joiner = "" if is_by_character(language) else " "
+    whole = str(best.get("text") or joiner + best["transcript"])
+    at = 0
+    for table in best["words"]:
+        written = str(table.get("punctuated_word") or table["word"])
+        found = whole.find(written, at)
+        text = joiner + written if found < 0 else whole[at : found + len(written)]
+        at = at if found < 0 else found + len(written)
+        yield Word(text, float(table["start"]), float(table["end"]), float(table.get("confidence", 0.0)))
