@@ -8,6 +8,7 @@ input is cut, so fed in pieces equals fed at once bit for bit.
 
 import functools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,7 +53,8 @@ def _filter_for(rate_hz: int) -> _Filter:
 class StreamResampler:
     """Mono float32 at ``rate_in_hz`` -> mono float32 at 16 kHz; the filter's memory is carried from call to call.
 
-    ``process`` any number of times, then ``flush`` once; ``n`` samples in give ``ceil(n * 16000 / rate_in_hz)`` out. At 16 kHz the samples pass unchanged and undelayed.
+    ``process`` any number of times, then ``flush`` once; ``n`` samples in give ``ceil(n * 16000 / rate_in_hz)`` out.
+    At 16 kHz the samples pass unchanged and undelayed.
     """
 
     def __init__(self, rate_in_hz: int) -> None:
@@ -101,3 +103,17 @@ def _outputs(f: _Filter, kept: np.ndarray, base: int, start: int, end: int) -> n
         phase = positions % f.up * len(f.bank) // f.up
         np.einsum("ij,ij->i", windows[first], f.bank[phase], out=y[n - start : n - start + len(first)])
     return y
+
+
+def gathered(pieces: Iterator[tuple[int, np.ndarray]]) -> Iterator[tuple[int, np.ndarray]]:
+    """Pieces of one rate joined up to half a second: a resampler's call costs more than 20 ms of sound in it."""
+    kept: list[np.ndarray] = []
+    kept_hz = count = 0
+    for rate_hz, mono in pieces:
+        if kept and (rate_hz != kept_hz or count >= rate_hz // 2):
+            yield kept_hz, np.concatenate(kept)
+            kept, count = [], 0
+        kept.append(mono)
+        kept_hz, count = rate_hz, count + len(mono)
+    if kept:
+        yield kept_hz, np.concatenate(kept)
