@@ -1,0 +1,120 @@
+"""Transcripts as values, and the files they are written as: plain text, JSON, SubRip (srt) and WebVTT (vtt)."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+
+from asr.events import Event, Final, Word
+from asr.subtitles import Cue, cues_of, encodable, one_line, spread_words
+
+_SEGMENT_S = 5.0
+"""A segment this long ends with its next sentence."""
+_SENTENCE_ENDS = ".?!…。？！｡؟।"
+_CLOSERS = "\"'”’»)]」』）"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """An utterance, or a few sentences of a long one; ``text`` has no outer spaces."""
+
+    text: str
+    start_s: float
+    end_s: float
+    words: tuple[Word, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """One recording's text, and what made it."""
+
+    text: str
+    language: str
+    duration_s: float
+    segments: tuple[Segment, ...]
+    model: str = ""
+    weights_sha256: str = ""
+
+
+def segments_from_finals(events: Iterable[Event]) -> tuple[Segment, ...]:
+    """The finals' words in segments, each up to an utterance's end, or a sentence's once it is 5 s long."""
+    segments: list[Segment] = []
+    words: list[Word] = []
+    for event in events:
+        if not isinstance(event, Final):
+            continue
+        for word in event.words:
+            words.append(word)
+            if word.end_s - words[0].start_s >= _SEGMENT_S and _ends_sentence(word.text):
+                segments, words = [*segments, _segment(words)], []
+        if event.ends_utterance and words:
+            segments, words = [*segments, _segment(words)], []
+    return tuple(segments) if not words else (*segments, _segment(words))
+
+
+def _segment(words: list[Word]) -> Segment:
+    return Segment("".join(word.text for word in words).strip(), words[0].start_s, words[-1].end_s, tuple(words))
+
+
+def _ends_sentence(text: str) -> bool:
+    return text.rstrip().rstrip(_CLOSERS).endswith(tuple(_SENTENCE_ENDS))
+
+
+def to_txt(transcript: Transcript) -> str:
+    """One line a segment; an empty transcript is an empty file."""
+    lines = [one_line(segment.text) for segment in transcript.segments] or [one_line(transcript.text)]
+    return "".join(f"{line}\n" for line in lines if line)
+
+
+def to_json(transcript: Transcript) -> str:
+    """The transcript's fields by their names; all times in seconds from the recording's beginning.
+
+    ``{"text", "language", "duration_s", "model", "weights_sha256", "segments": [{"text", "start_s", "end_s",
+    "words": [{"text", "start_s", "end_s", "confidence"}]}]}``. A word's text keeps the space that joins it to its left
+    neighbour, so a segment's words joined are its text.
+    """
+    table = asdict(transcript)
+    segments = table.pop("segments")
+    written = json.dumps({**table, "segments": segments}, ensure_ascii=False, indent=2, allow_nan=False)
+    return encodable(written) + "\n"
+
+
+def to_srt(transcript: Transcript) -> str:
+    """SubRip: numbered cues, ``hh:mm:ss,mmm``; it knows no escapes, so an arrow in the text loses a dash."""
+    cues = _cues(transcript)
+    return "\n".join(
+        f"{number}\n{_span(cue, ',')}\n{_lines(cue).replace('-->', '->')}\n" for number, cue in enumerate(cues, 1)
+    )
+
+
+def to_vtt(transcript: Transcript) -> str:
+    """WebVTT (W3C): cues with ``hh:mm:ss.mmm``; ``&``, ``<`` and ``>`` are escaped, and with them every arrow."""
+    return "\n".join(["WEBVTT\n", *(f"{_span(cue, '.')}\n{_escaped(_lines(cue))}\n" for cue in _cues(transcript))])
+
+
+FORMATS: Mapping[str, Callable[[Transcript], str]] = {
+    "txt": to_txt,
+    "json": to_json,
+    "srt": to_srt,
+    "vtt": to_vtt,
+}
+
+
+def _cues(transcript: Transcript) -> list[Cue]:
+    return cues_of(s.words or spread_words(s.text, s.start_s, s.end_s) for s in transcript.segments)
+
+
+def _lines(cue: Cue) -> str:
+    return "\n".join(cue.lines)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _span(cue: Cue, point: str) -> str:
+    return f"{_clock(cue.start_ms, point)} --> {_clock(cue.end_ms, point)}"
+
+
+def _clock(time_ms: int, point: str) -> str:
+    minutes, rest_ms = divmod(time_ms, 60_000)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{rest_ms // 1000:02}{point}{rest_ms % 1000:03}"
