@@ -1,8 +1,9 @@
 """Transcripts as values, and the files they are written as: plain text, JSON, SubRip (srt) and WebVTT (vtt)."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from asr.events import Event, Final, Word
 from asr.subtitles import Cue, cues_of, encodable, one_line, spread_words
@@ -72,18 +73,39 @@ def to_json(transcript: Transcript) -> str:
     "words": [{"text", "start_s", "end_s", "confidence"}]}]}``. A word's text keeps the space that joins it to its left
     neighbour, so a segment's words joined are its text.
     """
-    table = asdict(transcript)
-    segments = table.pop("segments")
-    written = json.dumps({**table, "segments": segments}, ensure_ascii=False, indent=2, allow_nan=False)
-    return encodable(written) + "\n"
+    table = {
+        "text": transcript.text,
+        "language": transcript.language,
+        "duration_s": round(transcript.duration_s, 3),
+        "model": transcript.model,
+        "weights_sha256": transcript.weights_sha256,
+        "segments": [_segment_table(segment) for segment in transcript.segments],
+    }
+    return encodable(json.dumps(table, ensure_ascii=False, indent=2, allow_nan=False)) + "\n"
+
+
+def _segment_table(segment: Segment) -> dict[str, object]:
+    words = [_word_table(word) for word in segment.words]
+    return {
+        "text": segment.text,
+        "start_s": round(segment.start_s, 3),
+        "end_s": round(segment.end_s, 3),
+        "words": words,
+    }
+
+
+def _word_table(word: Word) -> dict[str, object]:
+    return {
+        "text": word.text,
+        "start_s": round(word.start_s, 3),
+        "end_s": round(word.end_s, 3),
+        "confidence": round(word.confidence, 4),
+    }
 
 
 def to_srt(transcript: Transcript) -> str:
-    """SubRip: numbered cues, ``hh:mm:ss,mmm``; it knows no escapes, so an arrow in the text loses a dash."""
-    cues = _cues(transcript)
-    return "\n".join(
-        f"{number}\n{_span(cue, ',')}\n{_lines(cue).replace('-->', '->')}\n" for number, cue in enumerate(cues, 1)
-    )
+    """SubRip: numbered cues, ``hh:mm:ss,mmm``; it knows no escapes, so an arrow in the text is made short."""
+    return "\n".join(f"{number}\n{_srt_cue(cue)}" for number, cue in enumerate(_cues(transcript), 1))
 
 
 def to_vtt(transcript: Transcript) -> str:
@@ -101,6 +123,10 @@ FORMATS: Mapping[str, Callable[[Transcript], str]] = {
 
 def _cues(transcript: Transcript) -> list[Cue]:
     return cues_of(s.words or spread_words(s.text, s.start_s, s.end_s) for s in transcript.segments)
+
+
+def _srt_cue(cue: Cue) -> str:
+    return f"{_span(cue, ',')}\n{re.sub('-{2,}>', '->', _lines(cue))}\n"
 
 
 def _lines(cue: Cue) -> str:
