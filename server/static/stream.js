@@ -9,11 +9,14 @@ const CHUNK_S = 0.1;
 const BUFFERED_BYTES = 512 * 1024; // enough for the once-a-second timers of a hidden tab, little enough to stop soon
 const BACK_OFF_S = [0.3, 1, 2, 4, 8]; // then always the last
 const OPEN_S = 10; // a connection not open by then is given up
+const KEEP_ALIVE_S = 5; // the server ends who says nothing for longer; a phone's microphone sleeps during a call
+const CALLERS_FAULT = [1008, 1009]; // close codes after which trying again would fail again
+const TRIES = 3; // of what fails on the server's side without a result in between
 
 /** The stream cannot go on; the message is for the user. */
 export class StreamError extends Error {}
 
-function say(body) {
+function told(body) {
   return body?.err_msg ?? body?.description ?? body?.error?.message ?? body?.message ?? body?.reason ?? "";
 }
 
@@ -24,7 +27,7 @@ async function refusal(url) {
   try {
     const answer = await fetch(address, { cache: "no-store", signal: AbortSignal.timeout(OPEN_S * 1000) });
     const body = await answer.json().catch(() => ({}));
-    return { status: answer.status, message: say(body) };
+    return { status: answer.status, message: told(body) };
   } catch {
     return { status: 0, message: "" }; // nobody there
   }
@@ -32,6 +35,9 @@ async function refusal(url) {
 
 const REFUSED = {
   0: () => NO_SERVER,
+  426: () =>
+    `No WebSocket came through from ${location.origin}. List that origin in the server's allowed_origins, ` +
+    "or look for a proxy in between that blocks WebSockets.",
   503: (message) => `The server is full. Try again in a moment.${message && ` (It says: ${message})`}`,
 };
 
@@ -56,20 +62,21 @@ export class Stream {
 
   connect() {
     this.closing = false;
-    this.fatal = "";
+    this.fault = "";
     const socket = new WebSocket(this.url);
     this.socket = socket;
     const timer = setTimeout(() => socket.close(), OPEN_S * 1000);
-    let open = false;
+    let keepAlive = null; // an interval, once open
     socket.onopen = () => {
       clearTimeout(timer);
-      open = true;
+      keepAlive = setInterval(() => this.say("KeepAlive"), KEEP_ALIVE_S * 1000);
       this.begin();
     };
     socket.onmessage = ({ data }) => this.receive(JSON.parse(data));
     socket.onclose = ({ code, reason }) => {
       clearTimeout(timer);
-      this.closed(open, code, reason);
+      clearInterval(keepAlive);
+      this.closed(keepAlive !== null, code, reason);
     };
   }
 
@@ -102,16 +109,18 @@ export class Stream {
       this.next += samples.length;
       this.sent = Math.max(this.sent, this.next);
     }
-    if (tape.ended) this.close();
+    if (!tape.ended) return;
+    if (this.next === this.base) return this.abandon(); // nothing was said that is not text already
+    this.closing = true;
+    this.say("CloseStream");
   }
 
-  close() {
-    this.closing = true;
-    this.socket.send(JSON.stringify({ type: "CloseStream" }));
+  say(type) {
+    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify({ type }));
   }
 
   receive(message) {
-    if (message.type === "Error") this.fatal = say(message) || "The server reported an error.";
+    if (message.type === "Error") this.fault = told(message);
     if (message.type === "Results") this.failures = 0; // it works: start the back-off anew at the next break
     if (message.type === "Results" && message.is_final) {
       const end = Math.round((this.offset_s + message.start + message.duration) * this.tape.rate);
@@ -124,16 +133,17 @@ export class Stream {
     clearTimeout(this.timer);
     if (this.over) return;
     if (this.closing && code === 1000) this.finish();
-    else if (this.fatal || code === 1008) this.fail(this.fatal || reason || "The server closed the stream.");
-    else if (open) this.again(code, reason);
-    else await this.refused();
+    else if (!open) await this.refused();
+    else if (CALLERS_FAULT.includes(code) || (this.fault && this.failures >= TRIES)) {
+      this.fail(this.fault || reason || "The server closed the stream.");
+    } else this.again();
   }
 
   async refused() {
     const { status, message } = await refusal(this.url);
     if (this.over) return;
-    const passing = status === 0 || status === 503;
-    if (passing && this.opened) this.again();
+    const passing = ([0, 503].includes(status) && this.opened) || (status === 426 && this.failures < TRIES);
+    if (passing) this.again(); // 426: it would be let in now
     else this.fail(REFUSED[status]?.(message) ?? (message || `The server refused the stream (HTTP ${status}).`));
   }
 
