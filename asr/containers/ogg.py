@@ -76,7 +76,7 @@ class OggDemuxer:
                 packets.append(partial)
             if ends:
                 self._tags_follow, partial = False, b""
-        self._partial = partial
+        self._partial = partial if page.goes_on else None
         return packets
 
 
@@ -108,6 +108,11 @@ class _Page:
     @property
     def ends(self) -> bool:
         return bool(self.flags & 4)
+
+    @property
+    def goes_on(self) -> bool:
+        """Its last packet ends on a later page."""
+        return self.lacing[-1:] in (b"", b"\xff")
 
     def pieces(self) -> Iterator[tuple[bytes, bool]]:
         """Each packet's part on this page, and whether the packet ends here."""

@@ -1,0 +1,92 @@
+"""Recordings and streams made on the spot, by FFmpeg (through PyAV), libsndfile, or byte by byte."""
+
+import io
+import itertools
+import struct
+from typing import Any
+
+import av
+import numpy as np
+import soundfile
+
+from asr.audio import StreamDecoder, read_blocks
+from asr.containers.ogg import _crc
+
+LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
+
+
+def sine(seconds: float, rate_hz: int, hz: float = 440.0, level: float = 0.4) -> np.ndarray:
+    """Mono float32."""
+    return (level * np.sin(2 * np.pi * hz * np.arange(round(seconds * rate_hz)) / rate_hz)).astype(np.float32)
+
+
+def encoded(
+    form: str, codec: str, mono: np.ndarray, rate_hz: int = 48_000, channels: int = 1, live: bool = False
+) -> bytes:
+    """A container of FFmpeg's making, the same sound on all channels; ``live``: written without seeking back."""
+    buffer = io.BytesIO()
+    target: Any = _WriteOnly(buffer) if live else buffer
+    with av.open(target, "w", format=form, options={"live": "1"} if live else {}) as container:
+        stream: Any = container.add_stream(codec, rate=rate_hz, layout=LAYOUTS[channels])
+        for start in range(0, len(mono), 960):
+            part = np.repeat(mono[start : start + 960], channels).reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(part, format="flt", layout=LAYOUTS[channels])
+            frame.sample_rate, frame.pts = rate_hz, start
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return buffer.getvalue()
+
+
+class _WriteOnly:
+    """A file that cannot seek, as a socket."""
+
+    def __init__(self, buffer: io.BytesIO) -> None:
+        self.write = buffer.write
+
+
+def video_only() -> bytes:
+    """An MP4 of one black second."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as container:
+        stream: Any = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height = 32, 32
+        for _ in range(10):
+            container.mux(stream.encode(av.VideoFrame(32, 32, "yuv420p")))
+        container.mux(stream.encode(None))
+    return buffer.getvalue()
+
+
+def sound_file(samples: np.ndarray, rate_hz: int, form: str = "WAV", subtype: str | None = None) -> bytes:
+    """A file of libsndfile's making; samples ``(n,)`` or ``(n, channels)``."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, rate_hz, format=form, subtype=subtype)
+    return buffer.getvalue()
+
+
+def read(data: bytes, block_s: float = 10.0) -> np.ndarray:
+    """All of `read_blocks`."""
+    return np.concatenate(list(read_blocks(io.BytesIO(data), block_s)))
+
+
+def decode(pieces: list[bytes], encoding: str, rate_hz: int | None = None, channels: int = 1) -> np.ndarray:
+    """All of a `StreamDecoder`."""
+    decoder = StreamDecoder(encoding, rate_hz, channels)
+    return np.concatenate([*(decoder.decode(piece) for piece in pieces), decoder.flush()])
+
+
+def cut(data: bytes, places: list[int]) -> list[bytes]:
+    """The data in pieces; places beyond it give empty pieces."""
+    bounds = [0, *sorted(min(place, len(data)) for place in places), len(data)]
+    return [data[start:end] for start, end in itertools.pairwise(bounds)]
+
+
+def ogg_page(flags: int, granule: int, lacing: bytes, body: bytes, serial: int = 1) -> bytes:
+    """One page with a right checksum (`test_containers` checks the checksum itself against FFmpeg's pages)."""
+    page = struct.pack("<4sBBqIIIB", b"OggS", 0, flags, granule, serial, 0, 0, len(lacing)) + lacing + body
+    return page[:22] + struct.pack("<I", _crc(page)) + page[26:]
+
+
+def ebml(identifier: int, payload: bytes, size: int | None = None) -> bytes:
+    """One element with an eight-byte size, which may lie."""
+    name = identifier.to_bytes((identifier.bit_length() + 7) // 8, "big")
+    return name + ((1 << 56) | (len(payload) if size is None else size)).to_bytes(8, "big") + payload
