@@ -33,23 +33,34 @@ OFFLINE, REPLAY, LIVE = "offline", "replay", "live"
 Timer = Callable[[], float]
 
 
-def offline(recording: Recording, engine: "Engine", settings: SessionSettings | None = None) -> Trace:
+def offline(
+    recording: Recording,
+    engine: "Engine",
+    settings: SessionSettings | None = None,
+    *,
+    timer: Timer = time.perf_counter,
+) -> Trace:
     """One-shot: all audio at once, no partials, the settings of `asr transcribe`. All of it arrives at wall time 0."""
     from asr.transcribe import offline_settings
 
     session = _open(recording, engine, offline_settings(settings), partials=False)
-    worker = _Worker(engine, session)
+    worker = _Worker(engine, session, timer)
     worker.serve(lambda: session.receive_audio(recording.samples), arrival_s=0.0)
     worker.serve(session.receive_end, arrival_s=0.0)
     return trace_of(recording, OFFLINE, engine.name, worker.entries, 0.0, cpu_s=worker.cpu_s, busy_s=worker.busy_s)
 
 
 def replay(
-    recording: Recording, engine: "Engine", settings: SessionSettings | None = None, *, chunk_s: float = CHUNK_S
+    recording: Recording,
+    engine: "Engine",
+    settings: SessionSettings | None = None,
+    *,
+    chunk_s: float = CHUNK_S,
+    timer: Timer = time.perf_counter,
 ) -> Trace:
     """As a live stream: chunk by chunk, stepping after each until nothing is due."""
     session = _open(recording, engine, settings, partials=True)
-    worker = _Worker(engine, session)
+    worker = _Worker(engine, session, timer)
     for chunk, arrival_s in chunks(recording.samples, chunk_s):
         worker.serve(partial(session.receive_audio, chunk), arrival_s)
     worker.serve(session.receive_end, recording.duration_s)
@@ -101,7 +112,7 @@ class _Worker:
 
     engine: "Engine"
     session: "Session"
-    timer: Timer = time.perf_counter
+    timer: Timer
     entries: list[Entry] = field(default_factory=list)
     free_s: float = 0.0
     busy_s: float = 0.0

@@ -1,0 +1,30 @@
+"""Fixtures of the evaluation's tests."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from asr.config import SAMPLE_RATE_HZ
+from tests.eval.fakes import ScriptedEngine
+
+
+@pytest.fixture
+def engine() -> ScriptedEngine:
+    return ScriptedEngine()
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A folder with a manifest of three recordings of 1.5 s, the second of which is broken."""
+    folder = tmp_path / "spoken"
+    folder.mkdir()
+    rows = []
+    for name in ("a", "b", "c"):
+        soundfile.write(folder / f"{name}.wav", np.zeros(24_000, np.float32), SAMPLE_RATE_HZ)
+        rows.append({"audio_filepath": f"{name}.wav", "text": "one two four", "duration": 1.5, "language": "en"})
+    (folder / "b.wav").write_bytes(b"no sound at all")
+    (folder / "manifest.jsonl").write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    return folder

@@ -1,0 +1,194 @@
+"""A scripted engine, a scripted server, and recordings made of nothing, for the evaluation's tests."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from websockets.asyncio.server import ServerConnection, serve
+
+from asr.config import SAMPLE_RATE_HZ
+from asr.events import Ended, Event, Final, Partial, Word
+from eval.dataset import Clip, Recording, Utterance
+from eval.trace import Entry, Span, Trace
+
+
+def word(text: str, start_s: float = 0.0, end_s: float = 0.0) -> Word:
+    return Word(" " + text, start_s, end_s, 0.9)
+
+
+def partial(wall_s: float, *words: str, start_s: float = 0.0) -> Entry:
+    """A partial said at a time; its words last 0.1 s each from `start_s` on."""
+    placed = tuple(word(text, start_s + i / 10, start_s + (i + 1) / 10) for i, text in enumerate(words))
+    return Entry(Partial(placed, start_s, start_s + len(words) / 10, "en"), wall_s, wall_s)
+
+
+def final(wall_s: float, *words: Word, ends: bool = False) -> Entry:
+    end_s = words[-1].end_s if words else 0.0
+    return Entry(Final(words, words[0].start_s if words else 0.0, end_s, "en", ends), wall_s, wall_s)
+
+
+def trace(*entries: Entry, reference: str = "", mode: str = "replay", utterance: str = "u", **fields: object) -> Trace:
+    known = {"dataset": "d", "model": "m", "language": "en", "duration_s": 10.0, "end_wall_s": 10.0} | fields
+    return Trace(utterance=utterance, mode=mode, reference=reference, entries=entries, **known)  # type: ignore[arg-type]
+
+
+def said(text: str, **fields: object) -> Trace:
+    """A trace that committed this text."""
+    words = tuple(word(part, i, i + 1) for i, part in enumerate(text.split()))
+    return trace(final(9.0, *words), **fields)  # type: ignore[arg-type]
+
+
+def recording(seconds: float, text: str = "one two three", language: str = "en", name: str = "u") -> Recording:
+    clip = Clip(Path(f"{name}.wav"), text, seconds)
+    samples = np.zeros(round(seconds * SAMPLE_RATE_HZ), np.float32)
+    return Recording(Utterance(name, "d", (clip,), language), samples, (Span(text, 0.0, seconds),), ())
+
+
+@dataclass
+class ScriptedSession:
+    """Keeps the contract of `asr.session.Session`. Unreal: it knows its words beforehand and hears nothing.
+
+    Every half second it shows the words that have ended, and commits those that ended a second ago.
+    """
+
+    script: tuple[Word, ...]
+    partials: bool
+    samples: int = 0
+    stepped: int = 0
+    committed: int = 0
+    ending: bool = False
+    ended: bool = False
+    events: list[Event] = field(default_factory=list)
+
+    UPDATE = SAMPLE_RATE_HZ // 2
+
+    @property
+    def received_s(self) -> float:
+        return self.samples / SAMPLE_RATE_HZ
+
+    @property
+    def ready(self) -> bool:
+        return self.samples - self.stepped >= self.UPDATE or (self.ending and not self.ended)
+
+    def receive_audio(self, samples: np.ndarray) -> None:
+        self.samples += len(samples)
+
+    def receive_end(self) -> None:
+        self.ending = True
+
+    def take_events(self) -> list[Event]:
+        events, self.events = self.events, []
+        return events
+
+    def step(self) -> None:
+        if self.samples - self.stepped >= self.UPDATE:
+            self.stepped += self.UPDATE
+            self._update(self.stepped / SAMPLE_RATE_HZ)
+            return
+        self._commit(len(self.script), ends=True)
+        self.events.append(Ended(self.received_s))
+        self.ended = True
+
+    def _update(self, now_s: float) -> None:
+        self._commit(sum(w.end_s <= now_s - 1 for w in self.script))
+        tail = tuple(w for w in self.script[self.committed :] if w.end_s <= now_s)
+        if self.partials:
+            self.events.append(Partial(tail, now_s, now_s, "en"))
+
+    def _commit(self, count: int, ends: bool = False) -> None:
+        words = self.script[self.committed : count]
+        if words or ends:
+            self.committed = count
+            self.events.append(Final(words, 0.0, words[-1].end_s if words else 0.0, "en", ends))
+
+
+@dataclass
+class ScriptedEngine:
+    """Keeps the contract of `asr.engine.Engine` for one session; a step takes `step_s` on its own clock.
+
+    Unreal: there is no model, and its clock stands still but for the steps.
+    """
+
+    script: tuple[Word, ...] = (word("one", 0.1, 0.4), word("two", 0.6, 0.9), word("three", 1.1, 1.4))
+    step_s: float = 0.25
+    clock_s: float = 0.0
+    opened: list[dict[str, object]] = field(default_factory=list)
+    name: str = "scripted"
+    weights_sha256: str = "0" * 64
+    precision: str = "none"
+
+    def open(
+        self, settings: object = None, *, language: str | None = None, prompt: str = "", partials: bool = True
+    ) -> ScriptedSession:
+        self.opened.append({"settings": settings, "language": language, "partials": partials})
+        return ScriptedSession(self.script, partials)
+
+    def step(self, sessions: list[ScriptedSession]) -> None:
+        self.clock_s += self.step_s
+        for session in sessions:
+            session.step()
+
+    def timer(self) -> float:
+        return self.clock_s
+
+
+Handler = Callable[[ServerConnection], Awaitable[None]]
+
+
+@contextmanager
+def listening(handler: Handler) -> Iterator[str]:
+    """A real WebSocket server in a thread; its address."""
+    loop, ready, address = asyncio.new_event_loop(), threading.Event(), []
+
+    async def run() -> None:
+        async with serve(handler, "127.0.0.1", 0) as server:
+            address.append(server.sockets[0].getsockname()[1])
+            ready.set()
+            await stop.wait()
+
+    stop = asyncio.Event()
+    thread = threading.Thread(target=lambda: loop.run_until_complete(run()), daemon=True)
+    thread.start()
+    ready.wait(10)
+    try:
+        yield f"ws://127.0.0.1:{address[0]}"
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(10)
+        loop.close()
+
+
+def results(*words: str, is_final: bool, start: float = 0.0, speech_final: bool = False) -> str:
+    """A Results message as Deepgram's API reference shows it."""
+    listed = [
+        {
+            "word": w.lower(),
+            "punctuated_word": w,
+            "start": start + i / 10,
+            "end": start + (i + 1) / 10,
+            "confidence": 0.9,
+        }
+        for i, w in enumerate(words)
+    ]
+    alternative = {"transcript": " ".join(words), "confidence": 0.9, "words": listed}
+    shape = {"type": "Results", "start": start, "duration": len(words) / 10, "is_final": is_final}
+    return json.dumps(shape | {"speech_final": speech_final, "channel": {"alternatives": [alternative]}})
+
+
+async def answer(socket: ServerConnection) -> None:
+    """Says one partial at the first chunk, and at the end of the stream the final and the summary."""
+    heard = 0
+    async for message in socket:
+        if isinstance(message, bytes):
+            if not heard:
+                await socket.send(results("one", is_final=False))
+            heard += len(message)
+        else:
+            await socket.send(results("one", "two", is_final=True, speech_final=True))
+            await socket.send(json.dumps({"type": "Metadata", "duration": heard / 2 / SAMPLE_RATE_HZ}))
+            return
