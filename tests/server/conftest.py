@@ -1,0 +1,34 @@
+"""Servers for the tests: scripted ones made in no time, and one with the real default model for all."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import pytest_audioeval
+
+from tests.server.fakes import ScriptedEngine
+from tests.server.running import Running, running
+
+CLIPS = Path(pytest_audioeval.__path__[0]) / "samples" / "audio" / "en"
+
+
+@pytest.fixture
+def scripted() -> Iterator[Running]:
+    with running(ScriptedEngine()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def real() -> Iterator[Running]:
+    """The default model; loaded once."""
+    from asr.engine import Engine
+
+    with running(Engine.load("whisper-tiny.en")) as server:
+        assert not server.service.not_ready
+        yield server
+
+
+@pytest.fixture(scope="session")
+def clip() -> Path:
+    """ "The quick brown fox jumps over the lazy dog.", spoken, 2.9 s."""
+    return CLIPS / "quick_brown_fox.wav"

@@ -1,0 +1,141 @@
+"""A scripted engine and its sessions: the contract of `asr.engine` and `asr.session` without a model.
+
+Unreal: it hears by the clock, not by the sound. Each half second of audio, silence too, is the next number word, and
+four words are an utterance. A sample of exactly `POISON` makes the step that meets it fail.
+"""
+
+import threading
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from asr.config import SAMPLE_RATE_HZ, SessionSettings
+from asr.errors import AudioError, ConfigError, SessionError
+from asr.events import Ended, Event, Final, Partial, SpeechEnded, SpeechStarted, Word
+
+WORD_S = 0.5
+UTTERANCE_WORDS = 4
+POISON = 0.125
+"""Exact as float32 and as linear16."""
+
+
+def words(count: int) -> str:
+    """The text of the first `count` words."""
+    return " ".join(f"w{i}" for i in range(count))
+
+
+class ScriptedSession:
+    def __init__(self, settings: SessionSettings, language: str, partials: bool) -> None:
+        self.settings, self.language, self.partials = settings, language, partials
+        self.received = self.settled = 0
+        self.poisoned = False
+        self.ended = False
+        self._said = self._shown = 0
+        self._marks: list[int] = []
+        self._ending = False
+        self._events: list[Event] = []
+
+    @property
+    def received_s(self) -> float:
+        return self.received / SAMPLE_RATE_HZ
+
+    @property
+    def decoded_s(self) -> float:
+        return self.settled / SAMPLE_RATE_HZ
+
+    @property
+    def lag_s(self) -> float:
+        return self.received_s - self.decoded_s
+
+    @property
+    def ready(self) -> bool:
+        due = self.received_s >= self.decoded_s + WORD_S or bool(self._marks) or self._ending
+        return due and not self.ended
+
+    def receive_audio(self, samples: np.ndarray) -> None:
+        if self._ending:
+            raise SessionError("audio after the end; wanted none")
+        if not np.isfinite(samples).all():
+            raise AudioError("found NaN or infinite samples; wanted finite numbers")
+        self.poisoned = self.poisoned or bool((samples == POISON).any())
+        self.received += len(samples)
+
+    def receive_finalize(self) -> None:
+        self._marks.append(self.received)
+
+    def receive_end(self) -> None:
+        self._ending = True
+
+    def take_events(self) -> list[Event]:
+        events, self._events = self._events, []
+        return events
+
+    def thin_partials(self) -> int:
+        return 0
+
+    def advance(self) -> None:
+        """What a step does: at most one utterance."""
+        target = min(int(self.received_s / WORD_S), self._said + UTTERANCE_WORDS - self._said % UTTERANCE_WORDS)
+        self.settled = min(self.received, round(target * WORD_S * SAMPLE_RATE_HZ))
+        if self._said % UTTERANCE_WORDS == 0 and self._shown == self._said < target:
+            self._events.append(SpeechStarted(self._said * WORD_S))
+        if target and target % UTTERANCE_WORDS == 0 and target > self._said:
+            self._final(target, ends_utterance=True)
+            self._events.append(SpeechEnded(target * WORD_S))
+        elif self.partials and target > max(self._shown, self._said):
+            self._events.append(Partial(self._words(self._said, target), self._said * WORD_S, target * WORD_S, "en"))
+            self._shown = target
+        elif self._marks:
+            self._marks.pop()
+            self._final(target, from_finalize=True)
+        elif self._ending and target >= int(self.received_s / WORD_S):
+            if target > self._said:
+                self._final(target, ends_utterance=True)
+            self.settled = self.received
+            self._events.append(Ended(self.received_s))
+            self.ended = True
+
+    def _final(self, until: int, **flags: bool) -> None:
+        said, self._said, self._shown = self._said, until, until
+        self._events.append(Final(self._words(said, until), said * WORD_S, until * WORD_S, self.language, **flags))
+
+    def _words(self, start: int, end: int) -> tuple[Word, ...]:
+        return tuple(Word(f" w{i}", i * WORD_S, (i + 1) * WORD_S, 0.9) for i in range(start, end))
+
+
+class ScriptedEngine:
+    """`gate`, when cleared, holds every step until it is set again; `step_s` is how long a step takes."""
+
+    name = "scripted-1"
+    weights_sha256 = "5" * 64
+    languages = ("en", "ja")
+
+    def __init__(self, step_s: float = 0.0) -> None:
+        self.step_s = step_s
+        self.gate = threading.Event()
+        self.gate.set()
+        self.batches: list[int] = []
+        self.opened: list[ScriptedSession] = []
+
+    def open(
+        self,
+        settings: SessionSettings | None = None,
+        *,
+        language: str | None = None,
+        prompt: str = "",
+        partials: bool = True,
+    ) -> ScriptedSession:
+        if language not in (None, *self.languages):
+            raise ConfigError(f"found the language {language!r}, wanted one of en, ja")
+        self.opened.append(ScriptedSession(settings or SessionSettings(), language or "en", partials))
+        return self.opened[-1]
+
+    def step(self, sessions: Sequence[ScriptedSession]) -> None:
+        self.gate.wait(30)
+        time.sleep(self.step_s)
+        self.batches.append(len(sessions))
+        if any(session.poisoned for session in sessions):
+            raise RuntimeError("the scripted model met the poison")
+        for session in sessions:
+            session.advance()

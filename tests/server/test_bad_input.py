@@ -1,0 +1,175 @@
+"""Each kind of bad input: a clear error, another stream on the same server unhurt, nothing left behind."""
+
+import json
+import socket as sockets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection
+
+from tests.server.fakes import ScriptedEngine, words
+from tests.server.running import CLOSE, RAW, Running, eventually, pcm, running, transcript, until_closed
+
+LIMIT = 200_000
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Running]:
+    with running(ScriptedEngine(), max_message_bytes=LIMIT, max_upload_bytes=LIMIT) as server:
+        yield server
+
+
+@contextmanager
+def neighbour(server: Running) -> Iterator[None]:
+    """A good stream around the bad one: it has all its words, and its place is the only one taken at the end."""
+    with server.listen() as good:
+        good.send(pcm(1.3))
+        yield
+        eventually(lambda: server.metric("asr_open_streams") == 1)
+        good.send(pcm(1.3))
+        good.send(CLOSE)
+        messages, code = until_closed(good)
+    assert (transcript(messages), code) == (words(5), 1000)
+    eventually(lambda: server.metric("asr_open_streams") == 0)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("encoding=linear16&sample_rate=16000&colour=blue", "unknown parameter 'colour'"),
+        ("encoding=mp7&sample_rate=16000", "encoding: found 'mp7'"),
+        ("encoding=linear16", "give sample_rate"),
+        ("encoding=linear16&sample_rate=1", "sample_rate: found '1'"),
+        ("model=/etc/passwd", "unknown model '/etc/passwd'; this server has scripted-1"),
+        ("model=openai/whisper-small", "unknown model 'openai/whisper-small'"),
+        ("language=tlh", "found the language 'tlh'"),
+        ("channels=99", "channels: found '99'"),
+        ("diarize=true", "diarize=true is not done here"),
+    ],
+)
+def test_parameters_that_cannot_be_served_are_refused(server: Running, query: str, found: str) -> None:
+    """HTTP 400 with one sentence, in Deepgram's form."""
+    with neighbour(server):
+        with pytest.raises(InvalidStatus) as refused, server.listen(query):
+            pass
+        body = json.loads(refused.value.response.body or b"")
+    assert refused.value.response.status_code == 400
+    assert found in body["err_msg"]
+    assert body["err_code"] == "INVALID_QUERY_PARAMETER"
+    assert body["request_id"]
+
+
+def test_pages_from_elsewhere_are_refused(server: Running) -> None:
+    """HTTP 403 for a browser's page that is neither the server's own nor listed."""
+    evil = {"origin": "https://evil.example"}
+    with neighbour(server), pytest.raises(InvalidStatus) as refused, server.listen(RAW, **evil):
+        pass
+    assert refused.value.response.status_code == 403
+
+
+def test_the_address_by_plain_http_says_what_a_websocket_would_hear(server: Running) -> None:
+    """Browsers hide a refusal's words from their pages; 426 when there would be none."""
+    import httpx
+
+    assert httpx.get(f"{server.url}/v1/listen?sample_rate=x").status_code == 400
+    answer = httpx.get(f"{server.url}/v1/listen?{RAW}")
+    assert (answer.status_code, answer.json()["err_code"]) == (426, "UPGRADE_REQUIRED")
+
+
+def send_nan(socket: ClientConnection) -> None:
+    socket.send(np.array([0.0, np.nan, np.inf], "<f4").tobytes())
+
+
+def send_odd_bytes(socket: ClientConnection) -> None:
+    socket.send(pcm(0.5) + b"\1")
+    socket.send(CLOSE)
+
+
+def send_after_close(socket: ClientConnection) -> None:
+    # In one packet, or the server may be done before the second message comes.
+    socket.protocol.send_binary(pcm(0.5))
+    socket.protocol.send_text(CLOSE.encode())
+    socket.protocol.send_binary(pcm(0.1))
+    socket.socket.sendall(b"".join(socket.protocol.data_to_send()))
+
+
+def sender(*messages: bytes | str) -> Callable[[ClientConnection], None]:
+    def send(socket: ClientConnection) -> None:
+        for message in messages:
+            socket.send(message)
+
+    return send
+
+
+OGG_CUT_SHORT = b"OggS\x00\x02" + bytes(8)
+FLOATS = "encoding=linear32&sample_rate=16000"
+
+
+@pytest.mark.parametrize(
+    ("query", "send", "variant", "code"),
+    [
+        pytest.param("", sender(b"This is no container at all. " * 9), "DATA-0000", 1008, id="garbage for a container"),
+        pytest.param("encoding=ogg-opus", sender(b"\0" * 999), "DATA-0000", 1008, id="garbage for Ogg"),
+        pytest.param("encoding=webm-opus", sender(b"\xff" * 999), "DATA-0000", 1008, id="garbage for WebM"),
+        pytest.param("", sender(OGG_CUT_SHORT, CLOSE), "DATA-0000", 1008, id="truncated file"),
+        pytest.param("", sender(b"RIFF\x24\0\0\0WAVEfmt "), "DATA-0000", 1008, id="a container that is not streamed"),
+        pytest.param(RAW, sender(CLOSE), "DATA-0002", 1008, id="zero-length audio"),
+        pytest.param(RAW, sender(b""), "DATA-0002", 1008, id="empty message at once"),
+        pytest.param(FLOATS, send_nan, "DATA-0000", 1008, id="NaN and infinite floats"),
+        pytest.param(RAW, send_odd_bytes, "DATA-0000", 1008, id="odd byte count"),
+        pytest.param(RAW, sender("hello"), "DATA-0001", 1008, id="text that is no JSON"),
+        pytest.param(RAW, sender('{"type": "Sing"}'), "DATA-0001", 1008, id="unknown message"),
+        pytest.param(RAW, send_after_close, "DATA-0001", 1008, id="audio after CloseStream"),
+        pytest.param(RAW, sender(bytes(LIMIT + 2)), "DATA-0003", 1009, id="message over the limit"),
+    ],
+)
+def test_a_bad_message_has_an_error_and_a_close_code(
+    server: Running, query: str, send: Callable[[ClientConnection], None], variant: str, code: int
+) -> None:
+    """A JSON `Error` as the last message, the documented code, and the variant as the close reason's beginning."""
+    with neighbour(server), server.listen(query) as socket:
+        send(socket)
+        messages, closed = until_closed(socket)
+        assert (messages[-1]["type"], messages[-1]["variant"], closed) == ("Error", variant, code)
+        assert "wanted" in messages[-1]["description"] or ";" in messages[-1]["description"]
+        assert (socket.close_reason or "").startswith(variant)
+
+
+def test_a_frame_far_over_the_limit_is_closed_without_being_read(server: Running) -> None:
+    """Four times the limit: no JSON, but the code and a reason."""
+    with neighbour(server), server.listen() as socket:
+        socket.send(bytes(5 * LIMIT))
+        messages, code = until_closed(socket)
+    assert (messages, code) == ([], 1009)
+
+
+def test_what_was_heard_before_the_bad_message_is_told(server: Running) -> None:
+    """The words come first, then the Error."""
+    with server.listen() as socket:
+        socket.send(pcm(1.2))
+        socket.send("hello")
+        messages, _ = until_closed(socket)
+    assert transcript(messages) == words(2)
+    assert messages[-1]["type"] == "Error"
+
+
+def test_a_client_that_connects_and_says_nothing_is_ended() -> None:
+    """1011 NET-0001, as Deepgram has it; what it said before is told first."""
+    with running(ScriptedEngine(), idle_timeout_s=0.5) as server, server.listen() as socket:
+        socket.send(pcm(1.2))
+        messages, code = until_closed(socket)
+    assert transcript(messages) == words(2)
+    assert (messages[-1]["variant"], code) == ("NET-0001", 1011)
+
+
+def test_a_client_that_opens_a_connection_and_no_stream_holds_no_place(server: Running) -> None:
+    """Bytes that are no HTTP, and half a handshake."""
+    host, port = server.url.removeprefix("http://").split(":")
+    with neighbour(server):
+        for data in (b"\x16\x03\x01 no http", b"GET /v1/listen HTTP/1.1\r\nHost: x\r\n"):
+            with sockets.create_connection((host, int(port))) as half:
+                half.sendall(data)
+        assert server.metric("asr_open_streams") == 1

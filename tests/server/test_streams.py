@@ -1,0 +1,233 @@
+"""Streams over a real socket, before a scripted engine: what is sent, what is told, what is left behind."""
+
+import json
+import socket as sockets
+import time
+
+import numpy as np
+import pytest
+from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidStatus
+from websockets.frames import Frame, Opcode
+from websockets.uri import parse_uri
+
+from asr.config import SAMPLE_RATE_HZ
+from tests.server.fakes import POISON, ScriptedEngine, words
+from tests.server.running import CLOSE, RAW, Running, eventually, pcm, running, transcript, until_closed
+
+
+def test_everything_spoken_is_final_before_the_socket_closes(scripted: Running) -> None:
+    """CloseStream: the tail's words, then Metadata, then 1000."""
+    with scripted.listen() as socket:
+        for _ in range(27):
+            socket.send(pcm(0.1))
+        socket.send(CLOSE)
+        messages, code = until_closed(socket)
+    assert transcript(messages) == words(5)
+    assert [message["type"] for message in messages][-2:] == ["Results", "Metadata"]
+    assert messages[-1]["duration"] == pytest.approx(2.7, abs=0.01)
+    assert code == 1000
+
+
+def test_a_fast_sender_has_all_its_text_and_a_bounded_place() -> None:
+    """A recording sent at once through a small buffer: nothing is lost, and the session never holds much."""
+    engine = ScriptedEngine(step_s=0.002)
+    with running(engine, max_buffered_audio_s=2.0, max_message_bytes=32_000) as server, server.listen() as socket:
+        seen = 0.0
+        for _ in range(600):
+            socket.send(pcm(0.5))
+            seen = max(seen, engine.opened[-1].lag_s)
+        socket.send(CLOSE)
+        messages, code = until_closed(socket)
+    assert transcript(messages) == words(600)
+    assert code == 1000
+    assert seen <= 2.0 + 1.0  # the bound, and the message that passed it
+
+
+def test_interim_results_come_before_their_final(scripted: Running) -> None:
+    """They replace each other; the finals alone are the text."""
+    with scripted.listen(RAW + "&interim_results=true") as socket:
+        socket.send(pcm(1.0))
+        interim = json.loads(socket.recv(timeout=30))
+        assert interim["is_final"] is False
+        assert interim["channel"]["alternatives"][0]["transcript"] == "w0 w1"
+        socket.send(CLOSE)
+        messages, _ = until_closed(socket)
+    assert transcript(messages) == "w0 w1"
+
+
+def test_finalize_is_answered_at_once(scripted: Running) -> None:
+    """With what was heard so far, and marked."""
+    with scripted.listen() as socket:
+        socket.send(pcm(0.6))
+        socket.send('{"type": "Finalize"}')
+        answer = json.loads(socket.recv(timeout=30))
+        assert answer["from_finalize"] is True
+        socket.send('{"type": "Finalize"}')
+        assert json.loads(socket.recv(timeout=30))["channel"]["alternatives"][0]["transcript"] == ""
+
+
+def test_speech_started_and_utterance_end_come_when_asked_for(scripted: Running) -> None:
+    """In the order of audio time."""
+    with scripted.listen(RAW + "&vad_events=true&utterance_end_ms=1000") as socket:
+        socket.send(pcm(2.0))
+        socket.send(CLOSE)
+        messages, _ = until_closed(socket)
+    assert [m["type"] for m in messages] == ["SpeechStarted", "Results", "Metadata"]
+
+
+def test_endpointing_and_language_reach_the_session(scripted: Running) -> None:
+    """Each stream has settings of its own."""
+    with scripted.listen(RAW + "&endpointing=1234&language=ja&interim_results=true"):
+        session = scripted.service.schedulers["scripted-1"].engine.opened[-1]  # type: ignore[attr-defined]
+        assert session.settings.vad.endpoint_ms == 1234
+        assert session.language == "ja"
+        assert session.partials
+
+
+def test_streams_that_speak_together_are_stepped_together() -> None:
+    """While one batch is in the model the others gather."""
+    engine = ScriptedEngine()
+    with running(engine) as server, server.listen() as a, server.listen() as b, server.listen() as c:
+        engine.gate.clear()
+        a.send(pcm(2.0))
+        eventually(lambda: engine.opened[-3].received_s >= 2.0)
+        time.sleep(0.05)  # the first is in the worker
+        b.send(pcm(2.0))
+        c.send(pcm(2.0))
+        eventually(lambda: all(session.received_s >= 2.0 for session in engine.opened[-3:]))
+        time.sleep(0.05)
+        engine.gate.set()
+        for socket in (a, b, c):
+            assert json.loads(socket.recv(timeout=30))["is_final"]
+        assert max(engine.batches) >= 2
+        assert server.metric("asr_batch_size_sum", model="scripted-1") == sum(engine.batches)
+
+
+def test_a_step_that_fails_ends_only_its_own_stream(scripted: Running) -> None:
+    """1011, with nothing of the model's own words; the neighbour in the same batch goes on."""
+    with scripted.listen() as good, scripted.listen() as bad:
+        good.send(pcm(1.0))
+        bad.send(pcm(1.0, POISON))
+        messages, code = until_closed(bad)
+        assert code == 1011
+        assert messages[-1]["variant"] == "INTERNAL"
+        assert "poison" not in messages[-1]["description"]
+        good.send(pcm(1.0))
+        good.send(CLOSE)
+        assert transcript(until_closed(good)[0]) == words(4)
+
+
+def test_a_socket_that_vanishes_mid_word_leaves_nothing(scripted: Running) -> None:
+    """No farewell, no close frame: the place is free again."""
+    with scripted.listen() as socket:
+        socket.send(pcm(0.7))
+        assert scripted.metric("asr_open_streams") == 1
+        socket.socket.shutdown(sockets.SHUT_RDWR)
+    eventually(lambda: scripted.metric("asr_open_streams") == 0)
+
+
+def test_a_socket_that_vanishes_during_its_step_leaves_nothing() -> None:
+    """The step ends, its result is let go, the next stream is served."""
+    engine = ScriptedEngine()
+    with running(engine) as server:
+        engine.gate.clear()
+        with server.listen() as socket:
+            socket.send(pcm(2.0))
+            eventually(lambda: bool(engine.opened) and engine.opened[-1].received_s >= 2.0)
+            socket.socket.shutdown(sockets.SHUT_RDWR)
+        eventually(lambda: server.metric("asr_open_streams") == 0)
+        engine.gate.set()
+        with server.listen() as following:
+            following.send(pcm(1.0))
+            following.send(CLOSE)
+            assert transcript(until_closed(following)[0]) == words(2)
+
+
+def deaf_client(server: Running) -> sockets.socket:
+    """A handshake by hand on a socket with little room, from which nothing is read any more."""
+    host, port = server.url.removeprefix("http://").split(":")
+    socket = sockets.socket()
+    socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
+    socket.connect((host, int(port)))
+    protocol = ClientProtocol(parse_uri(f"{server.ws_url}?encoding=mulaw&sample_rate=8000&interim_results=true"))
+    protocol.send_request(protocol.connect())
+    socket.sendall(b"".join(protocol.data_to_send()))
+    socket.recv(1)
+    return socket
+
+
+def test_a_client_that_takes_no_results_is_dropped_and_holds_up_nobody() -> None:
+    """It says much and reads nothing: its place is free in the end, while it is still there."""
+    frame = Frame(Opcode.BINARY, bytes(100_000)).serialize(mask=True)
+    with running(ScriptedEngine(), send_timeout_s=0.5) as server, deaf_client(server) as deaf:
+        eventually(lambda: server.metric("asr_open_streams") == 1)
+        with pytest.raises(OSError, match=r"reset|Broken pipe"):  # noqa: PT012 - however many frames it takes
+            while True:
+                deaf.sendall(frame)
+        with server.listen() as good:
+            good.send(pcm(1.0))
+            good.send(CLOSE)
+            assert transcript(until_closed(good)[0]) == words(2)
+        eventually(lambda: server.metric("asr_open_streams") == 0)
+
+
+def test_a_full_server_says_so_and_when_to_come_again() -> None:
+    """HTTP 503 with Retry-After before the upgrade, and a place again when one has gone."""
+    with running(ScriptedEngine(), max_streams=1) as server:
+        with server.listen():
+            with pytest.raises(InvalidStatus) as refused, server.listen():
+                pass
+            answer = refused.value.response
+            assert answer.status_code == 503
+            assert int(answer.headers["Retry-After"]) > 0
+            assert "all 1 places are taken" in json.loads(answer.body or b"")["err_msg"]
+        eventually(lambda: server.metric("asr_open_streams") == 0)
+        with server.listen():
+            pass
+        assert server.metric("asr_refused_total", reason="full") == 1
+
+
+def test_shutting_down_tells_the_last_words() -> None:
+    """1012 after the finals and Metadata; who comes meanwhile is refused."""
+    with running(ScriptedEngine()) as server, server.listen() as socket:
+        socket.send(pcm(1.2))
+        eventually(lambda: server.metric("asr_audio_seconds_total") > 1.0)
+        server.server.should_exit = True
+        messages, code = until_closed(socket)
+    assert transcript(messages) == words(2)
+    assert messages[-1]["type"] == "Metadata"
+    assert code == 1012
+
+
+def test_the_words_do_not_depend_on_the_pieces(scripted: Running) -> None:
+    """One message, or many of odd sizes that cut samples in two."""
+    data = np.random.default_rng(0).integers(-99, 99, 3 * SAMPLE_RATE_HZ).astype("<i2").tobytes()
+    texts = []
+    for size in (len(data), 333):
+        with scripted.listen() as socket:
+            for start in range(0, len(data), size):
+                socket.send(data[start : start + size])
+            socket.send(CLOSE)
+            messages, _ = until_closed(socket)
+            texts.append((transcript(messages), messages[-1]["duration"], messages[-1]["sha256"]))
+    assert texts[0] == texts[1]
+
+
+def test_keep_alive_keeps_a_silent_stream_open() -> None:
+    """Three times as long as silence is allowed."""
+    with running(ScriptedEngine(), idle_timeout_s=0.4) as server, server.listen() as socket:
+        for _ in range(12):
+            time.sleep(0.1)
+            socket.send('{"type": "KeepAlive"}')
+        socket.send(pcm(0.5))
+        socket.send(CLOSE)
+        assert until_closed(socket)[1] == 1000
+
+
+def test_a_subprotocol_that_is_offered_is_accepted(scripted: Running) -> None:
+    """Deepgram's browser clients send their key as one, and hang up without an answer."""
+    with scripted.listen(subprotocols=["token", "abc"]) as socket:
+        assert socket.subprotocol == "token"
+        assert socket.response is not None
+        assert socket.response.headers["dg-request-id"]
