@@ -39,15 +39,15 @@ class VadSettings:
 class StreamSettings:
     """How a growing utterance is decoded."""
 
-    update_ms: int = 500
+    update_ms: int = 800
     """New audio between two partial hypotheses."""
-    window_soft_s: float = 10.0
+    window_soft_s: float = 15.0
     """From this length on the window is shortened at a committed word."""
     window_max_s: float = 28.0
     """Never encode more than this at once (Whisper's positions end at 30 s)."""
     overlap_s: float = 1.5
     """Committed speech that a shortened window keeps."""
-    holdback_ms: int = 300
+    holdback_ms: int = 2000
     """A word that ends nearer than this to the window's end is not committed yet."""
 
 
@@ -57,6 +57,8 @@ class DecodeSettings:
 
     max_tokens_per_s: float = 12.0
     """Guard: text longer than this times the window's length (plus ten tokens) is a loop."""
+    settle_s: float = 2.0
+    """Audio frames are encoded anew while less than this of their future was heard."""
     no_speech_threshold: float = 0.6
     """Text is dropped when the model's own probability of no speech is above this"""
     logprob_threshold: float = -1.0

@@ -7,16 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from asr.config import SAMPLE_RATE_HZ, DecodeSettings
+from asr.config import SAMPLE_RATE_HZ
 from asr.errors import ConfigError
 from asr.features import FRAME_S
 from asr.models.base import Hypothesis, Piece, Window
-from asr.models.whisper import MAX_FRAMES, Batch, Whisper
+from asr.models.whisper import Batch, Memory, Whisper
 from asr.timing import word_starts
 from asr.tokenizer import UNSPACED_LANGUAGES, Tokenizer
-
-TAIL_SAMPLES = 2400
-"""Zeros after the audio of a window (0.15 s), so that its end is not also the end of what the encoder sees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +76,10 @@ class WhisperRecogniser:
         network: Whisper,
         tokenizer: Tokenizer,
         specials: Specials,
-        settings: DecodeSettings | None = None,
     ) -> None:
         self.name, self.weights_sha256, self.precision = name, weights_sha256, network.precision
         self.languages = tuple(sorted(specials.languages)) or ("en",)
         self._network, self._tokenizer, self._specials = network, tokenizer, specials
-        self._settings = settings or DecodeSettings()
         self._language_ids = torch.tensor(list(specials.languages.values()), dtype=torch.int64)
 
     def tokens_of(self, text: str) -> tuple[int, ...]:
@@ -94,13 +89,17 @@ class WhisperRecogniser:
     @torch.inference_mode()
     def recognise(self, windows: Sequence[Window]) -> list[Hypothesis]:
         """One hypothesis a window. Raises `ConfigError` for a language that the model does not know."""
-        memories = [self._network.encode(_padded(window.samples)) for window in windows]
+        memories = [self._encode(window) for window in windows]
         batch = self._network.batch(memories)
         languages = self._languages(batch, windows)
         searches = [self._search(*pair) for pair in zip(windows, languages, strict=True)]
         self._check_drafts(batch, searches)
         self._continue(batch, searches)
-        return [self._hypothesis(search) for search in searches]
+        return [self._hypothesis(search, memory) for search, memory in zip(searches, memories, strict=True)]
+
+    def _encode(self, window: Window) -> Memory:
+        memory = window.memory if isinstance(window.memory, Memory) else None
+        return self._network.encode(window.samples, memory, round(window.settings.settle_s / FRAME_S))
 
     # -- the head of the sequence --------------------------------------------------------------------------------
 
@@ -131,7 +130,7 @@ class WhisperRecogniser:
         head = [*context, s.start, *(t for t in task if t is not None), s.no_timestamps]
         room = self._network.max_tokens - len(head) - 1
         seconds = len(window.samples) / SAMPLE_RATE_HZ
-        budget = min(room, len(window.prefix) + 10 + int(self._settings.max_tokens_per_s * seconds))
+        budget = min(room, len(window.prefix) + 10 + int(window.settings.max_tokens_per_s * seconds))
         return _Search(window, language, head, list(window.prefix), budget)
 
     # -- drafts: one forward pass ----------------------------------------------------------------------------------
@@ -204,7 +203,7 @@ class WhisperRecogniser:
 
     # -- words -----------------------------------------------------------------------------------------------------
 
-    def _hypothesis(self, search: _Search) -> Hypothesis:
+    def _hypothesis(self, search: _Search, memory: Memory) -> Hypothesis:
         prefix = len(search.window.prefix)
         words = self._tokenizer.words(search.tokens[prefix:], search.language)
         if words and not prefix and search.language not in UNSPACED_LANGUAGES and not words[0][0].startswith(" "):
@@ -219,16 +218,11 @@ class WhisperRecogniser:
         return Hypothesis(
             pieces=tuple(pieces),
             language=search.language,
-            prefix_end_s=float(starts_s[prefix]),
             speechless=search.speechless,
             mean_logprob=float(np.mean(search.logprobs)) if search.logprobs else 0.0,
             looped=search.looped,
+            memory=memory,
         )
-
-
-def _padded(samples: np.ndarray) -> np.ndarray:
-    limit = MAX_FRAMES * 320
-    return np.concatenate([samples, np.zeros(TAIL_SAMPLES, np.float32)])[:limit]
 
 
 def _loop_length(tokens: Sequence[int]) -> int:

@@ -16,13 +16,23 @@ FRAME_S = 2 * HOP_SAMPLES / SAMPLE_RATE_HZ
 """One encoder frame: two mel frames, 20 ms."""
 
 
-@torch.inference_mode()
 def log_mel(samples: np.ndarray, bands: int) -> torch.Tensor:
     """Samples ``(n,)`` at 16 kHz -> log-mel ``(bands, n // 160)``."""
+    power = log_power(samples, bands)
+    return scaled(power, float(power.max()))
+
+
+@torch.inference_mode()
+def log_power(samples: np.ndarray, bands: int) -> torch.Tensor:
+    """Samples ``(n,)`` -> log10 of the power in each mel band ``(bands, n // 160)``."""
     spectrum = torch.stft(torch.from_numpy(samples), N_FFT, HOP_SAMPLES, window=_window(), return_complex=True)
     power = spectrum[:, :-1].abs().square()  # (201, n // 160)
-    log = (_filters(bands) @ power).clamp_min(1e-10).log10()
-    return (torch.maximum(log, log.max() - 8.0) + 4.0) / 4.0
+    return (_filters(bands) @ power).clamp_min(1e-10).log10()
+
+
+def scaled(power: torch.Tensor, loudest: float) -> torch.Tensor:
+    """Log power -> what the encoder takes, floored 8 below the loudest of the window."""
+    return (power.clamp_min(loudest - 8.0) + 4.0) / 4.0
 
 
 @functools.cache

@@ -72,6 +72,8 @@ class _Utterance:
     tail_until: int = -1
     """The sample up to which the tail was decoded."""
     shown: str = ""
+    memory: object | None = None
+    """The model's, of the window as it was decoded last; void when the window begins elsewhere."""
 
 
 class Session:
@@ -262,7 +264,7 @@ class Session:
             raise InternalError("a hypothesis came for a session that asked for none")
         until = self._until(entry, utterance)
         start_s = utterance.window_start / SAMPLE_RATE_HZ
-        utterance.language = hypothesis.language
+        utterance.language, utterance.memory = hypothesis.language, hypothesis.memory
         pieces = () if _is_invented(hypothesis, self.settings.decode) else _shift(hypothesis.pieces, start_s)
         if until < entry.until:  # longer than the model can see: all up to the quietest place is final
             utterance.tail = pieces
@@ -292,6 +294,8 @@ class Session:
             context=self._context,
             prefix=tuple(token for piece in utterance.prefix for token in piece.tokens),
             draft=tuple(token for piece in utterance.tail for token in piece.tokens),
+            memory=utterance.memory,
+            settings=self.settings.decode,
         )
 
     def _until(self, entry: Decode, utterance: _Utterance) -> int:
@@ -306,12 +310,16 @@ class Session:
         count = agreed(utterance.tail, pieces, entry.until / SAMPLE_RATE_HZ - holdback_s)
         utterance.tail = pieces
         self._commit(utterance, count)
-        shown = "".join(piece.text for piece in utterance.tail)
-        if self._partials and shown != utterance.shown:
-            end_s = entry.until / SAMPLE_RATE_HZ
-            self._say(Partial(_words(utterance.tail), self._committed_end_s, end_s, utterance.language or ""))
-            utterance.shown = shown
+        self._show(utterance, entry.until, again=count > 0)
         self._shorten(utterance, entry.until)
+
+    def _show(self, utterance: _Utterance, until: int, again: bool) -> None:
+        """Say the tail if it changed; again after a `Final`, which takes its place on the reader's side."""
+        shown = "".join(piece.text for piece in utterance.tail)
+        if self._partials and (shown != utterance.shown or (again and shown)):
+            start_s = utterance.tail[0].start_s if utterance.tail else self._committed_end_s
+            self._say(Partial(_words(utterance.tail), start_s, until / SAMPLE_RATE_HZ, utterance.language or ""))
+        utterance.shown = shown
 
     def _conclude(self, entry: Decode) -> None:
         """What an entry of kind FINAL says at last."""
@@ -331,8 +339,6 @@ class Session:
         end_s = words[-1].end_s if words else max(self._committed_end_s, start_s)
         self._committed_end_s = end_s
         utterance.prefix += words
-        if words:
-            utterance.shown = "".join(piece.text for piece in utterance.tail)
         self._say(Final(_words(words), start_s, end_s, utterance.language or "", ends, finalizes))
 
     def _shorten(self, utterance: _Utterance, until: int) -> None:
@@ -347,6 +353,7 @@ class Session:
         if kept:
             utterance.window_start = max(utterance.window_start, round(utterance.prefix[kept].start_s * SAMPLE_RATE_HZ))
             utterance.prefix = utterance.prefix[kept:]
+            utterance.memory = None
 
     def _say(self, event: Event) -> None:
         self._events.append(event)

@@ -1,10 +1,12 @@
 """The contract that every model keeps with the engine: windows of audio in, hypotheses out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+
+from asr.config import DecodeSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,8 @@ class Piece:
 class Window:
     """What the model sees of one utterance.
 
-    ``prefix`` are committed words whose audio the window still holds: the hypothesis continues them and never changes
+    ``memory`` is what the model gave back for a shorter window that began at the same sample, if any: a model may use it
+    to compute only what is new. ``prefix`` are committed words whose audio the window still holds: the hypothesis continues them and never changes
     them. ``draft`` is the previous hypothesis after the prefix; checking it costs one forward pass, decoding it anew
     costs one a token, and the text is the same. ``context`` is committed text from before the window.
     """
@@ -32,22 +35,24 @@ class Window:
     context: tuple[int, ...] = ()
     prefix: tuple[int, ...] = ()
     draft: tuple[int, ...] = ()
+    memory: object | None = None
+    settings: DecodeSettings = field(default_factory=DecodeSettings)
 
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
     """What may have been said in a window after its prefix.
 
-    ``prefix_ends_s`` is where the prefix ends in the window; ``speechless`` the probability that nobody speaks.
-    ``looped`` tells that the repetition guard cut the text.
+    ``speechless`` is the probability that nobody speaks; ``looped`` tells that the repetition guard cut the text;
+    ``memory`` is for the next, longer window.
     """
 
     pieces: tuple[Piece, ...]
     language: str
-    prefix_end_s: float = 0.0
     speechless: float = 0.0
     mean_logprob: float = 0.0
     looped: bool = False
+    memory: object | None = None
 
 
 class Recogniser(Protocol):

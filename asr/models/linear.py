@@ -21,10 +21,13 @@ def best_precision() -> str:
     return "int8" if has_vnni else "float32"
 
 
-def make_linear(weight: torch.Tensor, bias: torch.Tensor | None, precision: str) -> Linear:
-    """``x @ weight.T + bias`` with the weight ``(out, in)`` held in `precision`."""
+def make_linear(weight: torch.Tensor, bias: torch.Tensor | None, precision: str, *, rowwise: bool = False) -> Linear:
+    """``x @ weight.T + bias`` with the weight ``(out, in)`` held in `precision`.
+
+    With `rowwise` a row of ``x`` comes out the same whatever the others are: for rows of several streams.
+    """
     if precision == "int8":
-        return _Int8Linear(weight, bias)
+        return _RowwiseInt8Linear(weight, bias) if rowwise else _Int8Linear(weight, bias)
     if precision == "bfloat16":
         return _BFloat16Linear(weight, bias)
     return _Float32Linear(weight, bias)
@@ -62,25 +65,24 @@ class _Int8Linear:
         return y
 
 
-class RowwiseLinear:
-    """A linear map whose every row comes out the same whatever else is in the batch, also in int8.
+class _RowwiseInt8Linear:
+    """int8, and every row comes out the same whatever else is in the batch.
 
-    Dynamic quantisation takes one scale from the whole of ``x``, so a stream's text would depend on its neighbours.
-    Each row is scaled to a largest value of one and a constant row with -1 and +1 is added: the scale never changes.
+    Dynamic quantisation takes one scale from the whole of ``x``, so a stream's text would depend on its neighbours. Here
+    each row is scaled to a largest value of one, and a constant row with -1 and +1 is added: the common scale never
+    changes.
     """
 
-    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None, precision: str) -> None:
-        self._linear = make_linear(weight, None, precision)
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
+        self._linear = _Int8Linear(weight, None)
         self._bias = None if bias is None else bias.float()
-        self._rowwise = precision == "int8"
         self._anchor = torch.zeros(1, weight.shape[1])
         self._anchor[0, :2] = torch.tensor([-1.0, 1.0])
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        """``(n, in) -> (n, out)``."""
-        if self._rowwise:
-            scale = x.abs().amax(dim=-1, keepdim=True).clamp_min(1e-8)
-            y = self._linear(torch.cat([x / scale, self._anchor]))[:-1].mul_(scale)
-        else:
-            y = self._linear(x)
-        return y if self._bias is None else y.add_(self._bias)
+        rows = x.reshape(-1, x.shape[-1])
+        scale = rows.abs().amax(dim=-1, keepdim=True).clamp_min(1e-8)
+        y = self._linear(torch.cat([rows / scale, self._anchor]))[:-1].mul_(scale)
+        if self._bias is not None:
+            y.add_(self._bias)
+        return y.view(*x.shape[:-1], -1)

@@ -1,0 +1,71 @@
+"""The parts that encoder and decoder are made of, prepared once from Transformers' tensors."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+from asr.models.linear import Linear, make_linear
+
+Norm = tuple[torch.Tensor, torch.Tensor]
+Tensors = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """Query, key and value as one matrix (the query carries the scale ``D ** -0.5``), and the output projection."""
+
+    query_key_value: Linear
+    out: Linear
+    heads: int
+
+    def project(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """``(..., n, width)`` -> query, key and value, each ``(..., H, n, D)``."""
+        q, k, v = self.query_key_value(x).unflatten(-1, (3, self.heads, -1)).transpose(-2, -4).unbind(-3)
+        return q, k, v
+
+
+def norm_of(tensors: Tensors, name: str) -> Norm:
+    """A layer norm's weight and bias."""
+    return tensors[f"{name}.weight"].float(), tensors[f"{name}.bias"].float()
+
+
+def layer_norm(x: torch.Tensor, norm: Norm) -> torch.Tensor:
+    """Over the last dimension."""
+    return F.layer_norm(x, norm[0].shape, *norm)
+
+
+def attention_weights(
+    tensors: Tensors, name: str, heads: int
+) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Weights and biases of the projections q, k, v; the query's are scaled, the key's bias is zero."""
+    weight = {part: tensors[f"{name}.{part}_proj.weight"].float() for part in "qkv"}
+    bias = {part: tensors[f"{name}.{part}_proj.bias"].float() for part in "qv"}
+    scale = (len(weight["q"]) // heads) ** -0.5
+    weight["q"], bias["q"] = weight["q"] * scale, bias["q"] * scale
+    bias["k"] = torch.zeros_like(bias["v"])
+    return weight, bias
+
+
+def self_attention_of(tensors: Tensors, name: str, heads: int, precision: str, *, rowwise: bool = False) -> Attention:
+    """A self-attention's projections."""
+    weight, bias = attention_weights(tensors, name, heads)
+    return Attention(
+        make_linear(
+            torch.cat([weight[p] for p in "qkv"]), torch.cat([bias[p] for p in "qkv"]), precision, rowwise=rowwise
+        ),
+        make_linear(tensors[f"{name}.out_proj.weight"], tensors[f"{name}.out_proj.bias"], precision, rowwise=rowwise),
+        heads,
+    )
+
+
+class Conv:
+    """A convolution of width 3 over time, as one matrix product: ``(n, in) -> (ceil(n / stride), out)``, zeros outside."""
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor, stride: int, precision: str) -> None:
+        self._linear = make_linear(weight.float().flatten(1), bias, precision)
+        self._stride = stride
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        windows = F.pad(x, (0, 0, 1, 1)).unfold(0, 3, self._stride)  # (m, in, 3)
+        return self._linear(windows.flatten(1))
