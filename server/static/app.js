@@ -1,10 +1,11 @@
 // The page's one state machine: idle -> opening -> listening -> finishing -> idle. The parts are in the other files.
 
+import { Delays } from "./delays.js";
 import { toSrt, toTxt, toVtt } from "./formats.js";
 import { Microphone, NO_SERVER, SourceError, openFile } from "./sources.js";
 import { Stream, StreamError } from "./stream.js";
 import { KEPT_S } from "./tape.js";
-import { Transcript } from "./transcript.js";
+import { Transcript, wordsOf } from "./transcript.js";
 import * as view from "./view.js";
 
 const { start, choose, file, model, language, clear } = view.elements;
@@ -16,8 +17,6 @@ const page = {
   stream: null,
   began_s: 0, // where this recording begins in the transcript's time
   total_s: 0, // where the next one would begin
-  delays_s: [], // of the last words
-  lag_s: null,
   name: "", // of downloads
   saved: true, // the text has been copied or downloaded since it last grew
 };
@@ -55,31 +54,23 @@ function show(results, offset_s) {
   if (results.speech_final) view.showSpeaking(false);
 }
 
-function measure(tape, { lag_s = null }) {
-  const newest_s = transcript.newestWord_s();
-  if (newest_s !== null && tape.spokenAt_s) {
-    page.delays_s.push(performance.now() / 1000 - tape.spokenAt_s(newest_s - page.began_s));
-    page.delays_s = page.delays_s.slice(-9);
-  }
-  const sorted = [...page.delays_s].sort((a, b) => a - b);
-  page.lag_s = lag_s ?? page.lag_s;
-  view.showDelay(sorted[Math.floor(sorted.length / 2)] ?? null, page.lag_s);
-}
-
-function receive(tape, message, offset_s) {
+function receive(delays, message, offset_s) {
   if (message.type === "SpeechStarted") view.showSpeaking(true);
   if (message.type === "UtteranceEnd") view.showSpeaking(false);
   if (message.type !== "Results") return;
   show(message, offset_s);
-  measure(tape, message);
+  delays.add(message, wordsOf(message, offset_s), offset_s);
+  view.showDelays(delays);
 }
 
 function listeners(tape) {
   const broken = tape.ended
     ? "The connection broke. Trying again; what is not yet text is sent again."
     : `The connection broke. Trying again; up to ${KEPT_S} seconds of what you say meanwhile are kept.`;
+  const delays = new Delays(tape);
+  view.showDelays(delays);
   return {
-    onMessage: (message, offset_s) => receive(tape, message, offset_s),
+    onMessage: (message, offset_s) => receive(delays, message, offset_s),
     onBroken: () => view.showNotice(broken, "busy"),
     onOpen: (again) => view.showNotice(again ? "Connected again." : "", "good"),
     onLost: (seconds) => view.showNotice(`${Math.round(seconds)} seconds could not be kept while there was no connection.`),
@@ -90,15 +81,14 @@ function listeners(tape) {
 
 /** Streams a tape to its end; `of_s` is its length where that is known. */
 async function listen(tape, of_s = null) {
-  Object.assign(page, { began_s: page.total_s, delays_s: [], lag_s: null });
-  view.showDelay(null, null);
+  page.began_s = page.total_s;
   page.stream = new Stream(listenUrl(tape.rate), tape, listeners(tape));
   const progress = () => view.showTime((of_s === null ? tape.end : page.stream.settled) / tape.rate, of_s);
   const timer = setInterval(progress, 200);
   progress();
   try {
-    await page.stream.done;
-    if (of_s !== null) view.showTime(of_s, of_s);
+    const until = await page.stream.done;
+    view.showTime(until / tape.rate, of_s);
   } finally {
     clearInterval(timer);
     page.stream = null;
@@ -195,7 +185,6 @@ function clearAll() {
   view.clearText();
   view.showNotice("");
   view.showTime(0);
-  view.showDelay(null, null);
   view.showPhase(page.phase, false);
   Object.assign(page, { total_s: 0, name: "", saved: true });
 }

@@ -55,6 +55,7 @@ export class Stream {
     this.settled = 0; // everything before is in finals
     this.failures = 0;
     this.opened = false; // ever
+    // Resolves with the sample up to which all is text, rejects with a StreamError.
     this.done = new Promise((resolve, reject) => Object.assign(this, { resolve, reject }));
     this.tape.onGrow = () => this.pump();
     this.connect();
@@ -110,7 +111,7 @@ export class Stream {
       this.sent = Math.max(this.sent, this.next);
     }
     if (!tape.ended) return;
-    if (this.next === this.base) return this.abandon(); // nothing was said that is not text already
+    if (this.next === this.base) return this.finish(); // nothing was said that is not text already
     this.closing = true;
     this.say("CloseStream");
   }
@@ -156,13 +157,13 @@ export class Stream {
 
   /** Gives up at once: what has not come back by now is not waited for. */
   abandon() {
-    this.finish();
-    this.socket.close();
+    this.end();
+    this.resolve(this.settled);
   }
 
   finish() {
     this.end();
-    this.resolve();
+    this.resolve(this.tape.end);
   }
 
   fail(message) {
@@ -172,6 +173,7 @@ export class Stream {
 
   end() {
     this.over = true;
+    this.socket.close(); // of a closed one this says nothing
     clearTimeout(this.timer);
     this.tape.onGrow = () => {};
   }

@@ -28,7 +28,6 @@ export class Transcript {
   clear() {
     this.finals = []; // {words, paragraph: this one begins a paragraph}
     this.tail = [];
-    this.shownUntil_s = 0; // the end of the newest word seen, final or not
   }
 
   get words() {
@@ -69,13 +68,5 @@ export class Transcript {
   beginsParagraph([first]) {
     const before = this.finals.at(-1)?.words.at(-1);
     return !before || (first !== undefined && first.start - before.end > PARAGRAPH_S);
-  }
-
-  /** The end of the newest word when it is newer than any before, else null: what the delay is measured on. */
-  newestWord_s() {
-    const last = this.tail.at(-1) ?? this.finals.at(-1)?.words.at(-1);
-    if (!last || last.end <= this.shownUntil_s) return null;
-    this.shownUntil_s = last.end;
-    return last.end;
   }
 }

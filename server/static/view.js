@@ -4,7 +4,7 @@ import { joined } from "./transcript.js";
 
 const $ = (id) => document.getElementById(id);
 export const elements = Object.fromEntries([...document.querySelectorAll("[id]")].map(({ id }) => [id, $(id)]));
-const { paper, words, empty, notice, level, elapsed, of, delay, lag, start, choose } = elements;
+const { paper, words, empty, notice, level, elapsed, of, shown, stays, lag, start, choose } = elements;
 
 const tail = document.createElement("span");
 tail.className = "tail";
@@ -106,10 +106,11 @@ export function showTime(seconds, of_s = null) {
   of.textContent = of_s === null ? "" : ` of ${clock(of_s)}`;
 }
 
-const tenths = (seconds) => (seconds === null ? "–" : `${Math.max(0, seconds).toFixed(1)} s`);
+const tenths = (seconds) => (seconds === null ? "–" : `${seconds.toFixed(1)} s`);
 
-export function showDelay(delay_s, lag_s) {
-  delay.lastElementChild.textContent = tenths(delay_s);
+export function showDelays({ shown: shownAfter, stays: staysAfter, lag_s }) {
+  shown.lastElementChild.textContent = tenths(shownAfter.median);
+  stays.lastElementChild.textContent = tenths(staysAfter.median);
   lag.lastElementChild.textContent = tenths(lag_s);
 }
 

@@ -242,7 +242,8 @@ def test_spoken_words_appear_and_committed_ones_never_change(open_page: Open, tm
     assert plain(finals(page)) == FOX + COUNT
     assert all(after.startswith(before) for before, after in pairwise(states))
     expect(page.locator("#words .tail")).to_have_text("")
-    expect(page.locator("#delay")).to_have_text(re.compile(r"delay \d+\.\d s"))
+    for figure in ("shown after", "stays after", "lag"):
+        expect(page.locator(".figures")).to_contain_text(re.compile(rf"{figure} \d+\.\d s"))
 
 
 def test_stop_in_the_middle_of_speech_waits_for_the_last_word(open_page: Open, tmp_path: Path) -> None:
