@@ -50,11 +50,11 @@ async def stream(
         finally:
             sending.cancel()
             [failure] = await asyncio.gather(sending, return_exceptions=True)
+    if isinstance(failure, Exception) and not isinstance(failure, ConnectionClosed):
+        raise failure
     if error or socket.close_code != NORMAL:
         reason = error or socket.close_reason or "no reason was given"
         raise StreamError(f"the server ended the stream with code {socket.close_code}: {reason}")
-    if isinstance(failure, Exception) and not isinstance(failure, ConnectionClosed):
-        raise failure
 
 
 class _connected:

@@ -5,6 +5,7 @@ Nothing heavy is imported here: `asr --help` must answer at once.
 
 import asyncio
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,11 +13,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from asr.cli import say
 from asr.errors import ConfigError
 
 if TYPE_CHECKING:
     from asr.engine import Engine
     from server.config import ServerSettings
+    from server.service import Service
 
 URL = "ws://127.0.0.1:8000/v1/listen"
 
@@ -36,8 +39,8 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
 ) -> None:
     """Serve live streams, uploads and the page; prints the address when it is ready."""
+    from server.address import bind
     from server.config import load_settings
-    from server.run import bind
 
     settings = load_settings(config, models=model or None, host=host, port=port)
     listening = bind(settings)  # before the models are loaded: a port that is taken is said at once
@@ -47,12 +50,18 @@ def serve(
         listening.close()
 
 
-def _serve(settings: "ServerSettings", listening: "object") -> None:
+def _serve(settings: "ServerSettings", listening: socket.socket) -> None:
+    from server.address import address
     from server.app import create_app
     from server.run import Server
 
+    def greet(service: "Service") -> None:
+        typer.echo(f"{', '.join(service.schedulers)} on {address(listening)} (Ctrl-C ends it)")
+        if service.not_ready:
+            say(f"not ready: {service.not_ready}")
+
     app = create_app(settings, _load(settings))
-    Server(app, settings).run(sockets=[listening])  # type: ignore[list-item]
+    Server(app, settings, greet).run(sockets=[listening])
 
 
 def _load(settings: "ServerSettings") -> "list[Engine]":

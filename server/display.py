@@ -32,7 +32,6 @@ class Display:
         self._tail = ""
         self._finish_line()
         if self._live:
-            self._live.update(Text())
             self._live.stop()
 
     def show(self, message: dict[str, Any]) -> None:
@@ -48,13 +47,17 @@ class Display:
             self._tail = text
         if message.get("speech_final"):
             self._finish_line()
-        if self._live:
-            self._live.update(self._render())
+        self._refresh()
 
     def _finish_line(self) -> None:
-        if self._committed.strip():
-            self._console.print(Text(self._committed.strip()))
-        self._committed = ""
+        line, self._committed = self._committed.strip(), ""
+        self._refresh()  # first, or the words would stand below their own line for a moment
+        if line:
+            self._console.print(Text(line))
+
+    def _refresh(self) -> None:
+        if self._live:
+            self._live.update(self._render(), refresh=True)
 
     def _render(self) -> Text:
         text = Text(self._committed.lstrip())

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, BinaryIO, TypeVar
 
-from asr.text import Transcript
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
@@ -13,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Message
 
 from asr.errors import AsrError, AudioError, CallerError, ConfigError, ModelError
+from asr.text import Transcript
 from server.admission import RETRY_AFTER_S, Unavailable
 from server.blocks import blocks_of
 from server.origin import OriginError, check_origin

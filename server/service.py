@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from asr.text import Transcript
 
 from asr.engine import Engine
 from asr.errors import AsrError, AudioError, ModelError
 from asr.events import Event
+from asr.text import Transcript
 from asr.transcribe import offline_settings, transcript_of
 from server.admission import Admission
 from server.blocks import blocks_of

@@ -105,7 +105,7 @@ async def until(stop: asyncio.Event, chunks: AsyncIterator[bytes]) -> AsyncItera
     """The same chunks, ending when `stop` is set."""
     stopped = asyncio.ensure_future(stop.wait())
     try:
-        while True:
+        while not stop.is_set():
             following = asyncio.ensure_future(anext(chunks))
             await asyncio.wait({following, stopped}, return_when=asyncio.FIRST_COMPLETED)
             if not following.done():

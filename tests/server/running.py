@@ -15,9 +15,10 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from asr.config import SAMPLE_RATE_HZ
+from server.address import address, bind
 from server.app import create_app
 from server.config import load_settings
-from server.run import Server, address, bind
+from server.run import Server
 from server.service import Service
 
 RAW = "encoding=linear16&sample_rate=16000"

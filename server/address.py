@@ -1,0 +1,40 @@
+"""Where the server listens. Light to import, so that a port that is taken is said before models are loaded."""
+
+import socket
+
+from asr.errors import CallerError
+from server.config import ServerSettings
+
+SOCKET_BUFFER_BYTES = 262_144
+"""Kept small, or the kernel would hold minutes of unread audio before a fast sender feels it,
+and of unread results before a client that takes none is found out."""
+
+
+class AddressError(CallerError):
+    """Nobody can listen there."""
+
+
+def bind(settings: ServerSettings) -> socket.socket:
+    """The listening socket. Raises `AddressError`."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER_BYTES)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: also ends a connection whose peer never reads
+        patience_ms = round(settings.send_timeout_s * 1000)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience_ms)
+    try:
+        listening.bind((settings.host, settings.port))
+        listening.listen(128)
+    except OSError as error:
+        listening.close()
+        where, why = f"{settings.host}:{settings.port}", error.strerror or error
+        raise AddressError(f"cannot listen on {where} ({why}); choose another with --port or --host") from None
+    return listening
+
+
+def address(listening: socket.socket) -> str:
+    """As one writes it into a browser."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
