@@ -24,6 +24,7 @@ from eval.score import Delays, Score, scores
 from eval.setting import (
     console,
     engine_model,
+    live_model,
     load_datasets,
     load_engine,
     load_settings,
@@ -33,7 +34,7 @@ from eval.setting import (
     sign_run,
     utterances_of,
 )
-from eval.signature import Model, Signature
+from eval.signature import Signature
 from eval.throughput import peak_memory_bytes
 
 CLIP_S = 60.0
@@ -104,8 +105,9 @@ def server(
             clips = [recordings[i % len(recordings)] for i in range(count)]
             run_live(clips, Target(target.url, name), target.pid, count, findings)
             findings.check()
+            model = live_model(name, threads, findings.traces)
             levels.append(_level(count, findings, target.pid))
-    signature = sign_run(datasets, Model(name, threads=threads), SessionSettings(), {"streams": counts, "url": url})
+    signature = sign_run(datasets, model, SessionSettings(), {"streams": counts, "url": url})
     console().print(levels_table(levels))
     print_signature(signature)
     carried = max((level.streams for level in levels if level.carried), default=0)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -107,7 +107,7 @@ def measured(name: str, transcribe: Transcriber, recording: Recording) -> Trace:
     busy_s, cpu_s = time.perf_counter() - began, own_cpu_s() - cpu_s
     words = (Word(text, 0.0, duration_s, 0.0),) if text else ()
     said = Entry(Final(words, 0.0, duration_s, utterance.language, ends_utterance=True), duration_s, busy_s)
-    return trace_of(recording, OFFLINE, name, [said], 0.0, cpu_s=cpu_s, busy_s=busy_s)
+    return replace(trace_of(recording, OFFLINE, name, [said], 0.0), cpu_s=cpu_s, busy_s=busy_s)
 
 
 @dataclass(frozen=True, slots=True)

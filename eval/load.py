@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
@@ -64,7 +64,8 @@ async def stream(target: Target, recording: Recording) -> Trace:
             await _converse(socket, tape, target.chunk_s)
     except (OSError, InvalidHandshake, ConnectionClosed, WireError, TimeoutError) as error:
         tape.error = _why(error)
-    return trace_of(recording, LIVE, target.model, tape.entries, tape.end_wall_s, error=tape.error)
+    told = trace_of(recording, LIVE, target.model, tape.entries, tape.end_wall_s)
+    return replace(told, weights_sha256=tape.weights_sha256, error=tape.error)
 
 
 @dataclass(slots=True)
@@ -76,6 +77,7 @@ class _Tape:
     sent_s: float = 0.0
     end_wall_s: float = 0.0
     entries: list[Entry] = field(default_factory=list)
+    weights_sha256: str = ""
     error: str = ""
 
     def now_s(self) -> float:
@@ -111,9 +113,10 @@ async def _send(socket: ClientConnection, tape: _Tape, chunk_s: float) -> None:
 
 async def _listen(socket: ClientConnection, tape: _Tape) -> None:
     async for message in socket:  # ends when the server closes as agreed, raises ConnectionClosedError otherwise
-        event = parse(message, tape.recording.utterance.language)
-        if event is not None:
-            tape.note(event)
+        heard = parse(message, tape.recording.utterance.language)
+        tape.weights_sha256 = heard.weights_sha256 or tape.weights_sha256
+        if heard.event is not None:
+            tape.note(heard.event)
     if not any(isinstance(entry.event, Ended) for entry in tape.entries):
         raise WireError("closed by the server without saying how much it heard (Metadata)")
 

@@ -7,8 +7,8 @@ clocks say, so the text does not depend on the machine's speed.
 """
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -47,7 +47,7 @@ def offline(
     worker = _Worker(engine, session, timer)
     worker.serve(lambda: session.receive_audio(recording.samples), arrival_s=0.0)
     worker.serve(session.receive_end, arrival_s=0.0)
-    return trace_of(recording, OFFLINE, engine.name, worker.entries, 0.0, cpu_s=worker.cpu_s, busy_s=worker.busy_s)
+    return worker.trace(recording, OFFLINE, 0.0)
 
 
 def replay(
@@ -64,8 +64,7 @@ def replay(
     for chunk, arrival_s in chunks(recording.samples, chunk_s):
         worker.serve(partial(session.receive_audio, chunk), arrival_s)
     worker.serve(session.receive_end, recording.duration_s)
-    entries, end_s = worker.entries, recording.duration_s
-    return trace_of(recording, REPLAY, engine.name, entries, end_s, cpu_s=worker.cpu_s, busy_s=worker.busy_s)
+    return worker.trace(recording, REPLAY, recording.duration_s)
 
 
 def chunks(samples: np.ndarray, chunk_s: float = CHUNK_S) -> Iterator[tuple[np.ndarray, float]]:
@@ -75,18 +74,8 @@ def chunks(samples: np.ndarray, chunk_s: float = CHUNK_S) -> Iterator[tuple[np.n
         yield samples[start : start + size], min(start + size, len(samples)) / SAMPLE_RATE_HZ
 
 
-def trace_of(
-    recording: Recording,
-    mode: str,
-    model: str,
-    entries: list[Entry],
-    end_wall_s: float,
-    *,
-    cpu_s: float | None = None,
-    busy_s: float | None = None,
-    error: str = "",
-) -> Trace:
-    """A trace with what the recording knows of itself."""
+def trace_of(recording: Recording, mode: str, model: str, entries: Sequence[Entry], end_wall_s: float) -> Trace:
+    """A trace with what the recording knows of itself; cost, model's hash and error are for the caller to add."""
     utterance = recording.utterance
     return Trace(
         dataset=utterance.dataset,
@@ -98,11 +87,8 @@ def trace_of(
         duration_s=recording.duration_s,
         end_wall_s=end_wall_s,
         entries=tuple(entries),
-        cpu_s=cpu_s,
-        busy_s=busy_s,
         speaker=utterance.speaker,
         reference_words=recording.words,
-        error=error,
     )
 
 
@@ -123,6 +109,11 @@ class _Worker:
         self._work(receive, arrival_s)
         while self.session.ready:
             self._work(self._step, arrival_s)
+
+    def trace(self, recording: Recording, mode: str, end_wall_s: float) -> Trace:
+        """What it has noted, with its cost."""
+        told = trace_of(recording, mode, self.engine.name, self.entries, end_wall_s)
+        return replace(told, cpu_s=self.cpu_s, busy_s=self.busy_s, weights_sha256=self.engine.weights_sha256)
 
     def _step(self) -> None:
         self.engine.step([self.session])

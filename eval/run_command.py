@@ -16,6 +16,7 @@ from eval.report import report_of
 from eval.run import Findings, parse_modes, readable, run_in_process, run_live
 from eval.setting import (
     engine_model,
+    live_model,
     load_datasets,
     load_engine,
     load_settings,
@@ -58,7 +59,7 @@ class RunOptions:
 def run(options: RunOptions) -> None:
     """Raises `CallerError` for wrong options, unusable data, and when every stream failed."""
     modes, settings = parse_modes(options.mode), load_settings(options.settings_file)
-    if settings != SessionSettings() and LIVE in modes:
+    if options.settings_file and LIVE in modes:
         raise ConfigError("--settings does not reach a server; start one with its own --config and give its --url")
     datasets = load_datasets(options.data, limit=options.limit, join_s=options.join_s)
     file = _new_folder(options.out) / TRACES
@@ -69,6 +70,7 @@ def run(options: RunOptions) -> None:
         model = _in_process(options, modes, settings, datasets, findings)
         if LIVE in modes:
             _live(options, datasets, findings)
+        model = model or live_model(options.model, options.threads, findings.traces)
     findings.check()
     signature = sign_run(datasets, model, settings, options.plain())
     report = report_of(findings.traces, signature, findings.problems)
@@ -93,10 +95,10 @@ def _in_process(
     settings: SessionSettings,
     datasets: Sequence[Dataset],
     findings: Findings,
-) -> Model:
-    """The modes without a server, and who recognised; a live run alone knows its model by name only."""
+) -> Model | None:
+    """The modes without a server, and who recognised; None when there is no such mode."""
     if set(modes) == {LIVE}:
-        return Model(options.model, threads=options.threads)
+        return None
     engine = load_engine(options.model, options.precision, options.threads)
     run_in_process(utterances_of(datasets), modes, engine, settings, findings)
     return engine_model(engine, options.threads)

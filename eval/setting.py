@@ -57,6 +57,11 @@ def engine_model(engine: "Engine", threads: int | None) -> Model:
     return Model(engine.name, engine.weights_sha256, engine.precision, threads)
 
 
+def live_model(name: str, threads: int | None, traces: Sequence[Trace]) -> Model:
+    """The model as the server told it in the traces."""
+    return Model(name, next((trace.weights_sha256 for trace in traces if trace.weights_sha256), ""), "", threads)
+
+
 def server_at(
     url: str | None, pid: int | None, model: str, threads: int | None = None
 ) -> AbstractContextManager[Server]:

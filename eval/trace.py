@@ -47,8 +47,9 @@ class Trace:
     """One utterance in one mode.
 
     ``end_wall_s``: when the end of the stream was told. ``cpu_s``: CPU time of whoever recognised, all its threads;
-    ``busy_s``: time during which it worked; None where they were not measured. ``reference_words``: a forced alignment
-    of the reference where there is one. ``error``: why the stream broke, "" when it did not.
+    ``busy_s``: time during which it worked; None where they were not measured. ``weights_sha256``: of the model, ""
+    where a server did not tell. ``reference_words``: a forced alignment of the reference where there is one.
+    ``error``: why the stream broke, "" when it did not.
     """
 
     dataset: str
@@ -63,6 +64,7 @@ class Trace:
     cpu_s: float | None = None
     busy_s: float | None = None
     speaker: str = ""
+    weights_sha256: str = ""
     reference_words: tuple[Span, ...] = ()
     error: str = ""
 

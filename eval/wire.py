@@ -6,6 +6,7 @@ says of it.
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
@@ -44,15 +45,23 @@ def pcm16(samples: np.ndarray) -> bytes:
     return scaled.astype("<i2").tobytes()
 
 
-def parse(message: str | bytes, language: str) -> Event | None:
-    """The event that a server's message is; None for one that says nothing of speech. Raises `WireError`.
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A server's message: the event that it is (None when it says nothing of speech), and the model where it tells."""
+
+    event: Event | None
+    weights_sha256: str = ""
+
+
+def parse(message: str | bytes, language: str) -> Heard:
+    """What a server's message says. Raises `WireError`, for an `Error` message too.
 
     The words of a protocol that strips spaces get back the space before them, but in a language that writes none.
     """
     try:
         table = json.loads(message)
-        return _event(table, language)
-    except (ValueError, KeyError, IndexError, TypeError) as error:
+        return Heard(_event(table, language), str((table.get("metadata") or {}).get("weights_sha256", "")))
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise WireError(f"found message {str(message)[:80]!r}, wanted the live protocol's JSON ({error!r})") from None
 
 

@@ -24,7 +24,7 @@ def data(tmp_path: Path) -> Path:
     rows = []
     for name in ("a", "b", "c"):
         soundfile.write(folder / f"{name}.wav", np.zeros(24_000, np.float32), SAMPLE_RATE_HZ)
-        rows.append({"audio_filepath": f"{name}.wav", "text": "one two four", "duration": 1.5, "language": "en"})
+        rows.append({"audio_filepath": f"{name}.wav", "text": "red green grey", "duration": 1.5, "language": "en"})
     (folder / "b.wav").write_bytes(b"no sound at all")
     (folder / "manifest.jsonl").write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
     return folder

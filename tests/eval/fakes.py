@@ -43,7 +43,7 @@ def said(text: str, **fields: object) -> Trace:
     return trace(final(9.0, *words), **fields)  # type: ignore[arg-type]
 
 
-def recording(seconds: float, text: str = "one two three", language: str = "en", name: str = "u") -> Recording:
+def recording(seconds: float, text: str = "red green blue", language: str = "en", name: str = "u") -> Recording:
     clip = Clip(Path(f"{name}.wav"), text, seconds)
     samples = np.zeros(round(seconds * SAMPLE_RATE_HZ), np.float32)
     return Recording(Utterance(name, "d", (clip,), language), samples, (Span(text, 0.0, seconds),), ())
@@ -114,7 +114,7 @@ class ScriptedEngine:
     Unreal: there is no model, and its clock stands still but for the steps.
     """
 
-    script: tuple[Word, ...] = (word("one", 0.1, 0.4), word("two", 0.6, 0.9), word("three", 1.1, 1.4))
+    script: tuple[Word, ...] = (word("red", 0.1, 0.4), word("green", 0.6, 0.9), word("blue", 1.1, 1.4))
     step_s: float = 0.25
     clock_s: float = 0.0
     opened: list[dict[str, object]] = field(default_factory=list)
@@ -186,9 +186,9 @@ async def answer(socket: ServerConnection) -> None:
     async for message in socket:
         if isinstance(message, bytes):
             if not heard:
-                await socket.send(results("one", is_final=False))
+                await socket.send(results("red", is_final=False))
             heard += len(message)
         else:
-            await socket.send(results("one", "two", is_final=True, speech_final=True))
+            await socket.send(results("red", "green", is_final=True, speech_final=True))
             await socket.send(json.dumps({"type": "Metadata", "duration": heard / 2 / SAMPLE_RATE_HZ}))
             return

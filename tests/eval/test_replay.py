@@ -63,9 +63,9 @@ def test_settings_and_language_reach_the_session(engine: ScriptedEngine) -> None
 
 def test_a_trace_knows_its_utterance_and_cost(engine: ScriptedEngine) -> None:
     """What scoring needs is in it."""
-    told = replay(recording(2.0, text="one two three"), engine, timer=engine.timer)
-    assert (told.utterance, told.reference, told.mode, told.model) == ("u", "one two three", "replay", "scripted")
+    told = replay(recording(2.0, text="red green blue"), engine, timer=engine.timer)
+    assert (told.utterance, told.reference, told.mode, told.model) == ("u", "red green blue", "replay", "scripted")
     assert told.duration_s == 2.0
     assert told.cpu_s is not None
-    assert told.text == "one two three"
+    assert told.text == "red green blue"
     assert isinstance(told.entries[-2].event, Final)

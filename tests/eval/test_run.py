@@ -1,0 +1,134 @@
+"""`asr eval run`, from the command line to the report, with a scripted engine or a scripted server."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from asr.errors import ConfigError
+from asr.events import Final
+from eval.load import Target
+from eval.progress import progress
+from eval.run import Findings, parse_modes, run_live
+from eval.setting import load_datasets
+from eval.trace import read_traces
+from tests.eval.fakes import ScriptedEngine, answer, listening, recording
+
+
+@pytest.fixture
+def asr(monkeypatch: pytest.MonkeyPatch, engine: ScriptedEngine):
+    """Runs a command line with the scripted engine in place of a model; its exit code."""
+    from asr.cli import run
+
+    for module in ("eval.run_command", "eval.bench", "eval.bench_files"):
+        monkeypatch.setattr(f"{module}.load_engine", lambda *_: engine)
+    return lambda *arguments: run([str(argument) for argument in arguments])
+
+
+def test_a_run_writes_its_traces_and_its_report(asr, data: Path, tmp_path: Path, capsys) -> None:
+    """Each recording in each mode; the broken one is left out and named, and the run goes on."""
+    out = tmp_path / "out"
+    assert asr("eval", "run", "--data", data, "--out", out, "--mode", "offline,replay") == 0
+    traces = list(read_traces(out / "traces.jsonl"))
+    assert [(t.utterance, t.mode) for t in traces] == [(u, m) for u in "ac" for m in ("offline", "replay")]
+    report = json.loads((out / "report.json").read_text())
+    assert len(report["left_out"]) == 1
+    assert "b.wav" in report["left_out"][0]
+    counts = report["scores"][0]["accuracy"]["normalised"]
+    assert (counts["hits"], counts["substitutions"]) == (4, 2)
+    assert report["streamed"][0]["minus_offline_points"] == 0.0
+    assert report["signature"]["models"][0]["weights_sha256"] == "0" * 64
+    shown = capsys.readouterr()
+    assert "33.33 %" in shown.out
+    assert "b.wav" in shown.err
+
+
+def test_a_run_is_never_written_over(asr, data: Path, tmp_path: Path, capsys) -> None:
+    """Traces are expensive; the sentence says what to do."""
+    for code in (0, 2):
+        assert asr("eval", "run", "--data", data, "--out", tmp_path / "out", "--mode", "replay") == code
+    assert "holds a run already" in capsys.readouterr().err
+
+
+def test_a_live_run_makes_the_same_report(asr, data: Path, tmp_path: Path) -> None:
+    """Real sockets; who recognised is known by name only."""
+    with listening(answer) as url:
+        arguments = ["--data", data, "--out", tmp_path / "out", "--mode", "live", "--url", url, "--limit", "1"]
+        assert asr("eval", "run", *arguments) == 0
+    (told,) = read_traces(tmp_path / "out" / "traces.jsonl")
+    assert (told.mode, told.text) == ("live", "red green")
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["scores"][0]["delays"]["stable"]["count"] == 2
+
+
+def test_a_run_whose_every_stream_failed_fails(asr, data: Path, tmp_path: Path, capsys) -> None:
+    """There is nothing to score; the first error is told."""
+    arguments = ["--data", data, "--out", tmp_path / "out", "--mode", "live", "--url", "ws://127.0.0.1:9"]
+    assert asr("eval", "run", *arguments) == 1
+    assert "all 2 streams failed" in capsys.readouterr().err
+
+
+def test_settings_do_not_silently_miss_the_server(asr, data: Path, tmp_path: Path, capsys) -> None:
+    """A run in several modes with settings that only one of them has would compare apples with pears."""
+    (tmp_path / "s.toml").write_text("[stream]\nupdate_ms = 800\n")
+    arguments = ["--data", data, "--out", tmp_path / "out", "--mode", "live", "--settings", tmp_path / "s.toml"]
+    assert asr("eval", "run", *arguments) == 2
+    assert "does not reach a server" in capsys.readouterr().err
+
+
+def test_settings_reach_the_engine_and_the_signature(asr, engine, data: Path, tmp_path: Path) -> None:
+    """A number without its settings cannot be had again."""
+    (tmp_path / "s.toml").write_text("[stream]\nupdate_ms = 800\n")
+    out = tmp_path / "out"
+    assert asr("eval", "run", "--data", data, "--out", out, "--mode", "replay", "--settings", tmp_path / "s.toml") == 0
+    assert engine.opened[0]["settings"].stream.update_ms == 800
+    report = json.loads((out / "report.json").read_text())
+    assert report["signature"]["settings"]["stream"]["update_ms"] == 800
+
+
+@pytest.mark.parametrize("text", ["", "offline,fast", " , "])
+def test_unknown_modes_are_refused(text: str) -> None:
+    """With the names of those that are known."""
+    with pytest.raises(ConfigError, match="wanted some of offline, replay, live"):
+        parse_modes(text)
+
+
+def test_data_without_a_usable_recording_is_wrong_use(tmp_path: Path) -> None:
+    """The first problem is told."""
+    (tmp_path / "manifest.jsonl").write_text("{}\n")
+    with pytest.raises(ConfigError, match=r"no usable recording .*manifest.jsonl:1"):
+        load_datasets([tmp_path])
+
+
+def test_two_sets_of_one_name_are_refused(data: Path) -> None:
+    """Their traces could not be told apart."""
+    with pytest.raises(ConfigError, match="same name"):
+        load_datasets([data, data])
+
+
+def test_minutes_and_joining_shape_the_data(data: Path) -> None:
+    """Cut first, at a whole recording, then joined; no set is left empty."""
+    (one,) = load_datasets([data], minutes=0.01, join_s=60)
+    (two,) = load_datasets([data], minutes=0.04, join_s=60)
+    assert [len(u.clips) for u in one.utterances] == [1]
+    assert [len(u.clips) for u in two.utterances] == [2]
+
+
+def test_a_servers_cpu_time_is_shared_out_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each trace has what the server used since the one before it: together what it used in all."""
+    clock = iter([10.0, 11.0, 14.0])
+    monkeypatch.setattr("eval.run.process_cpu_s", lambda _pid: next(clock))
+    with progress("x", 1.0) as bar, listening(answer) as url:
+        findings = Findings(bar)
+        recordings = [recording(0.1, name="a"), recording(0.1, name="b")]
+        run_live(recordings, Target(url, "m"), 1, 1, findings)
+    assert [trace.cpu_s for trace in findings.traces] == [1.0, 3.0]
+
+
+def test_live_and_replay_and_offline_agree_on_what_was_said(asr, data: Path, tmp_path: Path) -> None:
+    """One definition of every metric: all modes end in finals."""
+    out = tmp_path / "out"
+    assert asr("eval", "run", "--data", data, "--out", out) == 0
+    for told in read_traces(out / "traces.jsonl"):
+        assert any(isinstance(entry.event, Final) for entry in told.entries)
+        assert told.text == "red green blue"
