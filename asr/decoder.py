@@ -90,9 +90,9 @@ class WhisperRecogniser:
     def recognise(self, windows: Sequence[Window]) -> list[Hypothesis]:
         """One hypothesis a window. Raises `ConfigError` for a language that the model does not know."""
         memories = [self._encode(window) for window in windows]
-        batch = self._network.batch(memories)
-        languages = self._languages(batch, windows)
+        languages = self._languages(memories, windows)
         searches = [self._search(*pair) for pair in zip(windows, languages, strict=True)]
+        batch = self._network.batch(memories, max(len(search.head) + search.budget for search in searches) + 1)
         self._check_drafts(batch, searches)
         self._continue(batch, searches)
         return [self._hypothesis(search, memory) for search, memory in zip(searches, memories, strict=True)]
@@ -103,14 +103,13 @@ class WhisperRecogniser:
 
     # -- the head of the sequence --------------------------------------------------------------------------------
 
-    def _languages(self, batch: Batch, windows: Sequence[Window]) -> list[str]:
+    def _languages(self, memories: Sequence[Memory], windows: Sequence[Window]) -> list[str]:
         if not self._specials.languages:
             return ["en"] * len(windows)
         if all(window.language for window in windows):
             return [self._known(window.language) for window in windows]
-        size = len(windows)
-        tokens = torch.full((size, 1), self._specials.start)
-        hidden, _ = self._network.decode(batch, tokens, torch.zeros(size, 1, dtype=torch.int64))
+        tokens = torch.full((len(windows), 1), self._specials.start)
+        hidden, _ = self._network.decode(self._network.batch(memories, 1), tokens, torch.zeros_like(tokens))
         scores = self._network.logits(hidden[:, 0])[:, self._language_ids]
         names = list(self._specials.languages)
         return [

@@ -124,6 +124,11 @@ class Session:
         return self.received_s - self.decoded_s
 
     @property
+    def held_s(self) -> float:
+        """Seconds of audio held in memory."""
+        return (self._audio.end - self._audio.start) / SAMPLE_RATE_HZ
+
+    @property
     def ready(self) -> bool:
         """Whether a step would advance this session."""
         return bool(self._agenda) or self.pending_frames > 0 or (self._ending and not self._ended)
@@ -265,7 +270,7 @@ class Session:
         until = self._until(entry, utterance)
         start_s = utterance.window_start / SAMPLE_RATE_HZ
         utterance.language, utterance.memory = hypothesis.language, hypothesis.memory
-        pieces = () if _is_invented(hypothesis, self.settings.decode) else _shift(hypothesis.pieces, start_s)
+        pieces = () if _is_invented(hypothesis, self.settings.decode) else _placed(hypothesis.pieces, start_s, self._committed_end_s)
         if until < entry.until:  # longer than the model can see: all up to the quietest place is final
             utterance.tail = pieces
             self._commit(utterance, len(pieces))
@@ -380,8 +385,13 @@ def _words(pieces: Sequence[Piece]) -> tuple[Word, ...]:
     return tuple(Word(p.text, round(p.start_s, 3), round(p.end_s, 3), round(p.confidence, 4)) for p in pieces)
 
 
-def _shift(pieces: Sequence[Piece], by_s: float) -> tuple[Piece, ...]:
-    return tuple(replace(piece, start_s=piece.start_s + by_s, end_s=piece.end_s + by_s) for piece in pieces)
+def _placed(pieces: Sequence[Piece], window_start_s: float, floor_s: float) -> tuple[Piece, ...]:
+    """The pieces in stream time; none begins before what is committed, whose times can no longer move."""
+    placed = []
+    for piece in pieces:
+        start_s = max(window_start_s + piece.start_s, floor_s)
+        placed.append(replace(piece, start_s=start_s, end_s=max(window_start_s + piece.end_s, start_s)))
+    return tuple(placed)
 
 
 def _is_invented(hypothesis: Hypothesis, settings: DecodeSettings) -> bool:

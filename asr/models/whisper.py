@@ -136,8 +136,8 @@ class Whisper:
     # -- decoder -------------------------------------------------------------------------------------------------
 
     @torch.inference_mode()
-    def batch(self, memories: Sequence[Memory]) -> Batch:
-        """The decoder's empty state over some windows."""
+    def batch(self, memories: Sequence[Memory], capacity: int) -> Batch:
+        """The decoder's empty state over some windows, with room for `capacity` tokens each."""
         frames = [memory.layers[0].keys.shape[-1] for memory in memories]
         longest, size = max(frames), len(memories)
         layers = range(len(self._layers))
@@ -146,8 +146,8 @@ class Whisper:
         count = torch.tensor(frames)[:, None]
         real_mask = torch.where(torch.arange(longest) < count, 0.0, _NEGATIVE)
         silence_mask = torch.where(self._silence_positions >= count, math.log(_SILENCE_STRIDE), _NEGATIVE)
-        shape = (size, self.max_tokens, self._heads, self._width // self._heads)
-        cache = [(torch.empty(shape), torch.empty(shape)) for _ in layers]
+        shape = (size, capacity, self._heads, self._width // self._heads)
+        cache = [(torch.zeros(shape), torch.zeros(shape)) for _ in layers]  # a masked NaN would still be a NaN
         return Batch(keys, values, real_mask, silence_mask, tuple(frames), cache)
 
     @torch.inference_mode()

@@ -1,0 +1,343 @@
+"""The four properties of the core, on the real default model: what a stream says depends on its audio and nothing else."""
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from asr.config import DecodeSettings, SessionSettings, StreamSettings
+from asr.engine import Engine
+from asr.errors import AudioError, ConfigError, SessionError
+from asr.events import Ended, Event, Final, Partial, SpeechEnded, SpeechStarted, text_of
+from asr.models.base import Window
+from asr.session import Session
+from tests.speech import RATE_HZ, SPEECH_WORDS, clip, silence, speech
+
+UPDATES_OFTEN = SessionSettings(stream=StreamSettings(update_ms=400, holdback_ms=400))
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return Engine.load()
+
+
+def run(engine: Engine, samples: np.ndarray, chunk: int = 1600, session: Session | None = None) -> list[Event]:
+    """All events of one stream, fed in chunks."""
+    session = session or engine.open(UPDATES_OFTEN)
+    events: list[Event] = []
+    for start in range(0, len(samples), chunk):
+        session.receive_audio(samples[start : start + chunk])
+        while session.ready:
+            engine.step([session])
+        events += session.take_events()
+    return events + finish(engine, session)
+
+
+def finish(engine: Engine, session: Session) -> list[Event]:
+    session.receive_end()
+    while not session.ended:
+        engine.step([session])
+    return session.take_events()
+
+
+def bare_words(text: str) -> str:
+    """Lower case, digits spelled, no punctuation."""
+    names = "zero one two three four five six seven eight nine ten".split()
+    text = re.sub(r"\d+", lambda match: names[int(match[0])], text.casefold())
+    return " ".join(re.findall(r"[a-z]+", text))
+
+
+def test_real_speech_becomes_its_words(engine: Engine) -> None:
+    """The recording's own text comes out, and the last words are there."""
+    assert bare_words(text_of(run(engine, speech()))) == SPEECH_WORDS
+
+
+@pytest.mark.parametrize("chunk", [160, 1601, 8000, 10**9])
+def test_fed_in_pieces_equals_fed_at_once(engine: Engine, chunk: int) -> None:
+    """Every event is the same, partials and times too, however the audio was cut."""
+    assert run(engine, speech(), chunk) == run(engine, speech(), 1600)
+
+
+def test_random_pieces_equal_fed_at_once(engine: Engine) -> None:
+    """Pieces of every length, empty ones too; steps taken late."""
+    rng = np.random.default_rng(7)
+    samples, session, events = speech(), engine.open(UPDATES_OFTEN), []
+    cuts = sorted(rng.integers(0, len(samples), 60).tolist())
+    for start, end in zip([0, *cuts], [*cuts, len(samples)], strict=True):
+        session.receive_audio(samples[start:end])
+        for _ in range(int(rng.integers(0, 3))):
+            engine.step([session])
+        events += session.take_events()
+    assert events + finish(engine, session) == run(engine, speech())
+
+
+def test_batched_equals_alone(engine: Engine) -> None:
+    """Streams of different length and moment in one step say what each says alone, to the last bit of their text."""
+    streams = [speech(), speech()[RATE_HZ:], clip("counting"), np.concatenate([silence(0.7), clip("quick_brown_fox")])]
+    sessions = [engine.open(UPDATES_OFTEN) for _ in streams]
+    together: list[list[Event]] = [[] for _ in streams]
+    for start in range(0, max(map(len, streams)), 1600):
+        for session, samples in zip(sessions, streams, strict=True):
+            session.receive_audio(samples[start : start + 1600])
+        while any(session.ready for session in sessions):
+            engine.step(sessions)
+        for events, session in zip(together, sessions, strict=True):
+            events += session.take_events()
+    for events, session, samples in zip(together, sessions, streams, strict=True):
+        events += finish(engine, session)
+        alone = run(engine, samples)
+        assert [_said(event) for event in events] == [_said(event) for event in alone]
+
+
+def _said(event: Event) -> tuple[object, ...]:
+    """An event without its confidences, whose last digits depend on how a product of matrices was split."""
+    if isinstance(event, Final | Partial):
+        return (type(event), event.text, [(round(w.start_s, 2), round(w.end_s, 2)) for w in event.words])
+    return (event,)
+
+
+def test_committed_text_is_never_taken_back(engine: Engine) -> None:
+    """Finals only ever add words, in order of time; a partial never covers what is final."""
+    committed_end_s = 0.0
+    for event in run(engine, speech()):
+        if isinstance(event, Final | Partial):
+            starts = [word.start_s for word in event.words]
+            assert starts == sorted(starts)
+            assert all(start >= committed_end_s - 0.02 for start in starts)
+        if isinstance(event, Final) and event.words:
+            committed_end_s = event.words[-1].end_s
+
+
+def test_events_come_in_their_order(engine: Engine) -> None:
+    """Started, words, the utterance's last final, ended: for each utterance; then the end of the stream."""
+    kinds = [
+        type(event) for event in run(engine, speech()) if not (isinstance(event, Final) and not event.ends_utterance)
+    ]
+    outline = [kind for kind in kinds if kind is not Partial]
+    utterances = (len(outline) - 1) // 3
+    assert utterances >= 2
+    assert outline == [SpeechStarted, Final, SpeechEnded] * utterances + [Ended]
+
+
+def test_a_checked_draft_gives_the_greedy_text() -> None:
+    """Whatever draft is offered, right, wrong or mad, the hypothesis is the one that no draft gives; in float32."""
+    recogniser = Engine.load(precision="float32")._recogniser
+    samples = speech()[: 7 * RATE_HZ]
+    plain = recogniser.recognise([Window(samples)])[0]
+    tokens = tuple(token for piece in plain.pieces for token in piece.tokens)
+    assert len(tokens) > 15
+    rng = np.random.default_rng(3)
+    drafts = [
+        tokens,
+        tokens[:-4],
+        (*tokens[:5], 11, *tokens[6:]),
+        tokens + tokens,
+        tuple(rng.integers(0, 50000, 30).tolist()),
+    ]
+    for draft in drafts:
+        checked = recogniser.recognise([Window(samples, draft=draft)])[0]
+        assert [piece.text for piece in checked.pieces] == [piece.text for piece in plain.pieces]
+
+
+def test_a_draft_saves_decoder_calls(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the right draft one forward pass does what takes one a token without."""
+    recogniser = engine._recogniser
+    calls = 0
+    decode = recogniser._network.decode
+
+    def counted(*args: object) -> object:
+        nonlocal calls
+        calls += 1
+        return decode(*args)
+
+    monkeypatch.setattr(recogniser._network, "decode", counted)
+    window = Window(clip("quick_brown_fox"))
+    plain = recogniser.recognise([window])[0]
+    without, calls = calls, 0
+    draft = tuple(token for piece in plain.pieces for token in piece.tokens)
+    recogniser.recognise([Window(window.samples, draft=draft)])
+    assert without > 8
+    assert calls == 1
+
+
+def test_an_extended_window_equals_a_whole_one_when_nothing_settles() -> None:
+    """The encoder's memory changes nothing when every frame may still hear its future: numerically the same states."""
+    network = Engine.load(precision="float32")._recogniser._network
+    samples = speech()[: 6 * RATE_HZ]
+    whole = network.encode(samples)
+    grown = network.encode(samples[: 4 * RATE_HZ])
+    grown = network.encode(samples, grown, settle_frames=1500)
+    for a, b in zip(whole.layers, grown.layers, strict=True):
+        np.testing.assert_allclose(a.keys.numpy(), b.keys.numpy(), atol=1e-5)
+
+
+def test_settled_frames_approach_the_whole_encoding_as_they_hear_more_of_the_future() -> None:
+    """With 3 s of future the settled states are nearer to the published encoder's than with 0.5 s."""
+    network = Engine.load(precision="float32")._recogniser._network
+    samples = speech()[: 7 * RATE_HZ]
+    whole = network.encode(samples).layers[0].values
+
+    def distance(settle_s: float) -> float:
+        memory = None
+        for end_s in (3, 4, 5, 6, 7):
+            memory = network.encode(samples[: end_s * RATE_HZ], memory, round(settle_s / 0.02))
+        assert memory is not None
+        return float((memory.layers[0].values - whole).norm() / whole.norm())
+
+    near, far = distance(3.0), distance(0.5)
+    assert near < far
+    assert near < 0.1
+
+
+@pytest.mark.parametrize("level", [0.0, 0.01, 0.2])
+def test_silence_and_noise_give_no_words(engine: Engine, level: float) -> None:
+    """Half a minute without speech: no word, no utterance."""
+    rng = np.random.default_rng(1)
+    samples = (level * rng.standard_normal(30 * RATE_HZ)).astype(np.float32)
+    assert text_of(run(engine, samples, 16000)) == ""
+
+
+def test_a_step_that_fails_loses_nothing(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the model call raises, the sessions are as before it, and stepping on gives the undisturbed events."""
+    recognise = engine._recogniser.recognise
+    failures = iter([True, False] * 1000)
+
+    def flaky(windows: list[Window]) -> object:
+        if next(failures):
+            raise RuntimeError("the model call broke (made by the test)")
+        return recognise(windows)
+
+    undisturbed = run(engine, speech())
+    monkeypatch.setattr(engine._recogniser, "recognise", flaky)
+    session, events = engine.open(UPDATES_OFTEN), []
+    for _ in _steps(engine, session, speech()):
+        events += session.take_events()
+    assert events == undisturbed
+
+
+def _steps(engine: Engine, session: Session, samples: np.ndarray) -> Iterator[None]:
+    session.receive_audio(samples)
+    session.receive_end()
+    while not session.ended:
+        try:
+            engine.step([session])
+        except RuntimeError:
+            continue
+        yield
+
+
+def test_finalize_commits_what_was_heard(engine: Engine) -> None:
+    """In the middle of speech all words so far become final at once, and the rest follows."""
+    session = engine.open(UPDATES_OFTEN)
+    samples = speech()
+    session.receive_audio(samples[: 5 * RATE_HZ])
+    session.receive_finalize()
+    while session.ready:
+        engine.step([session])
+    events = session.take_events()
+    assert [event.from_finalize for event in events if isinstance(event, Final)][-1]
+    assert "lazy dog" in text_of(events)
+    events += run(engine, samples[5 * RATE_HZ :], session=session)
+    assert text_of(events).casefold().rstrip(".!").endswith("hello world")
+
+
+def test_finalize_in_silence_is_answered(engine: Engine) -> None:
+    """A final without words says that there was nothing to commit."""
+    session = engine.open()
+    session.receive_audio(silence(1.0))
+    session.receive_finalize()
+    engine.step([session])
+    assert [event for event in session.take_events() if isinstance(event, Final)] == [
+        Final((), 0.0, 0.0, "", from_finalize=True)
+    ]
+
+
+def test_an_empty_stream_ends(engine: Engine) -> None:
+    """No audio at all: the end is said, and nothing else."""
+    session = engine.open()
+    assert finish(engine, session) == [Ended(0.0)]
+
+
+def test_a_long_utterance_without_pause_keeps_its_memory_flat(engine: Engine) -> None:
+    """Two minutes of words without a pause long enough to end an utterance: neither audio nor text piles up."""
+    part = np.concatenate([clip("counting")[1600:-1600], clip("quick_brown_fox")[1600:-1600]])
+    session, held = engine.open(), []
+    for _ in range(22):
+        session.receive_audio(part)
+        while session.ready:
+            engine.step([session])
+        session.take_events()
+        held.append(session.held_s)
+    assert session.received_s > 110
+    assert max(held) < 60
+    assert max(held[11:]) <= max(held[:11]) + 1
+
+
+def test_partials_can_be_thinned_and_nothing_spoken_is_lost(engine: Engine) -> None:
+    """Under overload updates are skipped; the finals still hold every word."""
+    session = engine.open(UPDATES_OFTEN)
+    session.receive_audio(speech())
+    session.receive_end()
+    thinned = 0
+    while not session.ended:
+        engine.step([session])
+        thinned += session.thin_partials()
+    assert thinned > 5
+    assert bare_words(text_of(session.take_events())) == SPEECH_WORDS
+
+
+@pytest.mark.parametrize(
+    ("samples", "found"),
+    [
+        (np.array([0.0, np.nan], np.float32), "NaN"),
+        (np.array([np.inf], np.float32), "infinite"),
+        (np.zeros((2, 100), np.float32), "shape"),
+        (np.zeros(100, np.float64), "float64"),
+        (np.zeros(100, np.int16), "int16"),
+    ],
+)
+def test_samples_that_are_no_sound_are_refused_and_hurt_nothing(
+    engine: Engine, samples: np.ndarray, found: str
+) -> None:
+    """The error says what was found; the session goes on as if the call had not been."""
+    session = engine.open(UPDATES_OFTEN)
+    with pytest.raises(AudioError, match=found):
+        session.receive_audio(samples)
+    assert run(engine, clip("hello_world"), session=session) == run(engine, clip("hello_world"))
+
+
+def test_audio_after_the_end_is_refused(engine: Engine) -> None:
+    """A session that was ended takes nothing more."""
+    session = engine.open()
+    session.receive_end()
+    with pytest.raises(SessionError):
+        session.receive_audio(silence(0.1))
+    with pytest.raises(SessionError):
+        session.receive_finalize()
+
+
+def test_an_unknown_language_is_refused_by_name(engine: Engine) -> None:
+    """The sentence names the language and what the model knows; regions are accepted."""
+    with pytest.raises(ConfigError, match="'tlh'.*en"):
+        engine.open(language="tlh")
+    assert engine.open(language="en-US")
+
+
+def test_a_loop_in_the_text_is_cut() -> None:
+    """The repetition guard: three copies of a phrase become one, honest repetition stays."""
+    from asr.decoder import _loop_length
+
+    phrase = [5, 6, 7, 8]
+    assert _loop_length([1, 2, *phrase * 3]) == 8
+    assert _loop_length([1, 2, *phrase * 2]) == 0
+    assert _loop_length([9] * 6) == 5
+    assert _loop_length([9] * 5) == 0
+
+
+def test_text_longer_than_anyone_speaks_is_cut(engine: Engine) -> None:
+    """The token budget of a window grows with its length."""
+    settings = DecodeSettings(max_tokens_per_s=0.0)
+    hypothesis = engine._recogniser.recognise([Window(speech()[: 7 * RATE_HZ], settings=settings)])[0]
+    assert hypothesis.looped
+    assert sum(len(piece.tokens) for piece in hypothesis.pieces) <= 10
