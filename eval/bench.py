@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from asr.config import SAMPLE_RATE_HZ, SessionSettings
+from asr.config import SAMPLE_RATE_HZ
 from asr.errors import ConfigError
 from eval.dataset import Recording
 from eval.load import Target
 from eval.progress import progress
 from eval.replay import LIVE, OFFLINE, REPLAY, offline
-from eval.report import number, rate, report_of, score_table
+from eval.report import caption, number, rate, report_of, score_table
 from eval.run import Findings, readable, run_in_process, run_live
 from eval.score import Delays, Score, scores
 from eval.setting import (
@@ -107,7 +107,7 @@ def server(
             findings.check()
             model = live_model(name, threads, findings.traces)
             levels.append(_level(count, findings, target.pid))
-    signature = sign_run(datasets, model, SessionSettings(), {"streams": counts, "url": url})
+    signature = sign_run(datasets, model, None, {"streams": counts, "url": url})
     console().print(levels_table(levels))
     print_signature(signature)
     carried = max((level.streams for level in levels if level.carried), default=0)
@@ -126,6 +126,7 @@ def levels_table(levels: Sequence[Level]) -> Table:
     """One row for each number of streams."""
     headings = ("streams", "failed", "normalised", "stable p50", "p95", "p99", "end p95", "CPU-s/audio-s", "carried")
     table = Table(*headings, title="real clients at real-time pace", title_justify="left")
+    table.caption = caption([delays_of(level.score) for level in levels])
     for level in levels:
         score, delays = level.score, delays_of(level.score)
         table.add_row(

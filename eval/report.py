@@ -10,7 +10,7 @@ from eval.counts import Counts
 from eval.dataset import Problem
 from eval.latency import Percentiles
 from eval.replay import LIVE, OFFLINE, REPLAY
-from eval.score import LostEnd, Score, lost_ends, scores, streamed_minus_offline
+from eval.score import Delays, LostEnd, Score, lost_ends, scores, streamed_minus_offline
 from eval.signature import Signature
 from eval.trace import Trace
 
@@ -73,7 +73,14 @@ def summary(traces: Sequence[Trace], title: str = "") -> Table:
     whole = {id(score): offline for score, offline in pairs(all_scores)}
     for score in all_scores:
         table.add_row(*_row(score, whole.get(id(score)), traces))
+    table.caption = caption([score.delays for score in all_scores if score.delays])
     return table
+
+
+def caption(delays: Sequence[Delays]) -> str | None:
+    """What the delays in a table are counted from; None where it has none."""
+    sources = " + ".join(sorted({delay.end_source for delay in delays}))
+    return f"delay: from a word's end ({sources}) until it is shown and never changes again, s" if sources else None
 
 
 def _row(score: Score, whole: Score | None, traces: Sequence[Trace]) -> list[str]:

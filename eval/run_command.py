@@ -72,7 +72,8 @@ def run(options: RunOptions) -> None:
             _live(options, datasets, findings)
         model = model or live_model(options.model, options.threads, findings.traces)
     findings.check()
-    signature = sign_run(datasets, model, settings, options.plain())
+    in_process = settings if set(modes) != {LIVE} else None
+    signature = sign_run(datasets, model, in_process, options.plain())
     report = report_of(findings.traces, signature, findings.problems)
     (options.out / REPORT).write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     print_summary(findings.traces, signature)

@@ -72,7 +72,7 @@ def server_at(
 def sign_run(
     datasets: Sequence[Dataset],
     model: Model,
-    settings: SessionSettings,
+    settings: SessionSettings | None,
     options: dict[str, Any],
     packages: tuple[str, ...] = PACKAGES,
 ) -> Signature:

@@ -52,8 +52,8 @@ def sign(
     more: dict[str, Any] | None = None,
     packages: tuple[str, ...] = PACKAGES,
 ) -> Signature:
-    """The signature of a run on this machine with the code that is here."""
-    table = asdict(settings or SessionSettings()) | (more or {})
+    """The signature of a run on this machine with the code that is here; no settings: a server had its own."""
+    table = (asdict(settings) if settings else {"session": "the server's own"}) | (more or {})
     return Signature(data, normaliser, models, table, commit(), machine(), versions(packages))
 
 

@@ -90,4 +90,5 @@ def test_the_table_shows_what_is_known() -> None:
     text = console.file.getvalue()
     assert "0.100" in text
     assert "+0.00" in text
+    assert "system's own word times" in text
     assert number(None, ".2f") == "-"
