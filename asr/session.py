@@ -7,57 +7,24 @@
     events = session.take_events()
     session.receive_end()               # then step and take until session.ended
 
-A session keeps an agenda: what must be said or decoded, in the order of audio time. Voice activity writes it
-(`receive_probabilities`), steps work it off (`next_window`, `receive_hypothesis`). Because the agenda depends on samples
-alone, the same audio gives the same text however it was cut into chunks, and however late the steps come.
+Voice activity writes the session's agenda (`receive_probabilities`, `asr.agenda`), steps work it off (`next_window`,
+`receive_hypothesis`). Because the agenda depends on samples alone, the same audio gives the same text however it was
+cut into chunks, and however late the steps come.
 """
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 
 import numpy as np
 
+from asr.agenda import Agenda, Decode, Kind, Open
 from asr.buffers import AudioBuffer, SpeechCurve
 from asr.config import SAMPLE_RATE_HZ, DecodeSettings, SessionSettings
 from asr.errors import AudioError, InternalError, SessionError
-from asr.events import Ended, Event, Final, Partial, SpeechEnded, SpeechStarted, Word
+from asr.events import Ended, Event, Final, Partial, Word
 from asr.models.base import Hypothesis, Piece, Window
 from asr.stabilizer import agreed
-from asr.vad import FRAME_S, FRAME_SAMPLES, Activity, Endpointer, Turn, VadState
-
-
-class Kind(Enum):
-    """Why the window is decoded."""
-
-    UPDATE = "update"
-    PAUSE = "pause"
-    FINAL = "final"
-
-
-@dataclass(frozen=True, slots=True)
-class Decode:
-    """An entry of the agenda: decode the utterance up to this sample."""
-
-    kind: Kind
-    until: int
-    ends_utterance: bool = False
-    from_finalize: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Open:
-    """An entry of the agenda: an utterance begins at this sample."""
-
-    start: int
-
-
-@dataclass(frozen=True, slots=True)
-class Say:
-    """An entry of the agenda: an event whose turn comes when all before it has been said."""
-
-    event: SpeechStarted | SpeechEnded | Ended
+from asr.vad import FRAME_SAMPLES, VadState
 
 
 @dataclass(slots=True)
@@ -92,17 +59,11 @@ class Session:
         self._language, self._partials = language, partials
         self._context = prompt
         self._audio = AudioBuffer()
-        self._agenda: deque[Decode | Open | Say] = deque()
+        self._agenda = Agenda(settings)
         self._events: list[Event] = []
         self._utterance: _Utterance | None = None
         self._committed_end_s = 0.0
-        # Voice activity's side: it runs ahead of decoding, and never behind what was said.
-        self._endpointer = Endpointer(settings.vad)
-        self._loudness = SpeechCurve()
-        self._heard = 0
-        self._planned_end = 0
-        self._next_update = 0
-        self._marks: deque[int] = deque()
+        self._curve = SpeechCurve()
         self._ending = self._end_planned = self._ended = False
 
     # -- the owner's side ----------------------------------------------------------------------------------------
@@ -115,8 +76,7 @@ class Session:
     @property
     def decoded_s(self) -> float:
         """Seconds of audio with nothing due about them."""
-        waiting = next((entry.until for entry in self._agenda if isinstance(entry, Decode)), self._heard)
-        return min(waiting, self._heard, self._audio.end) / SAMPLE_RATE_HZ
+        return min(self._agenda.due, self._audio.end) / SAMPLE_RATE_HZ
 
     @property
     def lag_s(self) -> float:
@@ -152,8 +112,7 @@ class Session:
         """Commit all that was heard so far: a `Final` with ``from_finalize`` follows even when it holds no words."""
         if self._ending:
             raise SessionError("finalize arrived after the end of the stream; it commits everything anyway")
-        self._marks.append(self._audio.end)
-        self._plan_marks()
+        self._agenda.mark(self._audio.end)
 
     def receive_end(self) -> None:
         """No more audio will come; step until `ended`. A second call changes nothing."""
@@ -166,77 +125,28 @@ class Session:
 
     def thin_partials(self) -> int:
         """Under overload: forget the updates that are due, except the newest. Returns how many; no audio is lost."""
-        due = [entry for entry in self._agenda if isinstance(entry, Decode) and entry.kind is not Kind.FINAL]
-        thinned = set(map(id, due[:-1]))
-        self._agenda = deque(entry for entry in self._agenda if id(entry) not in thinned)
-        return len(thinned)
+        return self._agenda.thin()
 
     # -- the engine's side: voice activity writes the agenda -------------------------------------------------------
 
     @property
     def pending_frames(self) -> int:
         """Frames that voice activity has not seen; at the end of the stream the last one is filled with zeros."""
-        missing = self._audio.end - self._heard
+        missing = self._audio.end - self._agenda.heard
         return -(-missing // FRAME_SAMPLES) if self._ending else missing // FRAME_SAMPLES
 
     def next_frames(self, limit: int) -> np.ndarray:
         """Samples of the next frames, at most `limit` of them: ``(n * 512,)``."""
         wanted = min(limit, self.pending_frames) * FRAME_SAMPLES
-        samples = self._audio.slice(self._heard, min(self._heard + wanted, self._audio.end))
+        heard = self._agenda.heard
+        samples = self._audio.slice(heard, min(heard + wanted, self._audio.end))
         return np.pad(samples, (0, wanted - len(samples)))
 
     def receive_probabilities(self, probabilities: np.ndarray) -> None:
         """Speech probabilities of the frames from `next_frames`: ``(n,)``."""
         for probability in probabilities.tolist():
-            self._loudness.append(probability)
-            self._heard += FRAME_SAMPLES
-            for turn in self._endpointer.feed(self._heard // FRAME_SAMPLES - 1, probability):
-                self._plan_turn(turn)
-            self._plan_update()
-            self._plan_marks()
-
-    def _plan_turn(self, turn: Turn) -> None:
-        since = turn.since_frame * FRAME_SAMPLES
-        since_s = since / SAMPLE_RATE_HZ
-        if turn.activity is Activity.STARTED:
-            self._agenda.append(Say(SpeechStarted(since_s)))
-            before = round(self.settings.vad.pad_before_ms / 1000 * SAMPLE_RATE_HZ)
-            self._agenda.append(Open(max(since - before, self._planned_end)))
-            self._next_update = since + self._update_samples
-        elif turn.activity is Activity.PAUSED:
-            self._agenda.append(Decode(Kind.PAUSE, self._heard))
-            self._next_update = self._heard + self._update_samples
-        else:
-            # Where the pause was decoded, so that nothing is decoded twice.
-            self._planned_end = since + self._endpointer.pause_frames * FRAME_SAMPLES
-            self._agenda.append(Decode(Kind.FINAL, self._planned_end, ends_utterance=True))
-            self._agenda.append(Say(SpeechEnded(since_s)))
-
-    def _plan_update(self) -> None:
-        if self._endpointer.in_speech and not self._endpointer.pausing and self._heard >= self._next_update:
-            self._agenda.append(Decode(Kind.UPDATE, self._heard))
-            self._next_update = self._heard + self._update_samples
-
-    def _plan_marks(self) -> None:
-        """A mark is due when no whole frame is left before it."""
-        while self._marks and self._heard + FRAME_SAMPLES > self._marks[0]:
-            mark = self._marks.popleft()
-            self._agenda.append(Decode(Kind.FINAL, mark, from_finalize=True))
-            if self._endpointer.in_speech:
-                self._agenda.append(Open(mark))
-            self._planned_end = mark
-
-    def _plan_end(self) -> None:
-        end, end_s = self._audio.end, self._audio.end / SAMPLE_RATE_HZ
-        if self._endpointer.in_speech:
-            self._agenda.append(Decode(Kind.FINAL, end, ends_utterance=True))
-            self._agenda.append(Say(SpeechEnded(min((self._endpointer.last_speech_frame + 1) * FRAME_S, end_s))))
-        self._agenda.append(Say(Ended(end_s)))
-        self._end_planned = True
-
-    @property
-    def _update_samples(self) -> int:
-        return round(self.settings.stream.update_ms / 1000 * SAMPLE_RATE_HZ)
+            self._curve.append(probability)
+            self._agenda.hear(probability)
 
     # -- the engine's side: decoding works the agenda off ----------------------------------------------------------
 
@@ -246,9 +156,9 @@ class Session:
         Calling it again before `receive_hypothesis` returns the same window.
         """
         if self._ending and not self._end_planned and not self.pending_frames:
-            self._plan_end()
-        while self._agenda:
-            entry = self._agenda[0]
+            self._agenda.end(self._audio.end)
+            self._end_planned = True
+        while (entry := self._agenda.head) is not None:
             if isinstance(entry, Decode):
                 window = self._window(entry)
                 if window is not None:
@@ -258,19 +168,20 @@ class Session:
                 self._utterance = _Utterance(entry.start)
             else:
                 self._say(entry.event)
-            self._agenda.popleft()
+            self._agenda.pop()
         self._forget_audio()
         return None
 
     def receive_hypothesis(self, hypothesis: Hypothesis) -> None:
         """The answer to `next_window`."""
-        entry, utterance = self._agenda[0], self._utterance
+        entry, utterance = self._agenda.head, self._utterance
         if not isinstance(entry, Decode) or utterance is None:
             raise InternalError("a hypothesis came for a session that asked for none")
         until = self._until(entry, utterance)
         start_s = utterance.window_start / SAMPLE_RATE_HZ
         utterance.language, utterance.memory = hypothesis.language, hypothesis.memory
-        pieces = () if _is_invented(hypothesis, self.settings.decode) else _placed(hypothesis.pieces, start_s, self._committed_end_s)
+        invented = _is_invented(hypothesis, self.settings.decode)
+        pieces = () if invented else _placed(hypothesis.pieces, start_s, self._committed_end_s)
         if until < entry.until:  # longer than the model can see: all up to the quietest place is final
             utterance.tail = pieces
             self._commit(utterance, len(pieces))
@@ -282,7 +193,7 @@ class Session:
             self._update(utterance, pieces, entry)
         utterance.tail_until = until
         self._conclude(entry)
-        self._agenda.popleft()
+        self._agenda.pop()
         self._forget_audio()
 
     def _window(self, entry: Decode) -> Window | None:
@@ -308,7 +219,7 @@ class Session:
         start, longest = utterance.window_start, self._max_samples
         if entry.until - start <= longest:
             return entry.until
-        return self._loudness.quietest(start + longest // 2, start + longest)
+        return self._curve.quietest(start + longest // 2, start + longest)
 
     def _update(self, utterance: _Utterance, pieces: tuple[Piece, ...], entry: Decode) -> None:
         holdback_s = 0.0 if entry.kind is Kind.PAUSE else self.settings.stream.holdback_ms / 1000
@@ -366,15 +277,11 @@ class Session:
 
     def _forget_audio(self) -> None:
         """Drop what no window can hold any more."""
-        before = round(self.settings.vad.pad_before_ms / 1000 * SAMPLE_RATE_HZ)
-        needed = self._heard - self._endpointer.run_frames * FRAME_SAMPLES - before
+        needed = self._agenda.oldest
         if self._utterance:
             needed = min(needed, self._utterance.window_start)
-        for entry in self._agenda:
-            if isinstance(entry, Open):
-                needed = min(needed, entry.start)
         self._audio.forget(needed)
-        self._loudness.forget(needed)
+        self._curve.forget(needed)
 
     @property
     def _max_samples(self) -> int:

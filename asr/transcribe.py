@@ -28,8 +28,8 @@ def transcribe(
 ) -> Transcript:
     """The transcript of a file, an open binary file, or mono float32 samples ``(n,)`` at 16 kHz.
 
-    `on_progress` is told the seconds of audio done. Raises `AudioError` for what cannot be decoded and `ConfigError` for
-    a language that the model does not know.
+    `on_progress` is told the seconds of audio done. Raises `AudioError` for what cannot be decoded and `ConfigError`
+    for a language that the model does not know.
     """
     session = engine.open(settings or offline_settings(), language=language, prompt=prompt, partials=False)
     events: list[Event] = []

@@ -24,10 +24,11 @@ class Piece:
 class Window:
     """What the model sees of one utterance.
 
-    ``memory`` is what the model gave back for a shorter window that began at the same sample, if any: a model may use it
-    to compute only what is new. ``prefix`` are committed words whose audio the window still holds: the hypothesis continues them and never changes
-    them. ``draft`` is the previous hypothesis after the prefix; checking it costs one forward pass, decoding it anew
-    costs one a token, and the text is the same. ``context`` is committed text from before the window.
+    ``memory`` is what the model gave back for a shorter window that began at the same sample, if any: a model may
+    use it to compute only what is new. ``prefix`` are committed words whose audio the window still holds: the
+    hypothesis continues them and never changes them. ``draft`` is the previous hypothesis after the prefix;
+    checking it costs one forward pass, decoding it anew costs one a token, and the text is the same. ``context`` is
+    committed text from before the window.
     """
 
     samples: np.ndarray

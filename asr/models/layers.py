@@ -60,7 +60,7 @@ def self_attention_of(tensors: Tensors, name: str, heads: int, precision: str, *
 
 
 class Conv:
-    """A convolution of width 3 over time, as one matrix product: ``(n, in) -> (ceil(n / stride), out)``, zeros outside."""
+    """A convolution of width 3 over time, zeros outside, as one product: ``(n, in) -> (ceil(n / stride), out)``."""
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor, stride: int, precision: str) -> None:
         self._linear = make_linear(weight.float().flatten(1), bias, precision)

@@ -68,9 +68,9 @@ class _Int8Linear:
 class _RowwiseInt8Linear:
     """int8, and every row comes out the same whatever else is in the batch.
 
-    Dynamic quantisation takes one scale from the whole of ``x``, so a stream's text would depend on its neighbours. Here
-    each row is scaled to a largest value of one, and a constant row with -1 and +1 is added: the common scale never
-    changes.
+    Dynamic quantisation takes one scale from the whole of ``x``, so a stream's text would depend on its neighbours.
+    Here each row is scaled to a largest value of one, and a constant row with -1 and +1 is added: the common
+    scale never changes.
     """
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:

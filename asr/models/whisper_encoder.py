@@ -1,7 +1,7 @@
 """Whisper's encoder, given the audio that there is, not 30 seconds, and extended instead of run again.
 
-The published encoder sees a whole window at once. Here a window grows: frames that have heard `settle_frames` more of the
-future are kept, with the keys and values that later frames need of them, layer by layer; only the newer frames are
+The published encoder sees a whole window at once. Here a window grows: frames that have heard `settle_frames` more of
+the future are kept, with the keys and values that later frames need of them, layer by layer; only the newer frames are
 computed again. With no state, or a settling time as long as the window, it is the published encoder.
 """
 

@@ -1,4 +1,4 @@
-"""The four properties of the core, on the real default model: what a stream says depends on its audio and nothing else."""
+"""The four properties of the core, on the real default model: a stream's words depend on its audio and nothing else."""
 
 import re
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ def finish(engine: Engine, session: Session) -> list[Event]:
 
 def bare_words(text: str) -> str:
     """Lower case, digits spelled, no punctuation."""
-    names = "zero one two three four five six seven eight nine ten".split()
+    names = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
     text = re.sub(r"\d+", lambda match: names[int(match[0])], text.casefold())
     return " ".join(re.findall(r"[a-z]+", text))
 
@@ -319,7 +319,7 @@ def test_audio_after_the_end_is_refused(engine: Engine) -> None:
 
 def test_an_unknown_language_is_refused_by_name(engine: Engine) -> None:
     """The sentence names the language and what the model knows; regions are accepted."""
-    with pytest.raises(ConfigError, match="'tlh'.*en"):
+    with pytest.raises(ConfigError, match=r"'tlh'.*en"):
         engine.open(language="tlh")
     assert engine.open(language="en-US")
 
