@@ -21,7 +21,7 @@ class Admission:
     def __init__(self, max_streams: int, metrics: Metrics) -> None:
         self._max_streams = max_streams
         self._metrics = metrics
-        self._inside: set[Callable[[], None]] = set()
+        self._inside: dict[object, Callable[[], None]] = {}
         self._left = asyncio.Event()
         self.draining = False
 
@@ -40,19 +40,20 @@ class Admission:
     def place(self, end: Callable[[], None]) -> Iterator[None]:
         """Holds a place; `end` is called when the server wants it back. Raises `Unavailable`."""
         self.check()
-        self._inside.add(end)
+        guest = object()  # two uploads have the same `end`
+        self._inside[guest] = end
         self._metrics.open_streams.set(len(self._inside))
         try:
             yield
         finally:
-            self._inside.discard(end)
+            del self._inside[guest]
             self._metrics.open_streams.set(len(self._inside))
             self._left.set()
 
     async def drain(self, timeout_s: float) -> None:
         """Let nobody in any more, ask those inside to end, and wait for them, but not longer than this."""
         self.draining = True
-        for end in list(self._inside):
+        for end in list(self._inside.values()):
             end()
         try:
             async with asyncio.timeout(timeout_s):

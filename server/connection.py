@@ -20,12 +20,13 @@ from server.inbox import Inbox
 from server.metrics import Metrics
 from server.protocol import deepgram
 from server.protocol.deepgram import Audio, CloseStream, Command, Ending, Finalize, MessageError, Receiver, Sender
+from server.protocol.parameters import ListenOptions
 from server.scheduler import Scheduler
 
 SLICE_BYTES = 16_384
 """Decoded without a pause: a big message must not hold up the event loop, and with it all other streams.
 
-Not with raw Opus (`whole_messages`), where a message is a packet."""
+Not with raw Opus, where a message is a packet."""
 
 _log = logging.getLogger("steadyword.server")
 
@@ -75,7 +76,7 @@ class Connection:
         decoder: Decoder,
         sender: Sender,
         *,
-        whole_messages: bool,
+        options: ListenOptions,
         scheduler: Scheduler,
         limits: ServerSettings,
         metrics: Metrics,
@@ -85,7 +86,8 @@ class Connection:
         self._receiver = Receiver(limits.max_message_bytes)
         self._inbox: Inbox[Command | AsrError] = Inbox(limits.max_message_bytes)
         self._failure: AsrError | None = None
-        self._slice_bytes = limits.max_message_bytes if whole_messages else SLICE_BYTES
+        self._slice_bytes = limits.max_message_bytes if options.encoding == "opus" else SLICE_BYTES
+        self._thins = options.interim_results
         self._audio_hash = hashlib.sha256()
         self._heard_bytes = 0
 
@@ -192,7 +194,7 @@ class Connection:
         self._session.receive_end()
 
     async def _step(self) -> None:
-        if self._session.lag_s > self._limits.thin_lag_s:
+        if self._thins and self._session.lag_s > self._limits.thin_lag_s:
             self._metrics.thinned.inc(self._session.thin_partials())
         await self._scheduler.step(self._session)
         self._metrics.lag_s.observe(self._session.lag_s)

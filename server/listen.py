@@ -104,7 +104,7 @@ def _connection(service: Service, socket: WebSocket, prepared: Prepared, request
         prepared.decoder,
         sender,
         scheduler=prepared.scheduler,
-        whole_messages=prepared.options.encoding == "opus",
+        options=prepared.options,
         limits=service.settings,
         metrics=service.metrics,
     )

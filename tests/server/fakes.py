@@ -29,6 +29,7 @@ class ScriptedSession:
     def __init__(self, settings: SessionSettings, language: str, partials: bool) -> None:
         self.settings, self.language, self.partials = settings, language, partials
         self.received = self.settled = 0
+        self.thinned = 0
         self.poisoned = False
         self.ended = False
         self._said = self._shown = 0
@@ -72,7 +73,8 @@ class ScriptedSession:
         return events
 
     def thin_partials(self) -> int:
-        return 0
+        self.thinned += 1
+        return 1
 
     def advance(self) -> None:
         """What a step does: at most one utterance."""

@@ -142,6 +142,20 @@ def test_admission_counts_refuses_and_drains() -> None:
     assert asyncio.run(visit()) == ["asked", "left"]
 
 
+def test_every_guest_has_a_place_of_its_own() -> None:
+    """Also those who are ended in the same way, as all uploads are."""
+    admission = Admission(2, Metrics())
+
+    def end() -> None:
+        """Nothing."""
+
+    with admission.place(end):
+        admission.check()
+        with admission.place(end), pytest.raises(Unavailable):
+            admission.check()
+        admission.check()
+
+
 def test_a_drain_does_not_wait_for_ever() -> None:
     """One that will not leave is left behind."""
 

@@ -231,3 +231,15 @@ def test_a_subprotocol_that_is_offered_is_accepted(scripted: Running) -> None:
         assert socket.subprotocol == "token"
         assert socket.response is not None
         assert socket.response.headers["dg-request-id"]
+
+
+def test_a_stream_that_lags_is_thinned_only_where_it_shows() -> None:
+    """Interim results are left out under load; a stream without them is let be, so its text is always the same."""
+    engine = ScriptedEngine(step_s=0.002)
+    with running(engine, thin_lag_s=0.5) as server:
+        for query, thinned in ((RAW, False), (RAW + "&interim_results=true", True)):
+            with server.listen(query) as socket:
+                socket.send(pcm(20.0))
+                socket.send(CLOSE)
+                assert transcript(until_closed(socket)[0]) == words(40)
+            assert (engine.opened[-1].thinned > 0) == thinned
