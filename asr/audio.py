@@ -100,7 +100,7 @@ def _open_uncompressed(file: BinaryIO) -> soundfile.SoundFile | None:
         return None
     try:
         sound = soundfile.SoundFile(file)
-    except soundfile.LibsndfileError:  # such as AAC in a CAF
+    except (soundfile.LibsndfileError, TypeError):  # AAC in a CAF, say; or a name in .raw, which soundfile trusts more
         file.seek(0)
         return None
     if sound.frames:

@@ -122,6 +122,7 @@ def test_other_webm_tracks_and_elements_are_passed_over() -> None:
     assert demuxed(WEBM_HEADER + ebml(0x1F43B675, cluster))[1:] == [OpusPacket(b"\xfc")]
 
 
+ENDLESS_PACKET = OGG_HEADER + ogg_page(0, -1, b"\xff", bytes(255)) + 3 * ogg_page(1, -1, b"\xff" * 255, bytes(65_025))
 VORBIS_TRACK = ebml(0xD7, b"\1") + ebml(0x83, b"\2") + ebml(0x86, b"A_VORBIS")
 NO_OPUS_WEBM = ebml(0x1A45DFA3, b"") + ebml(0x1654AE6B, ebml(0xAE, VORBIS_TRACK)) + ebml(0x1F43B675, b"")
 
@@ -136,7 +137,7 @@ NO_OPUS_WEBM = ebml(0x1A45DFA3, b"") + ebml(0x1654AE6B, ebml(0xAE, VORBIS_TRACK)
         (ogg_page(2, 0, b"\x07", b"\1vorbis") + ogg_page(0, 0, b"\1", b"x"), "without an Opus stream"),
         (ogg_page(2, 0, b"\x09", b"OpusHead\1"), "Opus header"),
         (ogg_page(2, 0, b"\x13", make_head(1).data[:9] + b"\xff" + make_head(1).data[10:]), "255 channels"),
-        (OGG_HEADER + ogg_page(0, -1, b"\xff", bytes(255)) + 3 * ogg_page(1, -1, b"\xff" * 255, bytes(65_025)), "audio packet of"),
+        (ENDLESS_PACKET, "audio packet of"),
     ],
     ids=["magic", "mid", "body", "head", "vorbis", "short head", "channels", "endless packet"],
 )  # fmt: skip
