@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from asr.vad import FRAME_SAMPLES
+from asr.vad import FRAME_S, FRAME_SAMPLES
 
 
 class AudioBuffer:
@@ -53,10 +53,15 @@ class SpeechCurve:
     def quietest(self, start: int, end: int) -> int:
         """The sample between `start` and `end` around which 160 ms are least likely speech, the later of equals."""
         first, last = start // FRAME_SAMPLES, end // FRAME_SAMPLES
-        part = np.array(self._probabilities[first - self._first : last - self._first])
-        smooth = np.convolve(part, np.ones(5), mode="same")
-        best = len(smooth) - 1 - int(smooth[::-1].argmin()) if len(smooth) else 0
-        return (first + best) * FRAME_SAMPLES + FRAME_SAMPLES // 2
+        part = np.array(self._probabilities[max(0, first - self._first) : last - self._first])
+        smooth = np.convolve(part, np.ones(5), mode="same")[: len(part)]
+        best = len(smooth) - 1 - int(smooth[::-1].argmin())
+        return (max(first, self._first) + best) * FRAME_SAMPLES + FRAME_SAMPLES // 2
+
+    def speech_s(self, start: int, end: int) -> float:
+        """Seconds of speech between two samples: frames that are rather speech than not."""
+        first, last = start // FRAME_SAMPLES - self._first, end // FRAME_SAMPLES - self._first
+        return sum(probability >= 0.5 for probability in self._probabilities[first:last]) * FRAME_S
 
     def forget(self, before: int) -> None:
         """Drop the frames before this sample."""

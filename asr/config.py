@@ -47,6 +47,8 @@ class StreamSettings:
     """Never encode more than this at once (Whisper's positions end at 30 s)."""
     overlap_s: float = 1.5
     """Committed speech that a shortened window keeps."""
+    stall_s: float = 0.65
+    """So much speech without a new word: the window begins anew behind the text."""
     holdback_ms: int = 2000
     """A word that ends nearer than this to the window's end is not committed yet."""
 

@@ -208,9 +208,12 @@ class WhisperRecogniser:
         if words and not prefix and search.language not in UNSPACED_LANGUAGES and not words[0][0].startswith(" "):
             words[0] = (" " + words[0][0], words[0][1])
         starts_s = word_starts(torch.cat(search.attention, dim=1)[:, : len(search.tokens) + 1]) * FRAME_S
+        audio_s = len(search.window.samples) / SAMPLE_RATE_HZ
         pieces, at = [], prefix
         for text, ids in words:
             end = at + len(ids)
+            if starts_s[at] >= audio_s:
+                break  # written about the zeros that follow the audio: repetitions, mostly
             logprob = float(np.mean(search.logprobs[at - prefix : end - prefix]))
             pieces.append(Piece(text, ids, float(starts_s[at]), float(starts_s[end]), float(np.exp(logprob))))
             at = end

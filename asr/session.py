@@ -187,6 +187,9 @@ class Session:
             self._commit(utterance, len(pieces))
             self._utterance = _Utterance(until, utterance.language)
             return
+        if self._is_stalled(utterance, pieces, until):
+            self._restart(utterance)
+            return
         if entry.kind is Kind.FINAL:
             utterance.tail = pieces
         else:
@@ -196,6 +199,24 @@ class Session:
         self._agenda.pop()
         self._forget_audio()
 
+    def _is_stalled(self, utterance: _Utterance, pieces: tuple[Piece, ...], until: int) -> bool:
+        """Whether the decoder has stopped for good: a text of one window that speech went on after, unwritten.
+
+        Whisper likes to end its text at the end of a sentence; with that sentence fixed in the prefix it would never
+        write what follows.
+        """
+        if utterance.tail_until < 0 or not (utterance.prefix or utterance.tail):
+            return False
+        same = [piece.text for piece in pieces] == [piece.text for piece in utterance.tail]
+        return same and self._curve.speech_s(utterance.tail_until, until) > self.settings.stream.stall_s
+
+    def _restart(self, utterance: _Utterance) -> None:
+        """Commit what there is and let the window begin where it was last decoded to the end."""
+        last = (*utterance.prefix, *utterance.tail)[-1].end_s * SAMPLE_RATE_HZ
+        self._commit(utterance, len(utterance.tail))
+        begin = self._curve.quietest(min(round(last), utterance.tail_until) - 5 * FRAME_SAMPLES, utterance.tail_until)
+        self._utterance = _Utterance(max(begin, utterance.window_start + FRAME_SAMPLES), utterance.language)
+
     def _window(self, entry: Decode) -> Window | None:
         """What the model must see for this entry; None when the answer is known or not wanted."""
         utterance = self._utterance
@@ -204,8 +225,11 @@ class Session:
         too_long = entry.until - utterance.window_start > self._max_samples
         if entry.kind is not Kind.FINAL and not self._partials and not too_long:
             return None
+        until = self._until(entry, utterance)
+        if not utterance.prefix and self._curve.speech_s(utterance.window_start, until) < self._min_speech_s:
+            return None  # what follows a finalize may be silence, and silence makes the model invent
         return Window(
-            samples=self._audio.slice(utterance.window_start, self._until(entry, utterance)),
+            samples=self._audio.slice(utterance.window_start, until),
             language=utterance.language if utterance.prefix else self._language,
             context=self._context,
             prefix=tuple(token for piece in utterance.prefix for token in piece.tokens),
@@ -282,6 +306,10 @@ class Session:
             needed = min(needed, self._utterance.window_start)
         self._audio.forget(needed)
         self._curve.forget(needed)
+
+    @property
+    def _min_speech_s(self) -> float:
+        return self.settings.vad.min_speech_ms / 1000
 
     @property
     def _max_samples(self) -> int:

@@ -78,6 +78,8 @@ class SileroVad:
 
 def _frames(state: VadState, chunk: np.ndarray) -> np.ndarray:
     """Each frame with the 64 samples before it: ``(n, 576)``."""
+    if not len(chunk):
+        return np.zeros((0, _CONTEXT_SAMPLES + FRAME_SAMPLES), np.float32)
     padded = np.concatenate([state.context, chunk])
     state.context = padded[-_CONTEXT_SAMPLES:].copy()
     windows = np.lib.stride_tricks.sliding_window_view(padded, _CONTEXT_SAMPLES + FRAME_SAMPLES)

@@ -242,6 +242,15 @@ def test_finalize_commits_what_was_heard(engine: Engine) -> None:
     assert text_of(events).casefold().rstrip(".!").endswith("hello world")
 
 
+def test_nothing_is_invented_after_finalize(engine: Engine) -> None:
+    """Finalize just behind the last word, then silence, then the end: the words once, and no other."""
+    session = engine.open(UPDATES_OFTEN)
+    session.receive_audio(np.concatenate([silence(0.3), clip("hello_world")]))
+    session.receive_finalize()
+    session.receive_audio(silence(0.3))
+    assert bare_words(text_of(finish(engine, session))) == "hello world"
+
+
 def test_finalize_in_silence_is_answered(engine: Engine) -> None:
     """A final without words says that there was nothing to commit."""
     session = engine.open()
