@@ -246,7 +246,7 @@ class Session:
         return self._curve.quietest(start + longest // 2, start + longest)
 
     def _update(self, utterance: _Utterance, pieces: tuple[Piece, ...], entry: Decode) -> None:
-        holdback_s = 0.0 if entry.kind is Kind.PAUSE else self.settings.stream.holdback_ms / 1000
+        holdback_s = self.settings.stream.holdback_ms / 1000
         count = agreed(utterance.tail, pieces, entry.until / SAMPLE_RATE_HZ - holdback_s)
         utterance.tail = pieces
         self._commit(utterance, count)
