@@ -19,13 +19,13 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.table import Table
 from rich.text import Text
 
+from asr.config import DEFAULT_MODEL
 from asr.errors import AsrError, CallerError, ConfigError
 
 if TYPE_CHECKING:
     from asr.engine import Engine
     from asr.weights import ModelStatus
 
-DEFAULT_MODEL = "whisper-tiny.en"
 
 MANY_LANGUAGES = 6
 """From this many on the table gives their number."""

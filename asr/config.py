@@ -14,6 +14,8 @@ from asr.errors import ConfigError
 SAMPLE_RATE_HZ = 16_000
 """The one rate inside; only `asr.audio` knows others."""
 
+DEFAULT_MODEL = "whisper-tiny.en"
+
 T = TypeVar("T")
 
 

@@ -78,6 +78,7 @@ class WhisperRecogniser:
         specials: Specials,
     ) -> None:
         self.name, self.weights_sha256, self.precision = name, weights_sha256, network.precision
+        self.architecture = "whisper"
         self.languages = tuple(sorted(specials.languages)) or ("en",)
         self._network, self._tokenizer, self._specials = network, tokenizer, specials
         self._language_ids = torch.tensor(list(specials.languages.values()), dtype=torch.int64)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from asr.config import SessionSettings
+from asr.config import DEFAULT_MODEL, SessionSettings
 from asr.decoder import Specials, WhisperRecogniser
 from asr.errors import ConfigError, ModelError
 from asr.models.base import Recogniser
@@ -27,7 +27,7 @@ class Engine:
         self._vad = vad or SileroVad()
 
     @classmethod
-    def load(cls, model: str = "whisper-tiny.en", *, precision: str = "auto", threads: int | None = None) -> "Engine":
+    def load(cls, model: str = DEFAULT_MODEL, *, precision: str = "auto", threads: int | None = None) -> "Engine":
         """The engine of a model by name (see `asr.weights`). `threads` sets torch's for the whole process."""
         if precision != "auto" and precision not in PRECISIONS:
             raise ConfigError(f"unknown precision {precision!r}; use auto, {', '.join(PRECISIONS)}")
@@ -39,6 +39,11 @@ class Engine:
     def name(self) -> str:
         """The model's name."""
         return self._recogniser.name
+
+    @property
+    def architecture(self) -> str:
+        """The kind of network: ``whisper``."""
+        return self._recogniser.architecture
 
     @property
     def weights_sha256(self) -> str:

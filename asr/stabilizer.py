@@ -1,8 +1,8 @@
 """Successive hypotheses of one utterance -> committed words and a changing tail.
 
-Local agreement (Liu et al. 2020; Macháček et al. 2023, "Turning Whisper into Real-Time Transcription System"): a word
-is committed when two successive hypotheses agree on it and on all before it, and it ends far enough from the window's end
-to have been heard whole.
+Local agreement (Liu et al. 2020; Macháček et al. 2023, "Turning Whisper into Real-Time Transcription System"):
+a word is committed when two successive hypotheses agree on it and on all before it, and when it ends so far from the
+window's end that little of what may still come could change it.
 """
 
 from collections.abc import Sequence

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-DEFAULT_MODEL = "whisper-tiny.en"
+from asr.config import DEFAULT_MODEL
 
 Data = Annotated[list[Path], typer.Option(help="A manifest or a folder of recordings; may be given again.")]
 ModelName = Annotated[str, typer.Option(help="A name from `asr models`, or a folder.")]

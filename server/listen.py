@@ -97,7 +97,7 @@ def refusal(error: AsrError, request_id: str, service: Service) -> JSONResponse:
 
 def _connection(service: Service, socket: WebSocket, prepared: Prepared, request_id: str) -> Connection:
     engine = prepared.scheduler.engine
-    sender = Sender(prepared.options, ModelInfo(engine.name, engine.weights_sha256), request_id)
+    sender = Sender(prepared.options, ModelInfo(engine.name, engine.weights_sha256, engine.architecture), request_id)
     return Connection(
         socket,
         prepared.session,

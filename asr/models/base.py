@@ -60,6 +60,7 @@ class Recogniser(Protocol):
     """A model with its search."""
 
     name: str
+    architecture: str
     weights_sha256: str
     precision: str
     languages: tuple[str, ...]

@@ -168,6 +168,7 @@ _CHANNEL = [0, 1]
 class ModelInfo:
     name: str
     weights_sha256: str
+    architecture: str = "whisper"
 
     @property
     def uuid(self) -> str:
@@ -176,7 +177,7 @@ class ModelInfo:
 
     @property
     def fields(self) -> dict[str, str]:
-        return {"name": self.name, "version": self.weights_sha256[:12], "arch": self.name.split("-")[0]}
+        return {"name": self.name, "version": self.weights_sha256[:12], "arch": self.architecture}
 
 
 class Sender:

@@ -111,6 +111,7 @@ class ScriptedEngine:
 
     name = "scripted-1"
     weights_sha256 = "5" * 64
+    architecture = "scripted"
     languages = ("en", "ja")
 
     def __init__(self, step_s: float = 0.0) -> None:
