@@ -1,19 +1,19 @@
 """A live stream's bytes, cut anywhere -> mono float32 at 16 kHz."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 import av
 import numpy as np
 
-from asr.containers import OggDemuxer, OpusHead, OpusPacket, Unit, WebmDemuxer, ogg, webm
+from asr.containers import OggDemuxer, OpusHead, OpusPacket, WavDemuxer, WebmDemuxer, ogg, wav, webm
 from asr.containers.opus import OPUS_RATE_HZ, make_head
 from asr.errors import AudioError
 from asr.pcm import MAX_CHANNELS, SAMPLE_FORMS, PcmReader, any_to_float, mix_down
 from asr.resample import StreamResampler, gathered
 
 ENCODINGS = (*SAMPLE_FORMS, "opus", "ogg-opus", "webm-opus", "auto")
-"""What `StreamDecoder` takes; "auto" is one of the two containers, told apart by its first bytes."""
+"""What `StreamDecoder` takes; "auto" is one of the two containers or WAV, told apart by the first bytes."""
 MIN_RATE_HZ, MAX_RATE_HZ = 8_000, 48_000
 
 _MAX_CALL_S = 600
@@ -28,55 +28,63 @@ class StreamDecoder:
     """
 
     def __init__(self, encoding: str, sample_rate_hz: int | None = None, channels: int = 1) -> None:
-        self._reader, self._rate_hz = _reader_for(encoding, sample_rate_hz, channels)
-        self._resampler = StreamResampler(self._rate_hz)
-        self.delay_s = self._resampler.delay_s
-        """Sound held back until more arrives."""
+        self._reader = _reader_for(encoding, sample_rate_hz, channels)
+        self._resampler: StreamResampler | None = None
 
     def decode(self, data: bytes) -> np.ndarray:
         """The samples ``(n,)`` that these bytes complete; `AudioError` for bytes that are not what was announced."""
-        pieces = gathered((self._rate_hz, mono) for mono in self._reader.read(bytes(data)))
-        return _joined([self._resampler.process(mono) for _, mono in pieces])
+        pieces = gathered(self._reader.read(bytes(data)))
+        return _joined([self._resampled(rate_hz, mono) for rate_hz, mono in pieces])
 
     def flush(self) -> np.ndarray:
         """The last samples ``(n,)``; `AudioError` when the bytes end within a sample or a container's header."""
         self._reader.end()
-        return self._resampler.flush()
+        return self._resampler.flush() if self._resampler else _joined([])
+
+    def _resampled(self, rate_hz: int, mono: np.ndarray) -> np.ndarray:
+        """At 16 kHz. No reader changes its rate on the way."""
+        self._resampler = self._resampler or StreamResampler(rate_hz)
+        return self._resampler.process(mono)
 
 
 class _Reader(Protocol):
-    def read(self, data: bytes) -> Iterator[np.ndarray]:
-        """Mono pieces at the reader's rate."""
+    def read(self, data: bytes) -> Iterator[tuple[int, np.ndarray]]:
+        """Pairs of the stream's rate and mono samples at it."""
 
     def end(self) -> None:
         """`AudioError` when the bytes cannot end here."""
 
 
-def _reader_for(encoding: str, rate_hz: int | None, channels: int) -> tuple[_Reader, int]:
-    """The reader and the rate of what it gives; `AudioError` for parameters that make no sense."""
+def _reader_for(encoding: str, rate_hz: int | None, channels: int) -> _Reader:
+    """The reader; `AudioError` for parameters that make no sense."""
+    if encoding in _CONTAINER_READERS:
+        return _CONTAINER_READERS[encoding]()
     if encoding not in ENCODINGS:
         raise AudioError(f"found the encoding {encoding!r}; wanted one of {', '.join(ENCODINGS)}")
-    if encoding not in SAMPLE_FORMS and encoding != "opus":
-        return _ContainerReader(encoding), OPUS_RATE_HZ
     most = 2 if encoding == "opus" else MAX_CHANNELS
     if not 1 <= channels <= most:
         raise AudioError(f"found {channels} channels; wanted 1 to {most} for {encoding}")
     if encoding == "opus":
-        return _PacketReader(channels), OPUS_RATE_HZ
+        return _PacketReader(channels)
+    return _SampleReader(PcmReader(SAMPLE_FORMS[encoding], channels), _checked_rate(rate_hz, encoding))
+
+
+def _checked_rate(rate_hz: int | None, form: str) -> int:
     if rate_hz is None or not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
         found = "no sample rate" if rate_hz is None else f"a sample rate of {rate_hz} Hz"
-        raise AudioError(f"found {found}; wanted {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz for {encoding}")
-    return _SampleReader(PcmReader(SAMPLE_FORMS[encoding], channels)), rate_hz
+        raise AudioError(f"found {found}; wanted {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz for {form}")
+    return rate_hz
 
 
 class _SampleReader:
     """Raw samples."""
 
-    def __init__(self, pcm: PcmReader) -> None:
+    def __init__(self, pcm: PcmReader, rate_hz: int) -> None:
         self._pcm = pcm
+        self._rate_hz = rate_hz
 
-    def read(self, data: bytes) -> Iterator[np.ndarray]:
-        yield self._pcm.read(data)
+    def read(self, data: bytes) -> Iterator[tuple[int, np.ndarray]]:
+        yield self._rate_hz, self._pcm.read(data)
 
     def end(self) -> None:
         self._pcm.end()
@@ -88,68 +96,102 @@ class _PacketReader:
     def __init__(self, channels: int) -> None:
         self._decoder = OpusDecoder(make_head(channels))
 
-    def read(self, data: bytes) -> Iterator[np.ndarray]:
+    def read(self, data: bytes) -> Iterator[tuple[int, np.ndarray]]:
         if data:
-            yield self._decoder.decode(OpusPacket(data))
+            yield OPUS_RATE_HZ, self._decoder.decode(OpusPacket(data))
 
     def end(self) -> None:
         """A packet is whole or refused at once."""
 
 
-class _ContainerReader:
+class _OpusReader:
     """Ogg/Opus or WebM/Opus."""
 
-    def __init__(self, encoding: str) -> None:
-        self._demuxer: _Sniffer | OggDemuxer | WebmDemuxer = _DEMUXERS[encoding]()
+    def __init__(self, demuxer: OggDemuxer | WebmDemuxer) -> None:
+        self._demuxer = demuxer
         self._decoder: OpusDecoder | None = None
         self._began = False
 
-    def read(self, data: bytes) -> Iterator[np.ndarray]:
+    def read(self, data: bytes) -> Iterator[tuple[int, np.ndarray]]:
         self._began = self._began or bool(data)
         samples = 0
         for unit in self._demuxer.receive(data):
             if isinstance(unit, OpusHead):
                 self._decoder = OpusDecoder(unit)
             elif self._decoder:
-                yield (mono := self._decoder.decode(unit))
+                yield OPUS_RATE_HZ, (mono := self._decoder.decode(unit))
                 samples += len(mono)
                 _check_length(samples)
 
     def end(self) -> None:
-        if self._began and self._decoder is None:
-            raise AudioError("found a stream that ends within its header; wanted Ogg/Opus or WebM/Opus with audio")
+        _check_began(self._decoder is not None or not self._began)
+
+
+class _WavReader:
+    """WAV. Like the other containers it may be cut anywhere behind its header: what came is heard."""
+
+    def __init__(self) -> None:
+        self._demuxer = WavDemuxer()
+        self._samples: _SampleReader | None = None
+
+    def read(self, data: bytes) -> Iterator[tuple[int, np.ndarray]]:
+        samples, form = self._demuxer.receive(data), self._demuxer.form
+        if self._samples is None and form is not None:
+            pcm = PcmReader(form.sample, form.channels)
+            self._samples = _SampleReader(pcm, _checked_rate(form.rate_hz, "WAV"))
+        if self._samples:
+            yield from self._samples.read(samples)
+
+    def end(self) -> None:
+        _check_began(self._demuxer.reached_data)
 
 
 class _Sniffer:
-    """Waits for four bytes, then is the demuxer that they belong to."""
+    """Waits for four bytes, then is the reader that they belong to."""
 
     def __init__(self) -> None:
         self._head = b""
-        self._demuxer: OggDemuxer | WebmDemuxer | None = None
+        self._reader: _Reader | None = None
 
-    def receive(self, data: bytes) -> list[Unit]:
-        if self._demuxer is None:
+    def read(self, data: bytes) -> Iterator[tuple[int, np.ndarray]]:
+        if self._reader is None:
             self._head, data = b"", self._head + data
             if len(data) < 4:
                 self._head = data
-                return []
-            self._demuxer = _demuxer_for(data[:4])
-        return self._demuxer.receive(data)
+                return
+            self._reader = _reader_of(data[:4])
+        yield from self._reader.read(data)
+
+    def end(self) -> None:
+        _check_began(not self._head)
+        if self._reader:
+            self._reader.end()
 
 
-def _demuxer_for(magic: bytes) -> OggDemuxer | WebmDemuxer:
-    if magic == ogg.MAGIC:
-        return OggDemuxer()
-    if magic == webm.MAGIC:
-        return WebmDemuxer()
-    raise AudioError(f"found a stream that begins with {magic!r}; wanted Ogg/Opus or WebM/Opus, or a named encoding")
+def _reader_of(magic: bytes) -> _Reader:
+    if magic not in _READERS:
+        wanted = "wanted Ogg/Opus, WebM/Opus or WAV, or a named encoding"
+        raise AudioError(f"found a stream that begins with {magic!r}; {wanted}")
+    return _READERS[magic]()
 
 
-_DEMUXERS: Mapping[str, type[_Sniffer | OggDemuxer | WebmDemuxer]] = {
-    "ogg-opus": OggDemuxer,
-    "webm-opus": WebmDemuxer,
+_READERS: Mapping[bytes, Callable[[], _Reader]] = {
+    ogg.MAGIC: lambda: _OpusReader(OggDemuxer()),
+    webm.MAGIC: lambda: _OpusReader(WebmDemuxer()),
+    wav.MAGIC: _WavReader,
+}
+"""By a stream's first four bytes."""
+_CONTAINER_READERS: Mapping[str, Callable[[], _Reader]] = {
+    "ogg-opus": _READERS[ogg.MAGIC],
+    "webm-opus": _READERS[webm.MAGIC],
     "auto": _Sniffer,
 }
+"""By encoding."""
+
+
+def _check_began(began: bool) -> None:
+    if not began:
+        raise AudioError("found a stream that ends within its header; wanted a container with audio")
 
 
 class OpusDecoder:

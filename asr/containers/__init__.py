@@ -1,12 +1,13 @@
-"""Streams of Opus as a browser's MediaRecorder makes them: container bytes in, Opus packets out.
+"""Containers live: Opus as a browser's MediaRecorder packs it (bytes in, packets out), and WAV (bytes in, samples out).
 
-Pure state: feed ``receive`` with bytes cut anywhere, take the heads and packets it returns. Each `OpusHead` begins a
-new stream (recordings may be chained), each `OpusPacket` is one input for an Opus decoder. A length claimed by the data
-is checked before anything is kept, so a demuxer never holds more than a few MiB beyond the bytes of one call.
+Pure state: feed ``receive`` with bytes cut anywhere, take what it returns. Each `OpusHead` begins a new stream
+(recordings may be chained), each `OpusPacket` is one input for an Opus decoder. A length claimed by the data is checked
+before anything is kept, so a demuxer never holds more than a few MiB beyond the bytes of one call.
 """
 
 from asr.containers.ogg import OggDemuxer
 from asr.containers.opus import OpusHead, OpusPacket, Unit
+from asr.containers.wav import WavDemuxer
 from asr.containers.webm import WebmDemuxer
 
-__all__ = ["OggDemuxer", "OpusHead", "OpusPacket", "Unit", "WebmDemuxer"]
+__all__ = ["OggDemuxer", "OpusHead", "OpusPacket", "Unit", "WavDemuxer", "WebmDemuxer"]

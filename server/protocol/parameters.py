@@ -27,7 +27,7 @@ class ListenOptions:
     """What a client asked for. None means the server's own choice."""
 
     encoding: str = "auto"
-    """One of `RAW_ENCODINGS` or `CONTAINERS`; "auto" looks into the first bytes for a container."""
+    """One of `RAW_ENCODINGS` or `CONTAINERS`; "auto" looks into the first bytes for a container, WAV too."""
     sample_rate: int | None = None
     channels: int = 1
     model: str | None = None
@@ -57,7 +57,7 @@ def _flag(name: str, value: str) -> bool:
 def _encoding(name: str, value: str) -> str:
     if value not in RAW_ENCODINGS + CONTAINERS:
         listed = ", ".join(RAW_ENCODINGS + CONTAINERS)
-        raise ParameterError(f"{name}: found {value!r}, wanted one of {listed} (or none for an Ogg or WebM container)")
+        raise ParameterError(f"{name}: found {value!r}, wanted one of {listed} (or none for Ogg, WebM or WAV)")
     return value
 
 

@@ -164,7 +164,7 @@ def test_impossible_parameters_are_refused(encoding: str, rate_hz: int | None, c
 @pytest.mark.parametrize(
     ("encoding", "data"),
     [
-        ("auto", b"RIFF" + bytes(40)),
+        ("auto", b"fLaC" + bytes(40)),
         ("auto", b'{"type": "KeepAlive"}'),
         ("ogg-opus", LIVE_WEBM),
         ("webm-opus", OGG),

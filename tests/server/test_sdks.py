@@ -66,11 +66,14 @@ def test_deepgrams_sdk_transcribes(real: Running, clip: Path) -> None:
     assert messages[-1].duration == pytest.approx(len(data) / 32_000, abs=0.01)
 
 
-def test_a_container_is_found_without_an_encoding(real: Running, clip: Path, tmp_path: Path) -> None:
-    """Ogg with Opus, in pieces that fit no page."""
+@pytest.mark.parametrize(("form", "subtype"), [("OGG", "OPUS"), ("WAV", "PCM_16"), ("WAV", "FLOAT")])
+def test_a_container_is_found_without_an_encoding(
+    real: Running, clip: Path, tmp_path: Path, form: str, subtype: str
+) -> None:
+    """As people stream files to Deepgram, in pieces that fit no page and no sample."""
     samples, rate = soundfile.read(clip, dtype="float32")
-    soundfile.write(tmp_path / "clip.ogg", samples, rate, format="OGG", subtype="OPUS")
-    data = (tmp_path / "clip.ogg").read_bytes()
+    soundfile.write(tmp_path / "clip", samples, rate, format=form, subtype=subtype)
+    data = (tmp_path / "clip").read_bytes()
     with real.listen("") as socket:
         for start in range(0, len(data), 777):
             socket.send(data[start : start + 777])
