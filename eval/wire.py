@@ -5,7 +5,7 @@ says of it.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
@@ -92,16 +92,28 @@ def _result(table: Mapping[str, Any], language: str) -> Partial | Final:
 
 
 def _words(best: Mapping[str, Any], language: str) -> Iterator[Word]:
-    """The words with what joins them to their left neighbour, found again in the text that they make up.
-
-    ``text`` is our server's own field and keeps the outer spaces that ``transcript`` has lost.
-    """
-    joiner = "" if is_by_character(language) else " "
-    whole = str(best.get("text") or joiner + best["transcript"])
-    at = 0
-    for table in best["words"]:
-        written = str(table.get("punctuated_word") or table["word"])
-        found = whole.find(written, at)
-        text = joiner + written if found < 0 else whole[at : found + len(written)]
-        at = at if found < 0 else found + len(written)
+    """The words, each with its part of the text that they make up."""
+    written = [str(table.get("punctuated_word") or table["word"]) for table in best["words"]]
+    for table, text in zip(best["words"], _parts(_text(best, language), written, language), strict=True):
         yield Word(text, float(table["start"]), float(table["end"]), float(table.get("confidence", 0.0)))
+
+
+def _text(best: Mapping[str, Any], language: str) -> str:
+    """Our server's own ``text``, to the letter; of others the transcript, which has lost the space before it."""
+    return str(best["text"]) if "text" in best else _joiner(language) + str(best["transcript"])
+
+
+def _parts(text: str, written: Sequence[str], language: str) -> list[str]:
+    """The text cut behind each word, so that the parts joined are the text; a word that is not in it is put in."""
+    parts: list[str] = []
+    at = 0
+    for word in written:
+        found = text.find(word, at)
+        end = at if found < 0 else found + len(word)
+        parts.append(_joiner(language) + word if found < 0 else text[at:end])
+        at = end
+    return [*parts[:-1], parts[-1] + text[at:]] if parts else []
+
+
+def _joiner(language: str) -> str:
+    return "" if is_by_character(language) else " "

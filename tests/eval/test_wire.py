@@ -81,6 +81,15 @@ def test_our_own_servers_messages_give_its_events_back(language: str) -> None:
     assert {one.weights_sha256 for one in heard} == {"0" * 64}
 
 
+def test_our_own_text_is_taken_to_the_letter() -> None:
+    """No joiner is guessed where the server told: neither at the beginning nor at the end nor for the language."""
+    message = json.loads(results("twenty", "one", is_final=True))
+    for text in ("twenty-one", "  twenty\u2011one. ", " twentyone"):
+        message["channel"]["alternatives"][0]["text"] = text
+        for language in ("en", "zh"):
+            assert parse(json.dumps(message), language).event.text == text  # type: ignore[union-attr]
+
+
 def test_a_partial_without_words_is_one() -> None:
     """It takes the tail away."""
     assert parse(results(is_final=False), "en").event == Partial((), 0.0, 0.0, "en")
