@@ -125,7 +125,8 @@ class WhisperRecogniser:
 
     def _search(self, window: Window, language: str) -> _Search:
         s = self._specials
-        context = [s.previous, *window.context] if window.context else []
+        longest = self._network.max_tokens // 2 - 1  # as Whisper was trained: the end of a long context
+        context = [s.previous, *window.context[-longest:]] if window.context else []
         task = [s.languages[language], s.transcribe] if s.transcribe is not None else []
         head = [*context, s.start, *(t for t in task if t is not None), s.no_timestamps]
         room = self._network.max_tokens - len(head) - 1

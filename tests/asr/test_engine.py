@@ -333,6 +333,12 @@ def test_an_unknown_language_is_refused_by_name(engine: Engine) -> None:
     assert engine.open(language="en-US")
 
 
+def test_a_prompt_of_any_length_leaves_room_for_the_text(engine: Engine) -> None:
+    """Only the end of a long prompt is used."""
+    session = engine.open(prompt="Colourless green ideas sleep furiously, said the linguist. " * 200)
+    assert "fox" in text_of(run(engine, clip("quick_brown_fox"), session=session))
+
+
 def test_a_loop_in_the_text_is_cut() -> None:
     """The repetition guard: three copies of a phrase become one, honest repetition stays."""
     from asr.decoder import _loop_length
