@@ -54,9 +54,14 @@ export class Transcript {
       this.tail = words;
       return null;
     }
-    const until = results.start + results.duration + offset_s;
-    this.tail = this.tail.filter(({ start, end }) => (start + end) / 2 > until); // the rest, until the next message
+    this.tail = this.restOfTail(results, offset_s);
     return words.length ? this.commit(words) : null;
+  }
+
+  /** Behind a final: what it did not cover stands until the interim that follows, or the page would flicker. */
+  restOfTail({ start, duration, speech_final, from_finalize }, offset_s) {
+    if (speech_final || from_finalize) return []; // all is said; what was shown and not committed was taken back
+    return this.tail.filter((word) => (word.start + word.end) / 2 > start + duration + offset_s);
   }
 
   commit(words) {

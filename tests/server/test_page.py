@@ -500,6 +500,28 @@ def test_words_keep_what_joins_them(open_page: Open) -> None:
     assert pieces(None, "Oh, no!", ("oh", "Oh,"), ("no", "no!")) == [[" Oh,", 10], [" no!", 11]]
 
 
+def test_the_tail_stands_behind_a_final_and_falls_with_the_utterance(open_page: Open) -> None:
+    """No flicker between a final and the interim after it; a last final takes the tail away even without words."""
+    page = open_page()
+    run = """async (said) => {
+        const transcript = new (await import("/static/transcript.js")).Transcript();
+        return said.map((results) => {
+            transcript.add(results, 0);
+            return transcript.tail.map(({ text }) => text).join("");
+        });
+    }"""
+
+    def results(*words: str, start: int, **flags: bool) -> dict[str, object]:
+        listed = [{"word": word, "start": start + i, "end": start + i + 1} for i, word in enumerate(words)]
+        alternative = {"text": "".join(f" {word}" for word in words), "words": listed}
+        return {"start": start, "duration": len(words), "channel": {"alternatives": [alternative]}} | flags
+
+    interim, first = results("red", "uh", start=0), results("red", start=0, is_final=True)
+    for ending in ("speech_final", "from_finalize"):
+        last = results(start=1, is_final=True, **{ending: True})
+        assert page.evaluate(run, [interim, first, last]) == [" red uh", " uh", ""]
+
+
 def test_a_microphones_tape_forgets_its_oldest_and_reads_across_chunks(open_page: Open) -> None:
     """Thirty seconds are kept; positions stay those of the whole recording."""
     page = open_page()
