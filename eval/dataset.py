@@ -25,12 +25,16 @@ class DataError(CallerError):
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One audio file and what is said in it. ``words`` is a forced alignment, empty where there is none."""
+    """One audio file and what is said in it.
+
+    ``words`` is a forced alignment, ``segments`` pieces of the text with their times; empty where there is none.
+    """
 
     audio: Path
     text: str
     duration_s: float
     words: tuple[Span, ...] = ()
+    segments: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,10 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """An utterance in memory: mono float32 ``(n,)`` at 16 kHz, one segment a clip, aligned words where known."""
+    """An utterance in memory: mono float32 ``(n,)`` at 16 kHz, aligned words where known.
+
+    A segment is a clip, or a part of one whose times are known.
+    """
 
     utterance: Utterance
     samples: np.ndarray
@@ -93,8 +100,8 @@ def load_dataset(path: Path) -> Dataset:
     """A manifest, or a folder that holds `manifest.jsonl` or audio files with a `.txt` beside each.
 
     Manifests are JSON lines with NeMo's fields (audio_filepath relative to the manifest, text, duration) and where
-    known language, speaker and words ([[start_s, end_s, text], ...]). Lines that cannot be used become problems, never
-    errors; raises `DataError` where there is nothing to read at all.
+    known language, speaker, words and segments (both [[start_s, end_s, text], ...]). Lines that cannot be used become
+    problems, never errors; raises `DataError` where there is nothing to read at all.
     """
     manifest = path / MANIFEST if path.is_dir() else path
     if manifest.is_file():
@@ -133,8 +140,8 @@ def read(utterance: Utterance) -> Recording:
     for clip in utterance.clips:
         samples = _read_clip(clip.audio)
         start_s = at / SAMPLE_RATE_HZ
-        segments.append(Span(clip.text, start_s, start_s + len(samples) / SAMPLE_RATE_HZ))
-        words.extend(Span(word.text, word.start_s + start_s, word.end_s + start_s) for word in clip.words)
+        segments += _moved(clip.segments or (Span(clip.text, 0.0, len(samples) / SAMPLE_RATE_HZ),), start_s)
+        words += _moved(clip.words, start_s)
         pieces += [samples, gap]
         at += len(samples) + len(gap)
     aligned = tuple(words) if all(clip.words or not clip.text for clip in utterance.clips) else ()
@@ -148,7 +155,9 @@ def data_sha256(utterances: Iterable[Utterance]) -> str:
         digest.update(json.dumps([utterance.language, utterance.gap_s, len(utterance.clips)]).encode())
         for clip in utterance.clips:
             digest.update(hashlib.sha256(clip.audio.read_bytes()).digest())
-            digest.update(json.dumps([clip.text, [[w.text, w.start_s, w.end_s] for w in clip.words]]).encode())
+            known = [clip.words, clip.segments] if clip.segments else [clip.words]
+            spans = [[[span.text, span.start_s, span.end_s] for span in part] for part in known]
+            digest.update(json.dumps([clip.text, *spans]).encode())
     return digest.hexdigest()
 
 
@@ -187,7 +196,7 @@ def _utterance(row: Any, folder: Path, dataset: str) -> Utterance:
     audio = folder / _string(row, "audio_filepath", required=True)
     if not audio.is_file():
         raise ValueError(f"no audio file at {audio}")
-    clip = Clip(audio, _string(row, "text"), _duration(row, audio), _words(row))
+    clip = Clip(audio, _string(row, "text"), _duration(row, audio), _spans(row, "words"), _spans(row, "segments"))
     return Utterance(audio.stem, dataset, (clip,), _string(row, "language"), _string(row, "speaker"))
 
 
@@ -209,11 +218,15 @@ def _duration(row: Mapping[str, Any], audio: Path) -> float:
     return float(value)
 
 
-def _words(row: Mapping[str, Any]) -> tuple[Span, ...]:
+def _spans(row: Mapping[str, Any], key: str) -> tuple[Span, ...]:
     try:
-        return tuple(Span(str(text), float(start), float(end)) for start, end, text in row.get("words") or ())
+        return tuple(Span(str(text), float(start), float(end)) for start, end, text in row.get(key) or ())
     except (TypeError, ValueError):
-        raise ValueError(f"found words {str(row['words'])[:60]}, wanted [[start_s, end_s, text], ...]") from None
+        raise ValueError(f"found {key} {str(row[key])[:60]}, wanted [[start_s, end_s, text], ...]") from None
+
+
+def _moved(spans: Iterable[Span], by_s: float) -> list[Span]:
+    return [Span(span.text, span.start_s + by_s, span.end_s + by_s) for span in spans]
 
 
 def _from_folder(folder: Path, dataset: str) -> Iterator[Utterance | Problem]:

@@ -13,7 +13,7 @@ import jiwer
 import numpy as np
 
 from asr.events import Final, Partial, Word
-from eval.text import normalise, plain
+from eval.text import is_by_character, normalise, plain
 from eval.trace import Span, Trace
 
 SAME_MOMENT_S = 0.05
@@ -95,17 +95,33 @@ def word_ends(trace: Trace) -> tuple[float | None, ...]:
     """When each word of the final transcript ends: by the reference alignment where the trace has one, else its own.
 
     The system's own word times flatter or wrong it by their error; a report must say which it used (`end_source`).
+    Where the reference's segments have times, no word of one ends after it: a late time would hide a late word.
     """
     words = final_words(trace)
-    if not trace.reference_words:
-        return tuple(word.end_s for word in words)
-    return _aligned_ends(trace.reference_words, [word.text for word in words], trace.language)
+    said = [word.text for word in words]
+    if trace.reference_words:
+        return _aligned_ends(trace.reference_words, said, trace.language)
+    latest = _aligned_ends(_segment_words(trace), said, trace.language)
+    return tuple(word.end_s if end is None else min(word.end_s, end) for word, end in zip(words, latest, strict=True))
 
 
 def end_source(traces: Iterable[Trace]) -> str:
-    """Where the words' ends come from: "reference alignment", "system's own word times", or both."""
-    sources = {"reference alignment" if trace.reference_words else "system's own word times" for trace in traces}
-    return " + ".join(sorted(sources))
+    """Where the words' ends come from, each source that `word_ends` had for one of the traces."""
+    return " + ".join(sorted({_end_source(trace) for trace in traces}))
+
+
+def _end_source(trace: Trace) -> str:
+    if trace.reference_words:
+        return "reference alignment"
+    return "system's own word times" + (", segment-clipped" if _segment_words(trace) else "")
+
+
+def _segment_words(trace: Trace) -> tuple[Span, ...]:
+    """The reference's words, each with its segment's times; none in a language that does not write words apart."""
+    if is_by_character(trace.language):
+        return ()
+    segments = trace.reference_segments
+    return tuple(Span(word, s.start_s, s.end_s) for s in segments for word in s.text.split())
 
 
 def delays_s(traces: Iterable[Trace], moment: str, clock: str = "wall", same: Same = plain) -> tuple[float | None, ...]:
@@ -182,6 +198,8 @@ def _common(left: Sequence[str], right: Sequence[str]) -> int:
 
 def _aligned_ends(reference: Sequence[Span], words: Sequence[str], language: str) -> tuple[float | None, ...]:
     """The end of the equal reference word, for each word that has one in a minimal alignment."""
+    if not reference:
+        return (None,) * len(words)
     left = [_one_token(span.text, language) for span in reference]
     right = [_one_token(word, language) for word in words]
     ends: list[float | None] = [None] * len(words)

@@ -48,8 +48,9 @@ class Trace:
 
     ``end_wall_s``: when the end of the stream was told. ``cpu_s``: CPU time of whoever recognised, all its threads;
     ``busy_s``: time during which it worked; None where they were not measured. ``weights_sha256``: of the model, ""
-    where a server did not tell. ``reference_words``: a forced alignment of the reference where there is one.
-    ``error``: why the stream broke, "" when it did not.
+    where a server did not tell. ``reference_words``: a forced alignment of the reference where there is one;
+    ``reference_segments``: its pieces, where the times of several are known. ``error``: why the stream broke, "" when
+    it did not.
     """
 
     dataset: str
@@ -66,6 +67,7 @@ class Trace:
     speaker: str = ""
     weights_sha256: str = ""
     reference_words: tuple[Span, ...] = ()
+    reference_segments: tuple[Span, ...] = ()
     error: str = ""
 
     @property
@@ -74,10 +76,14 @@ class Trace:
         return text_of([entry.event for entry in self.entries])
 
 
+_SPANS = ("reference_words", "reference_segments")
+
+
 def to_line(trace: Trace) -> str:
     """The trace as one JSON line, without the line's end."""
     table = {f.name: getattr(trace, f.name) for f in dataclasses.fields(trace)}
-    table["reference_words"] = [[span.text, span.start_s, span.end_s] for span in trace.reference_words]
+    for key in _SPANS:
+        table[key] = [[span.text, span.start_s, span.end_s] for span in table[key]]
     table["entries"] = [_entry_table(entry) for entry in trace.entries]
     return json.dumps(table, ensure_ascii=False)
 
@@ -86,7 +92,8 @@ def from_line(line: str) -> Trace:
     """The inverse of `to_line`; `TraceError` when the line is none."""
     try:
         table = json.loads(line)
-        table["reference_words"] = tuple(Span(*span) for span in table["reference_words"])
+        for key in _SPANS:
+            table[key] = tuple(Span(*span) for span in table.get(key, ()))
         table["entries"] = tuple(_entry(entry) for entry in table["entries"])
         return Trace(**table)
     except (ValueError, KeyError, TypeError) as error:

@@ -53,6 +53,7 @@ BROKEN = {
     '{"audio_filepath": "a.wav", "text": 5}': "found text 5, wanted a text",
     '{"audio_filepath": "a.wav", "duration": -1}': "found duration -1",
     '{"audio_filepath": "a.wav", "duration": 1, "words": [["x"]]}': "wanted [[start_s, end_s, text], ...]",
+    '{"audio_filepath": "a.wav", "duration": 1, "segments": 7}': "found segments 7, wanted [[start_s, end_s, text]",
 }
 
 
@@ -119,6 +120,18 @@ def test_a_joined_recording_keeps_its_segments_to_the_sample(tmp_path: Path) -> 
     loud = np.flatnonzero(recording.samples) / SAMPLE_RATE_HZ
     assert recording.duration_s == 3.75
     assert not ((loud >= 1.25) & (loud < 1.75)).any()
+
+
+def test_a_manifests_segments_are_kept_where_a_clip_is_one_of_several(tmp_path: Path) -> None:
+    """In the recording's time; a clip without them is one segment. What is expected changed, so the hash does."""
+    row = {"audio_filepath": "a.wav", "text": "one two", "duration": 2.0}
+    rows = [row, row | {"segments": [[0.25, 0.75, "one"], [1.25, 1.75, "two"]]}]
+    tone(tmp_path / "a.wav", 2.0)
+    (tmp_path / "manifest.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    plain, cut = load_dataset(tmp_path).utterances
+    (joined,) = join([plain, cut], gap_s=0.5)
+    assert read(joined).segments == (Span("one two", 0, 2), Span("one", 2.75, 3.25), Span("two", 3.75, 4.25))
+    assert data_sha256([plain]) != data_sha256([cut])
 
 
 def test_words_are_aligned_only_when_all_clips_are(tmp_path: Path) -> None:

@@ -104,6 +104,24 @@ def test_ends_are_the_systems_own_without_one_and_it_is_said() -> None:
     assert end_source([told]) == "system's own word times"
 
 
+def test_no_word_ends_after_the_segment_that_it_is_spoken_in() -> None:
+    """The system's time for 'sat' lies in the pause, and so would hide 0.75 s of its delay; 'uh' is in no segment."""
+    segments = (Span("The cat sat.", 0.0, 1.25), Span("It slept.", 3.0, 4.0))
+    words = (word("the", 0, 0.5), word("cat", 0.5, 1.0), word("sat", 1, 2), word("uh", 2, 2.5), word("it", 3, 3.5))
+    told = trace(final(5.0, *words), reference_segments=segments)
+    assert word_ends(told) == (0.5, 1.0, 1.25, 2.5, 3.5)
+    assert end_source([told]) == "system's own word times, segment-clipped"
+
+
+def test_segments_clip_nothing_where_words_are_aligned_or_not_written_apart() -> None:
+    """An alignment is better; in Chinese it is not known which word of the transcript is which."""
+    segments = (Span("yes", 0.0, 0.5), Span("no", 1.0, 1.5))
+    aligned = trace(final(5.0, word("yes", 0, 1)), reference_segments=segments, reference_words=(Span("yes", 0, 0.75),))
+    assert (word_ends(aligned), end_source([aligned])) == ((0.75,), "reference alignment")
+    chinese = trace(final(5.0, word("yes", 0, 1)), reference_segments=segments, language="zh")
+    assert (word_ends(chinese), end_source([chinese])) == ((1,), "system's own word times")
+
+
 def test_finalisation_is_from_the_streams_end_to_the_last_words() -> None:
     """An empty final after it does not count; what was final before the end took no time; no words, no time."""
     late = trace(final(9.0, word("a")), final(10.5, word("b")), final(11.0), end_wall_s=10.0)

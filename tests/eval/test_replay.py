@@ -1,11 +1,14 @@
 """Sessions in process, on two clocks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from asr.config import SessionSettings, StreamSettings
 from asr.events import Final, Partial
 from eval.replay import chunks, offline, replay
+from eval.trace import Span
 from tests.eval.fakes import ScriptedEngine, recording
 
 
@@ -50,6 +53,14 @@ def test_offline_has_no_partials_and_the_settings_of_files(engine: ScriptedEngin
     assert isinstance(settings, SessionSettings)
     assert settings.vad.endpoint_ms == SessionSettings().vad.file_endpoint_ms
     assert engine.opened[0]["partials"] is False
+
+
+def test_a_trace_has_the_segments_of_a_recording_that_is_more_than_one(engine: ScriptedEngine) -> None:
+    """The only one of a recording says nothing that its length does not."""
+    whole = recording(2.0)
+    parts = (Span("red", 0.0, 1.0), Span("green blue", 1.0, 2.0))
+    assert replay(whole, engine).reference_segments == ()
+    assert replay(replace(whole, segments=parts), engine).reference_segments == parts
 
 
 def test_settings_and_language_reach_the_session(engine: ScriptedEngine) -> None:

@@ -1,5 +1,6 @@
 """Traces as JSON lines."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ traces = st.builds(
     entries=st.lists(st.builds(Entry, events, seconds, seconds), max_size=4).map(tuple),
     cpu_s=st.none() | seconds,
     reference_words=st.lists(st.builds(Span, st.text(), seconds, seconds), max_size=2).map(tuple),
+    reference_segments=st.lists(st.builds(Span, st.text(), seconds, seconds), max_size=2).map(tuple),
     error=st.text(),
 )
 
@@ -37,6 +39,13 @@ def test_a_line_gives_its_trace_back(trace: Trace) -> None:
     line = to_line(trace)
     assert "\n" not in line
     assert from_line(line) == trace
+
+
+def test_a_trace_written_before_segments_were_is_read() -> None:
+    """Traces are dear, and kept."""
+    table = json.loads(to_line(said("hello")))
+    del table["reference_segments"]
+    assert from_line(json.dumps(table)) == said("hello")
 
 
 def test_traces_are_appended_and_read_in_order(tmp_path: Path) -> None:
