@@ -220,13 +220,26 @@ class WhisperRecogniser:
             pieces.append(Piece(text, ids, float(starts_s[at]), float(starts_s[end]), float(np.exp(logprob))))
             at = end
         return Hypothesis(
-            pieces=tuple(pieces),
+            pieces=tuple(pieces[: _heard(pieces)]),
             language=search.language,
             speechless=search.speechless,
             mean_logprob=float(np.mean(search.logprobs)) if search.logprobs else 0.0,
             looped=search.looped,
             memory=memory,
         )
+
+
+def _heard(pieces: Sequence[Piece]) -> int:
+    """How many words took time to say.
+
+    At the end of the audio Whisper likes to say its last words again; the alignment then finds no frames for them: two
+    or more words in a row without length, with at most one behind them, are such an echo.
+    """
+    end = len(pieces)
+    first = end - 1
+    while first > 0 and pieces[first - 1].end_s <= pieces[first - 1].start_s:
+        first -= 1
+    return first if end - 1 - first >= 2 else end
 
 
 def _loop_length(tokens: Sequence[int]) -> int:

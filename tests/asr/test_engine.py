@@ -333,6 +333,20 @@ def test_an_unknown_language_is_refused_by_name(engine: Engine) -> None:
     assert engine.open(language="en-US")
 
 
+def test_an_echo_without_length_is_cut() -> None:
+    """Words at the end that the alignment finds no time for; one short word alone is speech."""
+    from asr.decoder import _heard
+    from asr.models.base import Piece
+
+    def pieces(*spans: tuple[float, float]) -> list[Piece]:
+        return [Piece(" w", (1,), start, end, 0.9) for start, end in spans]
+
+    assert _heard(pieces((0, 1), (1, 2), (2, 2), (2, 2), (2, 2.2))) == 2
+    assert _heard(pieces((0, 1), (1, 2), (2, 2), (2, 2.2))) == 4
+    assert _heard(pieces((0, 1), (1, 1), (1, 1), (1, 2), (2, 3))) == 5
+    assert _heard([]) == 0
+
+
 def test_a_prompt_of_any_length_leaves_room_for_the_text(engine: Engine) -> None:
     """Only the end of a long prompt is used."""
     session = engine.open(prompt="Colourless green ideas sleep furiously, said the linguist. " * 200)
