@@ -63,10 +63,6 @@ class DecodeSettings:
     """Guard: text longer than this times the window's length (plus ten tokens) is a loop."""
     settle_s: float = 2.0
     """Audio frames are encoded anew while less than this of their future was heard."""
-    no_speech_threshold: float = 0.6
-    """Text is dropped when the model's own probability of no speech is above this"""
-    logprob_threshold: float = -1.0
-    """and the mean log-probability of the text is below this."""
 
 
 @dataclass(frozen=True, slots=True)

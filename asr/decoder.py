@@ -25,7 +25,6 @@ class Specials:
     previous: int
     transcribe: int | None
     no_timestamps: int
-    no_speech: int | None
     blank: tuple[int, ...]
     languages: dict[str, int]
 
@@ -39,7 +38,6 @@ class Specials:
             previous=tokenizer.special("<|startofprev|>"),
             transcribe=tokenizer.special("<|transcribe|>") if multilingual else None,
             no_timestamps=tokenizer.special("<|notimestamps|>"),
-            no_speech=tokenizer.find("<|nospeech|>") or tokenizer.find("<|nocaptions|>"),
             blank=tokenizer.encode(" "),
             languages=languages if multilingual else {},
         )
@@ -56,7 +54,6 @@ class _Search:
     budget: int
     logprobs: list[float] = field(default_factory=list)
     attention: list[torch.Tensor] = field(default_factory=list)
-    speechless: float = 0.0
     done: bool = False
     looped: bool = False
 
@@ -111,7 +108,7 @@ class WhisperRecogniser:
             return [self._known(window.language) for window in windows]
         tokens = torch.full((len(windows), 1), self._specials.start)
         hidden, _ = self._network.decode(self._network.batch(memories, 1), tokens, torch.zeros_like(tokens))
-        scores = self._network.logits(hidden[:, 0])[:, self._language_ids]
+        scores = self._network.scores(hidden[:, 0], self._language_ids)
         names = list(self._specials.languages)
         return [
             self._known(window.language) if window.language else names[int(row.argmax())]
@@ -144,11 +141,7 @@ class WhisperRecogniser:
         hidden, attention = self._network.decode(batch, tokens, torch.arange(longest).expand(len(rows), -1))
         firsts = [len(s.head) + len(s.window.prefix) - 1 for s in searches]
         picked = [hidden[i, first : len(row)] for i, (first, row) in enumerate(zip(firsts, rows, strict=True))]
-        starts = torch.tensor([search.head.index(self._specials.start) for search in searches])
-        logits = self._network.logits(torch.cat([*picked, hidden[torch.arange(len(rows)), starts]]))
-        logits, at_start = logits[: -len(rows)], logits[-len(rows) :]
-        for search, row in zip(searches, at_start.softmax(-1), strict=True):
-            search.speechless = float(row[self._specials.no_speech]) if self._specials.no_speech else 0.0
+        logits = self._network.logits(torch.cat(picked))
         for i, (search, part) in enumerate(zip(searches, logits.split([len(p) for p in picked]), strict=True)):
             search.attention.append(attention[i, :, len(search.head) - 1 : firsts[i], : batch.frames[i]])
             self._accept(search, part, attention[i, :, firsts[i] : len(rows[i]), : batch.frames[i]])
@@ -222,8 +215,6 @@ class WhisperRecogniser:
         return Hypothesis(
             pieces=tuple(pieces[: _heard(pieces)]),
             language=search.language,
-            speechless=search.speechless,
-            mean_logprob=float(np.mean(search.logprobs)) if search.logprobs else 0.0,
             looped=search.looped,
             memory=memory,
         )

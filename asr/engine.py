@@ -133,4 +133,4 @@ def _suppressed(files: ModelFiles, specials: Specials) -> list[int]:
     """Tokens never written: the model's own list, and every special token but the end."""
     vocabulary = int(files.config["vocab_size"])
     never = {*files.generation["suppress_tokens"], *range(specials.end + 1, vocabulary)}
-    return sorted(never - {specials.end, specials.no_speech})
+    return sorted(never - {specials.end})

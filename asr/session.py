@@ -19,7 +19,7 @@ import numpy as np
 
 from asr.agenda import Agenda, Decode, Kind, Open
 from asr.buffers import AudioBuffer, SpeechCurve
-from asr.config import SAMPLE_RATE_HZ, DecodeSettings, SessionSettings
+from asr.config import SAMPLE_RATE_HZ, SessionSettings
 from asr.errors import AudioError, InternalError, SessionError
 from asr.events import Ended, Event, Final, Partial, Word
 from asr.models.base import Hypothesis, Piece, Window
@@ -180,8 +180,7 @@ class Session:
         until = self._until(entry, utterance)
         start_s = utterance.window_start / SAMPLE_RATE_HZ
         utterance.language, utterance.memory = hypothesis.language, hypothesis.memory
-        invented = _is_invented(hypothesis, self.settings.decode)
-        pieces = () if invented else _placed(hypothesis.pieces, start_s, self._committed_end_s)
+        pieces = _placed(hypothesis.pieces, start_s, self._committed_end_s)
         if until < entry.until:  # longer than the model can see: all up to the quietest place is final
             utterance.tail = pieces
             self._commit(utterance, len(pieces))
@@ -327,11 +326,6 @@ def _placed(pieces: Sequence[Piece], window_start_s: float, floor_s: float) -> t
         start_s = max(window_start_s + piece.start_s, floor_s)
         placed.append(replace(piece, start_s=start_s, end_s=max(window_start_s + piece.end_s, start_s)))
     return tuple(placed)
-
-
-def _is_invented(hypothesis: Hypothesis, settings: DecodeSettings) -> bool:
-    """Whisper's own rule: the model says nobody speaks, and is not sure of the text either."""
-    return hypothesis.speechless > settings.no_speech_threshold and hypothesis.mean_logprob < settings.logprob_threshold
 
 
 def _cut_place(prefix: Sequence[Piece], overlap_s: float) -> int:

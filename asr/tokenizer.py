@@ -42,11 +42,6 @@ class Tokenizer:
             raise ModelError(f"the tokenizer has no token {text}; a Whisper tokenizer.json is wanted")
         return int(index)
 
-    def find(self, text: str) -> int | None:
-        """The id of a special token, or None."""
-        index = self._encoding.token_to_id(text)
-        return None if index is None else int(index)
-
     def encode(self, text: str) -> tuple[int, ...]:
         """Text -> tokens, without special ones."""
         return tuple(self._encoding.encode(text, add_special_tokens=False).ids)

@@ -44,14 +44,11 @@ class Window:
 class Hypothesis:
     """What may have been said in a window after its prefix.
 
-    ``speechless`` is the probability that nobody speaks; ``looped`` tells that the repetition guard cut the text;
-    ``memory`` is for the next, longer window.
+    ``looped`` tells that the repetition guard cut the text; ``memory`` is for the next, longer window.
     """
 
     pieces: tuple[Piece, ...]
     language: str
-    speechless: float = 0.0
-    mean_logprob: float = 0.0
     looped: bool = False
     memory: object | None = None
 

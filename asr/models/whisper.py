@@ -173,6 +173,10 @@ class Whisper:
         """Hidden rows ``(n, width)`` -> scores of the vocabulary ``(n, V)``; suppressed tokens are far below."""
         return self._project(hidden)
 
+    def scores(self, hidden: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        """Hidden rows ``(n, width)`` -> scores of some tokens ``(n, len(tokens))``, suppressed or not."""
+        return hidden @ self._embedding[tokens].T
+
     def _self_attention(
         self,
         layer: _Layer,

@@ -22,6 +22,11 @@ def engine() -> Engine:
     return Engine.load()
 
 
+@pytest.fixture(scope="module")
+def multilingual() -> Engine:
+    return Engine.load("whisper-base")
+
+
 def run(engine: Engine, samples: np.ndarray, chunk: int = 1600, session: Session | None = None) -> list[Event]:
     """All events of one stream, fed in chunks."""
     session = session or engine.open(UPDATES_OFTEN)
@@ -370,3 +375,19 @@ def test_text_longer_than_anyone_speaks_is_cut(engine: Engine) -> None:
     hypothesis = engine._recogniser.recognise([Window(speech()[: 7 * RATE_HZ], settings=settings)])[0]
     assert hypothesis.looped
     assert sum(len(piece.tokens) for piece in hypothesis.pieces) <= 10
+
+
+@pytest.mark.parametrize(("language", "name"), [("es", "pangrama"), ("ja", "pangrama"), ("en", "quick_brown_fox")])
+def test_a_multilingual_model_finds_the_language_out(multilingual: Engine, language: str, name: str) -> None:
+    """With no language given each final tells the one that was heard, and the text is written in it."""
+    session = multilingual.open(UPDATES_OFTEN)
+    finals = [event for event in run(multilingual, clip(name, language), session=session) if isinstance(event, Final)]
+    assert {final.language for final in finals} == {language}
+    assert len(text_of(list(finals))) > 10
+
+
+def test_text_without_spaces_is_joined_without_spaces(multilingual: Engine) -> None:
+    """Japanese words follow each other as they are written."""
+    text = text_of(run(multilingual, clip("kazoeru", "ja"), session=multilingual.open(UPDATES_OFTEN, language="ja")))
+    assert text
+    assert " " not in text
