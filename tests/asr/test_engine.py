@@ -388,6 +388,6 @@ def test_a_multilingual_model_finds_the_language_out(multilingual: Engine, langu
 
 def test_text_without_spaces_is_joined_without_spaces(multilingual: Engine) -> None:
     """Japanese words follow each other as they are written."""
-    text = text_of(run(multilingual, clip("kazoeru", "ja"), session=multilingual.open(UPDATES_OFTEN, language="ja")))
+    text = text_of(run(multilingual, clip("pangrama", "ja"), session=multilingual.open(UPDATES_OFTEN, language="ja")))
     assert text
     assert " " not in text
