@@ -4,15 +4,16 @@ import asyncio
 import json
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from typing import Any
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlencode, urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
-from asr.errors import CallerError
+from asr.errors import CallerError, ConfigError
 
 CHUNK_S = 0.1
 NORMAL = 1000
+BROKEN = 1006
 OnMessage = Callable[[dict[str, Any]], None]
 
 
@@ -21,14 +22,26 @@ class StreamError(CallerError):
 
 
 def listen_url(url: str, **parameters: Any) -> str:
-    """The address of a stream: `/v1/listen` where `url` has no path, http as ws, the parameters that are not None."""
-    parts = urlsplit(url if "://" in url else f"ws://{url}")
+    """The address of a stream: `/v1/listen` where `url` has no path, http as ws, the parameters that are not None.
+
+    Raises `ConfigError` for what is no address.
+    """
+    parts = _parts(url)
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
-    if scheme not in ("ws", "wss") or not parts.netloc:
-        raise StreamError(f"found the address {url!r}, wanted one like ws://127.0.0.1:8000/v1/listen")
     given = urlencode({name: _value(value) for name, value in parameters.items() if value is not None})
     query = "&".join(part for part in (parts.query, given) if part)
     return urlunsplit((scheme, parts.netloc, parts.path if parts.path not in ("", "/") else "/v1/listen", query, ""))
+
+
+def _parts(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url if "://" in url else f"ws://{url}")
+        possible = parts.scheme in ("ws", "wss", "http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # brackets that do not close, a port that is none
+        possible = False
+    if not possible:
+        raise ConfigError(f"found the address {url!r}, wanted one like ws://127.0.0.1:8000/v1/listen")
+    return parts
 
 
 async def stream(
@@ -53,8 +66,14 @@ async def stream(
     if isinstance(failure, Exception) and not isinstance(failure, ConnectionClosed):
         raise failure
     if error or socket.close_code != NORMAL:
-        reason = error or socket.close_reason or "no reason was given"
-        raise StreamError(f"the server ended the stream with code {socket.close_code}: {reason}")
+        raise StreamError(_ending(socket, error))
+
+
+def _ending(socket: ClientConnection, error: str) -> str:
+    if not error and socket.close_code == BROKEN:
+        return "the connection to the server broke; what it had not yet made final is lost"
+    reason = error or socket.close_reason or "no reason was given"
+    return f"the server ended the stream with code {socket.close_code}: {reason}"
 
 
 class _connected:
@@ -87,7 +106,7 @@ def _why(refusal: InvalidStatus) -> str:
     try:
         return str(json.loads(refusal.response.body or b"")["err_msg"])
     except (ValueError, KeyError, TypeError):
-        return "no reason was given"
+        return "no reason was given; is it the right address?"
 
 
 async def _send(socket: ClientConnection, chunks: AsyncIterable[bytes], pace: float | None, chunk_s: float) -> None:

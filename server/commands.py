@@ -4,6 +4,7 @@ Nothing heavy is imported here: `asr --help` must answer at once.
 """
 
 import asyncio
+import math
 import signal
 import socket
 import sys
@@ -82,7 +83,7 @@ def stream(
     """Stream a recording or the microphone to a server, and show the words as they come."""
     from server.client import listen_url
 
-    if pace < 0:
+    if not 0 <= pace < math.inf:
         raise ConfigError(f"--pace: found {pace:g}, wanted 0 or more")
     raw = source == "-"
     address = listen_url(

@@ -7,15 +7,18 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+_LINES_BELOW = 2
+"""Under the words: the lag, and the cursor."""
+
 
 class Display:
     """Committed text in full ink, the tail paler; each finished utterance moves up as a line of its own.
 
-    Where there is no terminal only the lines are printed.
+    Where there is no terminal only the lines are printed, each whole.
     """
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(highlight=False, soft_wrap=True)
+        self._console = console or Console(highlight=False)
         self._committed = ""
         self._tail = ""
         self._lag_s = 0.0
@@ -53,13 +56,16 @@ class Display:
         line, self._committed = self._committed.strip(), ""
         self._refresh()  # first, or the words would stand below their own line for a moment
         if line:
-            self._console.print(Text(line))
+            self._console.print(Text(line), soft_wrap=self._live is None)
 
     def _refresh(self) -> None:
         if self._live:
             self._live.update(self._render(), refresh=True)
 
     def _render(self) -> Text:
+        """The newest lines, as many as there is room for: what scrolls out of a live display cannot be taken back."""
         text = Text(self._committed.lstrip())
         text.append(self._tail if self._committed else self._tail.lstrip(), style="bright_black")
-        return text.append(f"\nlag {self._lag_s:.1f} s", style="dim")
+        room = max(1, self._console.height - _LINES_BELOW)
+        lines = text.wrap(self._console, self._console.width)[-room:]
+        return Text("\n").join(lines).append(f"\nlag {self._lag_s:.1f} s", style="dim")

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 import soundfile
 from rich.console import Console
 
+from asr.errors import ConfigError
 from server import client, sources
 from server.client import StreamError, listen_url
 from server.display import Display
@@ -63,6 +65,7 @@ def test_a_port_that_is_taken_is_said_in_a_sentence() -> None:
         (["stream", "nothing.wav"], 1, "no file at nothing.wav"),
         (["stream", "nothing.wav", "--model", "gpt-9"], 1, "refused the stream (HTTP 400): unknown model 'gpt-9'"),
         (["stream", "-", "--pace", "-1"], 2, "--pace: found -1, wanted 0 or more"),
+        (["stream", "-", "--pace", "nan"], 2, "--pace: found nan, wanted 0 or more"),
         (["stream", "-"], 1, "the stream ended without any audio"),
         (["serve", "--config", "nothing.toml"], 2, "no settings file at nothing.toml"),
         (["serve", "--port", "70000"], 2, "port: found 70000, wanted 0 to 65535"),
@@ -96,10 +99,12 @@ def test_addresses_are_completed(url: str, wanted: str) -> None:
     assert listen_url(url, model="a", language=None) == wanted
 
 
-@pytest.mark.parametrize("url", ["ftp://h", "ws://", ""])
+@pytest.mark.parametrize(
+    "url", ["ftp://h", "ws://", "", "ws://h:99999", "ws://h:0", "ws://h:x", "ws://[::1", "ws://:1"]
+)
 def test_addresses_that_are_none_are_refused(url: str) -> None:
     """With an example of one."""
-    with pytest.raises(StreamError, match="wanted one like ws://"):
+    with pytest.raises(ConfigError, match="wanted one like ws://"):
         listen_url(url)
 
 
@@ -163,8 +168,8 @@ def result(text: str, *, final: bool, ends: bool = False) -> dict[str, Any]:
 
 
 def test_the_display_prints_an_utterance_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """In a pipe: no tail, no colours, brackets as they are, and the rest when the stream ends."""
-    with Display(Console(force_terminal=False, soft_wrap=True)) as display:
+    """In a pipe: no tail, no colours, brackets as they are, lines not broken, and the rest when the stream ends."""
+    with Display(Console(force_terminal=False, width=10)) as display:
         for message in (
             result(" The [quick]", final=True),
             result(" brawn", final=False),
@@ -182,3 +187,16 @@ def test_the_display_shows_the_tail_on_a_terminal(capsys: pytest.CaptureFixture[
         display.show(result(" The quick", final=True))
         display.show(result(" brawn", final=False))
         assert "The quick\x1b[90m brawn\x1b[0m" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("height", "rows"), [(10, ["one two", "three four", "five six", "seven"]), (4, ["five six", "seven"])]
+)
+def test_the_display_shows_the_newest_words_however_many_there_are(height: int, rows: list[str]) -> None:
+    """Lines are broken between words; where they are more than the terminal has, the last ones are seen."""
+    terminal = Console(force_terminal=True, width=10, height=height, legacy_windows=False, file=StringIO())
+    with Display(terminal) as display:
+        display.show(result(" one two three four", final=True))
+        display.show(result(" five six seven", final=False))
+        seen = terminal.render_lines(display._render(), pad=False)
+    assert ["".join(part.text for part in row).strip() for row in seen] == [*rows, "lag 0.0 s"]
