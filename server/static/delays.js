@@ -32,9 +32,12 @@ export class Delays {
     if (!this.tape.spokenAt_s || !words.length) return;
     const since = (position_s) => performance.now() / 1000 - this.tape.spokenAt_s(position_s);
     if (results.is_final) words.forEach(({ end }) => this.stays.add(since(end)));
-    // A tail's last word may be thought to end after the audio that it was read from.
-    const newest_s = Math.min(words.at(-1).end, offset_s + results.start + results.duration);
-    if (newest_s > this.newest_s) this.shown.add(since(newest_s));
-    this.newest_s = Math.max(this.newest_s, newest_s);
+    // Every word that is new on the page, not just the last, which has waited least. That one may be thought to end
+    // after the audio that it was read from.
+    const heard_s = offset_s + results.start + results.duration;
+    for (const end_s of words.map(({ end }) => Math.min(end, heard_s)).filter((end_s) => end_s > this.newest_s)) {
+      this.shown.add(since(end_s));
+      this.newest_s = end_s;
+    }
   }
 }

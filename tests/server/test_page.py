@@ -288,6 +288,21 @@ def test_a_missing_microphone_is_said_in_words(open_page: Open) -> None:
     expect(page.get_by_role("alert")).to_contain_text("No microphone was found")
 
 
+def test_the_delay_until_shown_counts_every_new_word(open_page: Open) -> None:
+    """Not only an update's last word, which waited least; what was shown before is not counted again."""
+    shown = open_page().evaluate(
+        """async () => {
+            const { Delays } = await import("/static/delays.js");
+            const delays = new Delays({ spokenAt_s: (position_s) => performance.now() / 1000 - (10 - position_s) });
+            const words = (...ends) => ends.map((end) => ({ end }));
+            delays.add({ start: 0, duration: 9, is_final: false }, words(7, 8, 9.5), 0);
+            delays.add({ start: 0, duration: 9, is_final: false }, words(6, 8, 9), 0);
+            return delays.shown.values.map(Math.round);
+        }"""
+    )
+    assert shown == [3, 2, 1]
+
+
 # --- the connection
 
 
