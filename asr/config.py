@@ -61,7 +61,7 @@ class DecodeSettings:
 
     max_tokens_per_s: float = 12.0
     """Guard: text longer than this times the window's length (plus ten tokens) is a loop."""
-    settle_s: float = 2.0
+    settle_s: float = 4.0
     """Audio frames are encoded anew while less than this of their future was heard."""
 
 
