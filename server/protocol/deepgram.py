@@ -106,11 +106,12 @@ class Receiver:
         return self._advance(CLIENT_MESSAGES[kind])
 
     def _advance(self, command: Command) -> Command:
-        after = TRANSITIONS[self.state, type(command)]
+        """What is let be after CloseStream comes out as the message that asks for nothing."""
+        before, after = self.state, TRANSITIONS[self.state, type(command)]
         if after is None:
             raise MessageError(f"{type(command).__name__} arrived after CloseStream; open a new stream for it")
         self.state = after
-        return command
+        return command if before is State.OPEN else KeepAlive()
 
     def _check_size(self, size: int) -> None:
         if size > self._max_message_bytes:

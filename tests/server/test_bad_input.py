@@ -139,6 +139,17 @@ def test_a_bad_message_has_an_error_and_a_close_code(
         assert (socket.close_reason or "").startswith(variant)
 
 
+def test_what_is_said_again_after_close_stream_is_let_be(server: Running) -> None:
+    """Clients' clean-up says goodbye twice, or asks once more for what is coming anyway: the stream ends well."""
+    with neighbour(server), server.listen() as socket:
+        socket.protocol.send_binary(pcm(1.2))
+        for text in (CLOSE, '{"type": "Finalize"}', CLOSE, '{"type": "KeepAlive"}'):
+            socket.protocol.send_text(text.encode())
+        socket.socket.sendall(b"".join(socket.protocol.data_to_send()))
+        messages, code = until_closed(socket)
+    assert (transcript(messages), messages[-1]["type"], code) == (words(2), "Metadata", 1000)
+
+
 def test_a_frame_far_over_the_limit_is_closed_without_being_read(server: Running) -> None:
     """Four times the limit: no JSON, but the code and a reason."""
     with neighbour(server), server.listen() as socket:

@@ -11,6 +11,7 @@ from deepgram.listen.v1.types import ListenV1UtteranceEnd as UtteranceEnd
 from asr.events import Ended, Event, Final, Partial, SpeechEnded, SpeechStarted, Word
 from server.protocol import deepgram
 from server.protocol.deepgram import (
+    CLIENT_MESSAGES,
     TRANSITIONS,
     Audio,
     CloseStream,
@@ -76,10 +77,12 @@ def test_the_state_table_is_whole() -> None:
 
 
 def test_after_close_stream_only_audio_is_wrong() -> None:
-    """A client's timer may still send KeepAlive; audio would be lost, so it is refused."""
+    """A client's clean-up may say goodbye twice; audio would be lost, so it is refused."""
     receiver = Receiver(100)
     receiver.receive_text('{"type": "CloseStream"}')
-    receiver.receive_text('{"type": "KeepAlive"}')
+    for kind in CLIENT_MESSAGES:
+        assert receiver.receive_text(json.dumps({"type": kind})) == KeepAlive()
+    assert receiver.receive_bytes(b"") == KeepAlive()
     with pytest.raises(MessageError, match="Audio arrived after CloseStream"):
         receiver.receive_bytes(b"ab")
 
