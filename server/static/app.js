@@ -153,7 +153,7 @@ async function upload(recording) {
   const answer = await fetch(endpoint("v1/audio/transcriptions"), { method: "POST", body: form }).catch(() => null);
   if (!answer) throw new StreamError(NO_SERVER);
   const body = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new StreamError(body.error?.message ?? `The server refused ${recording.name} (HTTP ${answer.status}).`);
+  if (!answer.ok) throw new StreamError(`${recording.name} was refused: ${body.error?.message ?? `HTTP ${answer.status}`}`);
   const alternatives = [{ transcript: body.text, text: body.text, words: body.words ?? [] }];
   show({ is_final: true, start: 0, duration: body.duration, channel: { alternatives } }, 0);
   view.showTime(body.duration, body.duration);
