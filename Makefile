@@ -42,7 +42,7 @@ lock: setup
 
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "found Python %d.%d, wanted 3.11: make PYTHON=/path/to/python3.11" % sys.version_info[:2])'
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv "$$(readlink -f $(VENV))"  # venv refuses a link, which .ci/run leaves there
 
 $(RUNTIME): requirements.lock | $(PY)
 	@echo "Installing the server and its default model (the first time: some minutes, about 5 GB)"
