@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,10 @@ from eval.text import is_by_character
 from eval.trace import Span
 
 MANIFEST = "manifest.jsonl"
+FIELDS = frozenset({"audio_filepath", "text", "duration", "language", "speaker", "words", "segments"})
+"""Of a manifest, with a meaning of their own; every other field is an attribute."""
+GENDERS = {"m": "male", "f": "female", "male_masculine": "male", "female_feminine": "female"}
+"""As speechocean762 and Common Voice (from version 17 on) write it -> as the others do."""
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".mp4", ".webm", ".aac"})
 
 
@@ -47,6 +51,8 @@ class Utterance:
     language: str = ""
     speaker: str = ""
     gap_s: float = 0.0
+    attributes: tuple[tuple[str, str], ...] = ()
+    """What else is told of it, sorted by name: gender, age, accent, device, noise ...; reports slice by these."""
 
     @property
     def text(self) -> str:
@@ -100,8 +106,9 @@ def load_dataset(path: Path) -> Dataset:
     """A manifest, or a folder that holds `manifest.jsonl` or audio files with a `.txt` beside each.
 
     Manifests are JSON lines with NeMo's fields (audio_filepath relative to the manifest, text, duration) and where
-    known language, speaker, words and segments (both [[start_s, end_s, text], ...]). Lines that cannot be used become
-    problems, never errors; raises `DataError` where there is nothing to read at all.
+    known language, speaker, words and segments (both [[start_s, end_s, text], ...]); every other field (gender, device
+    ...) is an attribute. Lines that cannot be used become problems, never errors; raises `DataError` where there is
+    nothing to read at all.
     """
     manifest = path / MANIFEST if path.is_dir() else path
     if manifest.is_file():
@@ -115,7 +122,7 @@ def load_dataset(path: Path) -> Dataset:
 def join(utterances: Sequence[Utterance], target_s: float = 60.0, gap_s: float = 0.35) -> tuple[Utterance, ...]:
     """Clips joined, in order, into utterances of at least `target_s` each, but the last of a language.
 
-    Clips of one language are joined with each other; the speaker stays where all clips have the same.
+    Clips of one language are joined with each other; speaker and attributes stay where all clips have the same.
     """
     joined: list[Utterance] = []
     for language in dict.fromkeys(utterance.language for utterance in utterances):
@@ -180,7 +187,7 @@ def _from_manifest(manifest: Path, dataset: str) -> Iterator[Utterance | Problem
             continue
         name = utterance.id if utterance.id not in seen else f"{utterance.id}:{number}"
         seen.add(name)
-        yield Utterance(name, dataset, utterance.clips, utterance.language, utterance.speaker)
+        yield replace(utterance, id=name)
 
 
 def _reason(error: Exception) -> str:
@@ -197,7 +204,15 @@ def _utterance(row: Any, folder: Path, dataset: str) -> Utterance:
     if not audio.is_file():
         raise ValueError(f"no audio file at {audio}")
     clip = Clip(audio, _string(row, "text"), _duration(row, audio), _spans(row, "words"), _spans(row, "segments"))
-    return Utterance(audio.stem, dataset, (clip,), _string(row, "language"), _string(row, "speaker"))
+    language, speaker = _string(row, "language"), _string(row, "speaker")
+    return Utterance(audio.stem, dataset, (clip,), language, speaker, attributes=_attributes(row))
+
+
+def _attributes(row: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Every other field that holds one value, as text; empty ones say nothing."""
+    told = {key: str(value).strip() for key, value in row.items() if isinstance(value, str | int | float)}
+    told["gender"] = GENDERS.get(told.get("gender", "").lower(), told.get("gender", ""))
+    return tuple(sorted((key, value) for key, value in told.items() if value and key not in FIELDS))
 
 
 def _string(row: Mapping[str, Any], key: str, required: bool = False) -> str:
@@ -251,7 +266,9 @@ def _joined(utterances: Sequence[Utterance], gap_s: float) -> Utterance:
     first, speakers = utterances[0], {utterance.speaker for utterance in utterances}
     name = first.id if len(utterances) == 1 else f"{first.id}+{len(utterances) - 1}"
     clips = tuple(clip for utterance in utterances for clip in utterance.clips)
-    return Utterance(name, first.dataset, clips, first.language, first.speaker if len(speakers) == 1 else "", gap_s)
+    speaker = first.speaker if len(speakers) == 1 else ""
+    common = set(first.attributes).intersection(*(utterance.attributes for utterance in utterances))
+    return Utterance(name, first.dataset, clips, first.language, speaker, gap_s, tuple(sorted(common)))
 
 
 def _read_clip(audio: Path) -> np.ndarray:

@@ -50,7 +50,7 @@ class Trace:
     ``busy_s``: time during which it worked; None where they were not measured. ``weights_sha256``: of the model, ""
     where a server did not tell. ``reference_words``: a forced alignment of the reference where there is one;
     ``reference_segments``: its pieces, where the times of several are known. ``error``: why the stream broke, "" when
-    it did not.
+    it did not. ``attributes``: the utterance's (gender, device, noise ...), by which reports slice.
     """
 
     dataset: str
@@ -69,6 +69,7 @@ class Trace:
     reference_words: tuple[Span, ...] = ()
     reference_segments: tuple[Span, ...] = ()
     error: str = ""
+    attributes: tuple[tuple[str, str], ...] = ()
 
     @property
     def text(self) -> str:
@@ -94,6 +95,7 @@ def from_line(line: str) -> Trace:
         table = json.loads(line)
         for key in _SPANS:
             table[key] = tuple(Span(*span) for span in table.get(key, ()))
+        table["attributes"] = tuple((str(name), str(value)) for name, value in table.get("attributes", ()))
         table["entries"] = tuple(_entry(entry) for entry in table["entries"])
         return Trace(**table)
     except (ValueError, KeyError, TypeError) as error:

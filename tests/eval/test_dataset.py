@@ -1,6 +1,7 @@
 """Manifests, folders, joining and reading."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,24 @@ def test_a_manifest_becomes_utterances(tmp_path: Path) -> None:
         assert dataset.name == tmp_path.name
         assert dataset.utterances == (Utterance("a", tmp_path.name, (clip,), "en", "ann"),)
         assert dataset.problems == ()
+
+
+def test_what_else_a_manifest_tells_becomes_attributes(tmp_path: Path) -> None:
+    """As text, sorted by name, one name for each gender; what is empty or no single value says nothing."""
+    tone(tmp_path / "a.wav", 1.0)
+    told = {"gender": "f", "orig_sample_rate": 8000, "device": " telephone ", "accent": "", "tags": ["x"], "age": None}
+    row = {"audio_filepath": "a.wav", "text": "hello", "duration": 1.0, "speaker": "ann"} | told
+    (tmp_path / "manifest.jsonl").write_text(json.dumps(row))
+    (utterance,) = load_dataset(tmp_path).utterances
+    assert utterance.attributes == (("device", "telephone"), ("gender", "female"), ("orig_sample_rate", "8000"))
+
+
+def test_a_joined_recording_keeps_the_attributes_that_all_its_clips_have(tmp_path: Path) -> None:
+    """A minute of two accents has none."""
+    a, b = clips(tmp_path, 1.0, 1.0)
+    a = replace(a, attributes=(("accent", "x"), ("device", "d")))
+    b = replace(b, attributes=(("accent", "y"), ("device", "d")))
+    assert join([a, b])[0].attributes == (("device", "d"),)
 
 
 BROKEN = {

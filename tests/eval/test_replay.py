@@ -80,3 +80,11 @@ def test_a_trace_knows_its_utterance_and_cost(engine: ScriptedEngine) -> None:
     assert told.cpu_s is not None
     assert told.text == "red green blue"
     assert isinstance(told.entries[-2].event, Final)
+
+
+def test_a_trace_carries_what_is_told_of_its_utterance(engine: ScriptedEngine) -> None:
+    """Reports slice by it."""
+    spoken = recording(2.0)
+    told = (("device", "telephone"), ("gender", "female"))
+    spoken = replace(spoken, utterance=replace(spoken.utterance, attributes=told))
+    assert offline(spoken, engine).attributes == replay(spoken, engine).attributes == told

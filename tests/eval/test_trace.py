@@ -30,6 +30,7 @@ traces = st.builds(
     reference_words=st.lists(st.builds(Span, st.text(), seconds, seconds), max_size=2).map(tuple),
     reference_segments=st.lists(st.builds(Span, st.text(), seconds, seconds), max_size=2).map(tuple),
     error=st.text(),
+    attributes=st.lists(st.tuples(st.text(), st.text()), max_size=2).map(tuple),
 )
 
 
