@@ -41,8 +41,8 @@ class VadSettings:
 class StreamSettings:
     """How a growing utterance is decoded."""
 
-    update_ms: int = 800
-    """New audio between two partial hypotheses."""
+    update_ms: int = 0
+    """New audio between two partial hypotheses; 0 leaves it to the model (Whisper 800, CTC 320)."""
     window_soft_s: float = 15.0
     """From this length on the window is shortened at a committed word."""
     window_max_s: float = 28.0

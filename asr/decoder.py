@@ -15,6 +15,10 @@ from asr.models.whisper import Batch, Memory, Whisper
 from asr.timing import word_starts
 from asr.tokenizer import UNSPACED_LANGUAGES, Tokenizer
 
+UPDATE_MS = 800
+"""Decoding anew costs as much for little new audio as for much, so seldom; shorter brings the words no earlier for good
+(docs/LOG.md)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Specials:
@@ -75,7 +79,7 @@ class WhisperRecogniser:
         specials: Specials,
     ) -> None:
         self.name, self.weights_sha256, self.precision = name, weights_sha256, network.precision
-        self.architecture = "whisper"
+        self.architecture, self.update_ms = "whisper", UPDATE_MS
         self.languages = tuple(sorted(specials.languages)) or ("en",)
         self._network, self._tokenizer, self._specials = network, tokenizer, specials
         self._language_ids = torch.tensor(list(specials.languages.values()), dtype=torch.int64)

@@ -1,6 +1,7 @@
 """The batched model call. Stateless: what a stream needs from step to step lies in its session."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
@@ -57,7 +58,7 @@ class Engine:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Codes of the languages that the model knows."""
+        """Codes of the languages that the model knows; empty where it does not say."""
         return self._recogniser.languages
 
     def open(
@@ -74,7 +75,12 @@ class Engine:
         """
         code = _language_code(language, self.languages, self.name)
         tokens = self._recogniser.tokens_of(prompt)
-        return Session(settings or SessionSettings(), language=code, prompt=tokens, partials=partials)
+        return Session(self._complete(settings or SessionSettings()), language=code, prompt=tokens, partials=partials)
+
+    def _complete(self, settings: SessionSettings) -> SessionSettings:
+        """The settings with what they leave to the model."""
+        update_ms = settings.stream.update_ms or self._recogniser.update_ms
+        return replace(settings, stream=replace(settings.stream, update_ms=update_ms))
 
     def step(self, sessions: Sequence[Session]) -> None:
         """Advance every session that is ready by at most one model call. Blocking; call it off the event loop.
@@ -95,11 +101,11 @@ class Engine:
 
 
 def _language_code(language: str | None, known: Sequence[str], model: str) -> str | None:
-    """``en-US`` is ``en``; None and ``multi`` let the model find out."""
+    """``en-US`` is ``en``; None and ``multi`` let the model find out. A model that states none takes any."""
     if language in (None, "", "auto", "multi"):
         return None
     code = str(language).split("-")[0].split("_")[0].casefold()
-    if code not in known:
+    if known and code not in known:
         listed = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
         raise ConfigError(f"model {model} does not know language {language!r}; it knows {listed}")
     return code

@@ -186,13 +186,14 @@ class Session:
             self._commit(utterance, len(pieces))
             self._utterance = _Utterance(until, utterance.language)
             return
-        if self._is_stalled(utterance, pieces, until):
+        if hypothesis.settled is None and self._is_stalled(utterance, pieces, until):
             self._restart(utterance)
             return
+        self._release(utterance, hypothesis.released)
         if entry.kind is Kind.FINAL:
             utterance.tail = pieces
         else:
-            self._update(utterance, pieces, entry)
+            self._update(utterance, pieces, entry, hypothesis.settled)
         utterance.tail_until = until
         self._conclude(entry)
         self._agenda.pop()
@@ -225,7 +226,7 @@ class Session:
         if entry.kind is not Kind.FINAL and not self._partials and not too_long:
             return None
         until = self._until(entry, utterance)
-        if not utterance.prefix and self._curve.speech_s(utterance.window_start, until) < self._min_speech_s:
+        if self._is_new(utterance) and self._curve.speech_s(utterance.window_start, until) < self._min_speech_s:
             return None  # what follows a finalize may be silence, and silence makes the model invent
         return Window(
             samples=self._audio.slice(utterance.window_start, until),
@@ -237,6 +238,11 @@ class Session:
             settings=self.settings.decode,
         )
 
+    @staticmethod
+    def _is_new(utterance: _Utterance) -> bool:
+        """Whether nothing is known of it but its audio."""
+        return not utterance.prefix and utterance.memory is None
+
     def _until(self, entry: Decode, utterance: _Utterance) -> int:
         """Where the window ends: at the entry's sample, or at the quietest place before the longest window's end."""
         start, longest = utterance.window_start, self._max_samples
@@ -244,13 +250,24 @@ class Session:
             return entry.until
         return self._curve.quietest(start + longest // 2, start + longest)
 
-    def _update(self, utterance: _Utterance, pieces: tuple[Piece, ...], entry: Decode) -> None:
-        holdback_s = self.settings.stream.holdback_ms / 1000
-        count = agreed(utterance.tail, pieces, entry.until / SAMPLE_RATE_HZ - holdback_s)
+    def _update(
+        self, utterance: _Utterance, pieces: tuple[Piece, ...], entry: Decode, settled: int | None = None
+    ) -> None:
+        count = self._agreed(utterance, pieces, entry) if settled is None else settled
         utterance.tail = pieces
         self._commit(utterance, count)
         self._show(utterance, entry.until, again=count > 0)
         self._shorten(utterance, entry.until)
+
+    def _agreed(self, utterance: _Utterance, pieces: tuple[Piece, ...], entry: Decode) -> int:
+        holdback_s = self.settings.stream.holdback_ms / 1000
+        return agreed(utterance.tail, pieces, entry.until / SAMPLE_RATE_HZ - holdback_s)
+
+    def _release(self, utterance: _Utterance, released: int) -> None:
+        """The window begins behind samples that the model needs no more; words before it need not be kept either."""
+        utterance.window_start += released
+        if released:
+            utterance.prefix = ()
 
     def _show(self, utterance: _Utterance, until: int, again: bool) -> None:
         """Say the tail if it changed; again after a `Final`, which takes its place on the reader's side."""

@@ -24,11 +24,11 @@ class Piece:
 class Window:
     """What the model sees of one utterance.
 
-    ``memory`` is what the model gave back for a shorter window that began at the same sample, if any: a model may
-    use it to compute only what is new. ``prefix`` are committed words whose audio the window still holds: the
-    hypothesis continues them and never changes them. ``draft`` is the previous hypothesis after the prefix;
-    checking it costs one forward pass, decoding it anew costs one a token, and the text is the same. ``context`` is
-    committed text from before the window.
+    ``memory`` is what the model gave back for the window before, if any: a shorter one that began at the same sample,
+    or one that began earlier, by the samples that it ``released``. A model may use it to compute only what is new.
+    ``prefix`` are committed words whose audio the window still holds: the hypothesis continues them and never changes
+    them. ``draft`` is the previous hypothesis after the prefix; checking it costs one forward pass, decoding it anew
+    costs one a token, and the text is the same. ``context`` is committed text from before the window.
     """
 
     samples: np.ndarray
@@ -45,22 +45,34 @@ class Hypothesis:
     """What may have been said in a window after its prefix.
 
     ``looped`` tells that the repetition guard cut the text; ``memory`` is for the next, longer window.
+
+    ``settled``: so many leading pieces no future audio can change; the session commits just these, and the model,
+    which remembers them, gives them no more. None: the model cannot know, and the session decides by comparing
+    hypotheses. ``released``: the model needs so many samples at the window's start no more; the next window begins
+    behind them, ``memory`` belongs to that window, and its pieces may begin before it, at negative times.
     """
 
     pieces: tuple[Piece, ...]
     language: str
     looped: bool = False
     memory: object | None = None
+    settled: int | None = None
+    released: int = 0
 
 
 class Recogniser(Protocol):
-    """A model with its search."""
+    """A model with its search.
+
+    ``languages`` is empty where the model does not say what it knows. ``update_ms`` is how much new audio it wants
+    between two hypotheses, where the settings leave that to the model.
+    """
 
     name: str
     architecture: str
     weights_sha256: str
     precision: str
     languages: tuple[str, ...]
+    update_ms: int
 
     def recognise(self, windows: Sequence[Window]) -> list[Hypothesis]:
         """One hypothesis a window; the text of a window does not depend on the others in the batch."""
