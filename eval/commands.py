@@ -16,6 +16,13 @@ SettingsFile = Annotated[
     Path | None, typer.Option("--settings", help="TOML with the session's settings: [vad], [stream], [decode].")
 ]
 Threads = Annotated[int | None, typer.Option(min=1, help="Bound the threads of the model's libraries.")]
+NoiseSet = Annotated[Path | None, typer.Option(help="Recordings of noise: a data set, a folder or a file.")]
+RoomSet = Annotated[Path | None, typer.Option(help="Impulse responses of rooms, for the condition reverb.")]
+SNR_DB = "20,10,5,0"
+CONDITIONS_HELP = (
+    "Conditions to run under, several with commas, those of one joined by +: telephone, mulaw, alaw, amr, opus:KBIT, "
+    "mp3:KBIT, gain:DB, reverb, noise:SNR (telephone+mulaw,opus:16,reverb+noise:10)."
+)
 Minutes = Annotated[float | None, typer.Option(min=0.01, help="Use no more audio than about this.")]
 
 
@@ -44,11 +51,20 @@ def eval_run(
     url: Annotated[str | None, typer.Option(help="Live: a running server; else one is started.")] = None,
     pid: Annotated[int | None, typer.Option(help="That server's process, for its CPU time.")] = None,
     streams: Annotated[int, typer.Option(min=1, help="Live: so many clients at a time.")] = 1,
+    noise: NoiseSet = None,
+    snr: Annotated[str | None, typer.Option(help=f"Noise at these levels in dB. [default: {SNR_DB}]")] = None,
+    rirs: RoomSet = None,
+    condition: Annotated[list[str] | None, typer.Option(help=CONDITIONS_HELP)] = None,
+    clean: Annotated[bool, typer.Option(help="Run the recordings as they are as well.")] = True,
+    seed: Annotated[int, typer.Option(help="Of what the conditions leave to chance.")] = 0,
 ) -> None:
     """Run recordings through a model, one-shot and streamed, and report errors, delays and cost."""
+    from eval.overlaid import Conditions
     from eval.run_command import RunOptions, run
 
-    run(RunOptions(tuple(data), out, model, mode, limit, join_s, settings_file, precision, threads, url, pid, streams))
+    conditions = Conditions(noise, snr, rirs, ",".join(condition or ()), seed, clean)
+    options = (model, mode, limit, join_s, settings_file, precision, threads, url, pid, streams, conditions)
+    run(RunOptions(tuple(data), out, *options))
 
 
 def bench_engine(

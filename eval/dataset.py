@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,8 @@ from eval.layouts import MANIFEST, TRANSCRIPTS, folder_rows, librispeech_rows, m
 from eval.rows import Rows, utterances_of_rows
 from eval.saved import is_saved, saved_rows
 from eval.tables import COMMON_VOICE, table_rows
-from eval.trace import Span
-from eval.utterance import Attributes, Clip, DataError, Dataset, Problem, Recording, Utterance
+from eval.trace import Attributes, Span
+from eval.utterance import Clip, DataError, Dataset, Problem, Recording, Utterance
 
 __all__ = [
     "Attributes",
@@ -87,7 +88,7 @@ def join(utterances: Sequence[Utterance], target_s: float = 60.0, gap_s: float =
 
 
 def read(utterance: Utterance) -> Recording:
-    """The utterance's samples, with its segments and words placed to the sample. Raises `AudioError`."""
+    """The utterance's samples under its conditions; segments and words placed to the sample. Raises `AudioError`."""
     gap = np.zeros(round(utterance.gap_s * SAMPLE_RATE_HZ), np.float32)
     pieces: list[np.ndarray] = []
     segments: list[Span] = []
@@ -101,12 +102,16 @@ def read(utterance: Utterance) -> Recording:
         pieces += [samples, gap]
         at += len(samples) + len(gap)
     aligned = tuple(words) if all(clip.words or not clip.text for clip in utterance.clips) else ()
-    return Recording(utterance, np.concatenate(pieces[:-1]), tuple(segments), aligned)
+    samples = np.concatenate(pieces[:-1])
+    heard = utterance.overlay.apply(samples, utterance.id) if utterance.overlay else samples
+    return Recording(utterance, heard, tuple(segments), aligned)
 
 
 def data_sha256(utterances: Iterable[Utterance]) -> str:
-    """Hash of what is heard and what is expected, in order: audio files' bytes, texts, languages, gaps."""
-    digest = hashlib.sha256()
+    """Hash of what is heard and what is expected, in order: audio files' bytes, texts, languages, gaps, conditions."""
+    digest, utterances = hashlib.sha256(), list(utterances)
+    for overlay in dict.fromkeys(utterance.overlay for utterance in utterances):
+        digest.update(overlay.digest().encode() if overlay else b"")
     for utterance in utterances:
         digest.update(json.dumps([utterance.language, utterance.gap_s, len(utterance.clips)]).encode())
         for clip in utterance.clips:
@@ -129,7 +134,7 @@ def _joined(utterances: Sequence[Utterance], gap_s: float) -> Utterance:
     clips = tuple(clip for utterance in utterances for clip in utterance.clips)
     speaker = first.speaker if len(speakers) == 1 else ""
     common = set(first.attributes).intersection(*(utterance.attributes for utterance in utterances))
-    return Utterance(name, first.dataset, clips, first.language, speaker, gap_s, tuple(sorted(common)))
+    return replace(first, id=name, clips=clips, speaker=speaker, gap_s=gap_s, attributes=tuple(sorted(common)))
 
 
 def _read_clip(clip: Clip) -> np.ndarray:

@@ -11,8 +11,8 @@ from typing import Any, TypeGuard
 
 from asr.audio import duration_s
 from asr.errors import AudioError
-from eval.trace import Span
-from eval.utterance import Attributes, Clip, Problem, Utterance
+from eval.trace import Attributes, Span
+from eval.utterance import Clip, Problem, Utterance
 
 FIELDS = frozenset({"audio_filepath", "text", "duration", "offset", "language", "speaker", "words", "segments"})
 """With a meaning of their own; every other field is an attribute."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from asr.config import SessionSettings
 from asr.errors import ConfigError
 from eval.dataset import Dataset
 from eval.load import Target
+from eval.overlaid import Conditions, under
 from eval.progress import progress
 from eval.replay import LIVE
 from eval.report import report_of
@@ -46,6 +47,7 @@ class RunOptions:
     url: str | None = None
     pid: int | None = None
     streams: int = 1
+    conditions: Conditions = field(default_factory=Conditions)
 
     def plain(self) -> dict[str, Any]:
         """As JSON can hold it."""
@@ -53,6 +55,7 @@ class RunOptions:
             "data": [str(path) for path in self.data],
             "out": str(self.out),
             "settings_file": self.settings_file and str(self.settings_file),
+            "conditions": self.conditions.plain(),
         }
 
 
@@ -61,7 +64,7 @@ def run(options: RunOptions) -> None:
     modes, settings = parse_modes(options.mode), load_settings(options.settings_file)
     if options.settings_file and LIVE in modes:
         raise ConfigError("--settings does not reach a server; start one with its own --config and give its --url")
-    datasets = load_datasets(options.data, limit=options.limit, join_s=options.join_s)
+    datasets = under(load_datasets(options.data, limit=options.limit, join_s=options.join_s), options.conditions)
     file = _new_folder(options.out) / TRACES
     with progress(options.model, len(modes) * sum(u.duration_s for u in utterances_of(datasets))) as bar:
         findings = Findings(bar, file)

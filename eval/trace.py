@@ -16,6 +16,10 @@ from asr.events import Ended, Event, Final, Partial, SpeechEnded, SpeechStarted,
 EVENTS: dict[str, type[Event]] = {cls.__name__: cls for cls in (SpeechStarted, Partial, Final, SpeechEnded, Ended)}
 
 
+Attributes = tuple[tuple[str, str], ...]
+"""What else is told of an utterance, sorted by name: gender, age, accent, device, noise ...; reports slice by these."""
+
+
 class TraceError(CallerError):
     """A line that is no trace."""
 
@@ -69,7 +73,7 @@ class Trace:
     reference_words: tuple[Span, ...] = ()
     reference_segments: tuple[Span, ...] = ()
     error: str = ""
-    attributes: tuple[tuple[str, str], ...] = ()
+    attributes: Attributes = ()
 
     @property
     def text(self) -> str:

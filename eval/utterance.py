@@ -7,11 +7,9 @@ import numpy as np
 
 from asr.config import SAMPLE_RATE_HZ
 from asr.errors import CallerError
+from eval.conditions import Overlay
 from eval.text import is_by_character
-from eval.trace import Span
-
-Attributes = tuple[tuple[str, str], ...]
-"""What else is told of an utterance, sorted by name: gender, age, accent, device, noise ...; reports slice by these."""
+from eval.trace import Attributes, Span
 
 
 class DataError(CallerError):
@@ -36,7 +34,10 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """What one session hears: one clip, or several with ``gap_s`` of digital silence between them."""
+    """What one session hears: one clip, or several with ``gap_s`` of digital silence between them.
+
+    ``overlay``: the conditions laid over it, None where it is heard as it was recorded.
+    """
 
     id: str
     dataset: str
@@ -45,6 +46,7 @@ class Utterance:
     speaker: str = ""
     gap_s: float = 0.0
     attributes: Attributes = ()
+    overlay: Overlay | None = None
 
     @property
     def text(self) -> str:

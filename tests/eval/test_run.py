@@ -3,8 +3,11 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
+from asr.config import SAMPLE_RATE_HZ
 from asr.errors import ConfigError
 from asr.events import Final
 from eval.load import Target
@@ -132,3 +135,19 @@ def test_live_and_replay_and_offline_agree_on_what_was_said(asr, data: Path, tmp
     for told in read_traces(out / "traces.jsonl"):
         assert any(isinstance(entry.event, Final) for entry in told.entries)
         assert told.text == "red green blue"
+
+
+def test_a_run_under_conditions_scores_each_as_a_data_set(asr, data: Path, tmp_path: Path) -> None:
+    """The same utterances under their own names; signature and traces say which conditions; a broken file counts once
+    in each."""
+    soundfile.write(tmp_path / "hiss.wav", np.random.default_rng(0).standard_normal(16_000) / 10, SAMPLE_RATE_HZ)
+    out = tmp_path / "out"
+    noise = ["--noise", tmp_path / "hiss.wav", "--snr", "10,0"]
+    assert asr("eval", "run", "--data", data, "--out", out, "--mode", "offline", *noise) == 0
+    traces = list(read_traces(out / "traces.jsonl"))
+    names = ["spoken", "spoken+hiss@10dB", "spoken+hiss@0dB"]
+    assert [(t.dataset, t.utterance) for t in traces] == [(name, u) for name in names for u in "ac"]
+    assert dict(traces[-1].attributes) == {"noise": "hiss", "snr_db": "0"}
+    signature = json.loads((out / "report.json").read_text())["signature"]
+    assert set(signature["data"]) == set(names)
+    assert signature["settings"]["options"]["conditions"]["snr_db"] == "10,0"
