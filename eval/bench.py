@@ -13,7 +13,6 @@ import numpy as np
 from rich.table import Table
 
 from asr.config import SAMPLE_RATE_HZ
-from asr.errors import ConfigError
 from eval.dataset import Recording
 from eval.load import Target
 from eval.progress import progress
@@ -28,6 +27,7 @@ from eval.setting import (
     load_datasets,
     load_engine,
     load_settings,
+    parse_counts,
     print_signature,
     print_summary,
     server_at,
@@ -112,14 +112,6 @@ def server(
     print_signature(signature)
     carried = max((level.streams for level in levels if level.carried), default=0)
     print_line("server", signature, {"levels": [level.table() for level in levels], "carried_streams": carried})
-
-
-def parse_counts(text: str) -> tuple[int, ...]:
-    """Numbers of streams from a comma list. Raises `ConfigError`."""
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
-        raise ConfigError(f"found --streams {text!r}, wanted numbers above 0 such as 1,4,8")
-    return tuple(int(part) for part in parts)
 
 
 def levels_table(levels: Sequence[Level]) -> Table:

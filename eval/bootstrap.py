@@ -6,7 +6,7 @@ resampled by itself: how much of each there is was chosen, not drawn. Two system
 the same resamples (the paper's section 4), which leaves out what both find hard.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,19 +63,23 @@ class Difference:
         return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
 
 
-def units_of(datasets: Sequence[str], speakers: Sequence[str]) -> Units:
-    """Speakers within each data set; utterances where a set tells fewer than `MIN_SPEAKERS`, or not of each one."""
-    keys: list[Hashable] = [None] * len(datasets)
+def units_of(datasets: Sequence[str], speakers: Sequence[str], utterances: Sequence[str]) -> Units:
+    """Speakers within each data set; utterances where a set tells fewer than `MIN_SPEAKERS`, or not of each one.
+
+    A set under conditions ("set+noise@10dB") is the same people and recordings again: it belongs to its set.
+    """
+    bases = [dataset.split("+")[0] for dataset in datasets]
+    keys: list[tuple[str, str]] = list(zip(bases, utterances, strict=True))
     notes: list[str] = []
-    for dataset in dict.fromkeys(datasets):
-        mine = [i for i, name in enumerate(datasets) if name == dataset]
+    for base in dict.fromkeys(bases):
+        mine = [i for i, name in enumerate(bases) if name == base]
         known = {speakers[i] for i in mine}
         by_speaker = "" not in known and len(known) >= MIN_SPEAKERS
-        for i in mine:
-            keys[i] = (dataset, speakers[i] if by_speaker else i)
-        notes.append(_note(dataset, len(mine), known, by_speaker))
+        for i in mine if by_speaker else ():
+            keys[i] = (base, speakers[i])
+        notes.append(_note(base, len({keys[i] for i in mine}), known, by_speaker))
     places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
-    strata = np.array([key[0] for key in places])  # type: ignore[index]
+    strata = np.array([base for base, _ in places])
     return Units(np.array([places[key] for key in keys], dtype=int), strata, "; ".join(notes))
 
 
@@ -177,4 +181,4 @@ def _note(dataset: str, utterances: int, known: set[str], by_speaker: bool) -> s
         return f"{dataset}: {len(known)} speakers"
     told = len(known - {""})
     why = "speakers not told" if "" in known else f"only {told} speaker{'' if told == 1 else 's'}"
-    return f"{dataset}: {utterances} utterances ({why})"
+    return f"{dataset}: {utterances} utterance{'' if utterances == 1 else 's'} ({why})"

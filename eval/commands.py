@@ -12,6 +12,9 @@ from asr.config import DEFAULT_MODEL
 
 Data = Annotated[list[Path], typer.Option(help="A manifest or a folder of recordings; may be given again.")]
 ModelName = Annotated[str, typer.Option(help="A name from `asr models`, or a folder.")]
+ModelNames = Annotated[
+    list[str] | None, typer.Option("--model", help="A name from `asr models`, or a folder; several are compared.")
+]
 SettingsFile = Annotated[
     Path | None, typer.Option("--settings", help="TOML with the session's settings: [vad], [stream], [decode].")
 ]
@@ -40,8 +43,8 @@ def register(app: typer.Typer) -> None:
 
 def eval_run(
     data: Data,
-    out: Annotated[Path, typer.Option(help="The run's folder: traces.jsonl and report.json.")],
-    model: ModelName = DEFAULT_MODEL,
+    out: Annotated[Path, typer.Option(help="The run's folder; one that was stopped is gone on with.")],
+    model: ModelNames = None,
     mode: Annotated[str, typer.Option(help="offline, replay, live, or several with commas.")] = "offline,replay",
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many utterances of each data set.")] = None,
     join_s: Annotated[float | None, typer.Option("--join", help="Join clips to about so many seconds.")] = None,
@@ -57,14 +60,30 @@ def eval_run(
     condition: Annotated[list[str] | None, typer.Option(help=CONDITIONS_HELP)] = None,
     clean: Annotated[bool, typer.Option(help="Run the recordings as they are as well.")] = True,
     seed: Annotated[int, typer.Option(help="Of what the conditions leave to chance.")] = 0,
+    capacity: Annotated[str, typer.Option(help="Then so many clients at once on minutes of speech: 1,4,8.")] = "",
 ) -> None:
-    """Run recordings through a model, one-shot and streamed, and report errors, delays and cost."""
+    """Run recordings through models, one-shot and streamed, and report errors, delays and cost."""
     from eval.overlaid import Conditions
     from eval.run_command import RunOptions, run
 
     conditions = Conditions(noise, snr, rirs, ",".join(condition or ()), seed, clean)
-    options = (model, mode, limit, join_s, settings_file, precision, threads, url, pid, streams, conditions)
-    run(RunOptions(tuple(data), out, *options))
+    options = RunOptions(
+        data=tuple(data),
+        out=out,
+        models=tuple(model or [DEFAULT_MODEL]),
+        mode=mode,
+        limit=limit,
+        join_s=join_s,
+        settings_file=settings_file,
+        precision=precision,
+        threads=threads,
+        url=url,
+        pid=pid,
+        streams=streams,
+        capacity=capacity,
+        conditions=conditions,
+    )
+    run(options)
 
 
 def bench_engine(

@@ -24,13 +24,17 @@ class _MinutesColumn(ProgressColumn):
 
 
 @contextmanager
-def progress(what: str, total_s: float) -> Iterator[Bar]:
-    """The bar of one job of `total_s` seconds of audio; only `say` shows where standard error is no terminal."""
+def progress(what: str, total_s: float, done_s: float = 0.0) -> Iterator[Bar]:
+    """The bar of one job of `total_s` seconds of audio, `done_s` of them from before.
+
+    Only `say` shows where standard error is no terminal.
+    """
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), _MinutesColumn(), TimeRemainingColumn())
     shown = Progress(*columns, console=console, transient=True, disable=not console.is_terminal, redirect_stdout=False)
     with shown:
         task = shown.add_task(escape(what), total=total_s)
+        shown.advance(task, done_s)
         yield Bar(
             advance=lambda done_s: shown.advance(task, done_s),
             say=lambda line: console.print(escape(line), soft_wrap=True),

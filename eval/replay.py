@@ -16,7 +16,7 @@ import numpy as np
 
 from asr.config import SAMPLE_RATE_HZ, SessionSettings
 from asr.events import Event
-from eval.dataset import Recording
+from eval.dataset import Recording, Utterance
 from eval.text import base_language
 from eval.throughput import own_cpu_s
 from eval.trace import Entry, Trace
@@ -91,7 +91,14 @@ def trace_of(recording: Recording, mode: str, model: str, entries: Sequence[Entr
         reference_words=recording.words,
         reference_segments=recording.segments if len(recording.segments) > 1 else (),
         attributes=utterance.attributes,
+        audio=_whole_file(utterance),
     )
+
+
+def _whole_file(utterance: Utterance) -> str:
+    clips = utterance.clips
+    whole = len(clips) == 1 and clips[0].offset_s is None and utterance.overlay is None
+    return str(clips[0].audio.resolve()) if whole else ""
 
 
 @dataclass(slots=True)

@@ -1,5 +1,6 @@
 """Running: utterances through the modes, one trace after the other. Broken recordings are reported, never fatal."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from eval.dataset import Problem, Recording, Utterance, read
 from eval.load import Target, run_load
 from eval.progress import Bar
 from eval.replay import LIVE, OFFLINE, REPLAY, offline, replay
-from eval.throughput import process_cpu_s
+from eval.throughput import peak_memory_bytes, process_cpu_s
 from eval.trace import Trace, write_traces
 
 if TYPE_CHECKING:
@@ -19,15 +20,31 @@ if TYPE_CHECKING:
 
 MODES = (OFFLINE, REPLAY, LIVE)
 
+Key = tuple[str, str, str, str]
 
-@dataclass(slots=True)
+
+def key_of(trace: Trace) -> Key:
+    """What a run has once: model, mode, data set, utterance."""
+    return trace.model, trace.mode, trace.dataset, trace.utterance
+
+
+@dataclass
 class Findings:
-    """What a run has found so far; each trace is in ``file``, where there is one, as soon as it is known."""
+    """What a run has found so far; each trace is in ``file``, where there is one, as soon as it is known.
+
+    ``traces`` begins with those that an earlier, unfinished run left.
+    """
 
     bar: Bar
     file: Path | None = None
     traces: list[Trace] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._done = {key_of(trace) for trace in self.traces}
+
+    def lacks(self, utterance: Utterance, mode: str, model: str) -> bool:
+        return (model, mode, utterance.dataset, utterance.id) not in self._done
 
     def keep(self, trace: Trace) -> None:
         self.traces.append(trace)
@@ -64,11 +81,23 @@ def run_in_process(
     settings: SessionSettings,
     findings: Findings,
 ) -> None:
-    """Each utterance in each of `modes` that needs no server, in that order; one recording in memory at a time."""
-    runners = [{OFFLINE: offline, REPLAY: replay}[mode] for mode in modes if mode != LIVE]
-    for recording in readable(utterances, findings):
-        for runner in runners:
-            findings.keep(runner(recording, engine, settings))
+    """Each utterance in each of `modes` that needs no server, in that order; one recording in memory at a time.
+
+    What `findings` has already is not run again.
+    """
+    runners = {mode: {OFFLINE: offline, REPLAY: replay}[mode] for mode in modes if mode != LIVE}
+
+    def due(utterance: Utterance) -> list[str]:
+        return [mode for mode in runners if findings.lacks(utterance, mode, engine.name)]
+
+    for recording in readable((u for u in utterances if due(u)), findings):
+        for mode in due(recording.utterance):
+            try:
+                trace = runners[mode](recording, engine, settings)
+            except CallerError as error:  # samples that are no sound, say: the next recording may be one
+                findings.leave_out(Problem(recording.utterance.clips[0].audio, 0, str(error)))
+                continue
+            findings.keep(replace(trace, peak_memory_bytes=peak_memory_bytes(os.getpid())))
 
 
 def run_live(
@@ -83,9 +112,11 @@ def run_live(
 
     def done(trace: Trace) -> None:
         nonlocal spent_s
+        trace = replace(trace, streams=streams)
         if pid is not None and spent_s is not None:
             now_s = process_cpu_s(pid)
-            trace, spent_s = replace(trace, cpu_s=now_s - spent_s), now_s
+            trace = replace(trace, cpu_s=now_s - spent_s, peak_memory_bytes=peak_memory_bytes(pid))
+            spent_s = now_s
         findings.keep(trace)
 
     run_load(target, recordings, streams, done)

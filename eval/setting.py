@@ -71,7 +71,7 @@ def server_at(
 
 def sign_run(
     datasets: Sequence[Dataset],
-    model: Model,
+    model: Model | tuple[Model, ...],
     settings: SessionSettings | None,
     options: dict[str, Any],
     packages: tuple[str, ...] = PACKAGES,
@@ -79,8 +79,17 @@ def sign_run(
     """The signature of a run over these data sets, as they were used."""
     languages = tuple(sorted({utterance.language for utterance in utterances_of(datasets)}))
     data = {dataset.name: data_sha256(dataset.utterances) for dataset in datasets}
+    models = model if isinstance(model, tuple) else (model,)
     more = {"chunk_s": CHUNK_S, "options": options}
-    return sign(data, normaliser_signature(languages), (model,), settings, more, packages)
+    return sign(data, normaliser_signature(languages), models, settings, more, packages)
+
+
+def parse_counts(text: str, option: str = "--streams") -> tuple[int, ...]:
+    """Numbers of streams from a comma list. Raises `ConfigError`."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
+        raise ConfigError(f"found {option} {text!r}, wanted numbers above 0 such as 1,4,8")
+    return tuple(int(part) for part in parts)
 
 
 def console() -> Console:

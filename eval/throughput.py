@@ -1,8 +1,10 @@
 """What recognition costs: CPU seconds per second of audio, and how many times faster than real time."""
 
+import gc
 import os
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from asr.errors import CallerError
@@ -34,6 +36,13 @@ def peak_memory_bytes(pid: int, proc: Path = Path("/proc")) -> int | None:
     except OSError:
         return None
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), None)
+
+
+def forget_peak_memory(proc: Path = Path("/proc")) -> None:
+    """This process's peak begins anew from what it holds now (proc(5): clear_refs, 5); nothing where that is not so."""
+    gc.collect()
+    with suppress(OSError):
+        (proc / "self" / "clear_refs").write_text("5")
 
 
 def audio_s(traces: Iterable[Trace]) -> float:

@@ -54,7 +54,9 @@ class Trace:
     ``busy_s``: time during which it worked; None where they were not measured. ``weights_sha256``: of the model, ""
     where a server did not tell. ``reference_words``: a forced alignment of the reference where there is one;
     ``reference_segments``: its pieces, where the times of several are known. ``error``: why the stream broke, "" when
-    it did not. ``attributes``: the utterance's (gender, device, noise ...), by which reports slice.
+    it did not. ``attributes``: the utterance's (gender, device, noise ...), by which reports slice. ``audio``: the
+    file where it is a whole one as it lies, "" where it is not. ``streams``: so many ran at once.
+    ``peak_memory_bytes``: the most that the process which recognised had used by then, None where it was not measured.
     """
 
     dataset: str
@@ -74,6 +76,9 @@ class Trace:
     reference_segments: tuple[Span, ...] = ()
     error: str = ""
     attributes: Attributes = ()
+    audio: str = ""
+    streams: int = 1
+    peak_memory_bytes: int | None = None
 
     @property
     def text(self) -> str:

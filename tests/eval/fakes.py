@@ -121,6 +121,7 @@ class ScriptedEngine:
     name: str = "scripted"
     weights_sha256: str = "0" * 64
     precision: str = "none"
+    languages: tuple[str, ...] = ()
 
     def open(
         self, settings: object = None, *, language: str | None = None, prompt: str = "", partials: bool = True

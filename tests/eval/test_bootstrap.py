@@ -10,17 +10,23 @@ from eval.bootstrap import (
     Interval,
     Percentile,
     Ratio,
+    Units,
     difference,
     interval,
-    units_of,
     weights,
 )
+from eval.bootstrap import units_of as units_by_id
 from eval.significance import smallest_difference
 
 WORDS = 12
 MORE, FEWER = 0.2845, 0.2
 """Chances of an error more and of one fewer in an utterance: 400 of them can just show this (2.8 standard errors of
 sqrt((0.2845 * 0.7155 + 0.2 * 0.8) / 400))."""
+
+
+def units_of(datasets: list[str], speakers: list[str]) -> Units:
+    """Every utterance another one."""
+    return units_by_id(datasets, speakers, [str(i) for i in range(len(datasets))])
 
 
 def spoken(rng: np.random.Generator, speakers: int, each: int, mean: float) -> tuple[list[str], np.ndarray]:
@@ -117,6 +123,14 @@ def test_each_data_set_is_resampled_by_itself() -> None:
     assert (drawn[:, units.strata == "a"].sum(axis=1) == 15).all()
     assert (drawn[:, units.strata == "b"].sum(axis=1) == 5).all()
     assert units.note == "a: 15 speakers; b: 5 utterances (speakers not told)"
+
+
+def test_the_same_recordings_under_noise_are_the_same_people() -> None:
+    """Drawn together: noise makes no new sample of them."""
+    people = [f"s{i}" for i in range(10)]
+    units = units_by_id(["d"] * 10 + ["d+hiss@10dB"] * 10, people * 2, [str(i) for i in range(10)] * 2)
+    assert units.count == 10
+    assert (units.index[:10] == units.index[10:]).all()
 
 
 def test_few_speakers_are_no_sample_of_people_and_it_is_said() -> None:

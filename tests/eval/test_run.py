@@ -13,6 +13,7 @@ from asr.events import Final
 from eval.load import Target
 from eval.progress import progress
 from eval.run import Findings, parse_modes, run_live
+from eval.run_folder import NotTaken, read_run
 from eval.setting import load_datasets
 from eval.trace import read_traces
 from tests.eval.fakes import ScriptedEngine, answer, listening, recording
@@ -46,11 +47,66 @@ def test_a_run_writes_its_traces_and_its_report(asr, data: Path, tmp_path: Path,
     assert "b.wav" in shown.err
 
 
-def test_a_run_is_never_written_over(asr, data: Path, tmp_path: Path, capsys) -> None:
-    """Traces are expensive; the sentence says what to do."""
-    for code in (0, 2):
-        assert asr("eval", "run", "--data", data, "--out", tmp_path / "out", "--mode", "replay") == code
-    assert "holds a run already" in capsys.readouterr().err
+def test_a_run_goes_on_where_it_stopped(asr, engine, data: Path, tmp_path: Path, capsys) -> None:
+    """What a crash left is kept to the last whole line; the rest is run, nothing twice."""
+    out, arguments = tmp_path / "out", ["eval", "run", "--data", data, "--mode", "offline,replay", "--out"]
+    assert asr(*arguments, out) == 0
+    whole = (out / "traces.jsonl").read_bytes()
+    lines = whole.splitlines(keepends=True)
+    (out / "traces.jsonl").write_bytes(b"".join(lines[:2]) + lines[2][:100])
+    engine.opened.clear()
+    assert asr(*arguments, out) == 0
+    assert len(engine.opened) == 2
+    again = (out / "traces.jsonl").read_bytes().splitlines(keepends=True)
+    assert again[:2] == lines[:2]
+    assert [(t.utterance, t.mode, t.text) for t in read_traces(out / "traces.jsonl")] == [
+        (u, m, "red green blue") for u in "ac" for m in ("offline", "replay")
+    ]
+    assert "2 of 6 are done" in capsys.readouterr().err
+
+
+def test_a_finished_run_is_not_run_again(asr, engine, data: Path, tmp_path: Path) -> None:
+    """The same command reads its traces and reports."""
+    for opened in (2, 2):
+        assert asr("eval", "run", "--data", data, "--out", tmp_path / "out", "--mode", "replay") == 0
+        assert len(engine.opened) == opened
+
+
+def test_a_run_with_anything_else_is_refused(asr, data: Path, tmp_path: Path, capsys) -> None:
+    """Numbers of two settings, two data sets or two models do not mix; the sentence names what differs."""
+    arguments = ["eval", "run", "--out", tmp_path / "out", "--mode", "replay"]
+    assert asr(*arguments, "--data", data) == 0
+    (tmp_path / "s.toml").write_text("[stream]\nupdate_ms = 400\n")
+    assert asr(*arguments, "--data", data, "--settings", tmp_path / "s.toml") == 2
+    assert "another settings stream update_ms (there 0, now 400)" in capsys.readouterr().err
+    (data / "a.txt").touch()
+    with (data / "manifest.jsonl").open("a") as manifest:
+        manifest.write('\n{"audio_filepath": "a.wav", "text": "more", "duration": 1.5}')
+    assert asr(*arguments, "--data", data) == 2
+    assert "another data spoken" in capsys.readouterr().err
+
+
+def test_a_model_is_not_given_languages_that_it_does_not_take(asr, engine, data: Path, tmp_path: Path) -> None:
+    """It is said, by language and number; the run goes on with what the model takes."""
+    engine.languages = ("en",)
+    with (data / "manifest.jsonl").open("a") as manifest:
+        manifest.write('\n{"audio_filepath": "a.wav", "text": "xin chào", "duration": 1.5, "language": "vi"}')
+    assert asr("eval", "run", "--data", data, "--out", tmp_path / "out", "--mode", "replay") == 0
+    run = read_run(tmp_path / "out")
+    assert [trace.language for trace in run.traces] == ["en", "en"]
+    assert run.not_taken == (NotTaken("scripted", "spoken", "vi", 1),)
+
+
+def test_a_run_can_be_read_before_it_is_whole(asr, data: Path, tmp_path: Path) -> None:
+    """What it was made with stands there before the first trace."""
+    out = tmp_path / "out"
+    assert asr("eval", "run", "--data", data, "--out", out, "--mode", "replay") == 0
+    (out / "traces.jsonl").unlink()
+    run = read_run(out)
+    assert run.traces == ()
+    assert run.signature.models[0].name == "scripted"
+    with pytest.raises(ConfigError, match=r"found no run\.json"):
+        read_run(tmp_path)
 
 
 def test_a_live_run_makes_the_same_report(asr, data: Path, tmp_path: Path) -> None:
