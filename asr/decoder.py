@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from asr.config import SAMPLE_RATE_HZ
-from asr.errors import ConfigError
+from asr.errors import CallerError, ConfigError
 from asr.features import FRAME_S
-from asr.models.base import Hypothesis, Piece, Window
+from asr.models.base import Hypothesis, Piece, Placed, Window
 from asr.models.whisper import Batch, Memory, Whisper
 from asr.timing import word_starts
 from asr.tokenizer import UNSPACED_LANGUAGES, Tokenizer
@@ -70,6 +70,10 @@ class _Search:
 class WhisperRecogniser:
     """`asr.models.base.Recogniser` for Whisper models."""
 
+    aligner = "alignment heads on the reference text"
+    longest_placed_s = 24.0
+    places_silence = False
+
     def __init__(
         self,
         name: str,
@@ -102,6 +106,45 @@ class WhisperRecogniser:
     def _encode(self, window: Window) -> Memory:
         memory = window.memory if isinstance(window.memory, Memory) else None
         return self._network.encode(window.samples, memory, round(window.settings.settle_s / FRAME_S))
+
+    @torch.inference_mode()
+    def place(self, samples: np.ndarray, text: str, language: str | None = None) -> list[Placed]:
+        """When each word of a text is said: the text is forced on the decoder, its alignment heads tell the times.
+
+        Raises `CallerError` for a text that is too long to be said in the samples ``(n,)``, or for the decoder.
+        """
+        window = Window(samples, language)
+        memory = self._encode(window)
+        search = self._search(window, self._languages([memory], [window])[0])
+        words = self._given(text, search.language)
+        tokens = [token for _, ids in words for token in ids]
+        self._check_length(tokens, search)
+        row = torch.tensor([[*search.head, *tokens]])
+        hidden, attention = self._network.decode(
+            self._network.batch([memory], row.shape[1]), row, torch.arange(row.shape[1])[None]
+        )
+        first = len(search.head) - 1
+        starts_s = word_starts(attention[0, :, first:]) * FRAME_S
+        logprobs = self._logprobs(hidden[0, first:-1], torch.tensor(tokens))
+        return _placed(words, np.minimum(starts_s, len(samples) / SAMPLE_RATE_HZ), logprobs)
+
+    def _given(self, text: str, language: str) -> list[tuple[str, tuple[int, ...]]]:
+        """The words of a text with their tokens."""
+        if language in UNSPACED_LANGUAGES:
+            return self._tokenizer.words(self._tokenizer.encode("".join(text.split())), language)
+        return [(word, self._tokenizer.encode(f" {word}")) for word in text.split()]
+
+    def _check_length(self, tokens: Sequence[int], search: _Search) -> None:
+        fits = min(self._network.max_tokens - len(search.head), 10 + round(30 * len(search.window.samples) / 16_000))
+        if len(tokens) > fits:
+            seconds = len(search.window.samples) / SAMPLE_RATE_HZ
+            raise CallerError(f"a text of {len(tokens)} tokens is not said in {seconds:.1f} s; wanted at most {fits}")
+
+    def _logprobs(self, hidden: torch.Tensor, tokens: torch.Tensor) -> np.ndarray:
+        """The logarithm of each token's probability, also of tokens that are never written: ``(n,)``."""
+        own = torch.stack([self._network.scores(h, t[None])[0] for h, t in zip(hidden, tokens, strict=True)])
+        logprobs: np.ndarray = (own - self._network.logits(hidden).logsumexp(-1)).clamp(max=0.0).numpy()
+        return logprobs
 
     # -- the head of the sequence --------------------------------------------------------------------------------
 
@@ -222,6 +265,19 @@ class WhisperRecogniser:
             looped=search.looped,
             memory=memory,
         )
+
+
+def _placed(
+    words: Sequence[tuple[str, tuple[int, ...]]], starts_s: np.ndarray, logprobs: np.ndarray
+) -> list[Placed]:
+    """Words with the times of their tokens ``(tokens + 1,)`` and their mean probability."""
+    placed, at = [], 0
+    for text, ids in words:
+        end = at + len(ids)
+        score = float(np.exp(logprobs[at:end].mean()))
+        placed.append(Placed(text.strip(), float(starts_s[at]), float(starts_s[end]), score))
+        at = end
+    return placed
 
 
 def _heard(pieces: Sequence[Piece]) -> int:

@@ -57,6 +57,16 @@ class Engine:
         return self._recogniser.precision
 
     @property
+    def recogniser(self) -> Recogniser:
+        """The model with its search, for what needs no session: forced alignment."""
+        return self._recogniser
+
+    @property
+    def aligner(self) -> str:
+        """What aligns a text with its recording: the model and its method."""
+        return f"{self.name}, {self._recogniser.aligner}"
+
+    @property
     def languages(self) -> tuple[str, ...]:
         """Codes of the languages that the model knows; empty where it does not say."""
         return self._recogniser.languages
@@ -73,9 +83,13 @@ class Engine:
 
         `prompt` is text that the decoder takes as said before: names and spellings to expect.
         """
-        code = _language_code(language, self.languages, self.name)
+        code = self.language_code(language)
         tokens = self._recogniser.tokens_of(prompt)
         return Session(self._complete(settings or SessionSettings()), language=code, prompt=tokens, partials=partials)
+
+    def language_code(self, language: str | None) -> str | None:
+        """The model's code of a language, such as "en" for ``en-US``; None where the model must find out."""
+        return _language_code(language, self.languages, self.name)
 
     def _complete(self, settings: SessionSettings) -> SessionSettings:
         """The settings with what they leave to the model."""

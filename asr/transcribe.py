@@ -33,7 +33,7 @@ def transcribe(
     """
     session = engine.open(settings or offline_settings(), language=language, prompt=prompt, partials=False)
     events: list[Event] = []
-    for block in _blocks(source):
+    for block in blocks(source):
         session.receive_audio(block)
         events += _drain(engine, session)
         if on_progress:
@@ -72,7 +72,8 @@ def _drain(engine: Engine, session: Session) -> list[Event]:
     return session.take_events()
 
 
-def _blocks(source: Source) -> Iterator[np.ndarray]:
+def blocks(source: Source) -> Iterator[np.ndarray]:
+    """The samples of a source, in pieces."""
     if not isinstance(source, np.ndarray):
         yield from read_blocks(Path(source) if isinstance(source, str) else source)
         return

@@ -60,11 +60,25 @@ class Hypothesis:
     released: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A given word and when it is said, in seconds; ``score`` from 0 to 1; ``characters`` with their times if known."""
+
+    text: str
+    start_s: float
+    end_s: float
+    score: float
+    characters: tuple[tuple[str, float, float], ...] = ()
+
+
 class Recogniser(Protocol):
     """A model with its search.
 
     ``languages`` is empty where the model does not say what it knows. ``update_ms`` is how much new audio it wants
     between two hypotheses, where the settings leave that to the model.
+
+    ``aligner`` names how `place` finds times. It takes audio of at most ``longest_placed_s``, and ``places_silence``
+    tells whether the words' spans leave out the silence between them.
     """
 
     name: str
@@ -73,6 +87,9 @@ class Recogniser(Protocol):
     precision: str
     languages: tuple[str, ...]
     update_ms: int
+    aligner: str
+    longest_placed_s: float
+    places_silence: bool
 
     def recognise(self, windows: Sequence[Window]) -> list[Hypothesis]:
         """One hypothesis a window; the text of a window does not depend on the others in the batch."""
@@ -80,4 +97,8 @@ class Recogniser(Protocol):
 
     def tokens_of(self, text: str) -> tuple[int, ...]:
         """The tokens of a prompt."""
+        ...
+
+    def place(self, samples: np.ndarray, text: str, language: str | None = None) -> list[Placed]:
+        """When each word of a text is said in samples ``(n,)``. Raises `CallerError` for a text that does not fit."""
         ...

@@ -1,0 +1,78 @@
+"""Where in a recording there is speech, as runs of frames."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from asr.vad import FRAME_S, FRAME_SAMPLES, SileroVad, VadState
+
+_FRAMES_AT_ONCE = 1024
+_SILENT = 0.35
+"""A frame less likely speech than this is silence (`VadSettings.end_threshold`)."""
+SHORTEST_PAUSE_S = 0.09
+"""Silence inside a word shorter than this is a closure (the p of "apart"), no pause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A silence; without length it is the quietest moment where there is none."""
+
+    start_s: float
+    end_s: float
+
+    @property
+    def length_s(self) -> float:
+        return self.end_s - self.start_s
+
+    @property
+    def middle_s(self) -> float:
+        return (self.start_s + self.end_s) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechRuns:
+    """Silero's probability of speech for each frame of 32 ms: ``(n,)``."""
+
+    probabilities: np.ndarray
+
+    def pause(self, start_s: float, end_s: float) -> Pause:
+        """The longest silence between two times."""
+        first, last = self._frames(start_s, end_s)
+        part = self.probabilities[first:last]
+        runs = _runs(part < _SILENT)
+        if not runs:
+            quietest_s = (first + int(part.argmin()) + 0.5) * FRAME_S if len(part) else start_s
+            return Pause(quietest_s, quietest_s)
+        begin, end = max(runs, key=lambda run: run[1] - run[0])
+        return Pause((first + begin) * FRAME_S, (first + end) * FRAME_S)
+
+    def trim(self, start_s: float, end_s: float) -> tuple[float, float]:
+        """The span without silence at its ends; as it is where all of it is silent."""
+        first, last = self._frames(start_s, end_s)
+        loud = np.flatnonzero(self.probabilities[first:last] >= _SILENT)
+        if not len(loud):
+            return start_s, end_s
+        begins_s, ends_s = (first + loud[0]) * FRAME_S, (first + loud[-1] + 1) * FRAME_S
+        return (
+            begins_s if begins_s - start_s > SHORTEST_PAUSE_S else start_s,
+            ends_s if end_s - ends_s > SHORTEST_PAUSE_S else end_s,
+        )
+
+    def _frames(self, start_s: float, end_s: float) -> tuple[int, int]:
+        first = min(int(start_s / FRAME_S), len(self.probabilities))
+        return first, min(max(first + 1, int(np.ceil(end_s / FRAME_S))), len(self.probabilities))
+
+
+def speech_runs(samples: np.ndarray) -> SpeechRuns:
+    """Voice activity over a whole recording ``(n,)``."""
+    vad, state = SileroVad(), VadState()
+    padded = np.pad(samples, (0, -len(samples) % FRAME_SAMPLES))
+    step = _FRAMES_AT_ONCE * FRAME_SAMPLES
+    parts = [vad.probabilities([state], [padded[i : i + step]])[0] for i in range(0, len(padded), step)]
+    return SpeechRuns(np.concatenate(parts) if parts else np.zeros(0, np.float32))
+
+
+def _runs(mask: np.ndarray) -> list[tuple[int, int]]:
+    """Beginnings and ends of the runs of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
+    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
