@@ -44,6 +44,7 @@ def register(app: typer.Typer) -> None:
     """Adds the subcommands to the command `asr`."""
     app.command()(models)
     app.command()(transcribe)
+    app.command()(align)
 
 
 def models(
@@ -110,6 +111,36 @@ def transcribe(
             print(f"asr: {_named(file, str(error))}", file=sys.stderr)
     if failed:
         raise typer.Exit(1)
+
+
+def align(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A recording of any length and format.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What is said in it, or a text file that holds it.")],
+    model: Annotated[str, typer.Option(help="A CTC model, best for this, or a Whisper model.")] = DEFAULT_MODEL,
+    language: Annotated[str | None, typer.Option(help="Its code, such as de; else the model finds it out.")] = None,
+    text_format: Annotated[Format, typer.Option("--format", help="txt: a line a word.")] = Format.TXT,
+) -> None:
+    """Find when each word of a known text is said, and how well it fits there."""
+    from asr.align import align as align_recording
+    from asr.align.write import write
+    from asr.engine import Engine
+
+    engine = Engine.load(model)
+    alignment = align_recording(file, _given_text(text), engine, language=language)
+    typer.echo(write(alignment, text_format.value, language or "", engine.name).rstrip("\n"))
+
+
+def _given_text(text: str) -> str:
+    """The argument itself, or what the file of that name holds."""
+    try:
+        if not Path(text).is_file():
+            return text
+    except OSError:  # too long to be a name
+        return text
+    try:
+        return Path(text).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise ConfigError(f"{text} cannot be read as text; wanted a file in UTF-8, or the text itself") from None
 
 
 def _named(file: Path, message: str) -> str:

@@ -267,9 +267,7 @@ class WhisperRecogniser:
         )
 
 
-def _placed(
-    words: Sequence[tuple[str, tuple[int, ...]]], starts_s: np.ndarray, logprobs: np.ndarray
-) -> list[Placed]:
+def _placed(words: Sequence[tuple[str, tuple[int, ...]]], starts_s: np.ndarray, logprobs: np.ndarray) -> list[Placed]:
     """Words with the times of their tokens ``(tokens + 1,)`` and their mean probability."""
     placed, at = [], 0
     for text, ids in words:

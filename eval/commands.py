@@ -61,6 +61,10 @@ def eval_run(
     clean: Annotated[bool, typer.Option(help="Run the recordings as they are as well.")] = True,
     seed: Annotated[int, typer.Option(help="Of what the conditions leave to chance.")] = 0,
     capacity: Annotated[str, typer.Option(help="Then so many clients at once on minutes of speech: 1,4,8.")] = "",
+    align: Annotated[
+        bool, typer.Option("--align", help="Delays from the words' true ends, by forced alignment.")
+    ] = False,
+    aligner: Annotated[str, typer.Option(help="The model that aligns.")] = DEFAULT_MODEL,
 ) -> None:
     """Run recordings through models, one-shot and streamed, and report errors, delays and cost."""
     from eval.overlaid import Conditions
@@ -82,6 +86,8 @@ def eval_run(
         streams=streams,
         capacity=capacity,
         conditions=conditions,
+        align=align,
+        aligner=aligner,
     )
     run(options)
 

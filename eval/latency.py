@@ -112,7 +112,7 @@ def end_source(traces: Iterable[Trace]) -> str:
 
 def _end_source(trace: Trace) -> str:
     if trace.reference_words:
-        return "reference alignment"
+        return f"reference alignment ({trace.aligner})" if trace.aligner else "reference alignment"
     return "system's own word times" + (", segment-clipped" if _segment_words(trace) else "")
 
 

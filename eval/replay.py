@@ -90,6 +90,7 @@ def trace_of(recording: Recording, mode: str, model: str, entries: Sequence[Entr
         speaker=utterance.speaker,
         reference_words=recording.words,
         reference_segments=recording.segments if len(recording.segments) > 1 else (),
+        aligner=recording.aligner,
         attributes=utterance.attributes,
         audio=_whole_file(utterance),
     )

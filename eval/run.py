@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from asr.config import SessionSettings
 from asr.errors import AudioError, CallerError, ConfigError
+from eval.aligning import References
 from eval.dataset import Problem, Recording, Utterance, read
 from eval.load import Target, run_load
 from eval.progress import Bar
@@ -32,13 +33,15 @@ def key_of(trace: Trace) -> Key:
 class Findings:
     """What a run has found so far; each trace is in ``file``, where there is one, as soon as it is known.
 
-    ``traces`` begins with those that an earlier, unfinished run left.
+    ``traces`` begins with those that an earlier, unfinished run left. ``references``: the words' times, where they were
+    looked for.
     """
 
     bar: Bar
     file: Path | None = None
     traces: list[Trace] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    references: References = field(default_factory=References)
 
     def __post_init__(self) -> None:
         self._done = {key_of(trace) for trace in self.traces}
@@ -130,4 +133,4 @@ def readable(utterances: Iterable[Utterance], findings: Findings) -> Iterator[Re
         except AudioError as error:
             findings.leave_out(Problem(utterance.clips[0].audio, 0, str(error)))
             continue
-        yield recording
+        yield findings.references.placed(recording)

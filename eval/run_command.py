@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asr.cli import say
-from asr.config import SessionSettings
+from asr.config import DEFAULT_MODEL, SessionSettings
 from asr.errors import ConfigError
+from eval.aligning import align_references
 from eval.capacity import run_levels
 from eval.dataset import Dataset, Utterance
 from eval.load import Target
@@ -61,6 +62,8 @@ class RunOptions:
     streams: int = 1
     capacity: str = ""
     conditions: Conditions = field(default_factory=Conditions)
+    align: bool = False
+    aligner: str = DEFAULT_MODEL
 
     def signed(self) -> dict[str, Any]:
         """Those that change numbers, as JSON can hold them."""
@@ -188,6 +191,10 @@ def _run_all(
             bar.say(f"going on in {folder.path}: {len(done)} of {len(modes) * sum(len(m) for _, m in taken)} are done")
         for problem in (problem for dataset in datasets for problem in dataset.problems):
             findings.leave_out(problem)
+        if options.align:
+            due = [u for i, mine in taken for u in mine if any(findings.lacks(u, m, i.model.name) for m in modes)]
+            engine = load_engine(options.aligner, "auto", options.threads)
+            findings.references = align_references(dict.fromkeys(due), engine, bar.say)
         for identity, utterances in taken:
             if set(modes) != {LIVE}:
                 run_in_process(utterances, modes, engines.get(identity.asked), settings, findings)

@@ -52,7 +52,8 @@ class Trace:
 
     ``end_wall_s``: when the end of the stream was told. ``cpu_s``: CPU time of whoever recognised, all its threads;
     ``busy_s``: time during which it worked; None where they were not measured. ``weights_sha256``: of the model, ""
-    where a server did not tell. ``reference_words``: a forced alignment of the reference where there is one;
+    where a server did not tell. ``reference_words``: a forced alignment of the reference where there is one, and
+    ``aligner`` what made it ("" for the data set itself);
     ``reference_segments``: its pieces, where the times of several are known. ``error``: why the stream broke, "" when
     it did not. ``attributes``: the utterance's (gender, device, noise ...), by which reports slice. ``audio``: the
     file where it is a whole one as it lies, "" where it is not. ``streams``: so many ran at once.
@@ -74,6 +75,7 @@ class Trace:
     weights_sha256: str = ""
     reference_words: tuple[Span, ...] = ()
     reference_segments: tuple[Span, ...] = ()
+    aligner: str = ""
     error: str = ""
     attributes: Attributes = ()
     audio: str = ""

@@ -64,13 +64,15 @@ class Utterance:
 class Recording:
     """An utterance in memory: mono float32 ``(n,)`` at 16 kHz, aligned words where known.
 
-    A segment is a clip, or a part of one whose times are known.
+    A segment is a clip, or a part of one whose times are known. ``aligner`` is what aligned the words, "" where the
+    data set has them.
     """
 
     utterance: Utterance
     samples: np.ndarray
     segments: tuple[Span, ...]
     words: tuple[Span, ...]
+    aligner: str = ""
 
     @property
     def duration_s(self) -> float:

@@ -1,5 +1,6 @@
 """A recording and its text -> word times with scores, by whichever model there is."""
 
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,9 +11,12 @@ from asr.config import SAMPLE_RATE_HZ
 from asr.engine import Engine
 from asr.models.base import Placed
 from asr.transcribe import Source, blocks, transcribe
+from asr.vad import FRAME_S
 
 _MARGIN_S = 0.15
-"""A pause this near to a word's outer end may lie within it, so inexact is attention."""
+"""A word's beginning as attention tells it may be so far off."""
+
+_SHORTEST_WORD_S = 0.06
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ def align(source: Source, text: str, engine: Engine, *, language: str | None = N
 
 
 def _parts(samples: np.ndarray, text: str, engine: Engine, language: str | None) -> list[Stretch]:
-    """The recording whole where the model can see it so, else cut where a rough transcript says that the text can be."""
+    """The recording whole where the model can see it so, else cut where a rough transcript says that one can."""
     longest = round(engine.recogniser.longest_placed_s * SAMPLE_RATE_HZ)
     whole = Stretch(0, len(samples), text)
     if len(samples) <= longest:
@@ -87,17 +91,24 @@ def _trimmed(words: list[AlignedWord], speech: SpeechRuns) -> list[AlignedWord]:
 
     Where there is a pause between the insides of two words, the first ends and the second begins at it.
     """
-    starts = [word.start_s for word in words]
-    ends = [word.end_s for word in words]
-    for i in range(len(words) - 1):
-        pause = speech.pause(_inside(words[i], 0.0), _inside(words[i + 1], 1.0))
-        if pause.length_s > SHORTEST_PAUSE_S:
-            ends[i], starts[i + 1] = pause.start_s, pause.end_s
-    spans = [speech.trim(start_s, end_s) for start_s, end_s in zip(starts, ends, strict=True)]
-    return [replace(word, start_s=start_s, end_s=end_s) for word, (start_s, end_s) in zip(words, spans, strict=True)]
+    duration_s = len(speech.probabilities) * FRAME_S
+    spans = [[0.0, 0.0], *([word.start_s, word.end_s] for word in words), [duration_s, duration_s]]
+    for left, right in itertools.pairwise(spans):
+        _part_at_pause(left, right, speech)
+    trimmed = [speech.trim(start_s, end_s) for start_s, end_s in spans[1:-1]]
+    return [replace(word, start_s=start_s, end_s=end_s) for word, (start_s, end_s) in zip(words, trimmed, strict=True)]
 
 
-def _inside(word: AlignedWord, part: float) -> float:
-    """A time that is surely in the word: not far from its beginning (`part` 0) or its end (1)."""
-    margin_s = min(_MARGIN_S, (word.end_s - word.start_s) / 2)
-    return word.end_s - margin_s if part else word.start_s + margin_s
+def _part_at_pause(left: list[float], right: list[float], speech: SpeechRuns) -> None:
+    """Moves the end of the left and the beginning of the right span to the pause between them, if there is one.
+
+    Attention marks a word's beginning, though often within the pause before it; it says little of the word's end. So
+    the pause is looked for between the two beginnings, and may reach beyond the second.
+    """
+    right[0] = max(right[0], left[1])
+    from_s = left[0] + min(_MARGIN_S, (left[1] - left[0]) / 2)
+    until_s = right[0] + min(_MARGIN_S, (right[1] - right[0]) / 2)
+    pause = speech.pause(from_s, until_s)
+    if pause.length_s > SHORTEST_PAUSE_S:
+        left[1], right[0] = max(pause.start_s, left[0]), pause.end_s
+    right[1] = max(right[1], right[0] + _SHORTEST_WORD_S)

@@ -36,7 +36,7 @@ class SpeechRuns:
     probabilities: np.ndarray
 
     def pause(self, start_s: float, end_s: float) -> Pause:
-        """The longest silence between two times."""
+        """The silence that lies for longest between two times, with what of it lies before and behind them."""
         first, last = self._frames(start_s, end_s)
         part = self.probabilities[first:last]
         runs = _runs(part < _SILENT)
@@ -44,7 +44,14 @@ class SpeechRuns:
             quietest_s = (first + int(part.argmin()) + 0.5) * FRAME_S if len(part) else start_s
             return Pause(quietest_s, quietest_s)
         begin, end = max(runs, key=lambda run: run[1] - run[0])
-        return Pause((first + begin) * FRAME_S, (first + end) * FRAME_S)
+        return self._whole(first + begin, first + end)
+
+    def _whole(self, begin: int, end: int) -> Pause:
+        loud = np.flatnonzero(self.probabilities >= _SILENT)
+        before, behind = loud[loud < begin], loud[loud >= end]
+        start = before[-1] + 1 if len(before) else 0
+        stop = behind[0] if len(behind) else len(self.probabilities)
+        return Pause(float(start * FRAME_S), float(stop * FRAME_S))
 
     def trim(self, start_s: float, end_s: float) -> tuple[float, float]:
         """The span without silence at its ends; as it is where all of it is silent."""

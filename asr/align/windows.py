@@ -16,6 +16,8 @@ from asr.events import Word
 
 _SHORTEST = 0.3
 """Of the longest stretch: no cut before that, or there would be many little ones."""
+_INSIDE_S = 0.1
+"""So soon after its told beginning a word is surely being said; its told end may lie in a pause."""
 _DOUBT_S = 10.0
 """A cut beside a word that is no anchor counts as if its pause were so much shorter."""
 
@@ -53,7 +55,7 @@ def stretches(whole: Stretch, heard: Sequence[Word], speech: SpeechRuns, longest
 
 
 def _times(words: Sequence[str], heard: Sequence[Word], duration_s: float) -> tuple[np.ndarray, np.ndarray]:
-    """When each word is said, roughly, and whether it is an anchor: ``(n,)`` each."""
+    """When each word is being said, roughly, and whether it is an anchor: ``(n,)`` each."""
     known: dict[int, float] = {}
     if heard:
         left, right = " ".join(map(_bare, words)), " ".join(_bare(word.text) for word in heard)
@@ -61,7 +63,7 @@ def _times(words: Sequence[str], heard: Sequence[Word], duration_s: float) -> tu
             if chunk.type == "equal":
                 for i in range(chunk.ref_end_idx - chunk.ref_start_idx):
                     word = heard[chunk.hyp_start_idx + i]
-                    known[chunk.ref_start_idx + i] = (word.start_s + word.end_s) / 2
+                    known[chunk.ref_start_idx + i] = word.start_s + min(_INSIDE_S, (word.end_s - word.start_s) / 2)
     places = [-1, *known, len(words)]
     times_s = np.interp(np.arange(len(words)), places, [0.0, *known.values(), duration_s])
     return np.maximum.accumulate(times_s), np.isin(np.arange(len(words)), list(known))
