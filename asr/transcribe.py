@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import numpy as np
 
@@ -13,6 +13,16 @@ from asr.engine import Engine
 from asr.events import Event, Final
 from asr.session import Session
 from asr.text import Transcript, segments_from_finals
+
+
+class Named(Protocol):
+    """A model's name and hash, as engines have them."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def weights_sha256(self) -> str: ...
+
 
 Source = Path | str | BinaryIO | np.ndarray
 
@@ -49,7 +59,7 @@ def offline_settings(settings: SessionSettings | None = None) -> SessionSettings
     return replace(base, vad=replace(base.vad, endpoint_ms=base.vad.file_endpoint_ms))
 
 
-def transcript_of(events: Iterable[Event], engine: Engine, duration_s: float) -> Transcript:
+def transcript_of(events: Iterable[Event], engine: Named, duration_s: float) -> Transcript:
     """What a session said, as a transcript; the language is the one of most words."""
     finals = [event for event in events if isinstance(event, Final)]
     segments = segments_from_finals(finals)

@@ -90,14 +90,20 @@ class Level:
 
 
 def server(
-    data: Sequence[Path], streams: str, url: str | None, pid: int | None, name: str, threads: int | None
+    data: Sequence[Path],
+    streams: str,
+    url: str | None,
+    pid: int | None,
+    name: str,
+    threads: int | None,
+    workers: int | None,
 ) -> None:
     """Real clients, each level with so many at once, one clip each (the clips come round again)."""
     counts = parse_counts(streams)
     datasets = load_datasets(data, minutes=max(counts) * CLIP_S / 60, join_s=CLIP_S)
     utterances = utterances_of(datasets)
     total_s = sum(counts) * sum(u.duration_s for u in utterances) / len(utterances)
-    with progress(f"bench server {name}", total_s) as bar, server_at(url, pid, name, threads) as target:
+    with progress(f"bench server {name}", total_s) as bar, server_at(url, pid, name, threads, workers) as target:
         recordings = list(readable(utterances, Findings(bar)))
         levels = []
         for count in counts:
@@ -107,7 +113,7 @@ def server(
             findings.check()
             model = live_model(name, threads, findings.traces)
             levels.append(_level(count, findings, target.pid))
-    signature = sign_run(datasets, model, None, {"streams": counts, "url": url})
+    signature = sign_run(datasets, model, None, {"streams": counts, "url": url, "workers": workers})
     console().print(levels_table(levels))
     print_signature(signature)
     carried = max((level.streams for level in levels if level.carried), default=0)

@@ -113,11 +113,12 @@ def bench_server(
     pid: Annotated[int | None, typer.Option(help="That server's process, for its CPU time.")] = None,
     model: ModelName = DEFAULT_MODEL,
     threads: Threads = None,
+    workers: Annotated[int | None, typer.Option(min=0, help="Processes of the server that is started.")] = None,
 ) -> None:
     """A server under real clients at real-time pace: each client streams clips joined to a minute."""
     from eval.bench import server
 
-    server(tuple(data), streams, url, pid, model, threads)
+    server(tuple(data), streams, url, pid, model, threads, workers)
 
 
 def bench_files(

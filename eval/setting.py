@@ -63,10 +63,11 @@ def live_model(name: str, threads: int | None, traces: Sequence[Trace]) -> Model
 
 
 def server_at(
-    url: str | None, pid: int | None, model: str, threads: int | None = None
+    url: str | None, pid: int | None, model: str, threads: int | None = None, workers: int | None = None
 ) -> AbstractContextManager[Server]:
     """The server at `url`, or one of our own while the context lasts."""
-    return nullcontext(Server(url, pid)) if url else serving(model, threads)
+    options = () if workers is None else ("--workers", str(workers))
+    return nullcontext(Server(url, pid)) if url else serving(model, threads, options)
 
 
 def sign_run(

@@ -17,20 +17,27 @@ def own_cpu_s() -> float:
 
 
 def process_cpu_s(pid: int, proc: Path = Path("/proc")) -> float:
-    """The same of another process, from the kernel's table (proc_pid_stat(5): fields 14 and 15, in clock ticks).
+    """The same of another process and all its descendants, living and (where their parents waited for them) dead.
 
-    `CallerError` where there is no such process or the system has no /proc.
+    From the kernel's table (proc_pid_stat(5): fields 14 to 17, in clock ticks). `CallerError` where there is no such
+    process or the system has no /proc.
     """
-    try:
-        stat = (proc / str(pid) / "stat").read_text()
-    except OSError:
-        raise CallerError(f"no process {pid} in {proc}; name the id of a running server on this machine") from None
-    fields = stat.rpartition(")")[2].split()  # the second field is a name and may hold spaces and brackets
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    if not (proc / str(pid) / "stat").exists():
+        raise CallerError(f"no process {pid} in {proc}; name the id of a running server on this machine")
+    ticks = [sum(map(int, fields[11:15])) for fields in _family(pid, proc).values()]
+    return sum(ticks) / os.sysconf("SC_CLK_TCK")
 
 
 def peak_memory_bytes(pid: int, proc: Path = Path("/proc")) -> int | None:
-    """The largest resident memory so far (VmHWM); None where the system does not tell."""
+    """The largest resident memories so far (VmHWM) of a process and its descendants, added; None if not told.
+
+    What they share (libraries) is counted for each.
+    """
+    peaks = [peak for member in _family(pid, proc) if (peak := _peak_memory_bytes(member, proc)) is not None]
+    return sum(peaks) if peaks else None
+
+
+def _peak_memory_bytes(pid: int, proc: Path) -> int | None:
     try:
         lines = (proc / str(pid) / "status").read_text().splitlines()
     except OSError:
@@ -43,6 +50,25 @@ def forget_peak_memory(proc: Path = Path("/proc")) -> None:
     gc.collect()
     with suppress(OSError):
         (proc / "self" / "clear_refs").write_text("5")
+
+
+def _family(pid: int, proc: Path) -> dict[int, list[str]]:
+    """The process and its descendants, each with its fields of ``stat`` from the third (its state) on."""
+    stats = {int(path.parent.name): fields for path in proc.glob("[0-9]*/stat") if (fields := _stat(path))}
+    family, found = {}, [pid]
+    while found:
+        member = found.pop()
+        if member in stats:
+            family[member] = stats[member]
+            found += [child for child, fields in stats.items() if int(fields[1]) == member]
+    return family
+
+
+def _stat(path: Path) -> list[str]:
+    try:
+        return path.read_text().rpartition(")")[2].split()  # the second field is a name and may hold spaces, brackets
+    except OSError:
+        return []  # it has ended meanwhile
 
 
 def audio_s(traces: Iterable[Trace]) -> float:

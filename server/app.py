@@ -15,9 +15,9 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from asr.engine import Engine
 from server import http
 from server.config import ServerSettings
+from server.engines import StreamEngine
 from server.listen import listen, listen_without_upgrade
 from server.service import Service
 
@@ -37,8 +37,11 @@ SECURITY_HEADERS = {
 """The page has no inline script or style and no asset from elsewhere; "no-cache" asks whether it has changed."""
 
 
-def create_app(settings: ServerSettings, engines: Sequence[Engine]) -> Starlette:
-    """The ASGI application; its `state.service` is the `Service`. The first engine is the default."""
+def create_app(settings: ServerSettings, engines: Sequence[StreamEngine]) -> Starlette:
+    """The ASGI application; its `state.service` is the `Service`.
+
+    The model of the first engine is the default; engines of one name share its streams.
+    """
     app = Starlette(
         routes=[
             Route("/", page),

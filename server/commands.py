@@ -18,7 +18,6 @@ from asr.cli import say
 from asr.errors import ConfigError
 
 if TYPE_CHECKING:
-    from asr.engine import Engine
     from server.config import ServerSettings
     from server.service import Service
 
@@ -38,12 +37,15 @@ def serve(
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that recognise, for each model; 0: one for each CPU core, at most 4.")
+    ] = None,
 ) -> None:
     """Serve live streams, uploads and the page; prints the address when it is ready."""
     from server.address import bind
     from server.config import load_settings
 
-    settings = load_settings(config, models=model or None, host=host, port=port)
+    settings = load_settings(config, models=model or None, host=host, port=port, workers=workers)
     listening = bind(settings)  # before the models are loaded: a port that is taken is said at once
     try:
         _serve(settings, listening)
@@ -54,6 +56,7 @@ def serve(
 def _serve(settings: "ServerSettings", listening: socket.socket) -> None:
     from server.address import address
     from server.app import create_app
+    from server.engines import load_engines
     from server.run import Server
 
     def greet(service: "Service") -> None:
@@ -61,14 +64,12 @@ def _serve(settings: "ServerSettings", listening: socket.socket) -> None:
         if service.not_ready:
             say(f"not ready: {service.not_ready}")
 
-    app = create_app(settings, _load(settings))
-    Server(app, settings, greet).run(sockets=[listening])
-
-
-def _load(settings: "ServerSettings") -> "list[Engine]":
-    from asr.engine import Engine
-
-    return [Engine.load(name) for name in settings.models]
+    engines = load_engines(settings)
+    try:
+        Server(create_app(settings, engines), settings, greet).run(sockets=[listening])
+    finally:
+        for engine in engines:
+            engine.close()
 
 
 def stream(

@@ -17,6 +17,7 @@ class ServerSettings:
     host: str
     port: int
     models: tuple[str, ...]
+    workers: int
     allowed_origins: tuple[str, ...]
     max_batch: int
     max_streams: int
@@ -34,6 +35,8 @@ class ServerSettings:
             raise ConfigError(f"port: found {self.port}, wanted 0 to 65535")
         if not self.models:
             raise ConfigError("models: found an empty list, wanted at least one model's name (see `asr models`)")
+        if self.workers < 0:
+            raise ConfigError(f"workers: found {self.workers}, wanted a number of processes, or 0")
         for name in (f.name for f in dataclasses.fields(self) if f.name.startswith("max_") or f.name.endswith("_s")):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name}: found {getattr(self, name)}, wanted more than 0")

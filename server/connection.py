@@ -14,8 +14,8 @@ import numpy as np
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from asr.errors import AsrError, AudioError
-from asr.session import Session
 from server.config import ServerSettings
+from server.engines import StreamSession
 from server.inbox import Inbox
 from server.metrics import Metrics
 from server.protocol import deepgram
@@ -72,7 +72,7 @@ class Connection:
     def __init__(
         self,
         socket: WebSocket,
-        session: Session,
+        session: StreamSession,
         decoder: Decoder,
         sender: Sender,
         *,

@@ -11,9 +11,9 @@ from starlette.websockets import WebSocket
 from asr.audio import StreamDecoder
 from asr.config import SessionSettings
 from asr.errors import AsrError
-from asr.session import Session
 from server.admission import RETRY_AFTER_S, Unavailable
 from server.connection import Connection
+from server.engines import StreamSession
 from server.origin import OriginError, check_origin
 from server.protocol.deepgram import ModelInfo, Sender
 from server.protocol.parameters import ListenOptions, parse_query
@@ -34,21 +34,21 @@ class Prepared:
 
     options: ListenOptions
     scheduler: Scheduler
-    session: Session
     decoder: StreamDecoder
+    settings: SessionSettings
+
+    async def open(self) -> StreamSession:
+        """The stream's session. Raises `ConfigError` for a language that the model does not know."""
+        options = self.options
+        return await self.scheduler.open(self.settings, language=options.language, partials=options.interim_results)
 
 
 def prepare(service: Service, query: QueryParams) -> Prepared:
-    """Raises `ParameterError`, `ModelError`, `AudioError`, and `ConfigError` for a language the model does not know."""
+    """What can be found out without the model's worker. Raises `ParameterError`, `ModelError`, `AudioError`."""
     options = parse_query(query.multi_items())
     scheduler = service.scheduler(options.model)
-    session = scheduler.engine.open(
-        _session_settings(service.settings.session, options),
-        language=options.language,
-        partials=options.interim_results,
-    )
     decoder = StreamDecoder(options.encoding, options.sample_rate, options.channels)
-    return Prepared(options, scheduler, session, decoder)
+    return Prepared(options, scheduler, decoder, _session_settings(service.settings.session, options))
 
 
 def _session_settings(settings: SessionSettings, options: ListenOptions) -> SessionSettings:
@@ -64,7 +64,8 @@ async def listen(socket: WebSocket) -> None:
     try:
         check_origin(socket.headers, service.settings.allowed_origins)
         prepared = prepare(service, socket.query_params)
-        connection = _connection(service, socket, prepared, request_id)
+        service.admission.check()
+        connection = _connection(service, socket, prepared, await prepared.open(), request_id)
         with service.admission.place(connection.end):
             await _accept(socket, request_id)
             await connection.run()
@@ -78,8 +79,9 @@ async def listen_without_upgrade(request: Request) -> JSONResponse:
     request_id = str(uuid.uuid4())
     try:
         check_origin(request.headers, service.settings.allowed_origins)
-        prepare(service, request.query_params)
+        prepared = prepare(service, request.query_params)
         service.admission.check()
+        await prepared.open()
     except AsrError as error:
         return refusal(error, request_id, service)
     body = {"err_code": "UPGRADE_REQUIRED", "err_msg": "this address speaks WebSocket; connect with ws:// or wss://"}
@@ -95,12 +97,14 @@ def refusal(error: AsrError, request_id: str, service: Service) -> JSONResponse:
     return JSONResponse({"err_code": code, "err_msg": str(error), "request_id": request_id}, status, headers)
 
 
-def _connection(service: Service, socket: WebSocket, prepared: Prepared, request_id: str) -> Connection:
+def _connection(
+    service: Service, socket: WebSocket, prepared: Prepared, session: StreamSession, request_id: str
+) -> Connection:
     engine = prepared.scheduler.engine
     sender = Sender(prepared.options, ModelInfo(engine.name, engine.weights_sha256, engine.architecture), request_id)
     return Connection(
         socket,
-        prepared.session,
+        session,
         prepared.decoder,
         sender,
         scheduler=prepared.scheduler,

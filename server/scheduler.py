@@ -1,19 +1,25 @@
-"""Sessions that are ready -> batches -> `Engine.step` in one worker thread. The only queue, the only thread crossing.
+"""Sessions that are ready -> batches -> `Engine.step`. The only queue, the only thread crossing.
 
-While one batch is in the thread those who come next gather; so batches grow with the load, and nobody waits on purpose.
+A model has one engine or several, each with a lane of its own: a queue and a thread. While one batch is in the thread
+those who come next gather; so batches grow with the load, and nobody waits on purpose.
 """
 
 import asyncio
 import time
+import weakref
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
-from asr.engine import Engine
+from asr.config import SessionSettings
 from asr.errors import AsrError, InternalError
-from asr.session import Session
+from server.engines import StreamEngine, StreamSession
 from server.metrics import Metrics
+
+T = TypeVar("T")
 
 
 class StepError(InternalError):
@@ -22,16 +28,58 @@ class StepError(InternalError):
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    session: Session
+    session: StreamSession
     done: asyncio.Future[None]
     since_s: float
 
 
 class Scheduler:
-    """The queue before one engine. `start` and `stop` it on the event loop that awaits its steps."""
+    """The engines of one model. `start` and `stop` it on the event loop that awaits its steps."""
 
-    def __init__(self, engine: Engine, max_batch: int, metrics: Metrics) -> None:
+    def __init__(self, engines: Sequence[StreamEngine], max_batch: int, metrics: Metrics) -> None:
+        self.engine = engines[0]
+        """The first, to ask for what they have in common."""
+        self._lanes = [Lane(engine, max_batch, metrics) for engine in engines]
+        self._lane_of: WeakKeyDictionary[StreamSession, Lane] = WeakKeyDictionary()
+
+    def start(self) -> None:
+        for lane in self._lanes:
+            lane.start()
+
+    async def stop(self) -> None:
+        """Lets the running steps end; those still waiting are cancelled."""
+        for lane in self._lanes:
+            await lane.stop()
+
+    async def open(self, settings: SessionSettings, **options: Any) -> StreamSession:
+        """As `Engine.open`, in the lane that has the fewest sessions."""
+        lane = min(self._lanes, key=lambda lane: lane.sessions)
+        lane.sessions += 1  # before it is open: those who come meanwhile go elsewhere
+        try:
+            session: StreamSession = await lane.call(lambda: lane.engine.open(settings, **options))
+        except BaseException:
+            lane.sessions -= 1
+            raise
+        self._lane_of[session] = lane
+        weakref.finalize(session, lane.forget)
+        return session
+
+    async def step(self, session: StreamSession) -> None:
+        """One step of this session, with whoever else waits. Until it returns the session is the worker's.
+
+        Raises `StepError` when the step of this very session failed. A cancelled caller must not touch the session any
+        more: the step may be under way, and is never stopped half way.
+        """
+        await self._lane_of[session].step(session)
+
+
+class Lane:
+    """One engine, its queue and its thread."""
+
+    def __init__(self, engine: StreamEngine, max_batch: int, metrics: Metrics) -> None:
         self.engine = engine
+        self.sessions = 0
+        """Open here."""
         self._max_batch = max_batch
         self._metrics = metrics
         self._queue: deque[_Waiting] = deque()
@@ -40,10 +88,9 @@ class Scheduler:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name=f"scheduler {self.engine.name}")
+        self._task = asyncio.create_task(self._run(), name=f"lane of {self.engine.name}")
 
     async def stop(self) -> None:
-        """Lets the running step end; those still waiting are cancelled."""
         if self._task:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -51,12 +98,18 @@ class Scheduler:
             self._queue.popleft().done.cancel()
         await asyncio.to_thread(self._worker.shutdown)
 
-    async def step(self, session: Session) -> None:
-        """One step of this session, with whoever else waits. Until it returns the session is the worker's.
+    def forget(self) -> None:
+        """One session less."""
+        self.sessions -= 1
 
-        Raises `StepError` when the step of this very session failed. A cancelled caller must not touch the session any
-        more: the step may be under way, and is never stopped half way.
-        """
+    async def call(self, function: Callable[[], T]) -> T:
+        """In the engine's thread, between its steps. What it raises that is not for callers comes as `StepError`."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._worker, function)
+        except Exception as error:
+            raise _as_ours(error) from error
+
+    async def step(self, session: StreamSession) -> None:
         done = asyncio.get_running_loop().create_future()
         self._queue.append(_Waiting(session, done, time.perf_counter()))
         self._arrived.set()

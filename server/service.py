@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from asr.engine import Engine
 from asr.errors import AsrError, AudioError, ModelError
 from asr.events import Event
 from asr.text import Transcript
@@ -13,6 +12,7 @@ from asr.transcribe import offline_settings, transcript_of
 from server.admission import Admission
 from server.blocks import blocks_of
 from server.config import ServerSettings
+from server.engines import StreamEngine
 from server.metrics import Metrics
 from server.scheduler import Scheduler
 
@@ -24,16 +24,19 @@ SAMPLE_WORD = "seven"
 class Service:
     """One server's state. Models are known by configured name only: what a client sends is never a path or a hub id."""
 
-    def __init__(self, settings: ServerSettings, engines: Sequence[Engine]) -> None:
+    def __init__(self, settings: ServerSettings, engines: Sequence[StreamEngine]) -> None:
         self.settings = settings
         self.metrics = Metrics()
         self.admission = Admission(settings.max_streams, self.metrics)
-        self.schedulers = {e.name: Scheduler(e, settings.max_batch, self.metrics) for e in engines}
+        self.schedulers = {name: self._scheduler(name, engines) for name in dict.fromkeys(e.name for e in engines)}
         self.default = engines[0].name
         self.not_ready = "the built-in sample has not been recognised yet"
         """Why; "" when it is ready."""
         for engine in engines:
             self.metrics.model.labels(engine.name, engine.weights_sha256).set(1)
+
+    def _scheduler(self, name: str, engines: Sequence[StreamEngine]) -> Scheduler:
+        return Scheduler([e for e in engines if e.name == name], self.settings.max_batch, self.metrics)
 
     async def start(self) -> None:
         """Starts the schedulers and has every model recognise the built-in sample."""
@@ -65,7 +68,7 @@ class Service:
     ) -> Transcript:
         """A whole recording, block by block, among live streams. Raises `AudioError`, `ConfigError`, `StepError`."""
         settings = offline_settings(self.settings.session)
-        session = scheduler.engine.open(settings, language=language, prompt=prompt, partials=False)
+        session = await scheduler.open(settings, language=language, prompt=prompt, partials=False)
         events: list[Event] = []
         async for block in blocks:
             session.receive_audio(block)

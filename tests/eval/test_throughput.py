@@ -34,6 +34,17 @@ def test_a_process_is_read_from_the_kernels_table(tmp_path: Path) -> None:
     assert peak_memory_bytes(7, tmp_path) == 2048 * 1024
 
 
+def test_a_process_has_the_time_of_its_children_too(tmp_path: Path) -> None:
+    """Fields 14 to 17, those of children that have gone too; a stranger's (parent 1) are not counted."""
+    for pid, parent in ((7, 1), (8, 7), (9, 8), (10, 1)):
+        (tmp_path / str(pid)).mkdir()
+        between = " ".join(str(n) for n in range(5, 14))
+        (tmp_path / str(pid) / "stat").write_text(f"{pid} (a b) S {parent} {between} 100 10 1 2 0")
+        (tmp_path / str(pid) / "status").write_text("VmHWM: 1 kB\n")
+    assert process_cpu_s(7, tmp_path) == 3 * 113 / os.sysconf("SC_CLK_TCK")
+    assert peak_memory_bytes(7, tmp_path) == 3 * 1024
+
+
 def test_a_process_that_is_not_there_is_said_so(tmp_path: Path) -> None:
     """Not a zero."""
     with pytest.raises(CallerError, match="no process 7"):

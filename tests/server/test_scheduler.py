@@ -1,19 +1,22 @@
 """The one queue: batches, culprits, callers who go away."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
+from asr.config import SessionSettings
 from server.metrics import Metrics
 from server.scheduler import Scheduler, StepError
-from tests.server.fakes import POISON, ScriptedEngine, ScriptedSession
+from tests.server.fakes import POISON, ScriptedEngine
 from tests.server.running import pcm
 
 
-def heard(engine: ScriptedEngine, seconds: float = 1.0, value: float = 0.0) -> ScriptedSession:
-    session = engine.open()
+async def heard(scheduler: Scheduler, seconds: float = 1.0, value: float = 0.0) -> Any:
+    session = await scheduler.open(SessionSettings())
     session.receive_audio(np.frombuffer(pcm(seconds, value), "<i2").astype(np.float32) / 32768)
     return session
 
@@ -23,7 +26,7 @@ def scheduling(work: Callable[[Scheduler, ScriptedEngine], Awaitable[None]], max
     engine = ScriptedEngine()
 
     async def run() -> None:
-        scheduler = Scheduler(engine, max_batch, Metrics())  # type: ignore[arg-type]
+        scheduler = Scheduler([engine], max_batch, Metrics())
         scheduler.start()
         try:
             await work(scheduler, engine)
@@ -35,15 +38,15 @@ def scheduling(work: Callable[[Scheduler, ScriptedEngine], Awaitable[None]], max
     return engine
 
 
-async def gathered(scheduler: Scheduler, sessions: list[ScriptedSession]) -> list[BaseException | None]:
-    return await asyncio.gather(*(scheduler.step(s) for s in sessions), return_exceptions=True)  # type: ignore[arg-type]
+async def gathered(scheduler: Scheduler, sessions: list[Any]) -> list[BaseException | None]:
+    return await asyncio.gather(*(scheduler.step(s) for s in sessions), return_exceptions=True)
 
 
 def test_those_who_wait_together_are_stepped_together() -> None:
     """No batch is larger than the bound, and nobody is left out."""
 
     async def work(scheduler: Scheduler, engine: ScriptedEngine) -> None:
-        sessions = [heard(engine) for _ in range(5)]
+        sessions = [await heard(scheduler) for _ in range(5)]
         assert await gathered(scheduler, sessions) == [None] * 5
         assert all(session.take_events() for session in sessions)
 
@@ -54,7 +57,7 @@ def test_only_the_culprit_of_a_failed_batch_fails() -> None:
     """The others are stepped one by one, and have their events."""
 
     async def work(scheduler: Scheduler, engine: ScriptedEngine) -> None:
-        sessions = [heard(engine), heard(engine, value=POISON), heard(engine)]
+        sessions = [await heard(scheduler), await heard(scheduler, value=POISON), await heard(scheduler)]
         first, second, third = await gathered(scheduler, sessions)
         assert (first, third) == (None, None)
         assert isinstance(second, StepError)
@@ -69,11 +72,11 @@ def test_a_caller_who_goes_away_while_waiting_is_not_stepped() -> None:
     """Its session was given up."""
 
     async def work(scheduler: Scheduler, engine: ScriptedEngine) -> None:
+        first, gone = await heard(scheduler), await heard(scheduler)
         engine.gate.clear()
-        busy = asyncio.create_task(scheduler.step(heard(engine)))  # type: ignore[arg-type]
+        busy = asyncio.create_task(scheduler.step(first))
         await asyncio.sleep(0.05)
-        gone = heard(engine)
-        leaving = asyncio.create_task(scheduler.step(gone))  # type: ignore[arg-type]
+        leaving = asyncio.create_task(scheduler.step(gone))
         await asyncio.sleep(0)
         leaving.cancel()
         await asyncio.gather(leaving, return_exceptions=True)
@@ -88,13 +91,14 @@ def test_a_caller_who_goes_away_during_its_step_hurts_nobody() -> None:
     """The step goes on to its end; the next one comes after it."""
 
     async def work(scheduler: Scheduler, engine: ScriptedEngine) -> None:
+        first = await heard(scheduler)
         engine.gate.clear()
-        leaving = asyncio.create_task(scheduler.step(heard(engine)))  # type: ignore[arg-type]
+        leaving = asyncio.create_task(scheduler.step(first))
         await asyncio.sleep(0.05)
         leaving.cancel()
         await asyncio.gather(leaving, return_exceptions=True)
         engine.gate.set()
-        await scheduler.step(heard(engine))  # type: ignore[arg-type]
+        await scheduler.step(await heard(scheduler))
 
     assert scheduling(work).batches == [1, 1]
 
@@ -103,10 +107,11 @@ def test_stopping_leaves_nobody_waiting() -> None:
     """Who waits for a scheduler that was stopped is cancelled."""
 
     async def work(scheduler: Scheduler, engine: ScriptedEngine) -> None:
+        sessions = [await heard(scheduler) for _ in range(4)]
         engine.gate.clear()
-        waiting = [asyncio.create_task(scheduler.step(heard(engine))) for _ in range(3)]  # type: ignore[arg-type]
+        waiting = [asyncio.create_task(scheduler.step(session)) for session in sessions[:3]]
         await asyncio.sleep(0.05)
-        waiting.append(asyncio.create_task(scheduler.step(heard(engine))))  # type: ignore[arg-type]
+        waiting.append(asyncio.create_task(scheduler.step(sessions[3])))
         await asyncio.sleep(0)
         engine.gate.set()
         await scheduler.stop()
@@ -115,3 +120,42 @@ def test_stopping_leaves_nobody_waiting() -> None:
         await asyncio.gather(*waiting, return_exceptions=True)
 
     scheduling(work)
+
+
+def test_sessions_are_spread_over_the_lanes_and_stay_where_they_are() -> None:
+    """Two engines: each has half of the sessions, and both step at the same time."""
+    engines = [ScriptedEngine(), ScriptedEngine()]
+
+    async def run() -> None:
+        scheduler = Scheduler(engines, 8, Metrics())
+        scheduler.start()
+        sessions = [await heard(scheduler) for _ in range(4)]
+        assert [len(engine.opened) for engine in engines] == [2, 2]
+        engines[0].gate.clear()
+        held = asyncio.create_task(scheduler.step(engines[0].opened[0]))
+        await scheduler.step(engines[1].opened[0])  # it would wait behind the other for ever
+        assert not held.done()
+        engines[0].gate.set()
+        await held
+        assert await gathered(scheduler, sessions) == [None] * 4
+        await scheduler.stop()
+
+    asyncio.run(run())
+
+
+def test_a_session_that_is_given_up_makes_room_in_its_lane() -> None:
+    """The next one goes where fewer are left."""
+    engines = [ScriptedEngine(), ScriptedEngine()]
+
+    async def run() -> None:
+        scheduler = Scheduler(engines, 8, Metrics())
+        sessions = [await scheduler.open(SessionSettings()) for _ in range(4)]
+        del sessions[1::2]  # both of the second lane
+        for engine in engines:
+            engine.opened.clear()
+        gc.collect()
+        await scheduler.open(SessionSettings())
+        assert [len(engine.opened) for engine in engines] == [0, 1]
+        await scheduler.stop()
+
+    asyncio.run(run())
