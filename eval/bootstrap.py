@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 LEVEL = 0.95
-RESAMPLES = 2000
+RESAMPLES = 1000
 SEED = 2004
 """Fixed, so that the same traces give the same interval to the last digit."""
 
@@ -158,6 +158,16 @@ def difference(left: Figure, right: Figure, drawn: np.ndarray, level: float = LE
     if low is None:
         return Difference(values[0] - values[1])
     return Difference(values[0] - values[1], low, high, _p_value(known), float(known.std(ddof=1)))
+
+
+def quotient(left: Figure, right: Figure, drawn: np.ndarray, level: float = LEVEL) -> Interval:
+    """Paired: left over right (how many times the cost)."""
+    above, below = left.once(), right.once()
+    if above is None or not below:
+        return Interval(None)
+    under = right.resampled(drawn)
+    spread = np.divide(left.resampled(drawn), under, out=np.full(len(drawn), np.nan), where=under != 0)
+    return Interval(above / below, *_bounds(spread, level))
 
 
 def _p_value(spread: np.ndarray) -> float:

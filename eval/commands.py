@@ -33,6 +33,7 @@ def register(app: typer.Typer) -> None:
     """Adds the subcommands to the command `asr`."""
     evaluation = typer.Typer(help="Evaluate: accuracy, delay, stability and cost on labelled recordings.")
     evaluation.command("run")(eval_run)
+    evaluation.command("gate")(eval_gate)
     app.add_typer(evaluation, name="eval")
     bench = typer.Typer(help="Measure speed and delay: a table for people and one JSON line.")
     bench.command("engine")(bench_engine)
@@ -90,6 +91,20 @@ def eval_run(
         aligner=aligner,
     )
     run(options)
+
+
+def eval_gate(
+    run: Annotated[Path, typer.Argument(help="The folder of the run that is judged.")],
+    baseline: Annotated[Path, typer.Option(help="The folder of the run that it must not fall behind.")],
+    max_wer_rise: Annotated[float | None, typer.Option(min=0, help="Points of WER that are let pass.")] = None,
+    max_p95_rise: Annotated[float | None, typer.Option(min=0, help="Seconds of the delay's p95 let pass.")] = None,
+    max_cost_rise: Annotated[float | None, typer.Option(min=0, help="Share of CPU time let pass: 0.1 is 10 %.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write the checks as JUnit XML as well.")] = None,
+) -> None:
+    """Stop a build: exits 1 with one sentence where the run is worse than the baseline, beyond chance and the limit."""
+    from eval.gate import Limits, gate
+
+    gate(run, baseline, Limits(max_wer_rise, max_p95_rise, max_cost_rise), junit)
 
 
 def bench_engine(

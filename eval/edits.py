@@ -57,7 +57,7 @@ def pieces(trace: Trace, found: Sequence[Edit]) -> tuple[Counts, ...]:
     are not the whole's (a number across a boundary, say).
     """
     lengths = [len(units(normalise(s.text, trace.language), trace.language)) for s in trace.reference_segments]
-    if sum(lengths) != sum(edit.kind != INSERT for edit in found):
+    if not sum(lengths) or sum(lengths) != sum(edit.kind != INSERT for edit in found):
         return (counts_of(found),)
     cut: list[list[Edit]] = [[] for _ in lengths]
     at = used = 0
