@@ -23,6 +23,9 @@ _SILENT_MEL = -0.75
 _SILENCE_STRIDE = 4
 """One state of silence stands for four of them; their keys differ little (docs/LOG.md)."""
 _NEGATIVE = -1e9
+_GRID_FRAMES = 100
+"""Memories are padded to a multiple of this (2 s). Sums over a padded row come out in other bits when its length
+changes; so a window's are the same whatever stands beside it, as long as no window of a later multiple does."""
 TAIL_SAMPLES = 2400
 """Zeros after the audio of a window (0.15 s), so that its end is not also the end of what the encoder sees."""
 
@@ -137,9 +140,12 @@ class Whisper:
 
     @torch.inference_mode()
     def batch(self, memories: Sequence[Memory], capacity: int) -> Batch:
-        """The decoder's empty state over some windows, with room for `capacity` tokens each."""
+        """The decoder's empty state over some windows, with room for `capacity` tokens each.
+
+        What comes of a window is the same to the last bit in every batch of windows of its own `padded_frames`.
+        """
         frames = [memory.layers[0].keys.shape[-1] for memory in memories]
-        longest, size = max(frames), len(memories)
+        longest, size = padded_frames(max(frames)), len(memories)
         layers = range(len(self._layers))
         keys = [_pad([memory.layers[i].keys for memory in memories], longest, -1) for i in layers]
         values = [_pad([memory.layers[i].values for memory in memories], longest, -2) for i in layers]
@@ -202,12 +208,13 @@ class Whisper:
         n = batch.keys[index].shape[-1]
         q = layer.cross_query(x).unflatten(-1, (self._heads, -1))  # (B, Q, H, D)
         by_head = q.permute(2, 0, 1, 3).flatten(1, 2)  # (H, B Q, D): one product for all streams
-        to_silence = (by_head @ silence.keys).unflatten(1, (size, queries)).transpose(0, 1)  # (B, H, Q, S)
+        to_silence = _product(by_head, silence.keys).unflatten(1, (size, queries)).transpose(0, 1)  # (B, H, Q, S)
         to_real = q.transpose(1, 2) @ batch.keys[index] + batch.real_mask[:, None, None]
         scores = torch.cat([to_real, to_silence + batch.silence_mask[:, None, None]], dim=-1).softmax(-1)
         attention, rest = scores[..., :n], scores[..., n:]
         y = attention @ batch.values[index]  # (B, H, Q, D)
-        y = y + (rest.transpose(0, 1).flatten(1, 2) @ silence.values).unflatten(1, (size, queries)).transpose(0, 1)
+        by_head = _product(rest.transpose(0, 1).flatten(1, 2), silence.values)
+        y = y + by_head.unflatten(1, (size, queries)).transpose(0, 1)
         return layer.cross_out(y.transpose(1, 2).flatten(2)), attention[:, self._alignment_heads[index]]
 
 
@@ -217,10 +224,20 @@ def _joined(old: LayerMemory, new: LayerMemory, kept: int) -> LayerMemory:
     )
 
 
+def padded_frames(frames: int) -> int:
+    """The length that a memory of so many frames is padded to when it is alone."""
+    return -(-frames // _GRID_FRAMES) * _GRID_FRAMES
+
+
+def _product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """``(H, m, k) @ (H, k, n)``; one row alone would go to another routine, whose sums differ in the last bit."""
+    if left.shape[1] > 1:
+        return left @ right
+    return (left.expand(-1, 2, -1) @ right)[:, :1]
+
+
 def _pad(tensors: Sequence[torch.Tensor], length: int, dim: int) -> torch.Tensor:
     """Stack, zeros behind the shorter ones along `dim`."""
-    if len(tensors) == 1:
-        return tensors[0][None]
     padded = []
     for tensor in tensors:
         missing = length - tensor.shape[dim]
