@@ -10,12 +10,13 @@ RUNTIME := $(VENV)/.runtime
 DEV     := $(VENV)/.dev
 PROJECT := $(VENV)/.project-$(HERE)
 
-.PHONY: help setup serve test check fix lock
+.PHONY: help setup serve test check fix lock peer-whisper-live peer-whisperlivekit
 help:
 	@echo "make serve   the server and its page on http://127.0.0.1:8000 (ARGS='--port 9000' passes options on)"
 	@echo "make test    all tests (ARGS='tests/server -k page' narrows them)"
 	@echo "make setup   only the environment, in $(VENV)"
 	@echo "make check   format, lint and types;  make fix   mends what can be mended"
+	@echo "make peer-whisper-live, make peer-whisperlivekit   a peer for asr bench server --against, in .peers"
 	@echo "make lock    newest allowed versions -> requirements.lock, requirements-dev.lock"
 
 serve: $(PROJECT)
@@ -57,3 +58,9 @@ $(DEV): requirements-dev.lock $(RUNTIME)
 $(PROJECT): pyproject.toml $(RUNTIME)
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@rm -f $(VENV)/.project-* && touch $@
+
+# Peers have environments of their own, since their dependencies clash with ours.
+# whisper-live builds PyAudio: it needs a C compiler and PortAudio's headers (Debian: portaudio19-dev).
+peer-whisper-live peer-whisperlivekit: peer-%:
+	$(PYTHON) -m venv .peers/$*
+	.peers/$*/bin/python -m pip install -q $*

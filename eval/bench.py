@@ -97,10 +97,11 @@ def server(
     name: str,
     threads: int | None,
     workers: int | None,
+    clip_s: float = CLIP_S,
 ) -> None:
     """Real clients, each level with so many at once, one clip each (the clips come round again)."""
     counts = parse_counts(streams)
-    datasets = load_datasets(data, minutes=max(counts) * CLIP_S / 60, join_s=CLIP_S)
+    datasets = load_datasets(data, minutes=max(counts) * clip_s / 60, join_s=clip_s)
     utterances = utterances_of(datasets)
     total_s = sum(counts) * sum(u.duration_s for u in utterances) / len(utterances)
     with progress(f"bench server {name}", total_s) as bar, server_at(url, pid, name, threads, workers) as target:
@@ -113,7 +114,7 @@ def server(
             findings.check()
             model = live_model(name, threads, findings.traces)
             levels.append(_level(count, findings, target.pid))
-    signature = sign_run(datasets, model, None, {"streams": counts, "url": url, "workers": workers})
+    signature = sign_run(datasets, model, None, {"streams": counts, "url": url, "workers": workers, "clip_s": clip_s})
     console().print(levels_table(levels))
     print_signature(signature)
     carried = max((level.streams for level in levels if level.carried), default=0)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from asr.config import DEFAULT_MODEL
+from asr.errors import ConfigError
 
 Data = Annotated[list[Path], typer.Option(help="A manifest or a folder of recordings; may be given again.")]
 ModelName = Annotated[str, typer.Option(help="A name from `asr models`, or a folder.")]
@@ -129,11 +130,25 @@ def bench_server(
     model: ModelName = DEFAULT_MODEL,
     threads: Threads = None,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes of the server that is started.")] = None,
+    against: Annotated[
+        str | None, typer.Option(help="A peer to run in turns with ours: whisper-live, whisperlivekit.")
+    ] = None,
+    peer_python: Annotated[
+        Path | None, typer.Option(help="The Python of the peer's environment; else .peers/NAME/bin/python.")
+    ] = None,
+    clip_s: Annotated[float, typer.Option("--clip", min=1, help="Join clips to about so many seconds.")] = 60.0,
 ) -> None:
     """A server under real clients at real-time pace: each client streams clips joined to a minute."""
+    if against is not None:
+        from eval.bench_peers import server_against
+
+        if url is not None:
+            raise ConfigError("found --url with --against, wanted one of them: a comparison starts both servers")
+        server_against(tuple(data), streams, against, peer_python, model, threads, workers, clip_s)
+        return
     from eval.bench import server
 
-    server(tuple(data), streams, url, pid, model, threads, workers)
+    server(tuple(data), streams, url, pid, model, threads, workers, clip_s)
 
 
 def bench_files(

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -30,25 +30,41 @@ class Target:
     chunk_s: float = CHUNK_S
 
 
+Streamer = Callable[[Target, Recording], Awaitable[Trace]]
+"""One recording over one socket."""
+
+
 def run_load(
-    target: Target, recordings: Sequence[Recording], streams: int, on_trace: OnTrace, *, stagger: bool = True
+    target: Target,
+    recordings: Sequence[Recording],
+    streams: int,
+    on_trace: OnTrace,
+    *,
+    stagger: bool = True,
+    streamer: Streamer | None = None,
 ) -> None:
     """Streams all recordings, `streams` of them at a time; `on_trace` is told each trace as it is complete.
 
-    With `stagger` the clients' beginnings are spread evenly over a second: people do not start to speak in step.
+    With `stagger` the clients' beginnings are spread evenly over a second: people do not start to speak in step. A
+    `streamer` other than `stream` speaks another wire.
     """
-    asyncio.run(_run(target, recordings, streams, on_trace, 1.0 / streams if stagger else 0.0))
+    asyncio.run(_run(target, recordings, streams, on_trace, 1.0 / streams if stagger else 0.0, streamer or stream))
 
 
 async def _run(
-    target: Target, recordings: Sequence[Recording], streams: int, on_trace: OnTrace, stagger_s: float
+    target: Target,
+    recordings: Sequence[Recording],
+    streams: int,
+    on_trace: OnTrace,
+    stagger_s: float,
+    streamer: Streamer,
 ) -> None:
     waiting = list(reversed(recordings))
 
     async def client(number: int) -> None:
         await asyncio.sleep(number * stagger_s)
         while waiting:
-            on_trace(await stream(target, waiting.pop()))
+            on_trace(await streamer(target, waiting.pop()))
 
     async with asyncio.TaskGroup() as clients:
         for number in range(streams):
@@ -58,18 +74,18 @@ async def _run(
 async def stream(target: Target, recording: Recording) -> Trace:
     """One recording over one socket, as a microphone would send it. What goes wrong is the trace's `error`."""
     url = listen_url(target.url, recording.utterance.language, target.ask_model)
-    tape = _Tape(recording)
+    tape = Tape(recording)
     try:
         async with connect(url, max_size=None, compression=None, proxy=None) as socket:
             await _converse(socket, tape, target.chunk_s)
     except (OSError, InvalidHandshake, ConnectionClosed, WireError, TimeoutError) as error:
-        tape.error = _why(error)
+        tape.error = why(error)
     told = trace_of(recording, LIVE, target.model, tape.entries, tape.end_wall_s)
     return replace(told, weights_sha256=tape.weights_sha256, error=tape.error)
 
 
 @dataclass(slots=True)
-class _Tape:
+class Tape:
     """What is known of one stream while it runs. Time 0 is when the first sample is spoken."""
 
     recording: Recording
@@ -86,10 +102,14 @@ class _Tape:
     def note(self, event: Event) -> None:
         self.entries.append(Entry(event, self.sent_s, self.now_s()))
 
+    def begin(self) -> None:
+        """The first sample is spoken now."""
+        self.began = time.monotonic()
 
-async def _converse(socket: ClientConnection, tape: _Tape, chunk_s: float) -> None:
+
+async def _converse(socket: ClientConnection, tape: Tape, chunk_s: float) -> None:
     """Sends and listens until the server closes. Raises what broke the stream."""
-    tape.began = time.monotonic()
+    tape.begin()
     sending = asyncio.create_task(_send(socket, tape, chunk_s))
     try:
         async with asyncio.timeout(tape.recording.duration_s + PATIENCE_S):
@@ -101,7 +121,7 @@ async def _converse(socket: ClientConnection, tape: _Tape, chunk_s: float) -> No
         await asyncio.gather(sending, return_exceptions=True)
 
 
-async def _send(socket: ClientConnection, tape: _Tape, chunk_s: float) -> None:
+async def _send(socket: ClientConnection, tape: Tape, chunk_s: float) -> None:
     """Each chunk in the moment in which its last sample is spoken; a late one at once. Then the end."""
     for chunk, spoken_s in chunks(tape.recording.samples, chunk_s):
         await asyncio.sleep(max(0.0, spoken_s - tape.now_s()))
@@ -111,7 +131,7 @@ async def _send(socket: ClientConnection, tape: _Tape, chunk_s: float) -> None:
     await socket.send(CLOSE_STREAM)
 
 
-async def _listen(socket: ClientConnection, tape: _Tape) -> None:
+async def _listen(socket: ClientConnection, tape: Tape) -> None:
     async for message in socket:  # ends when the server closes as agreed, raises ConnectionClosedError otherwise
         heard = parse(message, tape.recording.utterance.language)
         tape.weights_sha256 = heard.weights_sha256 or tape.weights_sha256
@@ -121,5 +141,5 @@ async def _listen(socket: ClientConnection, tape: _Tape) -> None:
         raise WireError("closed by the server without saying how much it heard (Metadata)")
 
 
-def _why(error: Exception) -> str:
+def why(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"

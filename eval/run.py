@@ -10,7 +10,7 @@ from asr.config import SessionSettings
 from asr.errors import AudioError, CallerError, ConfigError
 from eval.aligning import References
 from eval.dataset import Problem, Recording, Utterance, read
-from eval.load import Target, run_load
+from eval.load import Streamer, Target, run_load
 from eval.progress import Bar
 from eval.replay import LIVE, OFFLINE, REPLAY, offline, replay
 from eval.throughput import peak_memory_bytes, process_cpu_s
@@ -104,9 +104,14 @@ def run_in_process(
 
 
 def run_live(
-    recordings: Sequence[Recording], target: Target, pid: int | None, streams: int, findings: Findings
+    recordings: Sequence[Recording],
+    target: Target,
+    pid: int | None,
+    streams: int,
+    findings: Findings,
+    streamer: Streamer | None = None,
 ) -> None:
-    """All recordings over the wire, `streams` at a time.
+    """All recordings over the wire, `streams` at a time; a `streamer` of its own for a peer's.
 
     A trace's CPU time is the server's since the trace before it was complete: sums are right with any number of
     streams, single ones only with one.
@@ -122,7 +127,7 @@ def run_live(
             spent_s = now_s
         findings.keep(trace)
 
-    run_load(target, recordings, streams, done)
+    run_load(target, recordings, streams, done, streamer=streamer)
 
 
 def readable(utterances: Iterable[Utterance], findings: Findings) -> Iterator[Recording]:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
@@ -35,14 +35,22 @@ class Server:
 @contextmanager
 def serving(model: str, threads: int | None = None, options: Sequence[str] = ()) -> Iterator[Server]:
     """A ready server of `model`. `threads` bounds the libraries' threads. Raises `ServerError` with its last line."""
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-c", "from asr.cli import main; main()", "serve"]
     command += ["--model", model, "--host", "127.0.0.1", "--port", str(port), *options]
+    url = f"http://127.0.0.1:{port}/readyz"
+    with started(command, lambda: _answers(url), url, threads) as pid:
+        yield Server(f"ws://127.0.0.1:{port}", pid)
+
+
+@contextmanager
+def started(command: Sequence[str], ready: Callable[[], bool], what: str, threads: int | None) -> Iterator[int]:
+    """A process that is ready, by its id; ended with the context. Raises `ServerError` with its last line."""
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=_environment(threads))
         try:
-            _await_ready(process, f"http://127.0.0.1:{port}/readyz", log)
-            yield Server(f"ws://127.0.0.1:{port}", process.pid)
+            _await_ready(process, ready, what, log)
+            yield process.pid
         finally:
             _stop(process)
 
@@ -52,26 +60,31 @@ def _environment(threads: int | None) -> dict[str, str]:
     return os.environ | bound
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-def _await_ready(process: "subprocess.Popen[bytes]", url: str, log: IO[str]) -> None:
+def _await_ready(process: "subprocess.Popen[bytes]", ready: Callable[[], bool], what: str, log: IO[str]) -> None:
     deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise ServerError(f"the server ended with code {process.returncode}; its last words: {_last_line(log)}")
-        try:
-            with urlopen(url, timeout=5) as answer:
-                if answer.status == 200:
-                    return
-        except (URLError, OSError):
-            pass  # not listening yet, or answering that it is not ready
+        if ready():
+            return
         time.sleep(0.2)
-    raise ServerError(f"{url} was not ready after {READY_S:.0f} s; the server's last words: {_last_line(log)}")
+    raise ServerError(f"{what} was not ready after {READY_S:.0f} s; the server's last words: {_last_line(log)}")
+
+
+def _answers(url: str) -> bool:
+    """Whether it says 200; not while nobody listens, or who listens says that it is not ready."""
+    try:
+        with urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (URLError, OSError):
+        return False
 
 
 def _last_line(log: IO[str]) -> str:
