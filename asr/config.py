@@ -56,6 +56,26 @@ class StreamSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class CtcSettings:
+    """How CTC models (wav2vec2 and its like) see a stream and search it; their chunk is `StreamSettings.update_ms`."""
+
+    right_s: float = 0.64
+    """A frame is final when it has heard so much of its future."""
+    left_s: float = 8.0
+    """So much of its past a frame attends to."""
+    beam: int = 1
+    """1 is greedy; more: prefix beam search so wide, with the language model and hotwords below."""
+    lm: str = ""
+    """An n-gram model's file (KenLM), its words in lower case."""
+    lm_weight: float = 0.5
+    word_bonus: float = 1.0
+    """What the language model takes from a longer text, given back by the word (natural logarithm)."""
+    hotwords: tuple[str, ...] = ()
+    hotword_weight: float = 5.0
+    """How much more probable a hotword is made (natural logarithm)."""
+
+
+@dataclass(frozen=True, slots=True)
 class DecodeSettings:
     """How a hypothesis is searched."""
 
@@ -63,6 +83,7 @@ class DecodeSettings:
     """Guard: text longer than this times the window's length (plus ten tokens) is a loop."""
     settle_s: float = 4.0
     """Audio frames are encoded anew while less than this of their future was heard."""
+    ctc: CtcSettings = field(default_factory=CtcSettings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,12 @@ from dataclasses import replace
 import torch
 
 from asr.config import DEFAULT_MODEL, SessionSettings
+from asr.ctc import CtcRecogniser
 from asr.decoder import Specials, WhisperRecogniser
-from asr.errors import ConfigError, ModelError
+from asr.errors import ConfigError
 from asr.models.base import Recogniser
 from asr.models.linear import PRECISIONS, best_precision
+from asr.models.wav2vec2 import Wav2Vec2
 from asr.models.whisper import Whisper
 from asr.session import Session
 from asr.tokenizer import Tokenizer
@@ -43,7 +45,7 @@ class Engine:
 
     @property
     def architecture(self) -> str:
-        """The kind of network: ``whisper``."""
+        """The kind of network: ``whisper``, or of the CTC models ``wav2vec2``, ``hubert`` and ``wavlm``."""
         return self._recogniser.architecture
 
     @property
@@ -126,8 +128,9 @@ def _language_code(language: str | None, known: Sequence[str], model: str) -> st
 
 
 def _recogniser(files: ModelFiles, precision: str) -> Recogniser:
-    if files.architecture != "whisper":
-        raise ModelError(f"model {files.name} is of architecture {files.architecture}; whisper is supported")
+    if files.vocabulary is not None:
+        ctc = Wav2Vec2(files.tensors, files.config, normalise=files.vocabulary.normalise, precision=precision)
+        return CtcRecogniser(files.name, files.architecture, files.weights_sha256, ctc, files.vocabulary)
     tokenizer = Tokenizer(files.tokenizer_json)
     specials = Specials.of(tokenizer, files.generation)
     network = Whisper(

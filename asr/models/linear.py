@@ -85,4 +85,4 @@ class _RowwiseInt8Linear:
         y = self._linear(torch.cat([rows / scale, self._anchor]))[:-1].mul_(scale)
         if self._bias is not None:
             y.add_(self._bias)
-        return y.view(*x.shape[:-1], -1)
+        return y.view(*x.shape[:-1], y.shape[-1])

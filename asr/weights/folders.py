@@ -6,6 +6,7 @@ from pathlib import Path
 
 from asr.errors import ModelError
 from asr.weights.configured import configured_models
+from asr.weights.ctc_layout import is_ctc, vocabulary_file
 from asr.weights.source import Expected, Source, read_object
 
 WANTED = "model.bin (CTranslate2), or config.json with model.safetensors or pytorch_model.bin (Transformers)"
@@ -22,10 +23,14 @@ def folder_source(folder: Path, where: str | None = None, remedy: str = "fetch i
         layout=layout,
         weights=weights,
         config_json=folder / "config.json",
-        tokenizer_json=_tokenizer(folder, where),
+        tokenizer_json=vocabulary_file(folder, where) if _is_ctc(folder, layout) else _tokenizer(folder, where),
         expected=tuple(Expected((path,), sha256) for path in weights if (sha256 := _vouched_for(path))),
         remedy=remedy,
     )
+
+
+def _is_ctc(folder: Path, layout: str) -> bool:
+    return layout == "transformers" and is_ctc(read_object(folder / "config.json"))
 
 
 def _weights(folder: Path, where: str) -> tuple[str, tuple[Path, ...]]:

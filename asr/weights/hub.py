@@ -10,7 +10,11 @@ from asr.weights.source import Source
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
-SETTINGS = ["config.json", "generation_config.json", "tokenizer.json", "vocabulary.*"]
+SETTINGS = [
+    *("config.json", "generation_config.json", "tokenizer.json", "vocabulary.*"),
+    *("vocab.json", "tokenizer_config.json", "special_tokens_map.json"),  # of CTC models
+    *("preprocessor_config.json", "processor_config.json"),
+]
 WEIGHTS = ["model.safetensors", "model.safetensors.index.json", "model-*.safetensors", "model.bin"]
 OLDER_WEIGHTS = ["pytorch_model*.bin", "pytorch_model.bin.index.json"]
 """Fetched only where the others are not: most models offer the same tensors in both."""

@@ -16,10 +16,12 @@ from asr.cache import cache_dir, known_sha256, remove_leftovers, write_atomicall
 from asr.errors import ModelError
 from asr.weights import ctranslate2
 from asr.weights.configured import ConfiguredModel, configured_models
+from asr.weights.ctc_layout import Vocabulary, check_ctc_tensors, ctc_config, is_ctc, read_vocabulary
 from asr.weights.folders import folder_source
 from asr.weights.generation import generation_settings
 from asr.weights.hub import hub_source, is_hub_id
 from asr.weights.source import Source
+from asr.weights.trained import trained_folder, trained_names
 from asr.weights.whisper_layout import check_tensors, whisper_config, without_tied
 
 CONVERTER_VERSION = 1
@@ -36,6 +38,8 @@ class ModelFiles:
     ``proj_out.weight``) and the type they are stored in (float16 mostly). They may be mapped from a file: read only.
     ``config`` has Transformers' field names, those of `asr.weights.whisper_layout.CONFIG_FIELDS`.
     ``generation``: see `asr.weights.generation.generation_settings`.
+
+    A CTC model has a ``vocabulary``; its ``architecture``, tensors and config are Transformers' own.
     """
 
     name: str
@@ -45,6 +49,7 @@ class ModelFiles:
     generation: dict[str, Any]
     tokenizer_json: Path
     weights_sha256: str
+    vocabulary: Vocabulary | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,8 @@ def load_model_files(name: str) -> ModelFiles:
     """
     source = find_source(name)
     sha256 = source.verified_sha256()
+    if source.layout == "transformers" and is_ctc(source.config()):
+        return _ctc(name, source, sha256)
     tensors, table = _converted(source, sha256) if source.layout == "ctranslate2" else _as_they_are(source)
     config = whisper_config(table, source.where)
     check_tensors(tensors, config, source.where)
@@ -77,11 +84,23 @@ def load_model_files(name: str) -> ModelFiles:
     return ModelFiles(name, "whisper", tensors, config, generation, source.tokenizer_json, sha256)
 
 
+def _ctc(name: str, source: Source, sha256: str) -> ModelFiles:
+    """A CTC model's files, as Transformers wrote them."""
+    config = ctc_config(source.config(), source.where)
+    vocabulary = read_vocabulary(source.tokenizer_json, config, source.where)
+    tensors = {key: tensor for path in source.weights for key, tensor in _load(path, source.remedy).items()}
+    check_ctc_tensors(tensors, config, source.where)
+    kind = str(config["model_type"])
+    return ModelFiles(name, kind, tensors, config, {}, source.tokenizer_json, sha256, vocabulary)
+
+
 def find_source(name: str) -> Source:
     """The files of a configured name, a local folder or a hub id. Raises `ModelError`."""
     models = configured_models()
     if name in models:
         return models[name].located()
+    if (trained := trained_folder(name)) is not None:
+        return folder_source(trained, where=f"model {name}")
     folder = Path(name).expanduser()
     if name and folder.is_dir():
         return folder_source(folder)
@@ -89,9 +108,10 @@ def find_source(name: str) -> Source:
         raise ModelError(f"{name} is a file, wanted a model's name or the folder that its files are in")
     if is_hub_id(name):
         return hub_source(name)
-    close = difflib.get_close_matches(name, models, n=2, cutoff=0.5)
+    known = [*models, *trained_names()]
+    close = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
     meant = f"did you mean {' or '.join(close)}? " if close else ""
-    wanted = f"wanted {', '.join(models)}, a local folder, or a hub id such as openai/whisper-small"
+    wanted = f"wanted {', '.join(known)}, a local folder, or a hub id such as openai/whisper-small"
     raise ModelError(f"no model named {name!r}; {meant}{wanted}")
 
 

@@ -1,0 +1,65 @@
+"""`asr train`: settings -> data -> model -> loop -> a folder that `--model` takes."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from asr.errors import CallerError
+from asr.weights.trained import models_dir
+from eval.progress import progress
+from eval.signature import commit, machine, versions
+from train.augment import Augmenter
+from train.config import TrainSettings, load_settings
+from train.ctc import case_of, check_labels, ctc_task, start_vocabulary
+from train.data import Split, letters_of, load_split, sounds
+from train.loop import Training
+from train.task import Task, best_device
+
+PACKAGES = ("steadyword", "torch", "transformers", "numpy")
+
+
+def train(config: Path, out: Path | None, minutes: float | None) -> None:
+    """Raises `CallerError` for settings, data or a start that cannot be used."""
+    settings = load_settings(config)
+    if settings.loop.threads:
+        torch.set_num_threads(settings.loop.threads)
+    folder = out or models_dir() / settings.name
+    settings = _settled(settings)
+    split = load_split(settings.data, settings.labels, settings.loop.seed)
+    augmenter = Augmenter(settings.augment, sounds(settings.augment.noise), sounds(settings.augment.rooms))
+    torch.manual_seed(settings.loop.seed)
+    training = Training(settings, _task(settings, split), split, augmenter, folder)
+    with progress(settings.name, settings.loop.epochs) as bar:
+        bar.say(
+            f"{settings.name}: {len(split.train)} recordings to train on, {len(split.dev)} to check with, "
+            f"{sum(p.numel() for p in training.task.model.parameters()) / 1e6:.2f} million parameters"
+        )
+        done = training.run(bar, 60 * minutes if minutes else None)
+        record = training.write_record(
+            {"config": str(config), "commit": commit(), "machine": str(machine()), "versions": versions(PACKAGES)}
+        )
+        if done:
+            bar.say(f"done: {folder} is a model (dev WER {100 * training.state.best:.2f} %), its record {record}")
+        else:
+            bar.say(f"stopped after {minutes:g} minutes; the same command goes on")
+
+
+def _settled(settings: TrainSettings) -> TrainSettings:
+    """The letter case that `auto` stands for."""
+    if settings.labels.case != "auto":
+        return settings
+    vocabulary = start_vocabulary(settings.model.start) if settings.model.start != "random" else None
+    case = case_of(list(vocabulary)) if vocabulary and settings.kind == "ctc" else "keep"
+    return replace(settings, labels=replace(settings.labels, case=case))
+
+
+def _task(settings: TrainSettings, split: Split) -> Task:
+    device = best_device(settings.loop.device)
+    if settings.kind == "whisper":
+        raise CallerError("kind is whisper, wanted ctc")
+    examples = (*split.train, *split.dev)
+    task = ctc_task(settings.model, settings.augment, letters_of(e.text for e in examples), device)
+    where = "the new vocabulary" if settings.model.start == "random" else settings.model.start
+    check_labels(task, examples, settings.labels, where)
+    return task

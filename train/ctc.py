@@ -1,0 +1,234 @@
+"""CTC models of Transformers in training: wav2vec 2.0, HuBERT, WavLM; from a pretrained start or from chance."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from asr.config import SAMPLE_RATE_HZ
+from asr.errors import CallerError, ModelError
+from eval.counts import Counts, count_words, total
+from train.config import AugmentSettings, LabelSettings, ModelSettings
+from train.data import Example, check_letters
+from train.filters import mel_filters
+from train.task import freeze
+
+PAD, UNKNOWN, DELIMITER = "<pad>", "<unk>", "|"
+SETTINGS_FILES = ("vocab.json", "tokenizer_config.json", "preprocessor_config.json", "special_tokens_map.json")
+
+
+class CtcTask:
+    """`train.task.Task` for a CTC model. ``vocabulary`` maps what is written to its place in the output."""
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        vocabulary: dict[str, int],
+        device: torch.device,
+        normalise: bool,
+        settings_from: Path | None = None,
+    ) -> None:
+        self.model = model.to(device)
+        self._vocabulary, self._device, self._normalise = vocabulary, device, normalise
+        self._letters = {index: letter for letter, index in vocabulary.items()}
+        self._settings_from = settings_from
+        config: Any = model.config
+        self._blank = int(config.pad_token_id)
+
+    @property
+    def letters(self) -> tuple[str, ...]:
+        """What the model can write, without the space."""
+        return tuple(letter for letter in self._vocabulary if letter not in (PAD, UNKNOWN, DELIMITER))
+
+    def loss(self, batch: Sequence[Example]) -> torch.Tensor:
+        """The mean CTC loss a letter (Graves et al. 2006)."""
+        values, mask = self._padded(batch)
+        rows = [torch.tensor([self._vocabulary[c] for c in e.text.replace(" ", DELIMITER)]) for e in batch]
+        labels = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-100).to(self._device)
+        loss: torch.Tensor = self.model(values, attention_mask=mask, labels=labels).loss
+        return loss
+
+    def errors(self, batch: Sequence[Example]) -> Counts:
+        """Greedy text against the examples'."""
+        values, mask = self._padded(batch)
+        best = self.model(values, attention_mask=mask).logits.argmax(-1)
+        frames = self.model._get_feat_extract_output_lengths(mask.sum(-1))  # type: ignore[operator]
+        texts = [self._text(row[:count].tolist()) for row, count in zip(best, frames.tolist(), strict=True)]
+        return total(count_words(example.text, text) for example, text in zip(batch, texts, strict=True))
+
+    def save(self, folder: Path) -> None:
+        """Weights, settings, vocabulary and preprocessor; what was there is written over."""
+        self.model.save_pretrained(folder)  # type: ignore[operator]
+        for name in SETTINGS_FILES:
+            if self._settings_from and (self._settings_from / name).is_file():
+                shutil.copy(self._settings_from / name, folder / name)
+        if not (folder / "vocab.json").is_file():
+            _write_settings(folder, self._vocabulary, self._normalise)
+
+    def _padded(self, batch: Sequence[Example]) -> tuple[torch.Tensor, torch.Tensor]:
+        rows = [torch.from_numpy(self._scaled(example.samples)) for example in batch]
+        values = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+        mask = torch.arange(values.shape[1])[None] < torch.tensor([len(row) for row in rows])[:, None]
+        return values.to(self._device), mask.long().to(self._device)
+
+    def _scaled(self, samples: np.ndarray) -> np.ndarray:
+        if not self._normalise:
+            return samples
+        scaled: np.ndarray = (samples - samples.mean()) / np.sqrt(samples.var() + 1e-7)
+        return scaled
+
+    def _text(self, best: Sequence[int]) -> str:
+        kept = [index for i, index in enumerate(best) if index != self._blank and (i == 0 or index != best[i - 1])]
+        return " ".join("".join(self._letters[index] for index in kept).replace(DELIMITER, " ").split())
+
+
+def ctc_task(
+    settings: ModelSettings,
+    augment: AugmentSettings,
+    letters: Sequence[str],
+    device: torch.device,
+) -> CtcTask:
+    """The model to begin with; `letters` are the labels', for a model that has no vocabulary yet.
+
+    Raises `ModelError` for a start that cannot be used.
+    """
+    masks = {
+        "mask_time_prob": augment.mask_time_prob,
+        "mask_time_length": augment.mask_time_length,
+        "mask_feature_prob": augment.mask_feature_prob,
+        "mask_feature_length": augment.mask_feature_length,
+    }
+    if settings.start == "random":
+        task = _random(settings, masks, letters, device)
+    else:
+        task = _pretrained(settings.start, masks, letters, device)
+    freeze(task.model, settings.freeze, settings.train_only)
+    return task
+
+
+def check_labels(task: CtcTask, examples: Sequence[Example], labels: LabelSettings, where: str) -> None:
+    """Raises `CallerError` for letters that the model cannot write and for a label longer than its recording allows."""
+    check_letters((example.text for example in examples), task.letters, where)
+    shortest = 400 / SAMPLE_RATE_HZ
+    for example in examples:
+        if len(example.samples) / SAMPLE_RATE_HZ < shortest:
+            raise CallerError(
+                f"a recording of {example.text!r} is shorter than one frame, wanted at least {shortest} s"
+            )
+
+
+def vocabulary_of(letters: Sequence[str]) -> dict[str, int]:
+    """The blank first, then what is not known, the space, the letters."""
+    return {letter: index for index, letter in enumerate((PAD, UNKNOWN, DELIMITER, *letters))}
+
+
+def case_of(vocabulary: Sequence[str]) -> str:
+    """lower or upper where the letters have that case only, else keep."""
+    text = "".join(letter for letter in vocabulary if len(letter) == 1)
+    if text != text.lower() and text == text.upper():
+        return "upper"
+    return "lower" if text != text.upper() and text == text.lower() else "keep"
+
+
+def start_vocabulary(start: str) -> dict[str, int] | None:
+    """The vocabulary of a pretrained start; None where it has none yet. Raises `ModelError`."""
+    path = _folder_of(start) / "vocab.json"
+    if not path.is_file():
+        return None
+    table: dict[str, int] = json.loads(path.read_text(encoding="utf-8"))
+    return table
+
+
+def _random(settings: ModelSettings, masks: dict[str, Any], letters: Sequence[str], device: torch.device) -> CtcTask:
+    from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
+
+    vocabulary = vocabulary_of(letters)
+    config = Wav2Vec2Config(
+        vocab_size=len(vocabulary),
+        hidden_size=settings.hidden_size,
+        num_hidden_layers=settings.num_hidden_layers,
+        num_attention_heads=settings.num_attention_heads,
+        intermediate_size=settings.intermediate_size,
+        conv_dim=settings.conv_dim,
+        conv_kernel=settings.conv_kernel,
+        conv_stride=settings.conv_stride,
+        conv_bias=True,
+        num_conv_pos_embeddings=settings.num_conv_pos_embeddings,
+        num_conv_pos_embedding_groups=settings.num_conv_pos_embedding_groups,
+        feat_extract_norm="layer",  # normalised frame by frame: exact in a stream
+        do_stable_layer_norm=True,
+        hidden_dropout=settings.dropout,
+        attention_dropout=settings.dropout,
+        activation_dropout=settings.dropout,
+        feat_proj_dropout=settings.dropout,
+        final_dropout=settings.dropout,
+        layerdrop=0.0,
+        ctc_zero_infinity=True,
+        ctc_loss_reduction="mean",
+        pad_token_id=vocabulary[PAD],
+        bos_token_id=None,
+        eos_token_id=None,
+        **masks,
+    )
+    model = Wav2Vec2ForCTC(config)
+    if settings.filters == "mel":
+        first = model.wav2vec2.feature_extractor.conv_layers[0].conv.weight
+        first.data.copy_(mel_filters(first.shape[0], first.shape[2]))
+    return CtcTask(model, vocabulary, device, normalise=False)
+
+
+def _pretrained(start: str, masks: dict[str, Any], letters: Sequence[str], device: torch.device) -> CtcTask:
+    from transformers import AutoModelForCTC
+
+    folder = _folder_of(start)
+    vocabulary = start_vocabulary(start) or vocabulary_of(letters)
+    more = masks | {"ctc_zero_infinity": True, "ctc_loss_reduction": "mean", "layerdrop": 0.0}
+    if not (folder / "vocab.json").is_file():
+        more |= {"vocab_size": len(vocabulary), "pad_token_id": vocabulary[PAD]}
+    try:
+        model = AutoModelForCTC.from_pretrained(folder, ignore_mismatched_sizes=True, **more)
+    except (OSError, ValueError, RuntimeError) as error:
+        told = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"{start} cannot be trained on ({told}); wanted a wav2vec2, HuBERT or WavLM model") from None
+    table = folder / "preprocessor_config.json"
+    normalise = bool(json.loads(table.read_text()).get("do_normalize", True)) if table.is_file() else True
+    return CtcTask(model, vocabulary, device, normalise, folder)
+
+
+def _folder_of(start: str) -> Path:
+    """Where the start's files are. Raises `ModelError`."""
+    from asr.weights.load import find_source
+
+    folder = Path(start).expanduser()
+    return folder if folder.is_dir() else find_source(start).config_json.parent
+
+
+def _write_settings(folder: Path, vocabulary: dict[str, int], normalise: bool) -> None:
+    """As Transformers' tokenizer and feature extractor for wav2vec2 write them."""
+    tokenizer = {
+        "tokenizer_class": "Wav2Vec2CTCTokenizer",
+        "pad_token": PAD,
+        "unk_token": UNKNOWN,
+        "word_delimiter_token": DELIMITER,
+        "bos_token": None,
+        "eos_token": None,
+        "do_lower_case": False,
+    }
+    preprocessor = {
+        "feature_extractor_type": "Wav2Vec2FeatureExtractor",
+        "feature_size": 1,
+        "sampling_rate": SAMPLE_RATE_HZ,
+        "padding_value": 0.0,
+        "do_normalize": normalise,
+        "return_attention_mask": True,
+    }
+    for name, table in (
+        ("vocab.json", vocabulary),
+        ("tokenizer_config.json", tokenizer),
+        ("preprocessor_config.json", preprocessor),
+    ):
+        (folder / name).write_text(json.dumps(table, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

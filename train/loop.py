@@ -1,0 +1,224 @@
+"""The training loop: steps, looks at the dev set, checkpoints. The same command goes on after a kill, on the same path.
+
+Chance comes from the seed and the number of the epoch or step alone, so a run that was interrupted sees the batches
+that an uninterrupted one would have seen.
+"""
+
+import contextlib
+import json
+import math
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from asr.cache import write_atomically, write_text_atomically
+from asr.config import SAMPLE_RATE_HZ
+from asr.errors import ConfigError
+from eval.counts import Counts, total
+from eval.progress import Bar
+from train.augment import Augmenter, Batch
+from train.config import TrainSettings
+from train.data import Example, Split
+from train.task import Task
+
+WORK = "training"
+CHECKPOINT, RECORD = "checkpoint.pt", "record.json"
+
+
+@dataclass(slots=True)
+class State:
+    """Where a training stands. ``step`` counts within the epoch; ``curve`` has a row for each look at the dev set."""
+
+    epoch: int = 0
+    step: int = 0
+    elapsed_s: float = 0.0
+    best: float = math.inf
+    since_best: int = 0
+    losses: list[float] = field(default_factory=list)
+    curve: list[dict[str, float]] = field(default_factory=list)
+    done: bool = False
+
+
+class Training:
+    """One run in its folder: the model at its root, checkpoint and record in `training/`."""
+
+    def __init__(self, settings: TrainSettings, task: Task, split: Split, augmenter: Augmenter, folder: Path) -> None:
+        self.settings, self.task, self.split, self.folder = settings, task, split, folder
+        self._augmenter = augmenter
+        trained = [parameter for parameter in task.model.parameters() if parameter.requires_grad]
+        loop = settings.loop
+        self._optimiser = torch.optim.AdamW(trained, lr=loop.learning_rate, weight_decay=loop.weight_decay)
+        self._trained = trained
+        quiet = replace(settings.augment, speed=(1.0, 1.0), noise_share=0.0, room_share=0.0, gain_db=(0.0, 0.0))
+        self._dev = Augmenter(quiet).epoch(split.dev, loop.batch_s, np.random.default_rng(loop.seed))
+        self.state = State()
+
+    def run(self, bar: Bar, stop_after_s: float | None = None) -> bool:
+        """Trains to the end, or until `stop_after_s` of this call have passed. Returns whether it is done.
+
+        Raises `ConfigError` where the folder holds another training.
+        """
+        self._resume(bar)
+        began = saved = time.monotonic()
+        loop, state = self.settings.loop, self.state
+        while not state.done and state.epoch < loop.epochs:
+            batches = self._epoch(state.epoch)
+            while state.step < len(batches):
+                state.losses.append(self._step(batches[state.step], state.step, len(batches)))
+                bar.advance(_seconds(batches[state.step]) / _audio_s(batches))
+                state.step += 1
+                now = time.monotonic()
+                state.elapsed_s, spent = state.elapsed_s + now - self._seen(now), now - began
+                if now - saved > loop.save_every_s or (stop_after_s and spent > stop_after_s):
+                    self._save()
+                    saved = now
+                if stop_after_s and spent > stop_after_s:
+                    return False
+            state.epoch, state.step = state.epoch + 1, 0
+            if state.epoch % loop.dev_every == 0 or state.epoch == loop.epochs:
+                self._look(bar)
+        state.done = True
+        self._save()
+        return True
+
+    def _seen(self, now: float) -> float:
+        """The time of the last call."""
+        before, self._last = getattr(self, "_last", now), now
+        return before
+
+    def _epoch(self, epoch: int) -> list[Batch]:
+        rng = np.random.default_rng([self.settings.loop.seed, epoch])
+        augmenter = self._augmenter.at(epoch / self.settings.loop.epochs)
+        return augmenter.epoch(self.split.train, self.settings.loop.batch_s, rng)
+
+    def _step(self, batch: Batch, index: int, of: int) -> float:
+        loop, state = self.settings.loop, self.state
+        _seed(loop.seed + 1_000_003 * state.epoch + index)
+        rate = learning_rate((state.epoch + index / of) / loop.epochs, loop.learning_rate, loop.warmup_share)
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        self.task.model.train()
+        with _mixed(self._trained[0].device):
+            loss = self.task.loss(batch)
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = torch.nn.utils.clip_grad_norm_(self._trained, loop.clip_norm)
+        if torch.isfinite(norm):
+            self._optimiser.step()
+        return float(loss.detach())
+
+    def _look(self, bar: Bar) -> None:
+        """Counts the dev set's errors, keeps the model if it is the best so far, and says where things stand."""
+        state, loop = self.state, self.settings.loop
+        counts = errors_of(self.task, self._dev)
+        rate = counts.rate if counts.rate is not None else math.inf
+        state.since_best = 0 if rate < state.best else state.since_best + 1
+        if rate < state.best:
+            state.best = rate
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.task.save(self.folder)
+        loss = float(np.mean(state.losses)) if state.losses else 0.0
+        state.curve.append(
+            {"epoch": state.epoch, "loss": loss, "dev_wer": rate, "elapsed_s": round(state.elapsed_s, 1)}
+        )
+        state.losses = []
+        left_s = state.elapsed_s / state.epoch * (loop.epochs - state.epoch)
+        bar.say(
+            f"epoch {state.epoch}/{loop.epochs}: loss {loss:.3f}, dev WER {100 * rate:.2f} % "
+            f"(best {100 * state.best:.2f} %), {state.elapsed_s / 60:.1f} min done, about {left_s / 60:.1f} min left"
+        )
+        if loop.patience and state.since_best >= loop.patience:
+            bar.say(f"no better for {state.since_best} looks: stopped early")
+            state.done = True
+
+    # -- going on ----------------------------------------------------------------------------------------------------
+
+    def _save(self) -> None:
+        table = {
+            "settings": asdict(self.settings),
+            "data": self.split.sha256,
+            "state": asdict(self.state),
+            "model": self.task.model.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+        }
+        write_atomically(self.folder / WORK / CHECKPOINT, lambda path: torch.save(table, path))
+
+    def _resume(self, bar: Bar) -> None:
+        path = self.folder / WORK / CHECKPOINT
+        if not path.is_file():
+            return
+        table = torch.load(path, map_location="cpu", weights_only=False)
+        if table["settings"] != asdict(self.settings) or table["data"] != self.split.sha256:
+            raise ConfigError(
+                f"{self.folder} holds a training with other settings or data; wanted the same ones, or another --out"
+            )
+        self.task.model.load_state_dict(table["model"])
+        self._optimiser.load_state_dict(table["optimiser"])
+        self.state = State(**table["state"])
+        bar.say(f"going on in {self.folder}: {self.state.epoch} of {self.settings.loop.epochs} epochs are done")
+        bar.advance(self.state.epoch)
+
+    def write_record(self, more: dict[str, Any]) -> Path:
+        """Code, settings, data and curve, beside the model."""
+        table = {
+            "settings": asdict(self.settings),
+            "data_sha256": self.split.sha256,
+            "train_recordings": len(self.split.train),
+            "dev_recordings": len(self.split.dev),
+            "parameters": sum(p.numel() for p in self.task.model.parameters()),
+            "trained_parameters": sum(p.numel() for p in self._trained),
+            "best_dev_wer": self.state.best,
+            "elapsed_s": round(self.state.elapsed_s, 1),
+            "curve": self.state.curve,
+        }
+        path = self.folder / WORK / RECORD
+        write_text_atomically(path, json.dumps(table | more, ensure_ascii=False, indent=1) + "\n")
+        return path
+
+
+@torch.inference_mode()
+def errors_of(task: Task, batches: Sequence[Sequence[Example]]) -> Counts:
+    """Word errors over all batches, dropout off."""
+    task.model.eval()
+    return total(task.errors(batch) for batch in batches)
+
+
+def learning_rate(progress: float, peak: float, warmup: float) -> float:
+    """A straight way up to the peak, then half a cosine down to zero; `progress` from 0 to 1."""
+    if progress < warmup:
+        return peak * (progress / warmup + 1e-3)
+    return peak * 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - warmup) / max(1e-9, 1 - warmup))))
+
+
+def _seed(number: int) -> None:
+    """Dropout and SpecAugment's masks (Transformers draws them with NumPy's own generator)."""
+    torch.manual_seed(number)
+    np.random.seed(number % 2**32)
+    random.seed(number)
+
+
+@contextlib.contextmanager
+def _mixed(device: torch.device) -> Iterator[None]:
+    """bfloat16 on CUDA, float32 elsewhere."""
+    if device.type != "cuda":
+        yield
+        return
+    with torch.autocast("cuda", dtype=torch.bfloat16):
+        yield
+
+
+def _seconds(batch: Batch) -> float:
+    return sum(len(example.samples) for example in batch) / SAMPLE_RATE_HZ
+
+
+def _audio_s(batches: Sequence[Batch]) -> float:
+    return sum(map(_seconds, batches))
+
+
+Say = Callable[[str], None]
