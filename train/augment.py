@@ -85,7 +85,7 @@ def _silence(span_s: tuple[float, ...], rng: np.random.Generator) -> np.ndarray:
 
 
 def _drawn(span: tuple[float, ...], rng: np.random.Generator) -> float:
-    return float(rng.uniform(*span))
+    return float(rng.uniform(span[0], span[1]))
 
 
 def _batches(examples: Sequence[Example], batch_s: float, rng: np.random.Generator) -> list[Batch]:
