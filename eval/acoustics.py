@@ -98,8 +98,8 @@ def snr_db(samples: np.ndarray, speech: np.ndarray) -> float | None:
     """Mean power of speech frames less that of the pauses, over that of the pauses.
 
     An estimate from voice activity (as in NIST's stnr and in P.56 with a given mask), good to some decibels: what rings
-    or breathes in a pause counts as noise. None without speech or without pauses (a tenth of a second of them, well away
-    from speech: nearer frames made six studio recordings of 150 look worse than 10 dB); at most `MAX_SNR_DB`.
+    or breathes in a pause counts as noise. None without speech or without pauses (a tenth of a second, well away from
+    speech: nearer frames made six studio recordings of 150 look worse than 10 dB); at most `MAX_SNR_DB`.
     """
     powers = frame_powers(samples, len(speech))
     talk, pause = speech >= SPEECH, _pauses(speech)

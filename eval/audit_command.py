@@ -21,7 +21,7 @@ TRACES, TABLE, PAGE = "traces.jsonl", "audit.json", "audit.html"
 
 def run(data: Sequence[Path], out: Path, traces: Sequence[Path], limit: int | None, embed_mb: float) -> None:
     """Raises `CallerError` for data of which nothing can be used and for traces that are none."""
-    datasets = tuple(_cut(load_dataset(path), limit) for path in data)
+    datasets = _told_apart([_cut(load_dataset(path), limit) for path in data], data)
     utterances = [utterance for dataset in datasets for utterance in dataset.utterances]
     if not utterances:
         problems = [str(problem) for dataset in datasets for problem in dataset.problems]
@@ -41,6 +41,26 @@ def run(data: Sequence[Path], out: Path, traces: Sequence[Path], limit: int | No
 
 def _cut(dataset: Dataset, limit: int | None) -> Dataset:
     return replace(dataset, utterances=dataset.utterances[:limit])
+
+
+def _told_apart(datasets: Sequence[Dataset], paths: Sequence[Path]) -> tuple[Dataset, ...]:
+    """Sets of one name get the name of the folder above as well; the same path twice is refused."""
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise ConfigError(f"found the same data twice in {', '.join(map(str, paths))}, wanted each once")
+    names = [dataset.name for dataset in datasets]
+    told = [_longer(path, name) if names.count(name) > 1 else name for path, name in zip(paths, names, strict=True)]
+    return tuple(_renamed(dataset, name) for dataset, name in zip(datasets, told, strict=True))
+
+
+def _longer(path: Path, name: str) -> str:
+    folder = path.resolve() if path.is_dir() else path.resolve().parent
+    above = folder.parent if folder.name == name else folder
+    return f"{above.name}/{name}"
+
+
+def _renamed(dataset: Dataset, name: str) -> Dataset:
+    utterances = tuple(replace(utterance, dataset=name) for utterance in dataset.utterances)
+    return Dataset(name, utterances, dataset.problems)
 
 
 def _traces(runs: Sequence[Path]) -> Iterator[Trace]:

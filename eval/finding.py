@@ -60,6 +60,13 @@ class Finding:
     def sentence(self) -> str:
         return f"{self.what[0].upper()}{self.what[1:]}: {self.count}."
 
+    @property
+    def glance(self) -> tuple[str, ...]:
+        """The first few in short."""
+        if self.groups:
+            return tuple(" / ".join(f"{f.text[:40]} {f.count}" for f in group.forms[:4]) for group in self.groups[:4])
+        return tuple(dict.fromkeys(one.note for one in self.examples[:6] if one.note))[:4]
+
 
 Written = tuple[str, str, Utterance]
 """A key that is the same for one thing however it is written, the form that was found, and where."""
@@ -93,7 +100,7 @@ def _group(found: Mapping[str, Iterable[Utterance]], rule: str) -> Group:
 def of_groups(
     area: str, kind: str, what: str, groups: tuple[Group, ...], grave: bool = False, minority: bool = False
 ) -> list[Finding]:
-    """One finding, or none where there are no groups; counts them, or with ``minority`` what is not in the main form."""
+    """One finding, or none where there are no groups; counts them, with ``minority`` what is not in the main form."""
     if not groups:
         return []
     count = sum(form.count for group in groups for form in group.forms[1:]) if minority else len(groups)

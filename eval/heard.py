@@ -11,7 +11,7 @@ from eval.acoustics import Acoustics, Vad, measure
 from eval.dataset import read
 from eval.finding import Example, Finding, example, grouped, of_examples, of_groups
 from eval.text import base_language
-from eval.utterance import Problem, Utterance
+from eval.utterance import Problem, Utterance, unreadable
 
 AREA = "audio"
 
@@ -59,11 +59,10 @@ class Heard:
 def hear(utterances: Iterable[Utterance], vad: Vad) -> Iterator[Heard | Problem]:
     """One recording in memory at a time; what cannot be decoded is a problem."""
     for utterance in utterances:
-        file = utterance.clips[0].audio
         try:
-            yield Heard(utterance, header(file), measure(read(utterance).samples, vad))
+            yield Heard(utterance, header(utterance.clips[0].audio), measure(read(utterance).samples, vad))
         except AudioError as error:
-            yield Problem(file, 0, str(error))
+            yield unreadable(utterance, error)
 
 
 def sound_findings(heard: Sequence[Heard]) -> list[Finding]:

@@ -43,6 +43,7 @@ SYMBOLS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 
 _TAG = re.compile(r"\[[^\]]*\]|<[^>]*>|\{[^}]*\}|\([^)]*\)|\*[^*]+\*")
 _ENDS = tuple(".!?…。！？;:")
+_OPENING = tuple("\"“„«'‘(")
 _HYPHENS = "-‐‑"
 
 
@@ -121,13 +122,16 @@ def casing_of_words(utterances: Sequence[Utterance]) -> list[Finding]:
             before = "."
             for word in utterance.text.split():
                 form = bare(word)
-                if form.isalpha() and not before.rstrip("\"'”’»)").endswith(
-                    (*_ENDS, "-", "–", "—", '"', "“", "'", "‘")
-                ):
+                if form.isalpha() and not _begins(before, word):
                     yield form.casefold(), form, utterance
                 before = word
 
     return of_groups(AREA, "casing of a word", "words in several casings", grouped(written()))
+
+
+def _begins(before: str, word: str) -> bool:
+    """True where a sentence or a quotation may begin with the word, by what stands before it."""
+    return word.startswith(_OPENING) or before.rstrip("\"'”’»)").endswith((*_ENDS, *_OPENING, "-", "–", "—"))
 
 
 def hyphens(utterances: Sequence[Utterance]) -> list[Finding]:

@@ -11,6 +11,7 @@ KINDS: Mapping[str, str] = {
     "found no file at": "no audio file",
     "no text at": "no text beside",
     "no JSON": "no JSON",
+    "wanted an object": "no JSON object",
     "no line of a table": "broken table",
     "columns": "wrong number of columns",
     " empty;": "empty file",

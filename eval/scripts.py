@@ -155,6 +155,13 @@ def foreign_letters(text: str, language: str) -> str:
     return ", ".join(name.title() for name in found if name not in known and name not in _EVERYWHERE)
 
 
+def is_foreign(text: str, language: str) -> bool:
+    """True where the text has letters and every one of them is foreign: the label of another recording."""
+    known = SCRIPTS.get(base_language(language))
+    letters = [character for character in text if character.isalpha()]
+    return known is not None and bool(letters) and not {script(c) for c in letters} & (known | _EVERYWHERE)
+
+
 def script(character: str) -> str:
     """The first word of the character's name, "" where it has none."""
     return unicodedata.name(character, "").split(" ")[0]
