@@ -11,7 +11,7 @@ from eval.audit import MEASURES, Audit, Part, by_set, leak_sentence, verdict
 from eval.finding import Finding
 from eval.heard import Heard
 from eval.histogram import Scale, histogram, number, scale_of
-from eval.players import Players
+from eval.sounds import Players
 from eval.utterance import Utterance
 
 AREAS: Mapping[str, str] = {

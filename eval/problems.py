@@ -24,11 +24,12 @@ KINDS: Mapping[str, str] = {
 """Words of the reasons, all of which are ours, and the kind that they tell; the first that fits counts."""
 
 
-def kind_of(problem: Problem) -> str:
-    return next((kind for words, kind in KINDS.items() if words in problem.what), "other")
+def kind_of(problem: Problem | str) -> str:
+    """The kind of a problem, or of one as a run's folder keeps it: its text."""
+    return next((kind for words, kind in KINDS.items() if words in str(problem)), "other")
 
 
-def tally(problems: Iterable[Problem]) -> str:
+def tally(problems: Iterable[Problem | str]) -> str:
     """The kinds and how many of each, the commonest first: "2 no audio file, 1 no JSON"."""
     kinds = Counter(map(kind_of, problems))
     return ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())

@@ -48,6 +48,7 @@ def test_each_broken_line_and_file_has_its_kind_and_its_line(tmp_path: Path) -> 
 def test_a_reason_that_nobody_foresaw_is_still_counted() -> None:
     """As another."""
     assert tally([Problem(Path("x"), 0, "something new")]) == "1 other"
+    assert tally(["m.jsonl:3: no audio file at x.wav", "m.jsonl:4: no audio file at y.wav"]) == "2 no audio file"
     assert tally([]) == ""
 
 
