@@ -13,48 +13,15 @@ from asr.errors import CallerError, ConfigError
 from asr.models.base import Window
 from eval.progress import Bar
 from tests.speech import RATE_HZ, clip
+from tests.train.learned import PLAIN, SETTINGS, TINY, examples, training
 from train.augment import Augmenter, faster
-from train.config import AugmentSettings, DataSettings, LabelSettings, LoopSettings, ModelSettings, TrainSettings
+from train.config import AugmentSettings, DataSettings, LabelSettings, LoopSettings, ModelSettings
 from train.ctc import case_of, check_labels, ctc_task
-from train.data import Example, Split, check_letters, letters_of, load_split, written
+from train.data import Example, check_letters, load_split, written
 from train.filters import PHASES, mel_filters
-from train.loop import RECORD, WORK, Training, learning_rate
+from train.loop import RECORD, WORK, learning_rate
 
 CPU = torch.device("cpu")
-TINY = ModelSettings(
-    filters="mel",
-    conv_dim=(64, 64),
-    conv_kernel=(400, 3),
-    conv_stride=(160, 2),
-    hidden_size=64,
-    num_hidden_layers=2,
-    num_attention_heads=2,
-    intermediate_size=128,
-    num_conv_pos_embeddings=16,
-    num_conv_pos_embedding_groups=4,
-    dropout=0.0,
-)
-PLAIN = AugmentSettings(mask_time_prob=0.0)
-SETTINGS = TrainSettings(
-    name="tiny",
-    data=DataSettings(train=()),
-    model=TINY,
-    augment=PLAIN,
-    loop=LoopSettings(epochs=120, batch_s=4.0, learning_rate=3e-3, seed=3, dev_every=10, patience=0),
-)
-
-
-@pytest.fixture(scope="module")
-def examples() -> tuple[Example, ...]:
-    """Two clips of one voice."""
-    texts = {"hello_world": "hello world", "quick_brown_fox": "the quick brown fox jumps over the lazy dog"}
-    return tuple(Example(clip(name), text, "a") for name, text in texts.items())
-
-
-def training(examples: tuple[Example, ...], folder: Path, settings: TrainSettings = SETTINGS) -> Training:
-    torch.manual_seed(settings.loop.seed)
-    task = ctc_task(settings.model, settings.augment, letters_of(e.text for e in examples), CPU)
-    return Training(settings, task, Split(examples, examples, "data"), Augmenter(settings.augment), folder)
 
 
 @pytest.fixture
@@ -68,11 +35,11 @@ def bar(told: list[str]) -> Bar:
 
 
 def test_a_few_recordings_are_learned_to_zero_errors(
-    examples: tuple[Example, ...], tmp_path: Path, bar: Bar, told: list[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, bar: Bar, told: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Within a minute; the model is then found by its name and writes the same."""
     monkeypatch.setenv("STEADYWORD_MODELS", str(tmp_path))
-    run = training(examples, tmp_path / "tiny")
+    run = training(tmp_path / "tiny")
     assert run.run(bar)
     assert run.state.best == 0.0
     assert "min left" in told[0]
@@ -80,20 +47,20 @@ def test_a_few_recordings_are_learned_to_zero_errors(
     assert record["best_dev_wer"] == 0.0
     assert [row["epoch"] for row in record["curve"]] == list(range(10, 121, 10))
     engine = Engine.load("tiny", precision="float32")
-    heard = engine.recogniser.place(examples[1].samples, examples[1].text)
+    heard = engine.recogniser.place(examples()[1].samples, examples()[1].text)
     assert min(word.score for word in heard) > 0.2
-    for example in examples:
+    for example in examples():
         (hypothesis,) = engine.recogniser.recognise([Window(example.samples)])
         assert "".join(piece.text for piece in hypothesis.pieces).strip() == example.text
 
 
-def test_a_killed_training_goes_on_where_it_was(examples: tuple[Example, ...], tmp_path: Path, bar: Bar) -> None:
+def test_a_killed_training_goes_on_where_it_was(tmp_path: Path, bar: Bar) -> None:
     """Stopped after each step and begun again: the same weights, bit by bit, as without a stop."""
     short = replace(SETTINGS, loop=replace(SETTINGS.loop, epochs=3, dev_every=1), augment=AugmentSettings(join=2))
-    whole = training(examples, tmp_path / "whole", short)
+    whole = training(tmp_path / "whole", short)
     assert whole.run(bar)
     slices = 1
-    while not (part := training(examples, tmp_path / "part", short)).run(bar, stop_after_s=1e-9):
+    while not (part := training(tmp_path / "part", short)).run(bar, stop_after_s=1e-9):
         slices += 1
         assert slices < 50
     assert slices > 3
@@ -101,40 +68,40 @@ def test_a_killed_training_goes_on_where_it_was(examples: tuple[Example, ...], t
         assert torch.equal(one, other)
 
 
-def test_another_training_is_not_written_over(examples: tuple[Example, ...], tmp_path: Path, bar: Bar) -> None:
+def test_another_training_is_not_written_over(tmp_path: Path, bar: Bar) -> None:
     """A folder with other settings is refused; the sentence says what to do."""
     short = replace(SETTINGS, loop=replace(SETTINGS.loop, epochs=1, dev_every=1))
-    training(examples, tmp_path, short).run(bar)
+    training(tmp_path, short).run(bar)
     with pytest.raises(ConfigError, match="other settings or data"):
-        training(examples, tmp_path, replace(short, loop=replace(short.loop, seed=9))).run(bar)
+        training(tmp_path, replace(short, loop=replace(short.loop, seed=9))).run(bar)
     assert (tmp_path / WORK / RECORD).parent.is_dir()
 
 
-def test_training_stops_early_when_nothing_gets_better(examples: tuple[Example, ...], tmp_path: Path, bar: Bar) -> None:
+def test_training_stops_early_when_nothing_gets_better(tmp_path: Path, bar: Bar) -> None:
     """With a learning rate of nothing the second look is no better than the first."""
     loop = LoopSettings(epochs=50, learning_rate=0.0, patience=1, seed=1)
-    run = training(examples, tmp_path, replace(SETTINGS, loop=loop))
+    run = training(tmp_path, replace(SETTINGS, loop=loop))
     assert run.run(bar)
     assert run.state.epoch == 2
 
 
-def test_frozen_layers_stay_as_they_are(examples: tuple[Example, ...], tmp_path: Path, bar: Bar) -> None:
+def test_frozen_layers_stay_as_they_are(tmp_path: Path, bar: Bar) -> None:
     """By the beginning of their names; a name that nothing has is refused."""
     frozen = replace(TINY, freeze=("wav2vec2.feature_extractor",))
     settings = replace(SETTINGS, model=frozen, loop=replace(SETTINGS.loop, epochs=2, dev_every=2))
-    run = training(examples, tmp_path, settings)
+    run = training(tmp_path, settings)
     before = {name: parameter.clone() for name, parameter in run.task.model.named_parameters()}
     run.run(bar)
     changed = {name for name, p in run.task.model.named_parameters() if not torch.equal(p, before[name])}
     assert "lm_head.weight" in changed
     assert not any("feature_extractor" in name for name in changed)
     with pytest.raises(ConfigError, match="no parameter's name begins with 'nothing'"):
-        training(examples, tmp_path, replace(SETTINGS, model=replace(TINY, freeze=("nothing",))))
+        training(tmp_path, replace(SETTINGS, model=replace(TINY, freeze=("nothing",))))
 
 
-def test_a_trained_model_is_a_start_for_another(examples: tuple[Example, ...], tmp_path: Path, bar: Bar) -> None:
+def test_a_trained_model_is_a_start_for_another(tmp_path: Path, bar: Bar) -> None:
     """Its vocabulary stays; labels with other letters are listed and refused, or mapped by a rule."""
-    run = training(examples, tmp_path / "a", replace(SETTINGS, loop=replace(SETTINGS.loop, epochs=1, dev_every=1)))
+    run = training(tmp_path / "a", replace(SETTINGS, loop=replace(SETTINGS.loop, epochs=1, dev_every=1)))
     run.run(bar)
     task = ctc_task(ModelSettings(start=str(tmp_path / "a")), PLAIN, (), CPU)
     assert task.letters == run.task.letters
@@ -177,15 +144,17 @@ def test_speed_moves_pitch_and_length() -> None:
     assert np.abs(np.fft.rfft(fast)).argmax() * RATE_HZ / len(fast) == pytest.approx(500)
 
 
-def test_augmentation_grows_over_its_ramp(examples: tuple[Example, ...]) -> None:
+def test_augmentation_grows_over_its_ramp() -> None:
     """At the beginning single clean examples, at the end of the ramp what the settings say."""
     augmenter = Augmenter(AugmentSettings(ramp=0.5, join=5, speed=(0.8, 1.2), gain_db=(-10.0, 10.0), noise_share=0.6))
     start, half, end = (augmenter.at(progress).settings for progress in (0.0, 0.25, 0.9))
     assert (start.join, start.speed, start.noise_share) == (1, (1.0, 1.0), 0.0)
     assert (half.join, half.speed, half.noise_share) == (3, pytest.approx((0.9, 1.1)), pytest.approx(0.3))
     assert end == augmenter.settings
-    (batch,) = augmenter.epoch(examples, 100.0, np.random.default_rng(0))
-    assert sorted(word for e in batch for word in e.text.split()) == sorted(" ".join(e.text for e in examples).split())
+    (batch,) = augmenter.epoch(examples(), 100.0, np.random.default_rng(0))
+    assert sorted(word for e in batch for word in e.text.split()) == sorted(
+        " ".join(e.text for e in examples()).split()
+    )
 
 
 def test_mel_filters_tell_a_tone_whatever_its_phase() -> None:

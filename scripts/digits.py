@@ -1,0 +1,113 @@
+"""The proof on digits, whole: train, join strings from speakers never heard, stream them, compare with Whisper.
+
+    make digits        # or: .venv/bin/python scripts/digits.py --data ../shared/speech/en-digits --out runs/digits
+
+Training takes some minutes on two free cores and goes on where it was stopped. The strings' words have their true
+times, so delays are from the end of the recording that a digit is.
+"""
+
+import argparse
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from asr.cli import run
+from asr.config import SAMPLE_RATE_HZ
+from eval.counts import Counts, count_words, total
+from eval.dataset import load_dataset, read
+from eval.latency import delays_s, percentiles
+from eval.trace import Trace, read_traces
+from train.config import load_settings
+
+CONFIG = Path("configs/train/wav2vec2-digits.toml")
+MODELS = ("wav2vec2-digits", "whisper-tiny.en")
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+def main() -> None:
+    """The steps one after the other; what is done already is not done again."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=Path("../shared/speech/en-digits"))
+    parser.add_argument("--out", type=Path, default=Path("runs/digits"))
+    parser.add_argument("--strings", type=int, default=60, help="how many strings to join")
+    parser.add_argument("--mode", default="offline,replay,live")
+    options = parser.parse_args()
+    _done(run(["train", "--config", str(CONFIG)]))
+    strings = options.out / "strings"
+    if not (strings / "manifest.jsonl").is_file():
+        join_strings(options.data, load_settings(CONFIG).data.left_out_speakers, strings, options.strings)
+    models = [part for model in MODELS for part in ("--model", model)]
+    more = ["--mode", options.mode, "--threads", "1", "--out", str(options.out / "run")]
+    _done(run(["eval", "run", "--data", str(strings), *models, *more]))
+    print(table(list(read_traces(options.out / "run" / "traces.jsonl"))))
+
+
+def join_strings(data: Path, speakers: tuple[str, ...], folder: Path, count: int, seed: int = 5) -> None:
+    """Strings of 3 to 8 digits of one speaker each, gaps from 0.05 to 0.9 s between them; no recording twice."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    utterances = [u for u in load_dataset(data).utterances if u.speaker in speakers]
+    waiting = {speaker: [u for u in utterances if u.speaker == speaker] for speaker in speakers}
+    for some in waiting.values():
+        rng.shuffle(some)  # type: ignore[arg-type]
+    rows = []
+    for number in range(count):
+        speaker = speakers[number % len(speakers)]
+        taken = [waiting[speaker].pop() for _ in range(int(rng.integers(3, 9)))]
+        samples, words = _joined([(read(u).samples, u.text) for u in taken], rng)
+        soundfile.write(folder / f"{number:03d}.flac", samples, SAMPLE_RATE_HZ)
+        text = " ".join(text for _, _, text in words)
+        row = {"audio_filepath": f"{number:03d}.flac", "text": text, "language": "en", "speaker": speaker}
+        rows.append(json.dumps(row | {"duration": len(samples) / SAMPLE_RATE_HZ, "words": words}))
+    (folder / "manifest.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
+
+
+def _joined(
+    parts: list[tuple[np.ndarray, str]], rng: np.random.Generator
+) -> tuple[np.ndarray, list[tuple[float, float, str]]]:
+    """The recordings with silence around them, and when each is."""
+    pieces, words, at = [], [], 0
+    for samples, text in parts:
+        gap = np.zeros(round(rng.uniform(0.05, 0.9) * SAMPLE_RATE_HZ), np.float32)
+        start = at + len(gap)
+        at = start + len(samples)
+        words.append((start / SAMPLE_RATE_HZ, at / SAMPLE_RATE_HZ, text))
+        pieces += [gap, samples]
+    pieces.append(np.zeros(round(0.6 * SAMPLE_RATE_HZ), np.float32))
+    return np.concatenate(pieces), words
+
+
+def spoken(text: str) -> str:
+    """A text as digit words: figures are spelled digit by digit, so that "30" is as right as "three zero"."""
+    spelled = re.sub(r"\d", lambda match: f" {DIGITS[int(match[0])]} ", text.casefold())
+    return " ".join(re.findall(r"[a-z']+", spelled))
+
+
+def table(traces: list[Trace]) -> str:
+    """One line for each model and mode: digit errors, delays, cost."""
+    lines = [f"{'model':18}{'mode':9}{'WER':>8}  (S D I)      shown p50/p95   final p50/p95   CPU-s/audio-s"]
+    for model, mode in sorted({(trace.model, trace.mode) for trace in traces}):
+        mine = [trace for trace in traces if (trace.model, trace.mode) == (model, mode)]
+        counts: Counts = total(count_words(spoken(trace.reference), spoken(trace.text)) for trace in mine)
+        errors = f"({counts.substitutions} {counts.deletions} {counts.insertions})"
+        shown, final = (percentiles(delays_s(mine, moment)) for moment in ("stable", "committed"))
+        cpu = sum(trace.cpu_s or 0.0 for trace in mine) / sum(trace.duration_s for trace in mine)
+        timed = "" if mode == "offline" else f"{_pair(shown.p50, shown.p95)}   {_pair(final.p50, final.p95)}"
+        lines.append(f"{model:18}{mode:9}{100 * (counts.rate or 0):7.2f}%  {errors:13}{timed:32}{cpu:8.3f}")
+    return "\n".join(lines)
+
+
+def _pair(low: float | None, high: float | None) -> str:
+    return "-" if low is None or high is None else f"{low:5.2f} / {high:4.2f} s"
+
+
+def _done(code: int) -> None:
+    if code:
+        raise SystemExit(code)
+
+
+if __name__ == "__main__":
+    main()
