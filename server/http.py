@@ -57,7 +57,7 @@ async def metrics(request: Request) -> Response:
 
 
 async def models(request: Request) -> JSONResponse:
-    """The names that `model` may have, in OpenAI's form; `default`, `languages` and `weights_sha256` are our own."""
+    """The names that `model` may have, in OpenAI's form; `default` and what follows are our own."""
     service = _service(request)
     data = [
         {
@@ -66,6 +66,7 @@ async def models(request: Request) -> JSONResponse:
             "created": 0,
             "owned_by": "steadyword",
             "default": name == service.default,
+            "architecture": scheduler.engine.architecture,
             "languages": list(scheduler.engine.languages),
             "weights_sha256": scheduler.engine.weights_sha256,
         }

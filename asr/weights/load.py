@@ -20,8 +20,8 @@ from asr.weights.ctc_layout import Vocabulary, check_ctc_tensors, ctc_config, is
 from asr.weights.folders import folder_source
 from asr.weights.generation import generation_settings
 from asr.weights.hub import hub_source, is_hub_id
-from asr.weights.source import Source
-from asr.weights.trained import trained_folder, trained_names
+from asr.weights.source import Source, read_object
+from asr.weights.trained import models_dir, trained_folder, trained_names
 from asr.weights.whisper_layout import check_tensors, whisper_config, without_tied
 
 CONVERTER_VERSION = 1
@@ -180,8 +180,26 @@ def _bytes_of(paths: tuple[Path, ...]) -> memoryview:
 
 
 def list_models() -> list[ModelStatus]:
-    """Every configured model, by name; checks the hashes of those that are here."""
-    return [_status(model) for model in configured_models().values()]
+    """Every configured model, then those that were trained here, by name; checks the hashes of those that are here."""
+    trained = [_trained_status(name) for name in trained_names()]
+    return [_status(model) for model in configured_models().values()] + trained
+
+
+def _trained_status(name: str) -> ModelStatus:
+    """Nobody vouches for its hash; its files are there, or it would not be known."""
+    folder = models_dir() / name
+    return ModelStatus(
+        name=name,
+        architecture=str(read_object(folder / "config.json").get("model_type", "")),
+        languages=(),
+        description="trained on this machine",
+        licence="",
+        source=str(folder),
+        install="",
+        present=True,
+        hash_ok=None,
+        size_bytes=sum(path.stat().st_size for path in folder.glob("*.safetensors")),
+    )
 
 
 def _status(model: ConfiguredModel) -> ModelStatus:

@@ -211,7 +211,8 @@ async function copyText() {
 // --- choices, and the hands on the page
 
 function chooseLanguages() {
-  const { languages = [] } = page.models.find(({ id }) => id === model.value) ?? {};
+  const { languages = [], architecture } = page.models.find(({ id }) => id === model.value) ?? {};
+  view.showManner(architecture);
   view.showLanguages(languages, language.value || navigator.language.split("-")[0]);
 }
 

@@ -133,6 +133,11 @@ export function showLanguages(codes, chosen) {
   options(elements.language, entries, codes.includes(chosen) ? chosen : entries[0]?.[0]);
 }
 
+/** CTC models leave capitals and punctuation to what they learned; who reads should know. */
+export function showManner(architecture) {
+  elements.manner.hidden = !architecture || architecture === "whisper";
+}
+
 export function save(name, text, type) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([text], { type: `${type};charset=utf-8` }));

@@ -14,6 +14,7 @@ from asr.ctc_align import emissions, place
 from asr.ctc_search import NEVER, search
 from asr.engine import Engine
 from asr.errors import CallerError, ConfigError, ModelError
+from asr.weights import list_models
 from asr.weights.ctc_layout import Vocabulary
 from tests.asr.ctc_models import random_model, save
 from tests.speech import RATE_HZ, clip
@@ -201,3 +202,16 @@ def test_long_recordings_are_placed_in_steps(model_folder: Path) -> None:
     engine = Engine.load(str(model_folder))
     samples = np.tile(clip("counting"), 40)[: 50 * RATE_HZ]
     assert len(engine.recogniser._lattice(samples)) == (len(samples) - 400) // 320 + 1
+
+
+def test_a_model_trained_here_is_listed_and_found_by_name(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Among the configured ones; a misspelt name is helped."""
+    monkeypatch.setenv("STEADYWORD_MODELS", str(tmp_path))
+    shutil.copytree(model_folder, tmp_path / "letters-of-ours")
+    status = {one.name: one for one in list_models()}["letters-of-ours"]
+    assert (status.architecture, status.present, status.hash_ok) == ("wav2vec2", True, None)
+    assert Engine.load("letters-of-ours").name == "letters-of-ours"
+    with pytest.raises(ModelError, match="did you mean letters-of-ours"):
+        Engine.load("letter-of-ours")

@@ -59,6 +59,7 @@ def test_models_are_listed_by_name(scripted: Running) -> None:
     assert body["object"] == "list"
     [model] = body["data"]
     assert (model["id"], model["default"], model["languages"]) == ("scripted-1", True, ["en", "ja"])
+    assert model["architecture"] == "scripted"
 
 
 def test_the_page_comes_with_a_strict_policy(scripted: Running) -> None:

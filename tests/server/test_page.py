@@ -549,3 +549,15 @@ def test_a_microphones_tape_forgets_its_oldest_and_reads_across_chunks(open_page
         }"""
     )
     assert kept == [100, 400, [108, 109, 110, 111], 5]
+
+
+def test_the_page_says_that_a_ctc_model_leaves_case_and_punctuation_as_they_come(open_page: Open) -> None:
+    """For Whisper nothing is said; the choice of a model decides."""
+    page = open_page()
+    note = page.get_by_text("capitals and punctuation are what it learned")
+    expect(note).to_be_hidden()
+    show = "async (kind) => (await import('/static/view.js')).showManner(kind)"
+    page.evaluate(show, "wav2vec2")
+    expect(note).to_be_visible()
+    page.evaluate(show, "whisper")
+    expect(note).to_be_hidden()
