@@ -39,6 +39,7 @@ def register(app: typer.Typer) -> None:
     evaluation.command("run")(eval_run)
     evaluation.command("compare")(eval_compare)
     evaluation.command("gate")(eval_gate)
+    evaluation.command("audit")(eval_audit)
     app.add_typer(evaluation, name="eval")
     bench = typer.Typer(help="Measure speed and delay: a table for people and one JSON line.")
     bench.command("engine")(bench_engine)
@@ -126,6 +127,19 @@ def eval_gate(
     from eval.gate import Limits, gate
 
     gate(run, baseline, Limits(max_wer_rise, max_p95_rise, max_cost_rise), junit)
+
+
+def eval_audit(
+    data: Annotated[list[Path], typer.Argument(help="Manifests or folders of recordings, in any layout known.")],
+    out: Annotated[Path, typer.Option(help="The folder for audit.html and audit.json.")],
+    traces: Annotated[list[Path] | None, typer.Option(help="Runs whose models' words judge the labels.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many utterances of each data set.")] = None,
+    embed_mb: Annotated[float, typer.Option(min=0, help="Recordings inside the page, at most; others linked.")] = 8.0,
+) -> None:
+    """Define the data: labels that contradict each other, how recordings sound, what two sets share."""
+    from eval.audit_command import run
+
+    run(data, out, traces or (), limit, embed_mb)
 
 
 def bench_engine(
