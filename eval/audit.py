@@ -230,7 +230,7 @@ def table_of(done: Audit) -> dict[str, Any]:
 
 
 def _leak_table(leak: Leak) -> dict[str, Any]:
-    pairs = [[{"id": u.id, "text": u.text, "speaker": u.speaker} for u in pair] for pair in leak.pairs]
+    pairs = [[{"id": u.id, "text": u.text[:400], "speaker": u.speaker} for u in pair] for pair in leak.pairs]
     counts = {"shared": leak.shared, "left": leak.left, "right": leak.right}
     return {"kind": leak.kind, "sets": list(leak.sets), **counts, "pairs": pairs}
 

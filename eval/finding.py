@@ -1,6 +1,6 @@
 """What an audit finds: findings, the forms that one thing is written in, and the examples that show it."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -41,7 +41,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One kind of trouble: ``count`` times ``what``, which is a name for several things.
+    """One kind of trouble: ``count`` times ``what``, which is a name for several things; ``by_set``: in which sets.
 
     ``grave``: it makes scores wrong (a label that is not what was said, a recording in two sets), where the others make
     them blurred.
@@ -55,6 +55,7 @@ class Finding:
     groups: tuple[Group, ...] = ()
     examples: tuple[Example, ...] = ()
     grave: bool = False
+    by_set: tuple[tuple[str, int], ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -117,4 +118,7 @@ def of_examples(
     limit: int = GROUPS,
 ) -> list[Finding]:
     """One finding that counts the examples, or none where there is none."""
-    return [Finding(area, kind, what, len(found), rule, examples=found[:limit], grave=grave)] if found else []
+    if not found:
+        return []
+    sets = tuple(Counter(one.dataset for one in found).most_common())
+    return [Finding(area, kind, what, len(found), rule, examples=found[:limit], grave=grave, by_set=sets)]

@@ -239,7 +239,8 @@ def tags(utterances: Sequence[Utterance]) -> list[Finding]:
     """What stands in brackets or between asterisks: [noise], <unk>, (laughs). Whisper's normaliser drops most of it."""
     tagged = [(tag, utterance) for utterance in utterances for tag in _TAG.findall(utterance.text)]
     found = tuple(example(utterance, tag) for tag, utterance in tagged)
-    return of_examples(AREA, "tags", "tags and remarks in brackets", found, "one list of tags, or none")
+    rule = "one list of tags; words that are said stand in no brackets: the normaliser drops what does"
+    return of_examples(AREA, "tags", "tags and remarks in brackets", found, rule)
 
 
 def spaces(utterances: Sequence[Utterance]) -> list[Finding]:

@@ -44,7 +44,7 @@ LETTERS: Mapping[str, str] = {
 """English and Vietnamese names of letters, but those that are common words ("you", "see", "be", "why", "i", "o")."""
 
 _COMMON = {"you": "u", "see": "c", "be": "b", "are": "r", "why": "y", "oh": "o", "eye": "i", "tea": "t", "ca": "k"}
-"""Names that count as letters only beside a name that is nothing else."""
+"""Names that count as letters only beside two that are nothing else."""
 
 
 def spoken_findings(utterances: Sequence[Utterance]) -> list[Finding]:
@@ -124,8 +124,8 @@ def _acronym(window: Sequence[str], shouted: bool) -> str:
     rest = [word for word, letter in zip(words, letters, strict=True) if not letter]
     if len(named) < 2 or not all(letters[:2]) or len(rest) > 1 or (rest and letters[-1]):
         return ""
-    sure = any(word.rstrip(".").casefold() not in _COMMON for word in words[: len(named)])
-    return _key("".join(named) + "".join(rest)) if sure else ""
+    sure = sum(_is_only_a_letter(word.rstrip(".").casefold()) for word in words)
+    return _key("".join(named) + "".join(rest)) if sure > 1 else ""
 
 
 def _is_short(word: str, shouted: bool) -> bool:
@@ -133,6 +133,11 @@ def _is_short(word: str, shouted: bool) -> bool:
     if re.fullmatch(r"(\w\.){2,}\w?", word):
         return True
     return not shouted and word.isalnum() and sum(map(str.isupper, word)) > 1
+
+
+def _is_only_a_letter(word: str) -> bool:
+    """A letter or the name of one, and no word beside: "be a" is no BA."""
+    return word in LETTERS or (len(word) == 1 and word.isalpha() and word not in "aio")
 
 
 def _letter(word: str) -> str:

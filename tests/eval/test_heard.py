@@ -56,7 +56,11 @@ def test_one_sound_with_several_texts_is_grave_and_one_that_comes_twice_is_not()
 
 
 def test_text_without_speech_and_speech_without_text_are_found() -> None:
-    """By voice activity."""
+    """By voice activity, which is not asked about less than a second; what is silent is, however short."""
+    short = {"duration_s": 0.5, "speech_s": 0.0}
+    assert without_speech(heard("red", **short)) == []
+    assert len(notes(without_speech(heard("red", **short, peak_dbfs=-70.0)))) == 1
+    assert len(notes(without_speech(heard("red", **short, peak_dbfs=None)))) == 1
     assert [name for name, _ in notes(without_speech(heard("red", "", speech_s=0.05)))] == ["u0"]
     assert [name for name, _ in notes(without_label(heard("red", "", speech_s=0.8)))] == ["u1"]
 
@@ -87,9 +91,10 @@ def test_measurements_beyond_their_bounds_are_found() -> None:
 
 
 def test_a_telephones_own_rate_is_no_trouble() -> None:
-    """8 kHz in a file of 8 kHz."""
+    """8 kHz in a file of 8 kHz, or in one whose manifest says where it came from."""
     (one,) = heard("red", bandwidth_hz=3700.0)
-    assert narrow_band([replace(one, header=Header("wav", "mulaw", 8000, 1))]) == []
+    told = replace(one.utterance, attributes=(("orig_sample_rate", "8000"),))
+    assert narrow_band([replace(one, header=Header("wav", "mulaw", 8000, 1)), replace(one, utterance=told)]) == []
 
 
 def test_a_files_header_is_read_without_decoding(tmp_path: Path) -> None:

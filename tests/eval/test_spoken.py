@@ -45,6 +45,7 @@ def test_an_acronym_is_found_dotted_apart_and_together() -> None:
 def test_words_that_only_sound_like_letters_are_no_acronym() -> None:
     """ "You see" is not UC, though both are names of letters."""
     assert acronyms(labelled("the UC campus", "you see it", "are you there", "an RU thing")) == []
+    assert acronyms(labelled("IT WILL BE A DAY", "it will be a day", "the BA degree")) == []
 
 
 def test_plain_labels_hold_neither() -> None:
