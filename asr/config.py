@@ -63,8 +63,10 @@ class CtcSettings:
     """A frame is final when it has heard so much of its future."""
     left_s: float = 8.0
     """So much of its past a frame attends to."""
-    beam: int = 1
-    """1 is greedy; more: prefix beam search so wide, with the language model and hotwords below."""
+    beam: int = 0
+    """1 is greedy; more: prefix beam search so wide, with the language model and hotwords below. 0 leaves it to the
+    model: what the `decoding.json` in its folder says, else greedy, else 8 where hotwords or a language model are told.
+    """
     lm: str = ""
     """An n-gram model's file (KenLM), its words in lower case."""
     lm_weight: float = 0.5

@@ -1,12 +1,12 @@
 """CTC recognition: windows -> words from a lattice of frames, batched, each frame decoded once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
-from asr.config import SAMPLE_RATE_HZ
+from asr.config import SAMPLE_RATE_HZ, CtcSettings
 from asr.ctc_align import place
 from asr.ctc_search import Found, search
 from asr.models.base import Hypothesis, Piece, Placed, Window
@@ -18,6 +18,7 @@ UPDATE_MS = 320
 _PLACING_S, _PLACING_CONTEXT_S = 20.0, 4.0
 """Alignment goes through a long recording in steps of so much, with so much context on both sides."""
 _LM_WORDS = 4
+_BEAM = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +47,13 @@ class CtcRecogniser:
         weights_sha256: str,
         network: Wav2Vec2,
         vocabulary: Vocabulary,
+        decoding: CtcSettings | None = None,
     ) -> None:
         self.name, self.architecture, self.weights_sha256 = name, architecture, weights_sha256
         self.precision, self.update_ms = network.precision, UPDATE_MS
         self.languages: tuple[str, ...] = ()
         self._network, self._vocabulary = network, vocabulary
+        self._decoding = decoding or CtcSettings()
         self._hop = network.waveform.hop
         self._hop_s = self._hop / SAMPLE_RATE_HZ
         self._overlap_s = (network.waveform.receptive - self._hop) / 2 / SAMPLE_RATE_HZ
@@ -74,7 +77,7 @@ class CtcRecogniser:
         lattice = step.logprobs if memory.open is None else torch.cat([memory.open, step.logprobs])
         settled_frames = len(lattice) - len(step.logprobs) + step.settled
         behind = len(lattice) - step.consumed // self._hop  # frames before the window's first sample
-        words = search(lattice, self._vocabulary, window.settings.ctc, memory.said)
+        words = search(lattice, self._vocabulary, self._told(window.settings.ctc), memory.said)
         settled = 0
         while settled < len(words) and words[settled].until < settled_frames:
             settled += 1
@@ -87,6 +90,16 @@ class CtcRecogniser:
             settled=settled,
             released=step.consumed,
         )
+
+    def _told(self, settings: CtcSettings) -> CtcSettings:
+        """The settings with what they leave to the model."""
+        if settings.beam:
+            return settings
+        own = self._decoding
+        lm = settings.lm or own.lm
+        weights = settings if settings.lm else own
+        beam = own.beam or (_BEAM if lm or settings.hotwords else 1)
+        return replace(settings, beam=beam, lm=lm, lm_weight=weights.lm_weight, word_bonus=weights.word_bonus)
 
     def _piece(self, word: Found, behind: int) -> Piece:
         start_s = (word.first - behind) * self._hop_s + self._overlap_s

@@ -180,8 +180,11 @@ def language_model(path: str) -> Any:
 
     if not Path(path).is_file():
         raise ConfigError(f"no language model at {path}, wanted an n-gram model in ARPA or KenLM's form")
+    quiet = kenlm.Config()
+    quiet.show_progress = False
+    quiet.arpa_complain = kenlm.ARPALoadComplain.NONE
     try:
-        return kenlm.Model(path)
+        return kenlm.Model(path, quiet)
     except OSError as error:
         raise ConfigError(f"{path} is no n-gram model ({error}), wanted one in ARPA or KenLM's form") from None
 

@@ -36,7 +36,7 @@ class Engine:
             raise ConfigError(f"unknown precision {precision!r}; use auto, {', '.join(PRECISIONS)}")
         if threads is not None:
             torch.set_num_threads(threads)
-        return cls(_recogniser(load_model_files(model), best_precision() if precision == "auto" else precision))
+        return cls(recogniser_of(load_model_files(model), best_precision() if precision == "auto" else precision))
 
     @property
     def name(self) -> str:
@@ -127,10 +127,13 @@ def _language_code(language: str | None, known: Sequence[str], model: str) -> st
     return code
 
 
-def _recogniser(files: ModelFiles, precision: str) -> Recogniser:
+def recogniser_of(files: ModelFiles, precision: str) -> Recogniser:
+    """A model's files put together."""
     if files.vocabulary is not None:
         ctc = Wav2Vec2(files.tensors, files.config, normalise=files.vocabulary.normalise, precision=precision)
-        return CtcRecogniser(files.name, files.architecture, files.weights_sha256, ctc, files.vocabulary)
+        return CtcRecogniser(
+            files.name, files.architecture, files.weights_sha256, ctc, files.vocabulary, files.decoding
+        )
     tokenizer = Tokenizer(files.tokenizer_json)
     specials = Specials.of(tokenizer, files.generation)
     network = Whisper(

@@ -12,6 +12,7 @@ from train.config import AugmentSettings
 from train.data import Example
 
 Batch = list[Example]
+_COLOUR_HZ = np.array([60.0, 150.0, 300.0, 600.0, 1000.0, 1600.0, 2500.0, 4000.0, 7000.0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Augmenter:
             join=1 + round(share * (s.join - 1)),
             speed=tuple(1 + share * (speed - 1) for speed in s.speed),
             gain_db=tuple(share * gain_db for gain_db in s.gain_db),
+            colour_db=share * s.colour_db,
             noise_share=share * s.noise_share,
             room_share=share * s.room_share,
         )
@@ -60,7 +62,7 @@ class Augmenter:
         return Example(np.concatenate(pieces), " ".join(part.text for part in parts), parts[0].speaker)
 
     def _altered(self, example: Example, rng: np.random.Generator) -> Example:
-        s, samples = self.settings, example.samples
+        s, samples = self.settings, coloured(example.samples, self.settings.colour_db, rng)
         if self.rooms and rng.random() < s.room_share:
             samples = reverberate(samples, self.rooms[int(rng.integers(len(self.rooms)))])
         if self.noises and rng.random() < s.noise_share:
@@ -78,6 +80,18 @@ def faster(samples: np.ndarray, speed: float) -> np.ndarray:
     spectrum = np.fft.rfft(samples)
     resampled = np.fft.irfft(spectrum[: length // 2 + 1], length) * (length / len(samples))
     return np.asarray(resampled, np.float32)
+
+
+def coloured(samples: np.ndarray, most_db: float, rng: np.random.Generator) -> np.ndarray:
+    """Samples ``(n,)`` through a smooth random frequency response, as another microphone would have it."""
+    if not most_db:
+        return samples
+    gains_db = rng.uniform(-most_db, most_db, len(_COLOUR_HZ))
+    length = 1 << (len(samples) - 1).bit_length()
+    hz = np.fft.rfftfreq(length, 1 / SAMPLE_RATE_HZ)
+    response = 10 ** (np.interp(np.log(hz + 1), np.log(_COLOUR_HZ), gains_db) / 20)
+    heard = np.fft.irfft(np.fft.rfft(samples, length) * response, length)[: len(samples)]
+    return np.asarray(heard, np.float32)
 
 
 def _silence(span_s: tuple[float, ...], rng: np.random.Generator) -> np.ndarray:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import torch
 
-from asr.errors import CallerError
 from asr.weights.trained import models_dir
 from eval.progress import progress
 from eval.signature import commit, machine, versions
@@ -15,6 +14,8 @@ from train.ctc import case_of, check_labels, ctc_task, start_vocabulary
 from train.data import Split, letters_of, load_split, sounds
 from train.loop import Training
 from train.task import Task, best_device
+from train.whisper import whisper_task
+from train.words import write_language_model
 
 PACKAGES = ("steadyword", "torch", "transformers", "numpy")
 
@@ -35,6 +36,9 @@ def train(config: Path, out: Path | None, minutes: float | None) -> None:
             f"{settings.name}: {len(split.train)} recordings to train on, {len(split.dev)} to check with, "
             f"{sum(p.numel() for p in training.task.model.parameters()) / 1e6:.2f} million parameters"
         )
+        if settings.labels.language_model:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_language_model(folder, (example.text for example in split.train))
         done = training.run(bar, 60 * minutes if minutes else None)
         record = training.write_record(
             {"config": str(config), "commit": commit(), "machine": str(machine()), "versions": versions(PACKAGES)}
@@ -57,7 +61,7 @@ def _settled(settings: TrainSettings) -> TrainSettings:
 def _task(settings: TrainSettings, split: Split) -> Task:
     device = best_device(settings.loop.device)
     if settings.kind == "whisper":
-        raise CallerError("kind is whisper, wanted ctc")
+        return whisper_task(settings.model, device, settings.data.language)
     examples = (*split.train, *split.dev)
     task = ctc_task(settings.model, settings.augment, letters_of(e.text for e in examples), device)
     where = "the new vocabulary" if settings.model.start == "random" else settings.model.start

@@ -20,6 +20,7 @@ class DataSettings:
     dev_share: float = 0.1
     longest_s: float = 20.0
     """Longer recordings are left out."""
+    language: str = "en"
     limit: int = 0
     """Use no more recordings than this; 0 for all."""
 
@@ -32,6 +33,8 @@ class LabelSettings:
     """lower, upper, keep; auto is the vocabulary's own where it has one case only, else keep."""
     drop: str = ""
     """Characters to leave out, such as punctuation."""
+    language_model: bool = False
+    """Put a model of the labels' words beside the weights, and search with it; for a closed vocabulary."""
     replace: tuple[str, ...] = ()
     """Rules such as "é=e", in order."""
 
@@ -76,6 +79,8 @@ class AugmentSettings:
     speed: tuple[float, ...] = (1.0, 1.0)
     """Played so much faster, pitch and formants with it, from and to."""
     gain_db: tuple[float, ...] = (0.0, 0.0)
+    colour_db: float = 0.0
+    """A microphone of its own for each example: gains of up to so much, up or down, at some frequencies."""
     noise: tuple[str, ...] = ()
     noise_share: float = 0.5
     snr_db: tuple[float, ...] = (5.0, 35.0)

@@ -1,14 +1,14 @@
 """Which settings and files a CTC model of Transformers has: wav2vec 2.0, HuBERT, WavLM, with letters as output."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from asr.config import SAMPLE_RATE_HZ
-from asr.errors import ModelError
+from asr.config import SAMPLE_RATE_HZ, CtcSettings, build
+from asr.errors import ConfigError, ModelError
 from asr.weights.source import read_object
 
 KINDS = ("wav2vec2", "hubert", "wavlm")
@@ -128,6 +128,21 @@ def read_vocabulary(vocab_json: Path, config: Mapping[str, Any], where: str) -> 
         special=frozenset(special - {table[blank_text]}),
         normalise=_normalises(folder, where),
     )
+
+
+def read_decoding(folder: Path, where: str) -> CtcSettings:
+    """How a model is best searched, as its folder says in `decoding.json`; without one as anybody would.
+
+    A language model lies in the folder too. Raises `ModelError`.
+    """
+    table = _optional(folder / "decoding.json")
+    try:
+        told = build(CtcSettings, table, f"{where}, decoding.json")
+    except ConfigError as error:
+        raise ModelError(str(error)) from None
+    if told.lm and (Path(told.lm).name != told.lm or not (folder / told.lm).is_file()):
+        raise ModelError(f"{where}: decoding.json names the language model {told.lm}, which is not beside it")
+    return replace(told, lm=str(folder / told.lm)) if told.lm else told
 
 
 def vocabulary_file(folder: Path, where: str) -> Path:

@@ -13,10 +13,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from asr.cache import cache_dir, known_sha256, remove_leftovers, write_atomically, write_text_atomically
+from asr.config import CtcSettings
 from asr.errors import ModelError
 from asr.weights import ctranslate2
 from asr.weights.configured import ConfiguredModel, configured_models
-from asr.weights.ctc_layout import Vocabulary, check_ctc_tensors, ctc_config, is_ctc, read_vocabulary
+from asr.weights.ctc_layout import Vocabulary, check_ctc_tensors, ctc_config, is_ctc, read_decoding, read_vocabulary
 from asr.weights.folders import folder_source
 from asr.weights.generation import generation_settings
 from asr.weights.hub import hub_source, is_hub_id
@@ -39,7 +40,8 @@ class ModelFiles:
     ``config`` has Transformers' field names, those of `asr.weights.whisper_layout.CONFIG_FIELDS`.
     ``generation``: see `asr.weights.generation.generation_settings`.
 
-    A CTC model has a ``vocabulary``; its ``architecture``, tensors and config are Transformers' own.
+    A CTC model has a ``vocabulary``, and ``decoding`` is how it wants to be searched; its ``architecture``, tensors and
+    config are Transformers' own.
     """
 
     name: str
@@ -50,6 +52,7 @@ class ModelFiles:
     tokenizer_json: Path
     weights_sha256: str
     vocabulary: Vocabulary | None = None
+    decoding: CtcSettings | None = None
 
 
 @dataclass(frozen=True)
@@ -90,8 +93,9 @@ def _ctc(name: str, source: Source, sha256: str) -> ModelFiles:
     vocabulary = read_vocabulary(source.tokenizer_json, config, source.where)
     tensors = {key: tensor for path in source.weights for key, tensor in _load(path, source.remedy).items()}
     check_ctc_tensors(tensors, config, source.where)
+    decoding = read_decoding(source.tokenizer_json.parent, source.where)
     kind = str(config["model_type"])
-    return ModelFiles(name, kind, tensors, config, {}, source.tokenizer_json, sha256, vocabulary)
+    return ModelFiles(name, kind, tensors, config, {}, source.tokenizer_json, sha256, vocabulary, decoding)
 
 
 def find_source(name: str) -> Source:

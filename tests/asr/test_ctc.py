@@ -11,17 +11,18 @@ import torch
 
 from asr.config import CtcSettings
 from asr.ctc_align import emissions, place
-from asr.ctc_search import NEVER, search
+from asr.ctc_search import NEVER, language_model, search
 from asr.engine import Engine
 from asr.errors import CallerError, ConfigError, ModelError
 from asr.weights import list_models
 from asr.weights.ctc_layout import Vocabulary
 from tests.asr.ctc_models import random_model, save
 from tests.speech import RATE_HZ, clip
+from train.words import write_language_model
 
 LETTERS = ("<pad>", "<unk>", "|", *"abcdeinortw")
 VOCABULARY = Vocabulary(LETTERS, blank=0, delimiter="|", special=frozenset({1}), normalise=False)
-GREEDY, BEAM = CtcSettings(), CtcSettings(beam=8)
+GREEDY, BEAM = CtcSettings(beam=1), CtcSettings(beam=8)
 
 
 def lattice(frames: str, sure: float = 0.9) -> torch.Tensor:
@@ -215,3 +216,34 @@ def test_a_model_trained_here_is_listed_and_found_by_name(
     assert Engine.load("letters-of-ours").name == "letters-of-ours"
     with pytest.raises(ModelError, match="did you mean letters-of-ours"):
         Engine.load("letter-of-ours")
+
+
+def test_a_folder_may_say_how_its_model_is_searched(model_folder: Path, tmp_path: Path) -> None:
+    """With the language model beside it; settings that say something themselves are obeyed; a missing file is told."""
+    pytest.importorskip("kenlm")
+    folder = Path(shutil.copytree(model_folder, tmp_path / "m"))
+    write_language_model(folder, ["one two", "two"])
+    recogniser = Engine.load(str(folder)).recogniser
+    told = recogniser._told(CtcSettings())
+    assert (told.beam, Path(told.lm).name) == (12, "lm.arpa")
+    assert recogniser._told(CtcSettings(beam=1)).lm == ""
+    assert language_model(told.lm).score("two", bos=False, eos=False) > language_model(told.lm).score(
+        "one", bos=False, eos=False
+    )
+    (folder / "lm.arpa").unlink()
+    with pytest.raises(ModelError, match=r"names the language model lm\.arpa, which is not beside it"):
+        Engine.load(str(folder))
+
+
+def test_words_of_a_closed_vocabulary_are_told_apart_and_spelled_right(tmp_path: Path) -> None:
+    """A missing delimiter and a wrong letter, each a little more probable than the right one, are mended."""
+    pytest.importorskip("kenlm")
+    write_language_model(tmp_path, ["one two"])
+    settings = CtcSettings(beam=12, lm=str(tmp_path / "lm.arpa"), lm_weight=1.0)
+    rows = lattice("_one_two_")
+    rows[4] = math.log(1e-6)
+    rows[4, 0], rows[4, LETTERS.index("|")] = math.log(0.8), math.log(0.19)
+    rows[6] = math.log(1e-6)
+    rows[6, LETTERS.index("o")], rows[6, LETTERS.index("w")] = math.log(0.6), math.log(0.39)
+    assert [word.text for word in search(rows, VOCABULARY, BEAM)] == [" oneto"]
+    assert [word.text for word in search(rows, VOCABULARY, settings)] == [" one", " two"]

@@ -1,0 +1,172 @@
+"""Fine-tuning Whisper's decoder on a folder of audio and text, as the engine will use it.
+
+The encoder stays as it is and hears only the real audio, as in `asr.models.whisper_encoder`; so its states are computed
+once a recording, and the decoder sees behind them some seconds of the states of silence in which it stops. That is what
+makes minutes of CPU enough. Augmentation of the audio therefore has no effect here.
+"""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from asr.decoder import WhisperRecogniser
+from asr.engine import recogniser_of
+from asr.errors import CallerError, ModelError
+from asr.features import log_mel
+from asr.models.base import Window
+from asr.models.whisper import TAIL_SAMPLES
+from asr.models.whisper_encoder import FRAME_SAMPLES, MAX_FRAMES
+from asr.tokenizer import Tokenizer
+from asr.weights import ModelFiles, load_model_files
+from eval.counts import Counts, count, total
+from eval.text import normalise
+from train.config import ModelSettings
+from train.data import Example
+from train.task import freeze
+
+SILENCE_S, _FRAMES_A_S = 5, 50
+"""States of silence behind the audio while training: enough for the decoder to learn where to stop."""
+_SILENT_MEL = -0.75
+_IGNORED = -100
+DECODER = "model.decoder.layers"
+"""What is trained unless the settings say otherwise; the embeddings, tied to the output, stay."""
+
+
+class WhisperTask:
+    """`train.task.Task` for a Whisper model."""
+
+    def __init__(self, files: ModelFiles, device: torch.device, language: str) -> None:
+        self._files, self._device, self._language = files, device, language
+        self._tokenizer = Tokenizer(files.tokenizer_json)
+        self.model = _model(files).to(device)
+        self._head = _head(files, self._tokenizer, language)
+        self._end = self._tokenizer.special("<|endoftext|>")
+        self._heard: dict[int, torch.Tensor] = {}
+        self._silence = self._encode(torch.full((int(files.config["num_mel_bins"]), 2 * MAX_FRAMES), _SILENT_MEL))
+
+    def loss(self, batch: Sequence[Example]) -> torch.Tensor:
+        """The mean cross entropy of a token."""
+        states = self._states(batch)
+        rows = [[*self._head, *self._tokenizer.encode(f" {e.text}"), self._end] for e in batch]
+        longest = max(map(len, rows))
+        tokens = torch.tensor([row + [self._end] * (longest - len(row)) for row in rows], device=self._device)
+        told = [_IGNORED] * (len(self._head) - 1)
+        wanted = torch.tensor(
+            [told + row[len(self._head) :] + [_IGNORED] * (longest - len(row)) for row in rows], device=self._device
+        )
+        logits = self._decode(tokens[:, :-1], states)
+        return torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(), wanted.flatten(), ignore_index=_IGNORED)
+
+    def errors(self, batch: Sequence[Example]) -> Counts:
+        """The engine's own search with the weights as they are now, on normalised text."""
+        recogniser = self._recogniser()
+        found = []
+        for example in batch:
+            hypothesis = recogniser.recognise([Window(example.samples, self._language)])[0]
+            text = "".join(piece.text for piece in hypothesis.pieces)
+            found.append(
+                count(normalise(example.text, self._language), normalise(text, self._language), self._language)
+            )
+        return total(found)
+
+    def save(self, folder: Path) -> None:
+        """Transformers' layout: weights, settings, tokenizer, alignment heads."""
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        self.model.save_pretrained(folder)
+        shutil.copy(self._files.tokenizer_json, folder / "tokenizer.json")
+        keys = ("alignment_heads", "suppress_tokens", "begin_suppress_tokens", "is_multilingual")
+        table = {key: self._files.generation[key] for key in keys}
+        (folder / "generation_config.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+
+    def _recogniser(self) -> WhisperRecogniser:
+        tensors = {k: v.detach().cpu() for k, v in self.model.state_dict().items() if k != "proj_out.weight"}
+        files = ModelFiles(
+            self._files.name,
+            "whisper",
+            tensors,
+            self._files.config,
+            self._files.generation,
+            self._files.tokenizer_json,
+            "",
+        )
+        recogniser = recogniser_of(files, "float32")
+        assert isinstance(recogniser, WhisperRecogniser)
+        return recogniser
+
+    def _states(self, batch: Sequence[Example]) -> torch.Tensor:
+        """What the decoder sees of each recording, silence behind it to one length: ``(B, n, width)``."""
+        rows = [self._of(example) for example in batch]
+        longest = min(MAX_FRAMES, max(map(len, rows)) + SILENCE_S * _FRAMES_A_S)
+        return torch.stack([torch.cat([row, self._silence[len(row) : longest]]) for row in rows])
+
+    def _of(self, example: Example) -> torch.Tensor:
+        """The encoder's states of a recording ``(n, width)``, computed once."""
+        key = id(example.samples)
+        if key not in self._heard:
+            samples = np.pad(example.samples, (0, TAIL_SAMPLES))
+            whole = samples[: len(samples) // FRAME_SAMPLES * FRAME_SAMPLES]
+            self._heard[key] = self._encode(log_mel(whole, int(self._files.config["num_mel_bins"]))).half()
+        return self._heard[key].float()
+
+    @torch.no_grad()
+    def _encode(self, mel: torch.Tensor) -> torch.Tensor:
+        """Log-mel ``(bands, 2 n)`` -> states ``(n, width)``: Transformers' encoder without its wish for 30 s."""
+        encoder: Any = self.model.model.encoder
+        x = torch.nn.functional.gelu(encoder.conv1(mel[None].to(self._device)))
+        x = torch.nn.functional.gelu(encoder.conv2(x)).transpose(1, 2)  # (1, n, width)
+        x = x + encoder.embed_positions.weight[: x.shape[1]]
+        for layer in encoder.layers:
+            x = layer(x, None)
+            x = x[0] if isinstance(x, tuple) else x
+        states: torch.Tensor = encoder.layer_norm(x)[0]
+        return states
+
+    def _decode(self, tokens: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
+        """Scores of the vocabulary ``(B, Q, V)``."""
+        decoder: Any = self.model.model.decoder
+        hidden = decoder(input_ids=tokens, encoder_hidden_states=states, use_cache=False).last_hidden_state
+        logits: torch.Tensor = self.model.proj_out(hidden)
+        return logits
+
+
+def whisper_task(settings: ModelSettings, device: torch.device, language: str) -> WhisperTask:
+    """The model to begin with. Raises `ModelError` for a start that is no Whisper model."""
+    files = load_model_files(settings.start)
+    if files.architecture != "whisper":
+        raise ModelError(f"{settings.start} is a {files.architecture} model, wanted a Whisper model for kind = whisper")
+    task = WhisperTask(files, device, language)
+    freeze(task.model, settings.freeze, settings.train_only or (DECODER,))
+    return task
+
+
+def _model(files: ModelFiles) -> Any:
+    """Transformers' network with these weights."""
+    from transformers import WhisperConfig, WhisperForConditionalGeneration
+
+    config = WhisperConfig(**files.config, dropout=0.1, tie_word_embeddings=True)
+    config._attn_implementation = "eager"
+    model = WhisperForConditionalGeneration(config)
+    missing, strange = model.load_state_dict({k: v.float() for k, v in files.tensors.items()}, strict=False)
+    if strange or [name for name in missing if name != "proj_out.weight"]:
+        raise ModelError(f"{files.name} does not fit Transformers' Whisper: {[*missing, *strange][:3]}")
+    model.tie_weights()
+    return model
+
+
+def _head(files: ModelFiles, tokenizer: Tokenizer, language: str) -> list[int]:
+    """What stands before the text: start, language and task where there are several, no times."""
+    names = ["<|startoftranscript|>"]
+    if files.generation["is_multilingual"]:
+        if language not in files.generation["lang_to_id"]:
+            raise CallerError(
+                f"{files.name} does not know language {language!r}; wanted data.language as one of its codes"
+            )
+        names += [f"<|{language}|>", "<|transcribe|>"]
+    return [tokenizer.special(name) for name in (*names, "<|notimestamps|>")]
