@@ -7,6 +7,7 @@ short, and takes 2.6 times as long for Opus.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,7 +21,7 @@ from asr.pcm import mix_down
 from asr.resample import StreamResampler, gathered
 from asr.stream import ENCODINGS, StreamDecoder, mono_of
 
-__all__ = ["ENCODINGS", "StreamDecoder", "StreamResampler", "duration_s", "read_blocks"]
+__all__ = ["ENCODINGS", "Header", "StreamDecoder", "StreamResampler", "duration_s", "header", "read_blocks"]
 
 MIN_FILE_RATE_HZ, MAX_FILE_RATE_HZ = 8_000, 192_000
 
@@ -56,6 +57,28 @@ def duration_s(source: Path | BinaryIO) -> float | None:
                 return float(sound.frames / sound.samplerate)
         with _open_coded(file, name) as container:
             return _told_duration_s(container, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a recording says of itself: FFmpeg's or libsndfile's names of container and codec, in small letters."""
+
+    container: str
+    codec: str
+    rate_hz: int
+    channels: int
+
+
+def header(source: Path | BinaryIO) -> Header:
+    """Container, codec, rate and channels, without decoding. Raises `AudioError`."""
+    with _opened(source) as (file, name):
+        sound = _open_uncompressed(file)
+        if sound is not None:
+            with sound:
+                return Header(sound.format.lower(), sound.subtype.lower(), sound.samplerate, sound.channels)
+        with _open_coded(file, name) as container:
+            context = _audio_stream(container, name).codec_context
+            return Header(container.format.name, context.name, context.sample_rate, context.channels)
 
 
 @contextmanager

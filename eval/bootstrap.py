@@ -16,6 +16,9 @@ RESAMPLES = 1000
 SEED = 2004
 """Fixed, so that the same traces give the same interval to the last digit."""
 
+CELLS = 2_000_000
+"""Of the largest table that is made at once: 16 MB."""
+
 MIN_SPEAKERS = 10
 """With fewer, resampled speakers say less than resampled utterances do; a report says which was done."""
 
@@ -126,16 +129,19 @@ class Percentile:
 
     def resampled(self, drawn: np.ndarray) -> np.ndarray:
         """The same of the values as often as each was drawn."""
-        return np.array([self._of(row[self._units]) for row in drawn])
+        if not len(self._values):
+            return np.full(len(drawn), np.nan)
+        rows = max(1, CELLS // len(self._values))
+        return np.concatenate([self._of(drawn[at : at + rows]) for at in range(0, len(drawn), rows)])
 
-    def _of(self, times: np.ndarray) -> float:
-        reached = np.cumsum(times)
-        if not len(reached) or not reached[-1]:
-            return float("nan")
-        place = (reached[-1] - 1) * self._share
-        below, above = np.searchsorted(reached, [np.floor(place), np.ceil(place)], side="right")
-        low, high = self._values[below], self._values[above]
-        return float(low + (high - low) * (place - np.floor(place)))
+    def _of(self, drawn: np.ndarray) -> np.ndarray:
+        reached = np.cumsum(drawn[:, self._units], axis=1)  # (rows, values): how many values there are up to each
+        place = (reached[:, -1] - 1) * self._share
+        below, above = ((reached <= whole(place)[:, None]).sum(axis=1) for whole in (np.floor, np.ceil))
+        values = np.append(self._values, np.nan)  # nothing was drawn: beyond the last
+        low, high = values[below], values[above]
+        found: np.ndarray = low + (high - low) * (place - np.floor(place))
+        return np.where(reached[:, -1] > 0, found, np.nan)
 
 
 Figure = Ratio | Percentile

@@ -16,6 +16,9 @@ ModelName = Annotated[str, typer.Option(help="A name from `asr models`, or a fol
 ModelNames = Annotated[
     list[str] | None, typer.Option("--model", help="A name from `asr models`, or a folder; several are compared.")
 ]
+PlanStreams = Annotated[int, typer.Option(min=1, help="Plan the machine for so many streams at once.")]
+PlanP95 = Annotated[float, typer.Option(min=0.1, help="... and 95 % of the words standing within so many seconds.")]
+AudioMb = Annotated[float, typer.Option(min=0, help="Megabytes of recordings that the page may hold.")]
 SettingsFile = Annotated[
     Path | None, typer.Option("--settings", help="TOML with the session's settings: [vad], [stream], [decode].")
 ]
@@ -34,7 +37,9 @@ def register(app: typer.Typer) -> None:
     """Adds the subcommands to the command `asr`."""
     evaluation = typer.Typer(help="Evaluate: accuracy, delay, stability and cost on labelled recordings.")
     evaluation.command("run")(eval_run)
+    evaluation.command("compare")(eval_compare)
     evaluation.command("gate")(eval_gate)
+    evaluation.command("audit")(eval_audit)
     app.add_typer(evaluation, name="eval")
     bench = typer.Typer(help="Measure speed and delay: a table for people and one JSON line.")
     bench.command("engine")(bench_engine)
@@ -63,6 +68,9 @@ def eval_run(
     clean: Annotated[bool, typer.Option(help="Run the recordings as they are as well.")] = True,
     seed: Annotated[int, typer.Option(help="Of what the conditions leave to chance.")] = 0,
     capacity: Annotated[str, typer.Option(help="Then so many clients at once on minutes of speech: 1,4,8.")] = "",
+    plan_streams: PlanStreams = 100,
+    plan_p95: PlanP95 = 2.0,
+    audio_mb: AudioMb = 4.0,
     align: Annotated[
         bool, typer.Option("--align", help="Delays from the words' true ends, by forced alignment.")
     ] = False,
@@ -91,7 +99,20 @@ def eval_run(
         align=align,
         aligner=aligner,
     )
-    run(options)
+    run(options, plan_streams, plan_p95, audio_mb)
+
+
+def eval_compare(
+    runs: Annotated[list[Path], typer.Argument(help="Folders that `asr eval run` made.")],
+    out: Annotated[Path, typer.Option(help="The folder of the report.")],
+    plan_streams: PlanStreams = 100,
+    plan_p95: PlanP95 = 2.0,
+    audio_mb: AudioMb = 4.0,
+) -> None:
+    """Compare the models of one run or several: report.html, report.md and report.json, the verdict first."""
+    from eval.compare_command import compare_runs
+
+    compare_runs(runs, out, plan_streams, plan_p95, audio_mb)
 
 
 def eval_gate(
@@ -106,6 +127,19 @@ def eval_gate(
     from eval.gate import Limits, gate
 
     gate(run, baseline, Limits(max_wer_rise, max_p95_rise, max_cost_rise), junit)
+
+
+def eval_audit(
+    data: Annotated[list[Path], typer.Argument(help="Manifests or folders of recordings, in any layout known.")],
+    out: Annotated[Path, typer.Option(help="The folder for audit.html and audit.json.")],
+    traces: Annotated[list[Path] | None, typer.Option(help="Runs whose models' words judge the labels.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many utterances of each data set.")] = None,
+    embed_mb: Annotated[float, typer.Option(min=0, help="Recordings inside the page, at most; others linked.")] = 8.0,
+) -> None:
+    """Define the data: labels that contradict each other, how recordings sound, what two sets share."""
+    from eval.audit_command import run
+
+    run(data, out, traces or (), limit, embed_mb)
 
 
 def bench_engine(

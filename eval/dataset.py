@@ -134,7 +134,8 @@ def _joined(utterances: Sequence[Utterance], gap_s: float) -> Utterance:
     clips = tuple(clip for utterance in utterances for clip in utterance.clips)
     speaker = first.speaker if len(speakers) == 1 else ""
     common = set(first.attributes).intersection(*(utterance.attributes for utterance in utterances))
-    return replace(first, id=name, clips=clips, speaker=speaker, gap_s=gap_s, attributes=tuple(sorted(common)))
+    told = tuple(sorted(common))
+    return replace(first, id=name, clips=clips, speaker=speaker, gap_s=gap_s, attributes=told, source=None)
 
 
 def _read_clip(clip: Clip) -> np.ndarray:

@@ -125,10 +125,9 @@ def _band_pass(low_hz: float, high_hz: float) -> np.ndarray:
     n = np.arange(_TAPS) - _TAPS // 2
 
     def low_pass(hz: float) -> np.ndarray:
-        return 2 * hz / SAMPLE_RATE_HZ * np.sinc(2 * hz / SAMPLE_RATE_HZ * n)
+        return np.asarray(2 * hz / SAMPLE_RATE_HZ * np.sinc(2 * hz / SAMPLE_RATE_HZ * n))
 
-    band: np.ndarray = (low_pass(high_hz) - low_pass(low_hz)) * np.kaiser(_TAPS, _KAISER_BETA)
-    return band
+    return np.asarray((low_pass(high_hz) - low_pass(low_hz)) * np.kaiser(_TAPS, _KAISER_BETA), np.float64)
 
 
 def _convolved(samples: np.ndarray, response: np.ndarray, ahead: int) -> np.ndarray:

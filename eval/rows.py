@@ -11,6 +11,7 @@ from typing import Any, TypeGuard
 
 from asr.audio import duration_s
 from asr.errors import AudioError
+from eval.scripts import foreign_letters, is_foreign
 from eval.trace import Attributes, Span
 from eval.utterance import Clip, Problem, Utterance
 
@@ -50,17 +51,19 @@ def utterances_of_rows(rows: Rows, dataset: str) -> Iterator[Utterance | Problem
             continue
         name = utterance.id if utterance.id not in seen else f"{utterance.id}:{row.line}"
         seen.add(name)
-        yield replace(utterance, id=name)
+        yield replace(utterance, id=name, source=(row.file, row.line) if row.line else None)
 
 
 def _utterance(row: Row, dataset: str) -> Utterance:
-    """Raises ValueError that says which field is wrong."""
+    """Raises ValueError that says which field is wrong, or that the text cannot be one of its language."""
     fields = row.fields
     audio = _found(_string(fields, "audio_filepath", required=True), row.folders)
     offset_s, told_s = _seconds(fields, "offset"), _duration(fields, audio)
     words, segments = _spans(fields, "words"), _spans(fields, "segments")
     clip = Clip(audio, _string(fields, "text"), told_s, words, segments, offset_s)
     language, speaker = _string(fields, "language"), _string(fields, "speaker")
+    if is_foreign(clip.text, language):
+        raise ValueError(f"found a text in another script ({foreign_letters(clip.text, language)}) than {language} has")
     return Utterance(audio.stem, dataset, (clip,), language, speaker, attributes=_attributes(fields))
 
 

@@ -15,6 +15,7 @@ from eval.progress import Bar
 from eval.replay import LIVE, OFFLINE, REPLAY, offline, replay
 from eval.throughput import peak_memory_bytes, process_cpu_s
 from eval.trace import Trace, write_traces
+from eval.utterance import unreadable
 
 if TYPE_CHECKING:
     from asr.engine import Engine
@@ -136,6 +137,6 @@ def readable(utterances: Iterable[Utterance], findings: Findings) -> Iterator[Re
         try:
             recording = read(utterance)
         except AudioError as error:
-            findings.leave_out(Problem(utterance.clips[0].audio, 0, str(error)))
+            findings.leave_out(unreadable(utterance, error))
             continue
         yield findings.references.placed(recording)

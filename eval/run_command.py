@@ -1,6 +1,5 @@
 """`asr eval run`: data sets through models in several modes -> a run's folder, its report, a table."""
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -12,12 +11,14 @@ from asr.config import DEFAULT_MODEL, SessionSettings
 from asr.errors import ConfigError
 from eval.aligning import align_references
 from eval.capacity import run_levels
+from eval.compare_command import report
 from eval.dataset import Dataset, Utterance
 from eval.load import Target
 from eval.overlaid import Conditions, under
+from eval.pages import PageOptions
 from eval.progress import progress
 from eval.replay import LIVE
-from eval.report import report_of
+from eval.report_table import Wanted
 from eval.run import Findings, parse_modes, readable, run_in_process, run_live
 from eval.run_folder import NotTaken, RunFolder, open_folder
 from eval.setting import (
@@ -39,7 +40,6 @@ from eval.trace import read_traces
 if TYPE_CHECKING:
     from asr.engine import Engine
 
-REPORT = "report.json"
 NOT_SIGNED = ("data", "out", "models", "settings_file", "url", "pid")
 """Options that do not change a number, or whose meaning (hashes, settings) is signed itself."""
 
@@ -107,7 +107,7 @@ class Engines:
         return Identity(name, engine_model(engine, self.options.threads), tuple(getattr(engine, "languages", ())))
 
 
-def run(options: RunOptions) -> None:
+def run(options: RunOptions, plan_streams: int, plan_p95: float, audio_mb: float) -> None:
     """Raises `CallerError` for wrong options, unusable data, and when every stream failed."""
     modes, settings = parse_modes(options.mode), load_settings(options.settings_file)
     levels = parse_counts(options.capacity, "--capacity") if options.capacity else ()
@@ -124,9 +124,8 @@ def run(options: RunOptions) -> None:
         if levels:
             run_levels(models, levels, _for_all(identities, datasets), options.threads, folder)
     findings.check()
-    report = report_of(findings.traces, signature, findings.problems)
-    (options.out / REPORT).write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     print_summary(findings.traces, signature)
+    report([options.out], options.out, PageOptions(Wanted(plan_streams, plan_p95), audio_mb))
 
 
 def _check(options: RunOptions, modes: Sequence[str], levels: Sequence[int]) -> None:

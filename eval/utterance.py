@@ -1,6 +1,6 @@
 """What is heard and what is expected: clips, utterances, recordings, data sets, and what of them was left out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +36,8 @@ class Clip:
 class Utterance:
     """What one session hears: one clip, or several with ``gap_s`` of digital silence between them.
 
-    ``overlay``: the conditions laid over it, None where it is heard as it was recorded.
+    ``overlay``: the conditions laid over it, None where it is heard as it was recorded. ``source``: the file and line
+    that told of it.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Utterance:
     gap_s: float = 0.0
     attributes: Attributes = ()
     overlay: Overlay | None = None
+    source: tuple[Path, int] | None = field(default=None, compare=False)
 
     @property
     def text(self) -> str:
@@ -89,6 +91,12 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.what}" if self.line else f"{self.file}: {self.what}"
+
+
+def unreadable(utterance: Utterance, error: Exception) -> Problem:
+    """The problem of a recording that could not be decoded, with the line that told of it where there is one."""
+    file, line = utterance.source or (utterance.clips[0].audio, 0)
+    return Problem(file, line, str(error))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,110 @@
+"use strict";
+// Shows utterances from the data in the page: alignment in colours, timeline, player. Nothing is loaded from elsewhere.
+(() => {
+  const data = JSON.parse(document.getElementById("utterances-data").textContent);
+  const list = document.getElementById("utterances-list"), more = document.getElementById("more");
+  const order = document.getElementById("order"), where = document.getElementById("where"), find = document.getElementById("find");
+  const PAGE = 12, ROWS = 40;
+  let shown = PAGE;
+
+  const element = (tag, attributes = {}, ...children) => {
+    const made = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    made.append(...children);
+    return made;
+  };
+  const svg = (tag, attributes, text) => {
+    const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    if (text !== undefined) made.textContent = text;
+    return made;
+  };
+
+  const errors = (u) => Math.max(0, ...u.systems.map((s) => s.errors));
+  const rate = (u) => Math.max(0, ...u.systems.map((s) => s.errors / Math.max(1, s.words)));
+  const apart = (u) => errors(u) - Math.min(...u.systems.map((s) => s.errors));
+  const late = (u) => Math.max(-9, ...u.systems.flatMap((s) => s.times.map((t) => t[3] - t[1])));
+  const orders = {
+    errors: (a, b) => errors(b) - errors(a), rate: (a, b) => rate(b) - rate(a),
+    apart: (a, b) => apart(b) - apart(a), late: (a, b) => late(b) - late(a), data: (a, b) => a.place - b.place,
+  };
+
+  function alignment(edits, joiner) {
+    const line = element("div", { class: "text", dir: "auto" });
+    for (const edit of edits) {
+      if (typeof edit === "string") line.append(edit);
+      else if (edit[0] && edit[1]) line.append(element("span", { class: "pair" }, element("del", {}, edit[0]), element("b", {}, edit[1])));
+      else if (edit[0]) line.append(element("del", { title: "left out" }, edit[0]));
+      else line.append(element("ins", { title: "added" }, edit[1]));
+      line.append(joiner);
+    }
+    return line;
+  }
+
+  // One row a word: from its end (tick) it is awaited; shown, it may change (pale bar); from the full dot on it stands; final at the bar's end.
+  function timeline(system, seconds, colour) {
+    const rows = system.times.slice(0, ROWS), high = 17, left = 112, right = 14, wide = 900;
+    const last = Math.max(seconds, ...rows.map((t) => t[4])) + 0.1;
+    const x = (s) => left + (wide - left - right) * Math.max(0, s) / last;
+    const box = svg("svg", { viewBox: `0 0 ${wide} ${rows.length * high + 30}`, role: "img", "aria-label": "when each word was shown" });
+    const step = [0.5, 1, 2, 5, 10, 30, 60, 300].find((s) => last / s <= 12) || 600;
+    for (let s = 0; s <= last; s += step) {
+      box.append(svg("line", { x1: x(s), x2: x(s), y1: 0, y2: rows.length * high + 6, stroke: "#e9e7e2" }));
+      box.append(svg("text", { x: x(s), y: rows.length * high + 22, "text-anchor": "middle", "font-size": 11, fill: "#68717c" }, `${s} s`));
+    }
+    box.append(svg("line", { x1: x(seconds), x2: x(seconds), y1: 0, y2: rows.length * high + 6, stroke: "#68717c", "stroke-dasharray": "2 3" }));
+    rows.forEach(([word, end, first, stable, final], i) => {
+      const y = i * high + 11;
+      box.append(svg("text", { x: left - 10, y: y + 4, "text-anchor": "end", "font-size": 12, fill: "#22272e" }, word.trim().slice(0, 15)));
+      if (end !== null) box.append(svg("line", { x1: x(end), x2: x(end), y1: y - 5, y2: y + 5, stroke: "#68717c", "stroke-width": 1.5 }));
+      if (end !== null && first > end) box.append(svg("line", { x1: x(end), x2: x(first), y1: y, y2: y, stroke: "#b9b6ae", "stroke-dasharray": "2 2" }));
+      box.append(svg("line", { x1: x(first), x2: x(stable), y1: y, y2: y, stroke: colour, "stroke-width": 4, "stroke-opacity": 0.3 }));
+      box.append(svg("line", { x1: x(stable), x2: x(final), y1: y, y2: y, stroke: colour, "stroke-width": 1.5 }));
+      const dot = svg("circle", { cx: x(stable), cy: y, r: 3.6, fill: colour });
+      dot.append(svg("title", {}, `${word.trim()}: spoken until ${end === null ? "?" : end} s, first shown ${first} s, for good ${stable} s, final ${final} s`));
+      box.append(dot);
+    });
+    const holder = element("div", { class: "timeline" });
+    holder.append(box);
+    if (system.times.length > ROWS) holder.append(element("div", { class: "key" }, `the first ${ROWS} of ${system.times.length} words`));
+    return holder;
+  }
+
+  function card(u) {
+    const about = [element("b", {}, u.id), u.dataset, `${u.seconds.toFixed(1)} s`, u.speaker && `speaker ${u.speaker}`, u.language, ...u.told].filter(Boolean);
+    const made = element("article", { class: "utterance" }, element("div", { class: "about" }, ...about.map((part) => (part instanceof Node ? part : element("span", {}, part)))));
+    if (u.audio) made.append(element("audio", { controls: "", preload: "none", src: u.audio }));
+    else if (u.file) made.append(element("div", { class: "key" }, element("a", { href: "file://" + encodeURI(u.file) }, "recording on this machine")));
+    for (const system of u.systems) {
+      const about = data.systems[system.of];
+      const swatch = element("span", { class: "swatch" + (about.mode === "offline" ? " offline" : ""), style: `background:${about.colour};border-color:${about.colour}` });
+      const score = system.words ? `${system.errors} of ${system.words} wrong` : `${system.errors} made up`;
+      const part = element("div", { class: "system" }, element("div", { class: "who" }, swatch, `${about.name}, ${about.mode}: ${score}${system.error ? "; the stream broke: " + system.error : ""}`));
+      part.append(alignment(system.edits, u.joiner));
+      if (system.times.length) {
+        const fold = element("details", {}, element("summary", {}, "timeline"));
+        fold.addEventListener("toggle", () => { if (fold.open && fold.children.length < 2) fold.append(timeline(system, u.seconds, about.colour)); });
+        if (u.open) fold.open = true;
+        part.append(fold);
+      }
+      made.append(part);
+    }
+    return made;
+  }
+
+  function draw() {
+    const wanted = find.value.trim().toLowerCase();
+    const fits = (u) => (!where.value || u.dataset === where.value) && (!wanted || u.haystack.includes(wanted));
+    const found = data.utterances.filter(fits).sort(orders[order.value]);
+    list.replaceChildren(...found.slice(0, shown).map(card));
+    more.hidden = found.length <= shown;
+    document.getElementById("count").textContent = `${found.length} recordings`;
+  }
+  data.utterances.forEach((u, place) => {
+    u.place = place;
+    u.haystack = [u.id, u.speaker, ...u.told, ...u.systems.flatMap((s) => s.edits.flat())].join(" ").toLowerCase();
+  });
+  for (const control of [order, where, find]) control.addEventListener("input", () => { shown = PAGE; draw(); });
+  more.addEventListener("click", () => { shown += PAGE; draw(); });
+  draw();
+})();
