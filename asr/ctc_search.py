@@ -6,6 +6,7 @@ Recognition using Bi-Directional Recurrent DNNs", for the prefix beam search wit
 
 import functools
 import importlib.util
+import itertools
 import math
 from collections import defaultdict
 from collections.abc import Sequence
@@ -136,6 +137,7 @@ class _Scorer:
         self._vocabulary, self._settings, self._said = vocabulary, settings, said
         self._delimiter = vocabulary.letters.index(vocabulary.delimiter) if vocabulary.delimiter else -1
         self._model = language_model(settings.lm) if settings.lm else None
+        self._beginnings = beginnings(settings.lm) if settings.lm else frozenset()
         self._hotwords = tuple(word.casefold() for word in settings.hotwords)
         self._known: dict[Prefix, float] = {}
 
@@ -165,8 +167,12 @@ class _Scorer:
         return total
 
     def _hope(self, rest: str) -> float:
-        """Part of a hotword's weight for its beginning, or the beam would lose it before it is whole."""
+        """What the last word may become. A beginning that no word of the language model has is a word unknown to it,
+        or the beam would fill with words that never end; the beginning of a hotword has part of its weight.
+        """
         bare = rest.casefold()
+        if self._beginnings and bare and bare not in self._beginnings:
+            return self._of_words((rest,))
         parts = [len(bare) / len(word) for word in self._hotwords if bare and word.startswith(bare)]
         return self._settings.hotword_weight * max(parts, default=0.0)
 
@@ -187,6 +193,22 @@ def language_model(path: str) -> Any:
         return kenlm.Model(path, quiet)
     except OSError as error:
         raise ConfigError(f"{path} is no n-gram model ({error}), wanted one in ARPA or KenLM's form") from None
+
+
+@functools.cache
+def beginnings(path: str) -> frozenset[str]:
+    """Every beginning of every word of a model in ARPA's form; empty for KenLM's own form, which does not list them."""
+    found: set[str] = set()
+    with Path(path).open(encoding="utf-8", errors="replace") as file:
+        if not any(line.startswith("\\1-grams:") for line in itertools.islice(file, 100)):
+            return frozenset()
+        for line in file:
+            if line.startswith("\\"):
+                break
+            parts = line.split("\t")
+            word = parts[1].strip() if len(parts) > 1 else ""
+            found.update(word[:i] for i in range(1, len(word) + 1))
+    return frozenset(found)
 
 
 def _add(a: float, b: float) -> float:
