@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from asr.errors import AsrError
 from server.metrics import Metrics
+from server.scheduler import Scheduler
 
 RETRY_AFTER_S = 5
 """What a refused client is told; about an utterance's length, after which a place may be free."""
@@ -18,8 +19,8 @@ class Unavailable(AsrError):
 class Admission:
     """The places of one server."""
 
-    def __init__(self, max_streams: int, metrics: Metrics) -> None:
-        self._max_streams = max_streams
+    def __init__(self, max_streams: int, max_load: float, metrics: Metrics) -> None:
+        self._max_streams, self._max_load = max_streams, max_load
         self._metrics = metrics
         self._inside: dict[object, Callable[[], None]] = {}
         self._left = asyncio.Event()
@@ -31,6 +32,11 @@ class Admission:
             self._refuse("draining", "the server is shutting down; come again when it is back")
         if len(self._inside) >= self._max_streams:
             self._refuse("full", f"all {self._max_streams} places are taken; try again in {RETRY_AFTER_S} seconds")
+
+    def check_load(self, scheduler: Scheduler) -> None:
+        """Raises `Unavailable` when another stream of this model would take more time than there is."""
+        if not scheduler.fits(self._max_load):
+            self._refuse("busy", f"the open streams need all the time there is; try again in {RETRY_AFTER_S} seconds")
 
     def _refuse(self, reason: str, sentence: str) -> None:
         self._metrics.refused.labels(reason).inc()

@@ -21,6 +21,9 @@ class ServerSettings:
     allowed_origins: tuple[str, ...]
     max_batch: int
     max_streams: int
+    max_load: float
+    max_lag_s: float
+    max_lagging_s: float
     max_message_bytes: int
     max_upload_bytes: int
     max_buffered_audio_s: float

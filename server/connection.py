@@ -14,9 +14,11 @@ import numpy as np
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from asr.errors import AsrError, AudioError
+from server.admission import RETRY_AFTER_S
 from server.config import ServerSettings
 from server.engines import StreamSession
 from server.inbox import Inbox
+from server.load import Lateness
 from server.metrics import Metrics
 from server.protocol import deepgram
 from server.protocol.deepgram import Audio, CloseStream, Command, Ending, Finalize, MessageError, Receiver, Sender
@@ -50,6 +52,10 @@ class ShutdownError(AsrError):
     """The server wants to go."""
 
 
+class OverloadError(AsrError):
+    """The server cannot keep up with the stream."""
+
+
 class _PeerGone(Exception):
     """Nobody is there to be told anything."""
 
@@ -61,6 +67,7 @@ ENDING_OF: tuple[tuple[type[BaseException], Ending], ...] = (
     (NoAudioError, deepgram.NO_AUDIO),
     (IdleError, deepgram.IDLE),
     (ShutdownError, deepgram.RESTART),
+    (OverloadError, deepgram.OVERLOADED),
     (BaseException, deepgram.BROKEN),
 )
 """The first that fits. An error that is none of ours is our fault."""
@@ -88,6 +95,7 @@ class Connection:
         self._failure: AsrError | None = None
         self._slice_bytes = limits.max_message_bytes if options.encoding == "opus" else SLICE_BYTES
         self._thins = options.interim_results
+        self._lateness = Lateness(limits.max_lag_s, limits.max_lagging_s)
         self._audio_hash = hashlib.sha256()
         self._heard_bytes = 0
 
@@ -198,6 +206,20 @@ class Connection:
             self._metrics.thinned.inc(self._session.thin_partials())
         await self._scheduler.step(self._session)
         self._metrics.lag_s.observe(self._session.lag_s)
+        self._check_pace()
+
+    def _check_pace(self) -> None:
+        """A stream that has long been late ends, with all that was heard of it said: it would come ever later."""
+        if self._failure:
+            return
+        lag_s, limits = self._session.lag_s, self._limits
+        is_late = self._lateness.seen(lag_s, self._session.decoded_s)
+        if self._scheduler.gives_up(self._session, is_late, limits.max_lagging_s):
+            self._failure = OverloadError(
+                f"the server cannot keep up: words came {lag_s:.1f} s late; what was heard until second "
+                f"{self._session.received_s:.1f} is final, send the rest in a new stream in {RETRY_AFTER_S} seconds"
+            )
+            self._session.receive_end()
 
     async def _tell(self) -> None:
         events = self._session.take_events()

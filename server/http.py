@@ -97,6 +97,7 @@ async def transcriptions(request: Request) -> Response:
 
 async def _transcribe(service: Service, file: BinaryIO, options: TranscriptionOptions) -> Transcript:
     scheduler = service.scheduler(None if options.model == DEFAULT_MODEL_ALIAS else options.model)
+    service.admission.check_load(scheduler)
     try:
         return await service.transcribe(
             blocks_of(file), scheduler, language=options.language or None, prompt=options.prompt

@@ -65,10 +65,15 @@ async def listen(socket: WebSocket) -> None:
         check_origin(socket.headers, service.settings.allowed_origins)
         prepared = prepare(service, socket.query_params)
         service.admission.check()
-        connection = _connection(service, socket, prepared, await prepared.open(), request_id)
-        with service.admission.place(connection.end):
-            await _accept(socket, request_id)
-            await connection.run()
+        service.admission.check_load(prepared.scheduler)
+        session = await prepared.open()
+        connection = _connection(service, socket, prepared, session, request_id)
+        try:
+            with service.admission.place(connection.end):
+                await _accept(socket, request_id)
+                await connection.run()
+        finally:
+            prepared.scheduler.close(session)
     except AsrError as error:
         await socket.send_denial_response(refusal(error, request_id, service))
 
@@ -81,7 +86,8 @@ async def listen_without_upgrade(request: Request) -> JSONResponse:
         check_origin(request.headers, service.settings.allowed_origins)
         prepared = prepare(service, request.query_params)
         service.admission.check()
-        await prepared.open()
+        service.admission.check_load(prepared.scheduler)
+        prepared.scheduler.close(await prepared.open())
     except AsrError as error:
         return refusal(error, request_id, service)
     body = {"err_code": "UPGRADE_REQUIRED", "err_msg": "this address speaks WebSocket; connect with ws:// or wss://"}

@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 from asr.config import SessionSettings
 from asr.errors import AsrError, InternalError
 from server.engines import StreamEngine, StreamSession
+from server.load import Load, at_speech_pace
 from server.metrics import Metrics
 
 T = TypeVar("T")
@@ -33,6 +34,13 @@ class _Waiting:
     since_s: float
 
 
+class _Place:
+    """A session's, in its lane. Compared by identity."""
+
+    def __init__(self, lane: "Lane") -> None:
+        self.lane = lane
+
+
 class Scheduler:
     """The engines of one model. `start` and `stop` it on the event loop that awaits its steps."""
 
@@ -40,7 +48,7 @@ class Scheduler:
         self.engine = engines[0]
         """The first, to ask for what they have in common."""
         self._lanes = [Lane(engine, max_batch, metrics) for engine in engines]
-        self._lane_of: WeakKeyDictionary[StreamSession, Lane] = WeakKeyDictionary()
+        self._place_of: WeakKeyDictionary[StreamSession, _Place] = WeakKeyDictionary()
 
     def start(self) -> None:
         for lane in self._lanes:
@@ -51,18 +59,38 @@ class Scheduler:
         for lane in self._lanes:
             await lane.stop()
 
+    def fits(self, max_load: float) -> bool:
+        """Whether another stream would find room in one of the lanes."""
+        return any(lane.load.fits(max_load) for lane in self._lanes)
+
+    def calibrate(self, cost: float) -> None:
+        """What one stream takes of a lane's time, measured at start."""
+        for lane in self._lanes:
+            lane.load.calibrate(cost)
+
+    @property
+    def loads(self) -> list[Load]:
+        """Of each lane."""
+        return [lane.load for lane in self._lanes]
+
     async def open(self, settings: SessionSettings, **options: Any) -> StreamSession:
-        """As `Engine.open`, in the lane that has the fewest sessions."""
-        lane = min(self._lanes, key=lambda lane: lane.sessions)
-        lane.sessions += 1  # before it is open: those who come meanwhile go elsewhere
+        """As `Engine.open`, in the lane that has the most room."""
+        lane = min(self._lanes, key=lambda lane: (round(lane.load.demand, 2), lane.load.streams))
+        place = _Place(lane)
+        lane.load.open(place)  # before it is open: those who come meanwhile go elsewhere
         try:
             session: StreamSession = await lane.call(lambda: lane.engine.open(settings, **options))
         except BaseException:
-            lane.sessions -= 1
+            lane.load.close(place)
             raise
-        self._lane_of[session] = lane
-        weakref.finalize(session, lane.forget)
+        self._place_of[session] = place
+        weakref.finalize(session, lane.load.close, place)
         return session
+
+    def close(self, session: StreamSession) -> None:
+        """The stream is over: its place in the lane is free. (So it is when nobody holds the session any more.)"""
+        place = self._place_of[session]
+        place.lane.load.close(place)
 
     async def step(self, session: StreamSession) -> None:
         """One step of this session, with whoever else waits. Until it returns the session is the worker's.
@@ -70,7 +98,13 @@ class Scheduler:
         Raises `StepError` when the step of this very session failed. A cancelled caller must not touch the session any
         more: the step may be under way, and is never stopped half way.
         """
-        await self._lane_of[session].step(session)
+        await self._place_of[session].lane.step(session)
+
+    def gives_up(self, session: StreamSession, is_late: bool, apart_s: float) -> bool:
+        """Whether a stream that has long been late is the one to end now, so that the others can keep up."""
+        place = self._place_of[session]
+        place.lane.load.late(place, is_late)
+        return is_late and place.lane.load.gives_up(place, apart_s)
 
 
 class Lane:
@@ -78,8 +112,8 @@ class Lane:
 
     def __init__(self, engine: StreamEngine, max_batch: int, metrics: Metrics) -> None:
         self.engine = engine
-        self.sessions = 0
-        """Open here."""
+        self.load = Load()
+        self._stepped_s: WeakKeyDictionary[StreamSession, float] = WeakKeyDictionary()
         self._max_batch = max_batch
         self._metrics = metrics
         self._queue: deque[_Waiting] = deque()
@@ -97,10 +131,6 @@ class Lane:
         while self._queue:
             self._queue.popleft().done.cancel()
         await asyncio.to_thread(self._worker.shutdown)
-
-    def forget(self) -> None:
-        """One session less."""
-        self.sessions -= 1
 
     async def call(self, function: Callable[[], T]) -> T:
         """In the engine's thread, between its steps. What it raises that is not for callers comes as `StepError`."""
@@ -148,14 +178,27 @@ class Lane:
 
     async def _step(self, batch: Sequence[_Waiting]) -> BaseException | None:
         began_s = time.perf_counter()
-        for waiting in batch:
-            self._metrics.queue_s.labels(self.engine.name).observe(began_s - waiting.since_s)
-        self._metrics.batch_size.labels(self.engine.name).observe(len(batch))
+        waits_s = [began_s - waiting.since_s for waiting in batch]
         sessions = [waiting.session for waiting in batch]
+        decoded_s = [session.decoded_s for session in sessions]
         call = asyncio.get_running_loop().run_in_executor(self._worker, self.engine.step, sessions)
         [result] = await asyncio.gather(call, return_exceptions=True)
-        self._metrics.step_s.labels(self.engine.name).observe(time.perf_counter() - began_s)
+        advances_s = [session.decoded_s - before_s for session, before_s in zip(sessions, decoded_s, strict=True)]
+        self._note(sessions, time.perf_counter() - began_s, waits_s, advances_s)
         return result if isinstance(result, BaseException) else None
+
+    def _note(
+        self, sessions: Sequence[StreamSession], took_s: float, waits_s: Sequence[float], advances_s: list[float]
+    ) -> None:
+        """What a step that has just ended says of the load."""
+        name, now_s = self.engine.name, time.perf_counter()
+        for wait_s in waits_s:
+            self._metrics.queue_s.labels(name).observe(wait_s)
+        self._metrics.batch_size.labels(name).observe(len(sessions))
+        self._metrics.step_s.labels(name).observe(took_s)
+        elapsed_s = [now_s - self._stepped_s.get(session, now_s - took_s) for session in sessions]
+        self.load.add(took_s * at_speech_pace(advances_s, elapsed_s), max(waits_s))
+        self._stepped_s.update(dict.fromkeys(sessions, now_s))
 
 
 def _settle(waiting: _Waiting, error: BaseException | None, metrics: Metrics, model: str) -> None:

@@ -1,10 +1,13 @@
 """What every route needs, put together once: settings, engines behind their schedulers, places, counters, readiness."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from asr.config import SAMPLE_RATE_HZ
 from asr.errors import AsrError, AudioError, ModelError
 from asr.events import Event
 from asr.text import Transcript
@@ -12,13 +15,17 @@ from asr.transcribe import offline_settings, transcript_of
 from server.admission import Admission
 from server.blocks import blocks_of
 from server.config import ServerSettings
-from server.engines import StreamEngine
+from server.engines import StreamEngine, StreamSession
 from server.metrics import Metrics
 from server.scheduler import Scheduler
 
 SAMPLE = Path(__file__).with_name("ready.flac")
 """Made by scripts/make_ready_sample.py."""
 SAMPLE_WORD = "seven"
+TRIAL_STREAMS = 4
+"""In each lane, for the measurement at start: batches make streams cheaper."""
+CHUNK_SAMPLES = SAMPLE_RATE_HZ // 10
+"""As browsers send them."""
 
 
 class Service:
@@ -27,7 +34,7 @@ class Service:
     def __init__(self, settings: ServerSettings, engines: Sequence[StreamEngine]) -> None:
         self.settings = settings
         self.metrics = Metrics()
-        self.admission = Admission(settings.max_streams, self.metrics)
+        self.admission = Admission(settings.max_streams, settings.max_load, self.metrics)
         self.schedulers = {name: self._scheduler(name, engines) for name in dict.fromkeys(e.name for e in engines)}
         self.default = engines[0].name
         self.not_ready = "the built-in sample has not been recognised yet"
@@ -44,6 +51,9 @@ class Service:
             scheduler.start()
         reasons = [reason for scheduler in self.schedulers.values() if (reason := await self._try(scheduler))]
         self.not_ready = "; ".join(reasons)
+        if not reasons:
+            for scheduler in self.schedulers.values():
+                scheduler.calibrate(await self._cost(scheduler))
 
     async def stop(self) -> None:
         self.not_ready = "the server is shutting down"
@@ -69,6 +79,14 @@ class Service:
         """A whole recording, block by block, among live streams. Raises `AudioError`, `ConfigError`, `StepError`."""
         settings = offline_settings(self.settings.session)
         session = await scheduler.open(settings, language=language, prompt=prompt, partials=False)
+        try:
+            return await self._transcribed(blocks, session, scheduler)
+        finally:
+            scheduler.close(session)
+
+    async def _transcribed(
+        self, blocks: AsyncIterator[np.ndarray], session: StreamSession, scheduler: Scheduler
+    ) -> Transcript:
         events: list[Event] = []
         async for block in blocks:
             session.receive_audio(block)
@@ -83,10 +101,28 @@ class Service:
         self.metrics.audio_s.inc(session.received_s)
         return transcript_of([*events, *session.take_events()], scheduler.engine, session.received_s)
 
+    async def _cost(self, scheduler: Scheduler) -> float:
+        """Seconds of a lane's work for one second of one of several live streams that hear the built-in sample."""
+        with SAMPLE.open("rb") as file:
+            samples = np.concatenate([block async for block in blocks_of(file)])
+        count = TRIAL_STREAMS * len(scheduler.loads)
+        began_s = time.perf_counter()
+        await asyncio.gather(*(self._hear(samples, scheduler) for _ in range(count)))
+        return (time.perf_counter() - began_s) / TRIAL_STREAMS / (len(samples) / SAMPLE_RATE_HZ)
+
+    async def _hear(self, samples: np.ndarray, scheduler: Scheduler) -> None:
+        """As a live stream, but as fast as it goes."""
+        session = await scheduler.open(self.settings.session, language=_english(scheduler), partials=True)
+        for start in range(0, len(samples), CHUNK_SAMPLES):
+            session.receive_audio(samples[start : start + CHUNK_SAMPLES])
+            while session.ready:
+                await scheduler.step(session)
+        scheduler.close(session)
+
     async def _try(self, scheduler: Scheduler) -> str:
         """Why this model is not ready, or ""."""
         name = scheduler.engine.name
-        language = "en" if "en" in scheduler.engine.languages else None
+        language = _english(scheduler)
         try:
             with SAMPLE.open("rb") as file:
                 transcript = await self.transcribe(blocks_of(file), scheduler, language=language)
@@ -95,3 +131,7 @@ class Service:
         if language and SAMPLE_WORD not in transcript.text.lower() and "7" not in transcript.text:
             return f"model {name} heard {transcript.text!r} in the built-in sample, wanted the word {SAMPLE_WORD!r}"
         return ""
+
+
+def _english(scheduler: Scheduler) -> str | None:
+    return "en" if "en" in scheduler.engine.languages else None

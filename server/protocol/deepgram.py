@@ -144,8 +144,9 @@ NO_AUDIO = Ending(1008, "DATA-0002", "the stream ended without any audio")
 TOO_BIG = Ending(1009, "DATA-0003", "a message is over the size limit")
 IDLE = Ending(1011, "NET-0001", "the client sent neither audio nor KeepAlive for too long")
 BROKEN = Ending(1011, "INTERNAL", "the server failed; the fault is its own")
+OVERLOADED = Ending(1013, "NET-0002", "the server cannot keep up with this stream")
 RESTART = Ending(1012, "", "the server is shutting down; all that was heard was said")
-ENDINGS = (NORMAL, BAD_AUDIO, BAD_MESSAGE, NO_AUDIO, TOO_BIG, IDLE, BROKEN, RESTART)
+ENDINGS = (NORMAL, BAD_AUDIO, BAD_MESSAGE, NO_AUDIO, TOO_BIG, IDLE, BROKEN, OVERLOADED, RESTART)
 
 MAX_REASON_BYTES = 123
 """RFC 6455, 5.5: a control frame carries 125 bytes, two of them the code."""

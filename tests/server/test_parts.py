@@ -116,7 +116,7 @@ def test_admission_counts_refuses_and_drains() -> None:
     """Over the limit and while draining nobody comes in; those inside are asked to end, and waited for."""
 
     async def visit() -> list[str]:
-        admission = Admission(1, Metrics())
+        admission = Admission(1, 0.9, Metrics())
         log: list[str] = []
         leave = asyncio.Event()
 
@@ -144,7 +144,7 @@ def test_admission_counts_refuses_and_drains() -> None:
 
 def test_every_guest_has_a_place_of_its_own() -> None:
     """Also those who are ended in the same way, as all uploads are."""
-    admission = Admission(2, Metrics())
+    admission = Admission(2, 0.9, Metrics())
 
     def end() -> None:
         """Nothing."""
@@ -160,7 +160,7 @@ def test_a_drain_does_not_wait_for_ever() -> None:
     """One that will not leave is left behind."""
 
     async def visit() -> None:
-        admission = Admission(1, Metrics())
+        admission = Admission(1, 0.9, Metrics())
         with admission.place(lambda: None):
             await admission.drain(0.01)
 

@@ -143,19 +143,20 @@ def test_sessions_are_spread_over_the_lanes_and_stay_where_they_are() -> None:
     asyncio.run(run())
 
 
-def test_a_session_that_is_given_up_makes_room_in_its_lane() -> None:
-    """The next one goes where fewer are left."""
+def test_a_stream_that_is_over_makes_room_in_its_lane() -> None:
+    """When it is closed, or when nobody holds it any more: the next ones go where fewer are left."""
     engines = [ScriptedEngine(), ScriptedEngine()]
 
     async def run() -> None:
         scheduler = Scheduler(engines, 8, Metrics())
-        sessions = [await scheduler.open(SessionSettings()) for _ in range(4)]
-        del sessions[1::2]  # both of the second lane
+        sessions = [await scheduler.open(SessionSettings()) for _ in range(6)]
+        scheduler.close(sessions[1])
+        del sessions[3]  # of the second lane, as the one before
         for engine in engines:
             engine.opened.clear()
         gc.collect()
-        await scheduler.open(SessionSettings())
-        assert [len(engine.opened) for engine in engines] == [0, 1]
+        sessions += [await scheduler.open(SessionSettings()) for _ in range(2)]
+        assert [len(engine.opened) for engine in engines] == [0, 2]
         await scheduler.stop()
 
     asyncio.run(run())

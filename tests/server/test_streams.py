@@ -1,14 +1,17 @@
 """Streams over a real socket, before a scripted engine: what is sent, what is told, what is left behind."""
 
+import contextlib
 import json
 import socket as sockets
+import threading
 import time
 
 import numpy as np
 import pytest
 from websockets.client import ClientProtocol
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
+from websockets.sync.client import ClientConnection
 from websockets.uri import parse_uri
 
 from asr.config import SAMPLE_RATE_HZ
@@ -243,3 +246,57 @@ def test_a_stream_that_lags_is_thinned_only_where_it_shows() -> None:
                 socket.send(CLOSE)
                 assert transcript(until_closed(socket)[0]) == words(40)
             assert (engine.opened[-1].thinned > 0) == thinned
+
+
+def test_a_server_that_is_busy_refuses_the_next_stream_before_it_opens() -> None:
+    """Places are free, time is not: HTTP 503 with Retry-After, by plain HTTP and for uploads too."""
+    with running(ScriptedEngine(), max_load=0.9) as server:
+        for load in server.service.schedulers["scripted-1"].loads:
+            load.calibrate(0.5)
+        with server.listen():
+            with pytest.raises(InvalidStatus) as refused, server.listen():
+                pass
+            answer = refused.value.response
+            assert answer.status_code == 503
+            assert int(answer.headers["Retry-After"]) > 0
+            assert "need all the time" in json.loads(answer.body or b"")["err_msg"]
+            assert server.metric("asr_refused_total", reason="busy") == 1
+        eventually(lambda: server.metric("asr_open_streams") == 0)
+        with server.listen():
+            pass
+
+
+def test_a_stream_that_cannot_keep_up_is_told_so_and_closed_with_its_text_final() -> None:
+    """An engine slower than speech: 1013, everything heard is said before, and up to which second is told."""
+    engine = ScriptedEngine()
+    slow = {"max_lag_s": 0.6, "max_lagging_s": 0.5, "max_buffered_audio_s": 3.0, "max_load": 9.0}
+    with running(engine, **slow) as server, server.listen() as socket:
+        engine.step_s = 2.2  # a step hears two seconds
+        threading.Thread(target=_speak, args=(socket, 100), daemon=True).start()
+        messages, code = until_closed(socket)
+        assert server.metric("asr_ended_total", code="1013") == 1
+        engine.step_s = 0.0
+    assert code == 1013
+    assert (messages[-1]["type"], messages[-1]["variant"]) == ("Error", "NET-0002")
+    heard_s = engine.opened[-1].received_s
+    assert transcript(messages) == words(int(heard_s / 0.5))
+    assert f"until second {heard_s:.1f} is final" in messages[-1]["description"]
+
+
+def _speak(socket: ClientConnection, chunks: int) -> None:
+    """At the pace of speech, until the connection is over."""
+    with contextlib.suppress(ConnectionClosed):
+        for _ in range(chunks):
+            socket.send(pcm(0.2))
+            time.sleep(0.2)
+
+
+def test_a_recording_sent_at_once_is_no_stream_that_cannot_keep_up() -> None:
+    """It lags, but is heard faster than it was spoken."""
+    engine = ScriptedEngine(step_s=0.01)
+    with running(engine, max_lag_s=0.6, max_lagging_s=0.2) as server, server.listen() as socket:
+        for _ in range(200):
+            socket.send(pcm(1.0))
+        socket.send(CLOSE)
+        messages, code = until_closed(socket)
+    assert (code, transcript(messages)) == (1000, words(400))
