@@ -14,6 +14,7 @@ import numpy as np
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from asr.errors import AsrError, AudioError
+from asr.events import Final
 from server.admission import RETRY_AFTER_S
 from server.config import ServerSettings
 from server.engines import StreamSession
@@ -223,6 +224,10 @@ class Connection:
 
     async def _tell(self) -> None:
         events = self._session.take_events()
+        for event in events:
+            if isinstance(event, Final):
+                for word in event.words:
+                    self._metrics.word_delay_s.observe(self._session.received_s - word.end_s)
         for message in self._sender.results(events, decoded_s=self._session.decoded_s, lag_s=self._session.lag_s):
             if message["type"] == "Results":
                 (self._metrics.finals if message["is_final"] else self._metrics.partials).inc()

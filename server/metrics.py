@@ -23,6 +23,21 @@ class Metrics:
         self.lag_s = Histogram(
             "asr_lag_seconds", "Audio received and not recognised, after a step", buckets=_SECONDS, registry=registry
         )
+        self.word_delay_s = Histogram(
+            "asr_word_delay_seconds",
+            "Audio received between a word's end and its final result",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.queue_age_s = Gauge(
+            "asr_queue_age_seconds",
+            "How long the next stream has waited for its step",
+            ["model", "lane"],
+            registry=registry,
+        )
+        self.load = Gauge(
+            "asr_load", "Share of a lane's time that its streams take", ["model", "lane"], registry=registry
+        )
         self.step_s = Histogram("asr_step_seconds", "One model step", ["model"], buckets=_SECONDS, registry=registry)
         self.queue_s = Histogram(
             "asr_queue_seconds", "Waiting for a step", ["model"], buckets=_SECONDS, registry=registry

@@ -48,6 +48,9 @@ class Scheduler:
         self.engine = engines[0]
         """The first, to ask for what they have in common."""
         self._lanes = [Lane(engine, max_batch, metrics) for engine in engines]
+        for number, lane in enumerate(self._lanes):
+            metrics.load.labels(self.engine.name, number).set_function(lane.busy)
+            metrics.queue_age_s.labels(self.engine.name, number).set_function(lane.queue_age_s)
         self._place_of: WeakKeyDictionary[StreamSession, _Place] = WeakKeyDictionary()
 
     def start(self) -> None:
@@ -131,6 +134,14 @@ class Lane:
         while self._queue:
             self._queue.popleft().done.cancel()
         await asyncio.to_thread(self._worker.shutdown)
+
+    def busy(self) -> float:
+        """The share of its time that its streams take."""
+        return self.load.busy
+
+    def queue_age_s(self) -> float:
+        """How long the one that has waited longest has; 0 when nobody waits."""
+        return time.perf_counter() - self._queue[0].since_s if self._queue else 0.0
 
     async def call(self, function: Callable[[], T]) -> T:
         """In the engine's thread, between its steps. What it raises that is not for callers comes as `StepError`."""

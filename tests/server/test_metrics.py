@@ -1,0 +1,79 @@
+"""`GET /metrics` after real streams, read by Prometheus' own parser."""
+
+import re
+from pathlib import Path
+
+import soundfile
+from prometheus_client.parser import text_string_to_metric_families
+
+from server.metrics import Metrics
+from server.sources import pcm16
+from tests.server.running import CLOSE, RAW, Running, transcript, until_closed
+from tests.server.test_protocol_doc import rows
+
+Sample = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+def scraped(server: Running) -> Sample:
+    families = text_string_to_metric_families(server.get("/metrics"))
+    return {(s.name, tuple(sorted(s.labels.items()))): s.value for family in families for s in family.samples}
+
+
+def gained(before: Sample, after: Sample, name: str, **labels: str) -> float:
+    key = (name, tuple(sorted(labels.items())))
+    return after[key] - before.get(key, 0.0)
+
+
+def test_a_stream_is_counted_and_none_of_its_words_is_told(real: Running, clip: Path) -> None:
+    """Counts, times and the model's hash; the text nowhere."""
+    before = scraped(real)
+    samples, _ = soundfile.read(clip, dtype="float32")
+    with real.listen(RAW + "&interim_results=true") as socket:
+        socket.send(pcm16(samples))
+        socket.send(CLOSE)
+        messages, _ = until_closed(socket)
+    after = scraped(real)
+    finals = [m for m in messages if m["type"] == "Results" and m["is_final"]]
+    said = sum(len(m["channel"]["alternatives"][0]["words"]) for m in finals)
+    assert gained(before, after, "asr_finals_total") == len(finals)
+    assert gained(before, after, "asr_word_delay_seconds_count") == said > 0
+    assert gained(before, after, "asr_ended_total", code="1000") == 1
+    assert abs(gained(before, after, "asr_audio_seconds_total") - len(samples) / 16_000) < 0.01
+    steps = gained(before, after, "asr_step_seconds_count", model="whisper-tiny.en")
+    assert steps == gained(before, after, "asr_batch_size_count", model="whisper-tiny.en") > 0
+    assert gained(before, after, "asr_lag_seconds_count") == steps
+    assert after[("asr_queue_age_seconds", (("lane", "0"), ("model", "whisper-tiny.en")))] == 0.0
+    assert 0.0 < after[("asr_load", (("lane", "0"), ("model", "whisper-tiny.en")))] < 1.0
+    info = next(labels for (name, labels), _ in after.items() if name == "asr_model_info")
+    assert dict(info) == {
+        "model": "whisper-tiny.en",
+        "weights_sha256": real.service.schedulers["whisper-tiny.en"].engine.weights_sha256,
+    }
+    assert transcript(messages).lower().startswith("the quick brown fox")
+    assert not {"quick", "brown", "fox", "jumps", "lazy", "dog"} & set(re.findall(r"\w+", real.get("/metrics").lower()))
+
+
+def test_what_goes_wrong_is_counted_by_kind(real: Running) -> None:
+    """Refused before the upgrade, and ended with an error."""
+    before = scraped(real)
+    with real.listen() as socket:
+        socket.send("no json")
+        until_closed(socket)
+    with real.listen() as socket:
+        socket.send(CLOSE)
+        until_closed(socket)
+    after = scraped(real)
+    for variant in ("DATA-0001", "DATA-0002"):
+        assert gained(before, after, "asr_errors_total", kind=variant) == 1
+    assert gained(before, after, "asr_ended_total", code="1008") == 2
+
+
+def test_every_metric_is_written_down_and_no_other() -> None:
+    """In docs/PROTOCOL.md, with its labels."""
+    written = {
+        name.strip("` "): tuple(label.strip("` ") for label in labels.split(",") if label)
+        for names, labels, _ in rows("Metrics")
+        for name in names.split(",")
+    }
+    collectors = vars(Metrics()).items()
+    assert written == {c._name: c._labelnames for name, c in collectors if name != "registry"}
