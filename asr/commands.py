@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from asr.config import DEFAULT_MODEL
-from asr.errors import AsrError, CallerError, ConfigError
+from asr.errors import AsrError, ConfigError
 
 if TYPE_CHECKING:
     from asr.engine import Engine
@@ -38,6 +38,8 @@ class Format(StrEnum):
     JSON = "json"
     SRT = "srt"
     VTT = "vtt"
+    TSV = "tsv"
+    JSONL = "jsonl"
 
 
 def register(app: typer.Typer) -> None:
@@ -87,23 +89,75 @@ def _languages(codes: Sequence[str]) -> str:
 
 
 def transcribe(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Recordings in any format.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Recordings, folders of them, or patterns.")],
     model: Annotated[str, typer.Option(help="A name from `asr models`, a folder, or a hub id.")] = DEFAULT_MODEL,
-    language: Annotated[str | None, typer.Option(help="Its code, such as de; else the model finds it out.")] = None,
+    language: Annotated[
+        str | None, typer.Option(help="Its code, such as de; auto, or without it, the model finds it out.")
+    ] = None,
     prompt: Annotated[str, typer.Option(help="Text that the recording continues: names, spellings, style.")] = "",
-    text_format: Annotated[Format, typer.Option("--format", help="How the text is written.")] = Format.TXT,
-    output_dir: Annotated[Path | None, typer.Option(help="Write NAME.FORMAT there instead of printing.")] = None,
+    text_format: Annotated[
+        str,
+        typer.Option("--format", help="How the texts are written: txt, json, srt, vtt, tsv, jsonl; some by commas."),
+    ] = Format.TXT.value,
+    output_dir: Annotated[
+        Path | None, typer.Option(help="Write NAME.FORMAT there, as the folders have it, instead of printing.")
+    ] = None,
+    recursive: Annotated[bool, typer.Option("--recursive", help="Look into folders' folders too.")] = False,
+    include: Annotated[
+        list[str] | None, typer.Option(help="Take files of such names, as '*.mp3', from folders; may be given again.")
+    ] = None,
+    word_times: Annotated[bool, typer.Option("--word-times", help="A line a word in tsv, words in jsonl.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="So many processes; else as many as cores.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, and how long.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on with what arrives in the folders, until Ctrl-C.")
+    ] = False,
+    engine: Annotated[str, typer.Option(help="Where: local, or ray (a cluster).")] = "local",
+    ray_address: Annotated[str | None, typer.Option(help="The cluster's; else one on this machine.")] = None,
 ) -> None:
-    """Write down what is said in recordings."""
-    outputs = _outputs(files, text_format, output_dir)
+    """Write down what is said in recordings, on standard output or in a folder; there a run resumes the one before."""
+    formats = _formats(text_format)
+    if engine not in ("local", "ray"):
+        raise ConfigError(f"unknown --engine {engine!r}; wanted local or ray")
+    if output_dir is None:
+        _print_texts(files, model, language, prompt, formats, bool(recursive or include or dry_run or watch))
+        return
+    from asr.batch import command
+
+    wish = command.Wish(
+        tuple(files), output_dir, formats, model, language, prompt, recursive, tuple(include or ()), word_times,
+        workers, engine, ray_address,
+    )  # fmt: skip
+    do = command.plan if dry_run else command.watch if watch else command.transcribe_folders
+    if do(wish):
+        raise typer.Exit(1)
+
+
+def _formats(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
+    known = [one.value for one in Format]
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"unknown --format {name!r}; wanted {', '.join(known)}, or some of them by commas")
+    return names
+
+
+def _print_texts(
+    files: Sequence[Path], model: str, language: str | None, prompt: str, formats: Sequence[str], needs_folder: bool
+) -> None:
+    """Each recording's text on standard output."""
+    if needs_folder or any(file.is_dir() for file in files):
+        raise ConfigError("folders of recordings need a place for their texts; wanted --output-dir")
+    if len(formats) > 1 or (len(files) > 1 and formats[0] != Format.TXT):
+        found = f"{len(files)} files in {formats[0]}" if len(formats) == 1 else f"{len(formats)} formats"
+        raise ConfigError(f"{found} cannot share one output; wanted --output-dir")
     from asr.engine import Engine
 
     engine = Engine.load(model)
     failed = False
     for file in files:
         try:
-            text = _text_of(file, engine, language, prompt, text_format)
-            _deliver(text, outputs.get(file), file if len(files) > 1 else None)
+            _print(_text_of(file, engine, language, prompt, formats[0]), file if len(files) > 1 else None)
         except ConfigError:
             raise  # a wrong option is wrong for every file
         except AsrError as error:
@@ -147,34 +201,14 @@ def _named(file: Path, message: str) -> str:
     return message if str(file) in message else f"{file}: {message}"
 
 
-def _outputs(files: Sequence[Path], text_format: Format, folder: Path | None) -> dict[Path, Path]:
-    """Where each file's text goes, none for standard output. Raises `ConfigError` before any work is done."""
-    if folder is None:
-        if len(files) > 1 and text_format is not Format.TXT:
-            raise ConfigError(f"{len(files)} files in {text_format} cannot share one output; wanted --output-dir")
-        return {}
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"--output-dir {folder} is a file, wanted a folder")
-    outputs: dict[Path, Path] = {}
-    sources = {file.resolve() for file in files}
-    for file in files:
-        output = folder / f"{file.stem}.{text_format}"
-        if output.resolve() in sources:
-            raise ConfigError(f"{output} is itself one of the files to read; wanted another --output-dir")
-        if file in outputs or output in outputs.values():
-            raise ConfigError(f"two files would both be written to {output}; wanted different names")
-        outputs[file] = output
-    return outputs
-
-
-def _text_of(file: Path, engine: "Engine", language: str | None, prompt: str, text_format: Format) -> str:
+def _text_of(file: Path, engine: "Engine", language: str | None, prompt: str, text_format: str) -> str:
     from asr.audio import duration_s
+    from asr.recording import transcribe as transcribe_recording
     from asr.text import FORMATS, Transcript
-    from asr.transcribe import transcribe as transcribe_recording
 
     with _progress(file.name, duration_s(file)) as on_progress:
         transcript = transcribe_recording(file, engine, language=language, prompt=prompt, on_progress=on_progress)
-    write: Callable[[Transcript], str] = FORMATS[text_format.value]
+    write: Callable[[Transcript], str] = FORMATS[text_format]
     return write(transcript)
 
 
@@ -204,15 +238,7 @@ def _progress(name: str, total_s: float | None) -> Iterator[Callable[[float], No
         yield lambda done_s: bar.update(task, completed=done_s)
 
 
-def _deliver(text: str, output: Path | None, name: Path | None) -> None:
-    """Writes the text to its file, or prints it with the recording's name (if any) before each line."""
-    if output is None:
-        lines = text.rstrip("\n").split("\n")
-        typer.echo("\n".join(lines if name is None else [f"{name}: {line}" for line in lines]))
-        return
-    from asr.cache import write_text_atomically
-
-    try:
-        write_text_atomically(output, text)
-    except OSError as error:
-        raise CallerError(f"{output} cannot be written ({error.strerror}); wanted a folder to write to") from None
+def _print(text: str, name: Path | None) -> None:
+    """With the recording's name (if any) before each line."""
+    lines = text.rstrip("\n").split("\n")
+    typer.echo("\n".join(lines if name is None else [f"{name}: {line}" for line in lines]))

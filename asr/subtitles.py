@@ -1,14 +1,16 @@
-"""Words -> subtitle cues that can be read: at most two lines of 42 characters, at most 7 s."""
+"""Words -> subtitle cues that can be read: two lines of 42 characters at most, 7 s at most, time enough to read."""
 
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from asr.events import Word
 
 LINE_CHARS = 42
 MAX_LINES = 2
 MAX_CUE_S = 7.0
+MIN_CUE_S = 5 / 6
+READING_CHARS_PER_S = 20
 """Lines, characters and seconds as broadcasters' guidelines have them (Netflix Timed Text Style Guide, English)."""
 
 
@@ -27,7 +29,15 @@ def cues_of(segments: Iterable[Sequence[Word]]) -> list[Cue]:
     for words in segments:
         for group in _groups([piece for word in words for piece in _pieces(word)]):
             cues.append(_cue(group, cues[-1].end_ms if cues else 0))
-    return cues
+    return [_readable(cue, after) for cue, after in zip(cues, (*cues[1:], None), strict=False)]
+
+
+def _readable(cue: Cue, after: Cue | None) -> Cue:
+    """The cue shown on until it can have been read, where the next one leaves the time."""
+    wanted_s = max(MIN_CUE_S, sum(map(len, cue.lines)) / READING_CHARS_PER_S)
+    until_ms = cue.start_ms + round(min(wanted_s, MAX_CUE_S) * 1000)
+    latest_ms = until_ms if after is None else min(until_ms, after.start_ms)
+    return replace(cue, end_ms=max(cue.end_ms, latest_ms))
 
 
 def spread_words(text: str, start_s: float, end_s: float) -> tuple[Word, ...]:

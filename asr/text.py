@@ -1,8 +1,8 @@
-"""Transcripts as values, and the files they are written as: plain text, JSON, SubRip (srt) and WebVTT (vtt)."""
+"""Transcripts as values, and the files they are written as: text, JSON, SubRip, WebVTT, and tables (tsv, jsonl)."""
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from asr.events import Event, Final, Word
@@ -34,6 +34,8 @@ class Transcript:
     segments: tuple[Segment, ...]
     model: str = ""
     weights_sha256: str = ""
+    audio_sha256: str = ""
+    settings: Mapping[str, object] | None = None
 
 
 def segments_from_finals(events: Iterable[Event]) -> tuple[Segment, ...]:
@@ -71,14 +73,16 @@ def to_json(transcript: Transcript) -> str:
 
     ``{"text", "language", "duration_s", "model", "weights_sha256", "segments": [{"text", "start_s", "end_s",
     "words": [{"text", "start_s", "end_s", "confidence"}]}]}``. A word's text keeps the space that joins it to its left
-    neighbour, so a segment's words joined are its text.
+    neighbour, so a segment's words joined are its text. ``"audio_sha256"`` and ``"settings"`` follow where known.
     """
-    table = {
+    table: dict[str, object] = {
         "text": transcript.text,
         "language": transcript.language,
         "duration_s": round(transcript.duration_s, 3),
         "model": transcript.model,
         "weights_sha256": transcript.weights_sha256,
+        **({"audio_sha256": transcript.audio_sha256} if transcript.audio_sha256 else {}),
+        **({"settings": transcript.settings} if transcript.settings else {}),
         "segments": [_segment_table(segment) for segment in transcript.segments],
     }
     return encodable(json.dumps(table, ensure_ascii=False, indent=2, allow_nan=False)) + "\n"
@@ -113,12 +117,49 @@ def to_vtt(transcript: Transcript) -> str:
     return "\n".join(["WEBVTT\n", *(f"{_span(cue, '.')}\n{_escaped(_lines(cue))}\n" for cue in _cues(transcript))])
 
 
+def to_tsv(transcript: Transcript) -> str:
+    """A line a segment: start, end (milliseconds) and text between tabs, as OpenAI's `whisper` writes it."""
+    return _tsv((segment.start_s, segment.end_s, segment.text) for segment in transcript.segments)
+
+
+def _words_tsv(transcript: Transcript) -> str:
+    words = (word for segment in transcript.segments for word in segment.words)
+    return _tsv((word.start_s, word.end_s, word.text) for word in words)
+
+
+def _tsv(rows: Iterable[tuple[float, float, str]]) -> str:
+    lines = [f"{round(start_s * 1000)}\t{round(end_s * 1000)}\t{one_line(text)}\n" for start_s, end_s, text in rows]
+    return "start\tend\ttext\n" + "".join(lines)
+
+
+def to_jsonl(transcript: Transcript) -> str:
+    """A line a segment: ``{"start_s", "end_s", "text"}``."""
+    return _jsonl(transcript, ("start_s", "end_s", "text"))
+
+
+def _words_jsonl(transcript: Transcript) -> str:
+    return _jsonl(transcript, ("start_s", "end_s", "text", "words"))
+
+
+def _jsonl(transcript: Transcript, fields: Sequence[str]) -> str:
+    tables = [_segment_table(segment) for segment in transcript.segments]
+    rows = [{name: table[name] for name in fields} for table in tables]
+    return "".join(encodable(json.dumps(row, ensure_ascii=False, allow_nan=False)) + "\n" for row in rows)
+
+
 FORMATS: Mapping[str, Callable[[Transcript], str]] = {
     "txt": to_txt,
     "json": to_json,
     "srt": to_srt,
     "vtt": to_vtt,
+    "tsv": to_tsv,
+    "jsonl": to_jsonl,
 }
+
+
+def with_word_times(name: str) -> Callable[[Transcript], str]:
+    """The format with every word's time: a line a word in tsv, each segment's words in jsonl; JSON has them anyway."""
+    return {"tsv": _words_tsv, "jsonl": _words_jsonl}.get(name, FORMATS[name])
 
 
 def _cues(transcript: Transcript) -> list[Cue]:

@@ -14,7 +14,7 @@ from asr.errors import ConfigError
 from asr.events import Final, Word
 from eval.bench import print_line
 from eval.dataset import Recording
-from eval.peers import FASTER_WHISPER, PEERS, Transcriber, faster_whisper
+from eval.peers import FASTER_WHISPER, FASTER_WHISPER_BATCHED, PEERS, Transcriber, faster_whisper
 from eval.progress import progress
 from eval.replay import OFFLINE, trace_of
 from eval.report import number, rate, score_table
@@ -45,7 +45,11 @@ def files(
 ) -> None:
     """Every file through each implementation, who begins changing from file to file; then ratios."""
     if against is not None and against not in PEERS:
-        raise ConfigError(f"unknown peer {against!r}; known is {', '.join(PEERS)}")
+        raise ConfigError(f"unknown peer {against!r}; known are {', '.join(PEERS)}")
+    if against == FASTER_WHISPER_BATCHED:
+        from eval.bench_folders import folders
+
+        return folders(data, model, minutes, precision)
     datasets = load_datasets(data, minutes=minutes)
     utterances = utterances_of(datasets)
     engine = load_engine(model, precision, threads)
@@ -74,7 +78,7 @@ def transcribers(
     engine: "Engine", model: str, against: str | None, threads: int | None
 ) -> Iterator[dict[str, Transcriber]]:
     """What is run, by name: ours first."""
-    from asr.transcribe import transcribe
+    from asr.recording import transcribe
 
     def ours(file: Path, language: str, _seconds: float) -> str:
         text: str = transcribe(file, engine, language=language or None).text

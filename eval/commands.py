@@ -190,7 +190,9 @@ def bench_files(
     model: ModelName = DEFAULT_MODEL,
     minutes: Minutes = None,
     threads: Threads = 1,
-    against: Annotated[str | None, typer.Option(help="A peer to run beside, alternating: faster-whisper.")] = None,
+    against: Annotated[
+        str | None, typer.Option(help="A peer to run beside: faster-whisper, or faster-whisper-batched.")
+    ] = None,
     precision: Annotated[str, typer.Option(help="What the model calculates in.")] = "auto",
 ) -> None:
     """Recordings as files, not streamed: how many times faster than real time, beside a peer."""

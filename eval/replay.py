@@ -41,7 +41,7 @@ def offline(
     timer: Timer = time.perf_counter,
 ) -> Trace:
     """One-shot: all audio at once, no partials, the settings of `asr transcribe`. All of it arrives at wall time 0."""
-    from asr.transcribe import offline_settings
+    from asr.recording import offline_settings
 
     session = _open(recording, engine, offline_settings(settings), partials=False)
     worker = _Worker(engine, session, timer)

@@ -10,8 +10,8 @@ import numpy as np
 from asr.config import SAMPLE_RATE_HZ
 from asr.errors import AsrError, AudioError, ModelError
 from asr.events import Event
+from asr.recording import offline_settings, transcript_of
 from asr.text import Transcript
-from asr.transcribe import offline_settings, transcript_of
 from server.admission import Admission
 from server.blocks import blocks_of
 from server.config import ServerSettings

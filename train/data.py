@@ -102,7 +102,7 @@ def check_letters(texts: Iterable[str], vocabulary: Iterable[str], where: str) -
 
 def sounds(paths: Iterable[str]) -> tuple[np.ndarray, ...]:
     """Noises or room responses: each file's samples ``(n,)``. Raises `ConfigError` where there is none."""
-    from asr.transcribe import blocks
+    from asr.recording import blocks
 
     found: list[np.ndarray] = []
     for path in paths:

@@ -10,7 +10,7 @@ from asr.align.windows import Stretch, stretches
 from asr.config import SAMPLE_RATE_HZ
 from asr.engine import Engine
 from asr.models.base import Placed
-from asr.transcribe import Source, blocks, transcribe
+from asr.recording import Source, blocks, transcribe
 from asr.vad import FRAME_S
 
 _MARGIN_S = 0.15

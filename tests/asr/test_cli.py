@@ -31,7 +31,7 @@ class Heavy:
         formats = {name: lambda text, name=name: f"{name}: {text}\n" for name in ("txt", "json", "srt", "vtt")}
         self._install(monkeypatch, "asr.engine", Engine=self)
         self._install(monkeypatch, "asr.text", FORMATS=formats, Transcript=str)
-        self._install(monkeypatch, "asr.transcribe", transcribe=self.transcribe)
+        self._install(monkeypatch, "asr.recording", transcribe=self.transcribe)
         self._install(monkeypatch, "asr.audio", duration_s=lambda path: None)
 
     @staticmethod
@@ -128,27 +128,19 @@ def test_a_broken_recording_does_not_stop_the_others(
     assert err == "asr: b.wav: this is no audio\nasr: no file at missing.wav\n"
 
 
-@pytest.mark.parametrize("text_format", ["txt", "json", "srt", "vtt"])
-def test_a_folder_takes_one_file_a_recording(
-    heavy: Heavy, recordings: Path, capsys: pytest.CaptureFixture[str], text_format: str
-) -> None:
-    """STEM.FORMAT each, in a folder that is made; nothing on standard output; nothing left of temporary files."""
-    arguments = ["transcribe", "a.wav", "c.wav", "--format", text_format, "--output-dir", "deep/out"]
-    assert cli.run(arguments) == 0
-    folder = recordings / "deep" / "out"
-    assert sorted(path.name for path in folder.iterdir()) == [f"a.{text_format}", f"c.{text_format}"]
-    assert (folder / f"a.{text_format}").read_text() == f"{text_format}: first\n"
-    assert capsys.readouterr() == ("", "")
-
-
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["a.wav", "a.mp3", "--output-dir", "out"], "two files would both be written to out/a.txt"),
-        (["a.wav", "a.wav", "--output-dir", "out"], "two files would both be written to out/a.txt"),
         (["a.txt", "--output-dir", "."], "a.txt is itself one of the files to read"),
         (["a.wav", "c.wav", "--format", "srt"], "2 files in srt cannot share one output; wanted --output-dir"),
+        (["a.wav", "--format", "txt,srt"], "2 formats cannot share one output; wanted --output-dir"),
+        (["."], "folders of recordings need a place for their texts; wanted --output-dir"),
+        (["a.wav", "--watch"], "folders of recordings need a place for their texts; wanted --output-dir"),
         (["a.wav", "--output-dir", "c.wav"], "--output-dir c.wav is a file, wanted a folder"),
+        (["*.mp3", "--output-dir", "out"], "no file matches '*.mp3'"),
+        (["a.wav", "--format", "pdf"], "unknown --format 'pdf'; wanted txt, json, srt, vtt, tsv, jsonl"),
+        (["a.wav", "--engine", "spark", "--output-dir", "out"], "unknown --engine 'spark'; wanted local or ray"),
     ],
 )
 def test_outputs_that_would_destroy_something_are_refused_before_any_work(
@@ -159,14 +151,6 @@ def test_outputs_that_would_destroy_something_are_refused_before_any_work(
     assert said in capsys.readouterr().err
     assert heavy.loaded == []
     assert not (recordings / "out").exists()
-
-
-def test_a_folder_that_cannot_be_made_is_said(
-    heavy: Heavy, recordings: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The text of one file is lost, the sentence says why."""
-    assert cli.run(["transcribe", "a.wav", "--output-dir", "c.wav/out"]) == 1
-    assert "c.wav/out/a.txt cannot be written" in capsys.readouterr().err
 
 
 def test_a_language_that_is_not_known_is_wrong_use(
@@ -192,7 +176,6 @@ def test_a_model_that_is_not_there_is_a_failure(
         (["nope"], "asr: No such command 'nope'; see asr --help\n"),
         (["transcribe"], "asr: Missing argument 'FILE'; see asr transcribe --help\n"),
         (["transcribe", "--nope", "a.wav"], "No such option: --nope"),
-        (["transcribe", "a.wav", "--format", "pdf"], "'pdf' is not one of 'txt', 'json', 'srt', 'vtt'"),
         (["transcribe", "a.wav", "--model"], "Option '--model' requires an argument"),
     ],
 )

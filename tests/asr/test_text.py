@@ -10,7 +10,19 @@ from hypothesis import strategies as st
 
 from asr.events import Event, Final, Partial, SpeechEnded, Word
 from asr.subtitles import LINE_CHARS, MAX_CUE_S, MAX_LINES, cues_of, spread_words
-from asr.text import FORMATS, Segment, Transcript, segments_from_finals, to_json, to_srt, to_txt, to_vtt
+from asr.text import (
+    FORMATS,
+    Segment,
+    Transcript,
+    segments_from_finals,
+    to_json,
+    to_jsonl,
+    to_srt,
+    to_tsv,
+    to_txt,
+    to_vtt,
+    with_word_times,
+)
 
 EMPTY = Transcript("", "en", 0.0, ())
 
@@ -75,7 +87,7 @@ def test_no_finals_and_empty_finals_give_no_segments() -> None:
 def test_an_empty_transcript_is_a_valid_file_in_every_form() -> None:
     """WebVTT needs its header, JSON its fields."""
     assert {form: write(EMPTY) for form, write in FORMATS.items() if form != "json"} == {
-        "txt": "", "srt": "", "vtt": "WEBVTT\n",
+        "txt": "", "srt": "", "vtt": "WEBVTT\n", "tsv": "start\tend\ttext\n", "jsonl": "",
     }  # fmt: skip
     assert json.loads(to_json(EMPTY))["segments"] == []
 
@@ -101,20 +113,40 @@ def test_json_has_every_field() -> None:
 def test_srt_as_players_read_it() -> None:
     """Numbers from 1, a comma before the milliseconds, a blank line between cues."""
     assert to_srt(transcript_of("Hello there.", "Bye.")) == (
-        "1\n00:00:00,000 --> 00:00:00,760\nHello there.\n\n2\n00:00:01,760 --> 00:00:02,120\nBye.\n"
+        "1\n00:00:00,000 --> 00:00:00,833\nHello there.\n\n2\n00:00:01,760 --> 00:00:02,593\nBye.\n"
     )
 
 
 def test_vtt_as_browsers_read_it() -> None:
     """Header, blank line, a point before the milliseconds."""
-    assert to_vtt(transcript_of("Hello there.")) == "WEBVTT\n\n00:00:00.000 --> 00:00:00.760\nHello there.\n"
+    assert to_vtt(transcript_of("Hello there.")) == "WEBVTT\n\n00:00:00.000 --> 00:00:00.833\nHello there.\n"
+
+
+def test_a_cue_stays_until_it_can_be_read() -> None:
+    """20 characters a second and 5/6 s at least (Netflix Timed Text Style Guide), but never into the next cue."""
+    fast, after = words_of("said very quickly indeed", 1.0, 0.05), words_of("and", 1.9)
+    assert [(cue.start_ms, cue.end_ms) for cue in cues_of([fast])] == [(1000, 2200)]
+    assert cues_of([fast, after])[0].end_ms == 1900
+
+
+def test_tables_have_a_line_a_segment_or_a_word() -> None:
+    """tsv as OpenAI's whisper writes it (milliseconds, tabs), jsonl as JSON lines; with word times finer."""
+    hello = transcript_of("Hello there.", "Bye.")
+    assert to_tsv(hello) == "start\tend\ttext\n0\t760\tHello there.\n1760\t2120\tBye.\n"
+    assert [json.loads(line) for line in to_jsonl(hello).splitlines()] == [
+        {"start_s": 0.0, "end_s": 0.76, "text": "Hello there."}, {"start_s": 1.76, "end_s": 2.12, "text": "Bye."},
+    ]  # fmt: skip
+    assert with_word_times("tsv")(hello).splitlines()[1:3] == ["0\t360\tHello", "400\t760\tthere."]
+    words = json.loads(with_word_times("jsonl")(hello).splitlines()[1])["words"]
+    assert words == [{"text": " Bye.", "start_s": 1.76, "end_s": 2.12, "confidence": 0.9}]
+    assert with_word_times("srt") is to_srt
 
 
 def test_hours_are_written_as_hours() -> None:
     """And go beyond 99."""
     words = (Word(" late", 3_600 * 101 + 61.25, 3_600 * 101 + 62.0, 1.0),)
     late = Transcript("late", "en", 4e5, (Segment("late", words[0].start_s, words[0].end_s, words),))
-    assert "101:01:01,250 --> 101:01:02,000" in to_srt(late)
+    assert "101:01:01,250 --> 101:01:02,083" in to_srt(late)
 
 
 def test_markup_and_arrows_are_text() -> None:

@@ -103,7 +103,7 @@ def test_ratios_are_ours_over_the_peers() -> None:
 def test_an_unknown_peer_is_wrong_use(asr, data: Path, capsys) -> None:
     """With the names of those that are known."""
     assert asr("bench", "files", "--data", data, "--against", "nobody") == 2
-    assert "known is faster-whisper" in capsys.readouterr().err
+    assert "known are faster-whisper" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("model", ["whisper-tiny.en", "whisper-base"])

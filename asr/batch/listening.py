@@ -1,0 +1,167 @@
+"""One recording -> windows to recognise; their hypotheses -> its transcript.
+
+Nobody waits for a recording's words, so its windows do not depend on each other: voice activity alone says where they
+lie. A session is asked for them all, and answered each time with one wordless piece as long as the window; the finals
+that it says then tell where each window lies and where utterances end. The words come later, from wherever they were
+recognised, and are placed as the session would have placed them (a test holds the two equal).
+"""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from asr.audio import read_blocks
+from asr.batch.inputs import address
+from asr.batch.store import fetched, told
+from asr.config import SAMPLE_RATE_HZ
+from asr.errors import AudioError
+from asr.events import Event, Final, Word
+from asr.models.base import Hypothesis, Piece, Window
+from asr.session import Session
+from asr.vad import SileroVad
+
+MAX_FRAMES = 1024
+_PIECE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What tells a file from itself before it was changed."""
+
+    size_bytes: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A stretch of a recording: windows in order, and the finals that their words go into.
+
+    ``ended`` comes with the last stretch, and with it the length and the hash of the file.
+    """
+
+    windows: tuple[Window, ...]
+    finals: tuple[Final, ...]
+    ended: bool = False
+    duration_s: float = 0.0
+    sha256: str = ""
+    mark: Mark = Mark(0, 0)
+
+
+@dataclass(slots=True)
+class Listener:
+    """Reads one recording as it is asked to. Raises `AudioError` for what is none, or was changed meanwhile."""
+
+    path: Path
+    session: Session
+    vad: SileroVad
+    _mark: Mark | None = None
+    _here: Path = Path()
+    """The recording as a file of this machine: itself, or fetched from a store."""
+    _fetching: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    _blocks: Iterator[np.ndarray] = field(default_factory=lambda: iter(()))
+
+    def listen(self, seconds: float) -> Heard:
+        """The next stretch, at least so long unless the recording ends."""
+        try:
+            return self._listen(seconds)
+        except BaseException as error:
+            self._fetching.close()
+            if isinstance(error, AudioError) and self._here != self.path:
+                raise AudioError(str(error).replace(str(self._here), str(address(self.path)))) from None
+            raise
+
+    def _listen(self, seconds: float) -> Heard:
+        if self._mark is None:
+            self._mark = mark_of(self.path)
+            self._here = self._fetching.enter_context(fetched(self.path)) if address(self.path) else self.path
+            self._blocks = read_blocks(self._here)
+        windows: list[Window] = []
+        until_s = self.session.received_s + seconds
+        while self.session.received_s < until_s:
+            block = next(self._blocks, None)
+            if block is None:
+                return self._last(windows)
+            self.session.receive_audio(block)
+            windows += self._windows()
+        return Heard(tuple(windows), self._finals())
+
+    def _last(self, windows: list[Window]) -> Heard:
+        self.session.receive_end()
+        windows += self._windows()
+        digest = _sha256(self._here)
+        self._fetching.close()
+        if self._mark is None or mark_of(self.path) != self._mark:
+            raise AudioError(f"found {self.path} changed while it was read; wanted a file that is whole: run again")
+        return Heard(tuple(windows), self._finals(), True, self.session.received_s, digest, self._mark)
+
+    def _windows(self) -> Iterator[Window]:
+        session = self.session
+        while session.ready:
+            while session.pending_frames:
+                frames = session.next_frames(MAX_FRAMES)
+                session.receive_probabilities(self.vad.probabilities([session.vad_state], [frames])[0])
+            window = session.next_window()
+            if window is None:
+                return
+            yield window
+            whole = Piece("", (), 0.0, len(window.samples) / SAMPLE_RATE_HZ, 0.0)
+            session.receive_hypothesis(Hypothesis((whole,), window.language or ""))
+
+    def _finals(self) -> tuple[Final, ...]:
+        return tuple(event for event in self.session.take_events() if isinstance(event, Final))
+
+
+def mark_of(path: Path) -> Mark:
+    """Raises `AudioError`."""
+    if address(path):
+        return Mark(*told(path))
+    try:
+        stat = os.stat(path)
+    except OSError as error:
+        raise AudioError(f"found {path} unreadable ({error.strerror}); wanted a recording") from None
+    return Mark(stat.st_size, stat.st_mtime_ns)
+
+
+def filled(finals: Sequence[Final], hypotheses: Sequence[Hypothesis]) -> list[Event]:
+    """The finals with the words of their windows; those without a window stay empty."""
+    answers = iter(hypotheses)
+    events: list[Event] = []
+    floor_s = 0.0
+    for final in finals:
+        if not final.words:
+            events.append(final)
+            continue
+        hypothesis = next(answers)
+        pieces = _placed(hypothesis.pieces, final.words[0].start_s, floor_s)
+        floor_s = pieces[-1].end_s if pieces else floor_s
+        events.append(replace(final, words=_words(pieces), language=hypothesis.language))
+    return events
+
+
+def _placed(pieces: Sequence[Piece], window_start_s: float, floor_s: float) -> list[Piece]:
+    """In the recording's time; none begins before the end of what was said in the windows before."""
+    placed = []
+    for piece in pieces:
+        start_s = max(window_start_s + piece.start_s, floor_s)
+        placed.append(replace(piece, start_s=start_s, end_s=max(window_start_s + piece.end_s, start_s)))
+    return placed
+
+
+def _words(pieces: Sequence[Piece]) -> tuple[Word, ...]:
+    return tuple(Word(p.text, round(p.start_s, 3), round(p.end_s, 3), round(p.confidence, 4)) for p in pieces)
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while piece := file.read(_PIECE_BYTES):
+                digest.update(piece)
+    except OSError as error:
+        raise AudioError(f"found {path} unreadable ({error.strerror}); wanted a recording") from None
+    return digest.hexdigest()

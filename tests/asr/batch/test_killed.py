@@ -1,0 +1,94 @@
+"""kill -9 at random moments, then again: in the end everything is as an undisturbed run writes it, byte for byte."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from tests.speech import RATE_HZ, silence, speech
+
+FORMATS = "txt,json,srt,vtt,tsv,jsonl"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty-four recordings of different lengths in three folders, one that is broken, and one that is longer."""
+    folder = tmp_path_factory.mktemp("killed") / "in"
+    sound = speech()
+    for i in range(24):
+        path = folder / f"part{i % 3}" / f"talk{i}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, sound[i * 3000 : i * 3000 + (2 + i % 7) * RATE_HZ], RATE_HZ)
+    soundfile.write(folder / "long.flac", list(sound) * 3 + list(silence(1)), RATE_HZ)
+    (folder / "broken.mp3").write_text("no sound")
+    return folder
+
+
+def start(folder: Path, out: Path, workers: int) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-c", "from asr.cli import main; main()", "transcribe", str(folder), "--recursive"]
+    command += ["--output-dir", str(out), "--format", FORMATS, "--workers", str(workers)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+
+
+def written(out: Path) -> dict[str, bytes]:
+    files = (path for path in out.rglob("*") if path.is_file() and path.name != "journal.jsonl")
+    return {str(path.relative_to(out)): path.read_bytes() for path in files}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(folder: Path) -> dict[str, bytes]:
+    out = folder.parent / "undisturbed"
+    assert start(folder, out, 1).wait() == 1  # the broken one
+    files = written(out)
+    assert len(files) == 25 * len(FORMATS.split(",")) + 1
+    return files
+
+
+@pytest.mark.parametrize(("workers", "seed"), [(1, 11), (2, 12)])
+def test_killed_at_random_moments_and_resumed_it_writes_what_an_undisturbed_run_does(
+    folder: Path, undisturbed: dict[str, bytes], tmp_path: Path, workers: int, seed: int
+) -> None:
+    """At every kill each file that has its final name is whole already."""
+    chance, kills = random.Random(seed), 0
+    while True:
+        run = start(folder, tmp_path / "out", workers)
+        _wait_for_work(run, tmp_path / "out", chance.randint(1, 8), chance.random())
+        if run.poll() is not None:
+            break
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
+        kills += 1
+        whole = {name: content for name, content in written(tmp_path / "out").items() if ".steadyword" not in name}
+        assert whole.items() <= undisturbed.items()
+    assert kills >= 2
+    assert start(folder, tmp_path / "out", workers).wait() == 1
+    assert written(tmp_path / "out") == undisturbed
+
+
+def _wait_for_work(run: "subprocess.Popen[bytes]", out: Path, recordings: int, more_s: float) -> None:
+    """Until so many more recordings are noted and a random moment has passed, or the run is over."""
+    journal = out / ".steadyword" / "journal.jsonl"
+    before = _lines(journal)
+    while run.poll() is None and _lines(journal) < before + recordings:
+        time.sleep(0.01)
+    time.sleep(more_s / 5)
+
+
+def _lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def test_ctrl_c_is_130_and_the_next_run_goes_on(folder: Path, undisturbed: dict[str, bytes], tmp_path: Path) -> None:
+    """To all processes of the terminal, as a terminal sends it."""
+    run = start(folder, tmp_path / "out", 2)
+    _wait_for_work(run, tmp_path / "out", 2, 0.0)
+    os.killpg(run.pid, signal.SIGINT)
+    assert run.wait() == 130
+    assert start(folder, tmp_path / "out", 2).wait() == 1
+    assert written(tmp_path / "out") == undisturbed
