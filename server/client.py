@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from typing import Any
 from urllib.parse import SplitResult, urlencode, urlsplit, urlunsplit
 
@@ -22,13 +22,14 @@ class StreamError(CallerError):
 
 
 def listen_url(url: str, **parameters: Any) -> str:
-    """The address of a stream: `/v1/listen` where `url` has no path, http as ws, the parameters that are not None.
+    """The address of a stream: `/v1/listen` where `url` has no path, http as ws, the parameters that are not None;
+    one with several values is given so often.
 
     Raises `ConfigError` for what is no address.
     """
     parts = _parts(url)
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
-    given = urlencode({name: _value(value) for name, value in parameters.items() if value is not None})
+    given = urlencode([(name, _value(value)) for name, values in parameters.items() for value in _each(values)])
     query = "&".join(part for part in (parts.query, given) if part)
     return urlunsplit((scheme, parts.netloc, parts.path if parts.path not in ("", "/") else "/v1/listen", query, ""))
 
@@ -147,3 +148,7 @@ async def _receive(socket: ClientConnection, on_message: OnMessage) -> str:
 
 def _value(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _each(values: Any) -> Sequence[Any]:
+    return values if isinstance(values, list | tuple) else () if values is None else (values,)

@@ -77,6 +77,8 @@ def stream(
     url: Annotated[str, typer.Option(help="The server.")] = URL,
     model: Annotated[str | None, typer.Option(help="A model that the server has.")] = None,
     language: Annotated[str | None, typer.Option(help="The language spoken, such as en.")] = None,
+    hotword: Annotated[list[str] | None, typer.Option(help="A word or name to expect; may be given again.")] = None,
+    prompt: Annotated[str | None, typer.Option(help="Text that the recording continues: spellings, style.")] = None,
     pace: Annotated[float, typer.Option(help="Seconds of audio sent in a second; 0 as fast as it goes.")] = 1.0,
     rate: Annotated[int, typer.Option(help="Sample rate in hertz of standard input.")] = 16_000,
     channels: Annotated[int, typer.Option(help="Channels of standard input.")] = 1,
@@ -95,6 +97,8 @@ def stream(
         interim_results=sys.stdout.isatty(),
         model=model,
         language=language,
+        prompt=prompt or None,
+        keyterm=hotword,
     )
     asyncio.run(_stream(source, address, None if pace == 0 or source == "mic" else pace, rate, channels))
 

@@ -100,7 +100,11 @@ async def _transcribe(service: Service, file: BinaryIO, options: TranscriptionOp
     service.admission.check_load(scheduler)
     try:
         return await service.transcribe(
-            blocks_of(file), scheduler, language=options.language or None, prompt=options.prompt
+            blocks_of(file),
+            scheduler,
+            language=options.language or None,
+            prompt=options.prompt,
+            hotwords=options.hotwords,
         )
     except AudioError as error:
         raise FormError("file", str(error)) from error

@@ -17,7 +17,7 @@ from server.engines import StreamSession
 from server.origin import OriginError, check_origin
 from server.protocol.deepgram import ModelInfo, Sender
 from server.protocol.parameters import ListenOptions, parse_query
-from server.scheduler import Scheduler
+from server.scheduler import Scheduler, hotwords_option
 from server.service import Service
 
 REFUSALS: tuple[tuple[type[AsrError], int, str], ...] = (
@@ -40,7 +40,13 @@ class Prepared:
     async def open(self) -> StreamSession:
         """The stream's session. Raises `ConfigError` for a language that the model does not know."""
         options = self.options
-        return await self.scheduler.open(self.settings, language=options.language, partials=options.interim_results)
+        return await self.scheduler.open(
+            self.settings,
+            language=options.language,
+            prompt=options.prompt,
+            partials=options.interim_results,
+            **hotwords_option(options.hotwords),
+        )
 
 
 def prepare(service: Service, query: QueryParams) -> Prepared:

@@ -17,7 +17,7 @@ from server.blocks import blocks_of
 from server.config import ServerSettings
 from server.engines import StreamEngine, StreamSession
 from server.metrics import Metrics
-from server.scheduler import Scheduler
+from server.scheduler import Scheduler, hotwords_option
 
 SAMPLE = Path(__file__).with_name("ready.flac")
 """Made by scripts/make_ready_sample.py."""
@@ -74,11 +74,19 @@ class Service:
             raise ModelError(f"unknown model {str(model)[:100]!r}; this server has {known}") from None
 
     async def transcribe(
-        self, blocks: AsyncIterator[np.ndarray], scheduler: Scheduler, *, language: str | None = None, prompt: str = ""
+        self,
+        blocks: AsyncIterator[np.ndarray],
+        scheduler: Scheduler,
+        *,
+        language: str | None = None,
+        prompt: str = "",
+        hotwords: tuple[str, ...] = (),
     ) -> Transcript:
         """A whole recording, block by block, among live streams. Raises `AudioError`, `ConfigError`, `StepError`."""
         settings = offline_settings(self.settings.session)
-        session = await scheduler.open(settings, language=language, prompt=prompt, partials=False)
+        session = await scheduler.open(
+            settings, language=language, prompt=prompt, partials=False, **hotwords_option(hotwords)
+        )
         try:
             return await self._transcribed(blocks, session, scheduler)
         finally:

@@ -11,6 +11,7 @@ from typing import Any
 
 from asr.errors import CallerError
 from asr.text import FORMATS, Transcript
+from server.protocol.parameters import MAX_HOTWORDS, MAX_PROMPT_CHARACTERS
 
 RESPONSE_FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
 GRANULARITIES = ("segment", "word")
@@ -19,8 +20,6 @@ DEFAULT_MODEL_ALIAS = "whisper-1"
 
 IGNORED = ("temperature", "stream", "chunking_strategy")
 """Accepted and changing nothing: decoding is greedy, cut by voice activity, and answered as a whole."""
-
-MAX_PROMPT_CHARACTERS = 4_000
 
 
 class FormError(CallerError):
@@ -36,6 +35,7 @@ class TranscriptionOptions:
     model: str | None = None
     language: str | None = None
     prompt: str = ""
+    hotwords: tuple[str, ...] = ()
     response_format: str = "json"
     granularities: tuple[str, ...] = ("segment",)
 
@@ -44,19 +44,26 @@ def parse_form(items: Iterable[tuple[str, str]]) -> TranscriptionOptions:
     """The options of a form's text fields. Raises `FormError`."""
     values: dict[str, Any] = {}
     granularities: list[str] = []
+    hotwords: list[str] = []
     for name, value in items:
         if name in ("timestamp_granularities[]", "timestamp_granularities"):
             granularities.append(_one_of(name, value, GRANULARITIES))
         elif name == "response_format":
             values[name] = _one_of(name, value, RESPONSE_FORMATS)
+        elif name in ("hotwords", "hotwords[]"):
+            hotwords += [word.strip() for word in _text(name, value).split(",") if word.strip()]
         elif name in ("model", "language", "prompt"):
             values[name] = _text(name, value)
         elif name not in IGNORED:
-            known = ", ".join(("file", "model", "language", "prompt", "response_format", "timestamp_granularities[]"))
+            known = ", ".join(
+                ("file", "model", "language", "prompt", "hotwords", "response_format", "timestamp_granularities[]")
+            )
             raise FormError(name, f"unknown field {name[:100]!r}; known are {known}")
     if granularities:
         values["granularities"] = tuple(granularities)
-    options = TranscriptionOptions(**values)
+    if len(hotwords) > MAX_HOTWORDS:
+        raise FormError("hotwords", f"hotwords: found {len(hotwords)}, wanted at most {MAX_HOTWORDS}")
+    options = TranscriptionOptions(**values, hotwords=tuple(hotwords))
     if granularities and options.response_format != "verbose_json":
         raise FormError("timestamp_granularities[]", "timestamp_granularities[] needs response_format=verbose_json")
     return options
@@ -69,7 +76,7 @@ def _one_of(name: str, value: str, known: tuple[str, ...]) -> str:
 
 
 def _text(name: str, value: str) -> str:
-    limit = MAX_PROMPT_CHARACTERS if name == "prompt" else 100
+    limit = 100 if name in ("model", "language") else MAX_PROMPT_CHARACTERS
     if len(value) > limit:
         raise FormError(name, f"{name}: found {len(value)} characters, wanted at most {limit}")
     return value

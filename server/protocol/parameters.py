@@ -3,6 +3,7 @@
 Specification: https://developers.deepgram.com/reference/speech-to-text/listen-streaming
 """
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,9 @@ SAMPLE_RATES_HZ = (8_000, 48_000)
 CHANNELS = (1, 8)
 ENDPOINTING_MS = (10, 5_000)
 UTTERANCE_END_MS = (1_000, 5_000)
+MAX_PROMPT_CHARACTERS = 4_000
+MAX_HOTWORDS = 100
+_BOOST = re.compile(r":-?[0-9]+(\.[0-9]+)?$")
 
 
 class ParameterError(CallerError):
@@ -37,6 +41,10 @@ class ListenOptions:
     """Milliseconds of silence that end an utterance."""
     utterance_end_ms: int | None = None
     vad_events: bool = False
+    prompt: str = ""
+    """Text that the decoder takes as said before."""
+    hotwords: tuple[str, ...] = ()
+    """Words and names to expect."""
 
 
 def _whole(low: int, high: int) -> Callable[[str, str], int]:
@@ -81,6 +89,20 @@ def _word(name: str, value: str) -> str:
     return value
 
 
+def _prompt(name: str, value: str) -> str:
+    if len(value) > MAX_PROMPT_CHARACTERS:
+        raise ParameterError(f"{name}: found {len(value)} characters, wanted at most {MAX_PROMPT_CHARACTERS}")
+    return value
+
+
+def _keyword(name: str, value: str) -> str:
+    """Deepgram's ``word:boost``: the boost is not read, but a word that shall be avoided is no hotword."""
+    word, _, boost = value.rpartition(":") if _BOOST.search(value) else (value, "", "")
+    if boost.startswith("-"):
+        raise ParameterError(f"{name}: found {value[:100]!r}, wanted a word to expect; none can be avoided here")
+    return _word(name, word)
+
+
 PARAMETERS: dict[str, Callable[[str, str], Any]] = {
     "encoding": _encoding,
     "sample_rate": _whole(*SAMPLE_RATES_HZ),
@@ -91,8 +113,12 @@ PARAMETERS: dict[str, Callable[[str, str], Any]] = {
     "endpointing": _endpointing,
     "utterance_end_ms": _utterance_end,
     "vad_events": _flag,
+    "prompt": _prompt,
 }
 """What changes something here."""
+
+HOTWORDS: dict[str, Callable[[str, str], str]] = {"keyterm": _word, "keywords": _keyword}
+"""May be given again: each is a word, or several that belong together, to expect."""
 
 IGNORED = (
     "punctuate", "smart_format", "numerals", "filler_words", "profanity_filter", "dictation", "measurements",
@@ -101,8 +127,8 @@ IGNORED = (
 """Accepted with any value and changing nothing: the model writes punctuation and numbers as it learnt to."""
 
 NOT_HERE = (
-    "multichannel", "diarize", "diarize_model", "redact", "replace", "search", "keywords", "keyterm",
-    "detect_entities", "language_hint", "callback", "callback_method", "alternatives",
+    "multichannel", "diarize", "diarize_model", "redact", "replace", "search", "detect_entities", "language_hint",
+    "callback", "callback_method", "alternatives",
 )  # fmt: skip
 """Known to Deepgram and not done here: accepted when switched off, refused otherwise."""
 
@@ -110,14 +136,19 @@ NOT_HERE = (
 def parse_query(items: Iterable[tuple[str, str]]) -> ListenOptions:
     """The options of a query's pairs, decoded. Raises `ParameterError`: one sentence on the first that is wrong."""
     values: dict[str, Any] = {}
+    hotwords: list[str] = []
     for name, value in items:
         if name in PARAMETERS:
             if name in values:
                 raise ParameterError(f"{name} is given twice; give it once")
             values[name] = PARAMETERS[name](name, value)
+        elif name in HOTWORDS:
+            hotwords.append(HOTWORDS[name](name, value))
         else:
             _check_other(name, value)
-    options = ListenOptions(**values)
+    if len(hotwords) > MAX_HOTWORDS:
+        raise ParameterError(f"found {len(hotwords)} hotwords, wanted at most {MAX_HOTWORDS}")
+    options = ListenOptions(**values, hotwords=tuple(hotwords))
     _check_together(options)
     return options
 
@@ -127,7 +158,7 @@ def _check_other(name: str, value: str) -> None:
         return
     if name in NOT_HERE:
         raise ParameterError(f"{name}={value[:100]} is not done here; leave it out")
-    raise ParameterError(f"unknown parameter {name[:100]!r}; known are {', '.join(PARAMETERS)}")
+    raise ParameterError(f"unknown parameter {name[:100]!r}; known are {', '.join([*PARAMETERS, *HOTWORDS])}")
 
 
 def _check_together(options: ListenOptions) -> None:

@@ -120,6 +120,8 @@ class ScriptedEngine:
         self.gate.set()
         self.batches: list[int] = []
         self.opened: list[ScriptedSession] = []
+        self.asked: list[tuple[str, tuple[str, ...]]] = []
+        """Each stream's prompt and hotwords."""
 
     def open(
         self,
@@ -127,10 +129,12 @@ class ScriptedEngine:
         *,
         language: str | None = None,
         prompt: str = "",
+        hotwords: tuple[str, ...] = (),
         partials: bool = True,
     ) -> ScriptedSession:
         if language not in (None, *self.languages):
             raise ConfigError(f"found the language {language!r}, wanted one of en, ja")
+        self.asked.append((prompt, hotwords))
         self.opened.append(ScriptedSession(settings or SessionSettings(), language or "en", partials))
         return self.opened[-1]
 

@@ -27,6 +27,16 @@ def test_endpointing_is_milliseconds_or_a_switch(value: str, milliseconds: int |
     assert parse_query([("endpointing", value)]).endpointing == milliseconds
 
 
+def test_hotwords_may_be_given_again_in_both_of_deepgrams_ways() -> None:
+    """A boost is not read; a colon that is none belongs to the word."""
+    query = [("keyterm", "Ada Lovelace"), ("keywords", "Babbage:2.5"), ("keywords", "ratio 3:a"), ("prompt", "So, ")]
+    options = parse_query(query)
+    assert options.hotwords == ("Ada Lovelace", "Babbage", "ratio 3:a")
+    assert options.prompt == "So, "
+    with pytest.raises(ParameterError, match="found 101 hotwords, wanted at most 100"):
+        parse_query([("keyterm", "x")] * 101)
+
+
 @pytest.mark.parametrize("name", IGNORED)
 def test_what_changes_nothing_is_accepted(name: str) -> None:
     """Clients send these out of habit."""
@@ -59,6 +69,9 @@ def test_what_is_not_done_here_is_refused_unless_switched_off(name: str) -> None
         ("utterance_end_ms=10", "utterance_end_ms: found '10', wanted a whole number from 1000 to 5000"),
         ("model=", "model: found '', wanted a name"),
         ("language=a&language=b", "language is given twice"),
+        ("keywords=x:-2", "keywords: found 'x:-2', wanted a word to expect"),
+        ("keyterm=", "keyterm: found '', wanted a name"),
+        ("prompt=" + "x" * 4001, "prompt: found 4001 characters, wanted at most 4000"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_sentence(query: str, sentence: str) -> None:

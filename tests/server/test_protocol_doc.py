@@ -9,7 +9,7 @@ from asr.errors import AsrError
 from server import http, listen
 from server.config import ServerSettings
 from server.protocol import deepgram, openai
-from server.protocol.parameters import CONTAINERS, IGNORED, NOT_HERE, PARAMETERS, RAW_ENCODINGS
+from server.protocol.parameters import CONTAINERS, HOTWORDS, IGNORED, NOT_HERE, PARAMETERS, RAW_ENCODINGS
 
 DOC = (Path(__file__).parents[2] / "docs" / "PROTOCOL.md").read_text(encoding="utf-8")
 
@@ -29,7 +29,8 @@ def test_every_close_code_is_written_down_and_no_other() -> None:
 
 def test_every_parameter_is_written_down_and_no_other() -> None:
     """In the table; what is ignored and what is not here by name."""
-    assert {name.strip("`") for name, *_ in rows("Parameters")} == set(PARAMETERS)
+    written = {name for names, *_ in rows("Parameters") for name in re.findall(r"`(\w+)`", names)}
+    assert written == {*PARAMETERS, *HOTWORDS}
     for name in (*IGNORED, *NOT_HERE, *RAW_ENCODINGS, *CONTAINERS):
         assert f"`{name}`" in DOC
 
@@ -63,8 +64,10 @@ def test_every_form_field_is_written_down() -> None:
     """With its values."""
     for name in (*openai.RESPONSE_FORMATS, *openai.GRANULARITIES, *openai.IGNORED, openai.DEFAULT_MODEL_ALIAS):
         assert f"`{name}`" in DOC
-    fields = {"file", "model", "language", "prompt", "response_format", "timestamp_granularities[]"}
-    assert {name.strip("`") for name, *_ in rows("Whole recordings: `POST /v1/audio/transcriptions`")} >= fields
+    fields = {"file", "model", "language", "prompt", "hotwords", "response_format", "timestamp_granularities[]"}
+    assert {
+        name.split()[0].strip("`") for name, *_ in rows("Whole recordings: `POST /v1/audio/transcriptions`")
+    } >= fields
 
 
 def test_the_limits_named_are_settings() -> None:

@@ -1,20 +1,24 @@
 """Streams over a real socket, before a scripted engine: what is sent, what is told, what is left behind."""
 
 import contextlib
+import io
 import json
 import socket as sockets
 import threading
 import time
 
+import httpx
 import numpy as np
 import pytest
+import soundfile
 from websockets.client import ClientProtocol
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
-from websockets.sync.client import ClientConnection
+from websockets.sync.client import ClientConnection, connect
 from websockets.uri import parse_uri
 
 from asr.config import SAMPLE_RATE_HZ
+from server.client import listen_url
 from tests.server.fakes import POISON, ScriptedEngine, words
 from tests.server.running import CLOSE, RAW, Running, eventually, pcm, running, transcript, until_closed
 
@@ -86,6 +90,26 @@ def test_endpointing_and_language_reach_the_session(scripted: Running) -> None:
         assert session.settings.vad.endpoint_ms == 1234
         assert session.language == "ja"
         assert session.partials
+
+
+def test_hotwords_and_a_prompt_reach_the_session(scripted: Running) -> None:
+    """From both wires, and from `asr stream`'s address."""
+    engine: ScriptedEngine = scripted.service.schedulers["scripted-1"].engine  # type: ignore[assignment]
+    with scripted.listen(RAW + "&keyterm=Ada%20Lovelace&keywords=Babbage:2&prompt=So%2C"):
+        assert engine.asked[-1] == ("So,", ("Ada Lovelace", "Babbage"))
+    address = listen_url(scripted.ws_url, encoding="linear16", sample_rate=16000, keyterm=["Ada", "Ze"], prompt=None)
+    with connect(address):
+        assert engine.asked[-1] == ("", ("Ada", "Ze"))
+    form = {"hotwords": "Ada, Ze", "hotwords[]": "Babbage", "prompt": "So,"}
+    httpx.post(scripted.url + "/v1/audio/transcriptions", data=form, files={"file": wav(1.0)})
+    assert engine.asked[-1] == ("So,", ("Ada", "Ze", "Babbage"))
+
+
+def wav(seconds: float) -> bytes:
+    """Silence as a file."""
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros(round(seconds * SAMPLE_RATE_HZ)), SAMPLE_RATE_HZ, format="WAV")
+    return file.getvalue()
 
 
 def test_streams_that_speak_together_are_stepped_together() -> None:
