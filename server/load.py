@@ -49,8 +49,13 @@ class Load:
         self._opened[stream] = self._clock()
 
     def close(self, stream: object) -> None:
-        self._opened.pop(stream, None)
+        """It takes its part of the measurement along: a crowd that leaves makes room for the next one at once."""
         self._late.pop(stream, None)
+        if stream in self._opened:
+            self._fade()
+            seen = self._seen()
+            rest = seen - self._seen_of(self._opened.pop(stream))
+            self._busy *= rest / seen if seen > 0.0 else 0.0
 
     def add(self, took_s: float, waited_s: float = 0.0) -> None:
         """A step that ended now; its streams had waited so long for it."""
@@ -99,8 +104,10 @@ class Load:
 
     def _seen(self) -> float:
         """How many streams the measurement has in it, the young ones in part."""
-        now_s = self._clock()
-        return sum(1.0 - math.exp((opened_s - now_s) / HORIZON_S) for opened_s in self._opened.values())
+        return sum(map(self._seen_of, self._opened.values()))
+
+    def _seen_of(self, opened_s: float) -> float:
+        return 1.0 - math.exp((opened_s - self._clock()) / HORIZON_S)
 
     def _fade(self) -> None:
         now_s = self._clock()

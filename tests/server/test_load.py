@@ -60,6 +60,23 @@ def test_streams_that_are_too_young_to_be_measured_count_all_the_same() -> None:
     assert admitted == 4
 
 
+def test_a_crowd_that_leaves_makes_room_for_the_next_at_once() -> None:
+    """What it took is not counted against those who come."""
+    clock = Clock()
+    load = Load(clock)
+    streams = [object() for _ in range(8)]
+    for stream in streams:
+        load.open(stream)
+    working(clock, load, 0.8, 5 * HORIZON_S)
+    load.close(streams[0])
+    assert load.busy == pytest.approx(0.7, rel=0.02)
+    for stream in streams[1:]:
+        load.close(stream)
+    assert load.busy == pytest.approx(0.0, abs=1e-9)
+    load.open(object())
+    assert load.fits(0.9)
+
+
 def test_silent_streams_make_room() -> None:
     """Their measured cost is what counts, not what speech costs."""
     clock = Clock()

@@ -1,22 +1,26 @@
 """Engines in processes of their own: the same words, and nothing lost when one dies."""
 
+import contextlib
 import gc
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 from asr.config import SAMPLE_RATE_HZ, SessionSettings
 from asr.engine import Engine
 from asr.errors import AudioError, ConfigError, ModelError, SessionError
 from asr.events import Event, Final
 from server.remote import RemoteEngine, RemoteSession
+from server.sources import pcm16
 from server.worker import Hello, Open, Step, Worker, WorkerError
 from tests.server.fakes import POISON, ScriptedEngine
-from tests.server.running import eventually
+from tests.server.running import CLOSE, eventually, running, transcript, until_closed
 from tests.speech import speech
 
 
@@ -189,3 +193,39 @@ def test_bad_input_is_refused_before_it_is_sent() -> None:
         session.receive_audio(seconds(0.1))
     with pytest.raises(SessionError, match="after the end of the stream"):
         session.receive_finalize()
+
+
+def test_a_server_outlives_its_worker(clip: Path) -> None:
+    """The stream of a worker that dies is told of a fault that is the server's, and the next one is served."""
+    engine = RemoteEngine("whisper-tiny.en")
+    samples, _ = soundfile.read(clip, dtype="float32")
+    with running(engine) as server:
+        assert not server.service.not_ready
+        with server.listen() as socket:
+            socket.send(pcm16(samples))
+            os.kill(engine.pid or 0, signal.SIGKILL)
+            socket.send(pcm16(samples))
+            messages, code = until_closed(socket)
+        assert (code, messages[-1]["variant"]) == (1011, "INTERNAL")
+        assert "worker" not in messages[-1]["description"]
+        with server.listen() as following:
+            following.send(pcm16(samples))
+            following.send(CLOSE)
+            assert "lazy dog" in transcript(until_closed(following)[0])
+    engine.close()
+
+
+def test_streams_of_several_workers_say_what_one_says(clip: Path) -> None:
+    """Four clients at once before two processes."""
+    engines = [RemoteEngine("whisper-tiny.en") for _ in range(2)]
+    samples, _ = soundfile.read(clip, dtype="float32")
+    with running(*engines) as server, contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(server.listen()) for _ in range(4)]
+        assert [load.streams for load in server.service.schedulers["whisper-tiny.en"].loads] == [2, 2]
+        for socket in sockets:
+            socket.send(pcm16(samples))
+            socket.send(CLOSE)
+        texts = [transcript(until_closed(socket)[0]) for socket in sockets]
+    assert set(texts) == {"The quick brown fox jumps over the lazy dog."}
+    for engine in engines:
+        engine.close()
