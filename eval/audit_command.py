@@ -14,6 +14,7 @@ from eval.progress import progress
 from eval.setting import console
 from eval.signature import commit, versions
 from eval.trace import Trace, read_traces
+from eval.utterance import Utterance
 
 PACKAGES = ("steadyword", "numpy", "silero-vad", "pyloudnorm", "whisper-normalizer", "jiwer", "num2words")
 TRACES, TABLE, PAGE = "traces.jsonl", "audit.json", "audit.html"
@@ -26,7 +27,7 @@ def run(data: Sequence[Path], out: Path, traces: Sequence[Path], limit: int | No
     if not utterances:
         problems = [str(problem) for dataset in datasets for problem in dataset.problems]
         raise ConfigError(f"no usable recording in {', '.join(map(str, data))}; the first problem: {problems[:1]}")
-    heard_by_models = list(_traces(traces))
+    heard_by_models = list(_placed(_traces(traces), utterances))
     with progress("audit", sum(utterance.duration_s for utterance in utterances)) as bar:
         done = audit(datasets, heard_by_models, silero(), lambda utterance: bar.advance(utterance.duration_s))
     told = _told(datasets)
@@ -70,6 +71,15 @@ def _traces(runs: Sequence[Path]) -> Iterator[Trace]:
         if not file.is_file():
             raise ConfigError(f"found no {TRACES} at {run_}, wanted the folder of a run")
         yield from read_traces(file)
+
+
+def _placed(traces: Iterator[Trace], utterances: Sequence[Utterance]) -> Iterator[Trace]:
+    """The traces of these utterances as they were recorded, under the names that their sets have here."""
+    places = {(utterance.dataset.rsplit("/", 1)[-1], utterance.id): utterance.dataset for utterance in utterances}
+    for trace in traces:
+        place = places.get((trace.dataset.rsplit("/", 1)[-1], trace.utterance))
+        if place is not None:
+            yield replace(trace, dataset=place)
 
 
 def _told(datasets: Sequence[Dataset]) -> dict[str, str]:

@@ -41,8 +41,12 @@ class Dispute:
 
     @property
     def score(self) -> float:
-        """How far the label is from what was heard, beyond how far that is from itself; ranks disputes."""
-        return self.against - (self.between or 0.0)
+        """Errors of the model nearest to the label, less the models' errors against each other; ranks disputes.
+
+        The nearest, because one model that loops says nothing about a label that another one hears.
+        """
+        nearest = min(hearing.error_rate or 0.0 for hearing in self.hearings)
+        return nearest - (self.between or 0.0)
 
 
 def disputes(traces: Iterable[Trace], least: float = 0.2) -> tuple[Dispute, ...]:

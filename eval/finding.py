@@ -62,6 +62,12 @@ class Finding:
         return f"{self.what[0].upper()}{self.what[1:]}: {self.count}."
 
     @property
+    def unseen(self) -> int:
+        """How many more there are than are shown."""
+        shown = len(self.examples) or len(self.groups)
+        return self.count - shown if self.examples or shown == GROUPS else 0
+
+    @property
     def glance(self) -> tuple[str, ...]:
         """The first few in short."""
         if self.groups:

@@ -90,11 +90,13 @@ def test_recordings_beyond_the_budget_are_linked(sets: tuple[Path, Path], tmp_pa
 
 
 def test_the_models_of_given_runs_dispute_labels(sets: tuple[Path, Path], tmp_path: Path) -> None:
-    """Both hear what was said in the recording with the wrong label."""
+    """Both hear what was said in the recording with the wrong label; what they heard in noise is no evidence."""
     (tmp_path / "run").mkdir()
     told = {"reference": "the quick brown dog", "utterance": "fox-again", "dataset": "test", "mode": "offline"}
     spoken = "the quick brown fox jumps over the lazy dog"
-    write_traces(tmp_path / "run" / "traces.jsonl", [said(spoken, model=model, **told) for model in ("a", "b")])
+    traces = [said(spoken, model=model, **told) for model in ("a", "b")]
+    traces += [said("noise", model=model, **told | {"dataset": "test+babble@0dB"}) for model in ("a", "b")]
+    write_traces(tmp_path / "run" / "traces.jsonl", traces)
     assert asr("eval", "audit", *sets, "--out", tmp_path / "out", "--traces", tmp_path / "run") == 0
     (dispute,) = json.loads((tmp_path / "out" / "audit.json").read_text())["disputes"]
     assert (dispute["utterance"], dispute["between"], len(dispute["hearings"])) == ("fox-again", 0.0, 2)

@@ -51,3 +51,13 @@ def test_models_that_all_hear_nothing_agree_with_each_other() -> None:
     traces = [said("", reference="hello there", model=model) for model in "ab"]
     (dispute,) = disputes(traces)
     assert (dispute.against, dispute.between) == (1.0, 0.0)
+
+
+def test_a_model_that_loops_does_not_make_a_label_doubtful() -> None:
+    """The other one hears what the label says, but for a word."""
+    label = "gasoline was a third option"
+    traces = [
+        said("gasoline was a third choice", reference=label, model="a"),
+        said(" ".join([label] * 10), reference=label, model="b"),
+    ]
+    assert disputes(traces) == ()
