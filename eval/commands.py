@@ -18,6 +18,9 @@ ModelNames = Annotated[
 ]
 PlanStreams = Annotated[int, typer.Option(min=1, help="Plan the machine for so many streams at once.")]
 PlanP95 = Annotated[float, typer.Option(min=0.1, help="... and 95 % of the words standing within so many seconds.")]
+Mlflow = Annotated[
+    str, typer.Option(help="Log parameters, figures and report: a server, sqlite:///FILE or a folder (extra mlops).")
+]
 AudioMb = Annotated[float, typer.Option(min=0, help="Megabytes of recordings that the page may hold.")]
 SettingsFile = Annotated[
     Path | None, typer.Option("--settings", help="TOML with the session's settings: [vad], [stream], [decode].")
@@ -40,6 +43,7 @@ def register(app: typer.Typer) -> None:
     evaluation.command("compare")(eval_compare)
     evaluation.command("gate")(eval_gate)
     evaluation.command("audit")(eval_audit)
+    evaluation.command("sweep")(eval_sweep)
     app.add_typer(evaluation, name="eval")
     bench = typer.Typer(help="Measure speed and delay: a table for people and one JSON line.")
     bench.command("engine")(bench_engine)
@@ -71,12 +75,14 @@ def eval_run(
     plan_streams: PlanStreams = 100,
     plan_p95: PlanP95 = 2.0,
     audio_mb: AudioMb = 4.0,
+    mlflow: Mlflow = "",
     align: Annotated[
         bool, typer.Option("--align", help="Delays from the words' true ends, by forced alignment.")
     ] = False,
     aligner: Annotated[str, typer.Option(help="The model that aligns.")] = DEFAULT_MODEL,
 ) -> None:
     """Run recordings through models, one-shot and streamed, and report errors, delays and cost."""
+    from eval.compare_command import ReportOptions
     from eval.overlaid import Conditions
     from eval.run_command import RunOptions, run
 
@@ -99,7 +105,7 @@ def eval_run(
         align=align,
         aligner=aligner,
     )
-    run(options, plan_streams, plan_p95, audio_mb)
+    run(options, ReportOptions(plan_streams, plan_p95, audio_mb, mlflow))
 
 
 def eval_compare(
@@ -108,11 +114,12 @@ def eval_compare(
     plan_streams: PlanStreams = 100,
     plan_p95: PlanP95 = 2.0,
     audio_mb: AudioMb = 4.0,
+    mlflow: Mlflow = "",
 ) -> None:
     """Compare the models of one run or several: report.html, report.md and report.json, the verdict first."""
-    from eval.compare_command import compare_runs
+    from eval.compare_command import ReportOptions, report
 
-    compare_runs(runs, out, plan_streams, plan_p95, audio_mb)
+    report(runs, out, ReportOptions(plan_streams, plan_p95, audio_mb, mlflow))
 
 
 def eval_gate(
@@ -140,6 +147,22 @@ def eval_audit(
     from eval.audit_command import run
 
     run(data, out, traces or (), limit, embed_mb)
+
+
+def eval_sweep(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="The folder of the sweep; one that was stopped is gone on with.")],
+    grid: Annotated[list[str], typer.Option(help="KEY=VALUE,VALUE, such as stream.update_ms=400,800.")],
+    model: ModelName = DEFAULT_MODEL,
+    mode: Annotated[str, typer.Option(help="replay or offline.")] = "replay",
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many utterances of each data set.")] = None,
+    join_s: Annotated[float | None, typer.Option("--join", help="Join clips to about so many seconds.")] = None,
+    threads: Threads = 1,
+) -> None:
+    """Try every combination of settings: which give the best of error, delay and cost."""
+    from eval.sweep import SweepOptions, sweep
+
+    sweep(SweepOptions(tuple(data), out, model, tuple(grid), mode, limit, join_s, threads))
 
 
 def bench_engine(

@@ -41,7 +41,7 @@ def accuracy_plot(rows: Sequence[tuple[str, Sequence[tuple[str, str, Interval]]]
         place += 1
     axes.set_yticks([at for at, _ in ticks], [label for _, label in ticks])
     axes.set_ylim(place - 0.6, -1.2)
-    axes.set_xlim(left=0)
+    axes.set_xlim(left=-0.015 * axes.get_xlim()[1])
     axes.set_xlabel("WER, %, and its 95 % interval")
     axes.grid(axis="x", color=PALE, linewidth=0.6)
     return _svg(figure, "WER of each system on each data set")

@@ -13,7 +13,8 @@ from eval.plan import Level, Plan, levels_of, plan
 from eval.plots import colour_of
 from eval.replay import OFFLINE
 from eval.run_folder import NotTaken, Run
-from eval.slices import Row, Slice, by_dataset, changed_confusions, common_confusions, slices
+from eval.slices import UNTOLD, Row, Slice, by_dataset, changed_confusions, common_confusions, slices
+from eval.trace import Trace
 from eval.verdict import PREFERRED, check_sentence, verdict
 from eval.words import memory, p_value, plain
 
@@ -254,10 +255,14 @@ def _data(systems: Sequence[System]) -> list[dict[str, Any]]:
                 "speakers": len({trace.speaker for trace in mine} - {""}),
                 "silent": sum(not trace.reference.strip() for trace in mine),
                 "languages": sorted({trace.language for trace in mine} - {""}),
-                "attributes": sorted({key.replace("_", " ") for trace in mine for key, _ in trace.attributes}),
+                "attributes": _told(mine),
             }
         )
     return found
+
+
+def _told(traces: Sequence[Trace]) -> list[str]:
+    return sorted({key.replace("_", " ") for trace in traces for key, _ in trace.attributes if key not in UNTOLD})
 
 
 def _failed(systems: Sequence[System]) -> list[dict[str, Any]]:

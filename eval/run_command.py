@@ -11,14 +11,12 @@ from asr.config import DEFAULT_MODEL, SessionSettings
 from asr.errors import ConfigError
 from eval.aligning import align_references
 from eval.capacity import run_levels
-from eval.compare_command import report
+from eval.compare_command import ReportOptions, report
 from eval.dataset import Dataset, Utterance
 from eval.load import Target
 from eval.overlaid import Conditions, under
-from eval.pages import PageOptions
 from eval.progress import progress
 from eval.replay import LIVE
-from eval.report_table import Wanted
 from eval.run import Findings, parse_modes, readable, run_in_process, run_live
 from eval.run_folder import NotTaken, RunFolder, open_folder
 from eval.setting import (
@@ -107,7 +105,7 @@ class Engines:
         return Identity(name, engine_model(engine, self.options.threads), tuple(getattr(engine, "languages", ())))
 
 
-def run(options: RunOptions, plan_streams: int, plan_p95: float, audio_mb: float) -> None:
+def run(options: RunOptions, shown: ReportOptions) -> None:
     """Raises `CallerError` for wrong options, unusable data, and when every stream failed."""
     modes, settings = parse_modes(options.mode), load_settings(options.settings_file)
     levels = parse_counts(options.capacity, "--capacity") if options.capacity else ()
@@ -125,7 +123,7 @@ def run(options: RunOptions, plan_streams: int, plan_p95: float, audio_mb: float
             run_levels(models, levels, _for_all(identities, datasets), options.threads, folder)
     findings.check()
     print_summary(findings.traces, signature)
-    report([options.out], options.out, PageOptions(Wanted(plan_streams, plan_p95), audio_mb))
+    report([options.out], options.out, shown)
 
 
 def _check(options: RunOptions, modes: Sequence[str], levels: Sequence[int]) -> None:

@@ -74,15 +74,21 @@ def common_confusions(system: System, most: int = 15) -> tuple[Confusion, ...]:
     counted: Counter[tuple[str, str]] = Counter()
     for judged in system.judged:
         counted += confusions(judged.edits)
-    ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+    ordered = sorted(counted.items(), key=_commonest)
     return tuple(Confusion(said, heard, times) for (said, heard), times in ordered[:most])
 
 
 def changed_confusions(left: System, right: System, most: int = 15) -> tuple[tuple[Confusion, int], ...]:
     """What left does more often than right, on the same recordings, and how often right does it."""
     counted = [Counter(c for j in system.judged for c in confusions(j.edits).elements()) for system in (left, right)]
-    more = sorted((counted[0] - counted[1]).items(), key=lambda item: (-item[1], item[0]))
+    more = sorted((counted[0] - counted[1]).items(), key=_commonest)
     return tuple((Confusion(*pair, counted[0][pair]), counted[1][pair]) for pair, _ in more[:most])
+
+
+def _commonest(item: tuple[tuple[str, str], int]) -> tuple[int, bool, tuple[str, str]]:
+    """By number; of equals those where one word was taken for another first, as they say most."""
+    pair, times = item
+    return -times, "" in pair, pair
 
 
 def _slice(by: str, part: Callable[[Judged], str], systems: Sequence[System], most: int = MOST) -> Slice:

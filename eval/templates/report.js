@@ -98,7 +98,7 @@
     const found = data.utterances.filter(fits).sort(orders[order.value]);
     list.replaceChildren(...found.slice(0, shown).map(card));
     more.hidden = found.length <= shown;
-    document.getElementById("count").textContent = `${found.length} recordings`;
+    document.getElementById("count").textContent = `${found.length} recordings are listed.`;
   }
   data.utterances.forEach((u, place) => {
     u.place = place;
