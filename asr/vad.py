@@ -26,8 +26,8 @@ class VadState:
     """What one stream carries from frame to frame: the recurrent state and the last 64 samples."""
 
     def __init__(self) -> None:
-        self.hidden = torch.zeros(1, 1, _HIDDEN)
-        self.cell = torch.zeros(1, 1, _HIDDEN)
+        self.hidden = torch.zeros(_HIDDEN)
+        self.cell = torch.zeros(_HIDDEN)
         self.context = np.zeros(_CONTEXT_SAMPLES, np.float32)
 
 
@@ -38,42 +38,66 @@ class SileroVad:
         # The package's TorchScript file holds v6; its safetensors file is an older version with other probabilities.
         path = files("silero_vad").joinpath("data/silero_vad.jit")
         weights = torch.jit.load(io.BytesIO(path.read_bytes()), "cpu")._model.state_dict()
-        self._stft = weights["stft.forward_basis_buffer"]
-        convs = [f"encoder.{i}.reparam_conv" for i in range(4)]
-        self._convs = [
-            (weights[f"{name}.weight"], weights[f"{name}.bias"], stride)
-            for name, stride in zip(convs, (1, 2, 2, 1), strict=True)
-        ]
+        self._stft = weights["stft.forward_basis_buffer"][:, 0].contiguous()  # (258, 256)
+        self._layers = []
+        length = 4
+        for i, stride in enumerate((1, 2, 2, 1)):
+            name = f"encoder.{i}.reparam_conv"
+            dense, bias, length = _dense(weights[f"{name}.weight"], weights[f"{name}.bias"], stride, length)
+            self._layers.append((dense, bias))
         self._lstm = [weights[f"decoder.rnn.{name}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
-        self._out = (weights["decoder.decoder.2.weight"], weights["decoder.decoder.2.bias"])
+        self._out = (weights["decoder.decoder.2.weight"][:, :, 0], weights["decoder.decoder.2.bias"])
 
     @torch.inference_mode()
     def probabilities(self, states: Sequence[VadState], chunks: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Per stream: whole frames of samples ``(n * 512,)`` -> probabilities ``(n,)``; advances the states."""
         frames = [_frames(state, chunk) for state, chunk in zip(states, chunks, strict=True)]
         encoded = self._encode(torch.from_numpy(np.concatenate(frames)))  # (sum n, 128)
-        results = []
-        for state, part in zip(states, encoded.split([len(f) for f in frames]), strict=True):
-            results.append(self._recur(state, part))
-        return results
+        counts = [len(part) for part in frames]
+        parts = encoded.split(counts)
+        heard: list[np.ndarray] = [np.zeros(0, np.float32)] * len(states)
+        for count in set(counts) - {0}:  # streams with as many frames go through time together
+            rows = [i for i, n in enumerate(counts) if n == count]
+            told = self._recur([states[i] for i in rows], torch.stack([parts[i] for i in rows], dim=1))
+            for row, i in enumerate(rows):
+                heard[i] = told[row]
+        return heard
 
     def _encode(self, x: torch.Tensor) -> torch.Tensor:
         x = F.pad(x, (0, _CONTEXT_SAMPLES), mode="reflect")  # (N, 640)
-        x = F.conv1d(x[:, None], self._stft, stride=128)  # (N, 258, 4)
-        real, imaginary = x.chunk(2, dim=1)
-        x = (real.square() + imaginary.square()).sqrt()  # (N, 129, 4)
-        for weight, bias, stride in self._convs:
-            x = F.conv1d(x, weight, bias, stride=stride, padding=1).relu()
-        return x[:, :, 0]  # (N, 128)
+        x = x.unfold(1, 256, 128) @ self._stft.t()  # (N, 4, 258)
+        real, imaginary = x.chunk(2, dim=-1)
+        x = (real.square() + imaginary.square()).sqrt().flatten(1)  # (N, 4 * 129)
+        for weight, bias in self._layers:
+            x = F.linear(x, weight, bias).relu()
+        return x  # (N, 128)
 
-    def _recur(self, state: VadState, x: torch.Tensor) -> np.ndarray:
-        if not len(x):
-            return np.zeros(0, np.float32)
-        y, state.hidden, state.cell = torch.lstm(  # type: ignore[call-overload]
-            x[:, None], (state.hidden, state.cell), self._lstm, True, 1, 0.0, False, False, False
+    def _recur(self, states: Sequence[VadState], x: torch.Tensor) -> np.ndarray:
+        """Encoded frames ``(n, B, 128)`` of `B` streams -> probabilities ``(B, n)``; advances the states."""
+        hidden, cell = (torch.stack(parts)[None] for parts in zip(*((s.hidden, s.cell) for s in states), strict=True))
+        y, hidden, cell = torch.lstm(  # type: ignore[call-overload]
+            x, (hidden, cell), self._lstm, True, 1, 0.0, False, False, False
         )
-        y = F.conv1d(y.relu().permute(0, 2, 1), *self._out)  # (n, 1, 1)
-        return y.sigmoid()[:, 0, 0].numpy()
+        for state, h, c in zip(states, hidden[0], cell[0], strict=True):
+            state.hidden, state.cell = h, c
+        heard: np.ndarray = F.linear(y.relu(), *self._out).sigmoid()[:, :, 0].t().numpy()
+        return heard
+
+
+def _dense(weight: torch.Tensor, bias: torch.Tensor, stride: int, length: int) -> tuple[torch.Tensor, torch.Tensor, int]:
+    """A convolution of width 3, zeros outside, over so few places that one full matrix is the quicker product.
+
+    ``(out, in, 3)`` over `length` places -> ``(places' * out, length * in)``, its bias, and the places that come out.
+    """
+    out, inside, _ = weight.shape
+    places = (length - 1) // stride + 1
+    dense = torch.zeros(places, out, length, inside)
+    for place in range(places):
+        for tap in range(3):
+            at = place * stride + tap - 1
+            if 0 <= at < length:
+                dense[place, :, at] = weight[:, :, tap]
+    return dense.flatten(2).flatten(0, 1), bias.repeat(places), places
 
 
 def _frames(state: VadState, chunk: np.ndarray) -> np.ndarray:
