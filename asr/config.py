@@ -27,7 +27,7 @@ class VadSettings:
     end_threshold: float = 0.35
     min_speech_ms: int = 96
     """Speech must last this long before an utterance opens."""
-    endpoint_ms: int = 500
+    endpoint_ms: int = 1000
     """Silence that ends an utterance in a live stream."""
     file_endpoint_ms: int = 1500
     """The same in a recording, where nobody waits and more context is worth more."""
@@ -42,7 +42,7 @@ class StreamSettings:
     """How a growing utterance is decoded."""
 
     update_ms: int = 0
-    """New audio between two partial hypotheses; 0 leaves it to the model (Whisper 800, CTC 320)."""
+    """New audio between two partial hypotheses; 0 leaves it to the model (Whisper 1000, CTC 320)."""
     window_soft_s: float = 15.0
     """From this length on the window is shortened at a committed word."""
     window_max_s: float = 28.0
@@ -51,8 +51,14 @@ class StreamSettings:
     """Committed speech that a shortened window keeps."""
     stall_s: float = 0.65
     """So much speech without a new word: the window begins anew behind the text."""
-    holdback_ms: int = 2000
+    holdback_ms: int = 3000
     """A word that ends nearer than this to the window's end is not committed yet."""
+    unsure_holdback_ms: int = 8000
+    """The same for a word that the model is less sure of than `sure`."""
+    sure: float = 0.7
+    """A word's confidence from which on the shorter holdback is enough."""
+    collapse_s: float = 1.0
+    """A hypothesis that ends so much before the one before it is doubted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,7 @@ class CtcSettings:
     word_bonus: float = 1.0
     """What the language model takes from a longer text, given back by the word (natural logarithm)."""
     hotwords: tuple[str, ...] = ()
+    """Beside those that the stream was opened with."""
     hotword_weight: float = 5.0
     """How much more probable a hotword is made (natural logarithm)."""
 
@@ -85,6 +92,12 @@ class DecodeSettings:
     """Guard: text longer than this times the window's length (plus ten tokens) is a loop."""
     settle_s: float = 4.0
     """Audio frames are encoded anew while less than this of their future was heard."""
+    beam_size: int = 1
+    """So many texts are looked at side by side; 1 is greedy. For recordings: it costs as many times the decoder."""
+    fallback_temperatures: tuple[float, ...] = ()
+    """A text that loops or is hardly believed is drawn again at these temperatures, one after the other."""
+    hotword_boost: float = 3.0
+    """What a token that goes on with a hotword gets added to its score (natural logarithm)."""
     ctc: CtcSettings = field(default_factory=CtcSettings)
 
 

@@ -77,7 +77,7 @@ class CtcRecogniser:
         lattice = step.logprobs if memory.open is None else torch.cat([memory.open, step.logprobs])
         settled_frames = len(lattice) - len(step.logprobs) + step.settled
         behind = len(lattice) - step.consumed // self._hop  # frames before the window's first sample
-        words = search(lattice, self._vocabulary, self._told(window.settings.ctc), memory.said)
+        words = search(lattice, self._vocabulary, self._told(window), memory.said)
         settled = 0
         while settled < len(words) and words[settled].until < settled_frames:
             settled += 1
@@ -91,8 +91,14 @@ class CtcRecogniser:
             released=step.consumed,
         )
 
-    def _told(self, settings: CtcSettings) -> CtcSettings:
-        """The settings with what they leave to the model."""
+    def _told(self, window: Window) -> CtcSettings:
+        """The settings with the stream's own hotwords and beams, and with what is left to the model."""
+        settings, beams = window.settings.ctc, window.settings.beam_size
+        settings = replace(
+            settings,
+            beam=settings.beam or (beams if beams > 1 else 0),
+            hotwords=(*settings.hotwords, *window.hotwords),
+        )
         if settings.beam:
             return settings
         own = self._decoding

@@ -1,7 +1,7 @@
-"""Whisper's search: windows -> hypotheses with word times and confidences, greedy, batched, drafts checked at once."""
+"""Whisper: windows -> hypotheses with languages, word times and confidences; and words placed by their given text."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,12 +10,17 @@ import torch
 from asr.config import SAMPLE_RATE_HZ
 from asr.errors import CallerError, ConfigError
 from asr.features import FRAME_S
+from asr.hotwords import Hotwords
 from asr.models.base import Hypothesis, Piece, Placed, Window
-from asr.models.whisper import Batch, Memory, Whisper
+from asr.models.whisper import Memory, Whisper
+from asr.search import Search, Searcher
 from asr.timing import word_starts
 from asr.tokenizer import UNSPACED_LANGUAGES, Tokenizer
 
-UPDATE_MS = 800
+_LEAST_TOKENS_PER_S = 1.0
+"""A text of fewer tokens than this a second of speech has ended too early: Whisper sometimes stops after a sentence.
+People say three to five."""
+UPDATE_MS = 1000
 """Decoding anew costs as much for little new audio as for much, so seldom; shorter brings the words no earlier for good
 (docs/LOG.md)."""
 
@@ -47,26 +52,6 @@ class Specials:
         )
 
 
-@dataclass(slots=True)
-class _Search:
-    """One window's search: the tokens so far, and for each the attention that wrote it."""
-
-    window: Window
-    language: str
-    head: list[int]
-    tokens: list[int]
-    budget: int
-    logprobs: list[float] = field(default_factory=list)
-    attention: list[torch.Tensor] = field(default_factory=list)
-    done: bool = False
-    looped: bool = False
-
-    @property
-    def position(self) -> int:
-        """Where the next token goes."""
-        return len(self.head) + len(self.tokens)
-
-
 class WhisperRecogniser:
     """`asr.models.base.Recogniser` for Whisper models."""
 
@@ -86,6 +71,8 @@ class WhisperRecogniser:
         self.architecture, self.update_ms = "whisper", UPDATE_MS
         self.languages = tuple(sorted(specials.languages)) or ("en",)
         self._network, self._tokenizer, self._specials = network, tokenizer, specials
+        self._searcher = Searcher(network, specials.end, specials.blank)
+        self._known_hotwords: dict[tuple[tuple[str, ...], float], Hotwords] = {}
         self._language_ids = torch.tensor(list(specials.languages.values()), dtype=torch.int64)
 
     def tokens_of(self, text: str) -> tuple[int, ...]:
@@ -98,9 +85,7 @@ class WhisperRecogniser:
         memories = [self._encode(window) for window in windows]
         languages = self._languages(memories, windows)
         searches = [self._search(*pair) for pair in zip(windows, languages, strict=True)]
-        batch = self._network.batch(memories, max(len(search.head) + search.budget for search in searches) + 1)
-        self._check_drafts(batch, searches)
-        self._continue(batch, searches)
+        self._write(memories, searches)
         return [self._hypothesis(search, memory) for search, memory in zip(searches, memories, strict=True)]
 
     def _encode(self, window: Window) -> Memory:
@@ -120,11 +105,11 @@ class WhisperRecogniser:
         tokens = [token for _, ids in words for token in ids]
         self._check_length(tokens, search)
         row = torch.tensor([[*search.head, *tokens]])
-        hidden, attention = self._network.decode(
+        hidden, queries = self._network.decode(
             self._network.batch([memory], row.shape[1]), row, torch.arange(row.shape[1])[None]
         )
         first = len(search.head) - 1
-        starts_s = word_starts(attention[0, :, first:]) * FRAME_S
+        starts_s = word_starts(self._network.attention(memory, queries[0, :, first:])) * FRAME_S
         logprobs = self._logprobs(hidden[0, first:-1], torch.tensor(tokens))
         return _placed(words, np.minimum(starts_s, len(samples) / SAMPLE_RATE_HZ), logprobs)
 
@@ -134,7 +119,7 @@ class WhisperRecogniser:
             return self._tokenizer.words(self._tokenizer.encode("".join(text.split())), language)
         return [(word, self._tokenizer.encode(f" {word}")) for word in text.split()]
 
-    def _check_length(self, tokens: Sequence[int], search: _Search) -> None:
+    def _check_length(self, tokens: Sequence[int], search: Search) -> None:
         fits = min(self._network.max_tokens - len(search.head), 10 + round(30 * len(search.window.samples) / 16_000))
         if len(tokens) > fits:
             seconds = len(search.window.samples) / SAMPLE_RATE_HZ
@@ -167,89 +152,62 @@ class WhisperRecogniser:
             raise ConfigError(f"model {self.name} does not know language {language!r}; use one of its codes, e.g. en")
         return language
 
-    def _search(self, window: Window, language: str) -> _Search:
+    def _search(self, window: Window, language: str) -> Search:
         s = self._specials
         longest = self._network.max_tokens // 2 - 1  # as Whisper was trained: the end of a long context
-        context = [s.previous, *window.context[-longest:]] if window.context else []
+        said = [*self.tokens_of(", ".join(window.hotwords)), *window.context]
+        context = [s.previous, *said[-longest:]] if said else []
         task = [s.languages[language], s.transcribe] if s.transcribe is not None else []
         head = [*context, s.start, *(t for t in task if t is not None), s.no_timestamps]
         room = self._network.max_tokens - len(head) - 1
         seconds = len(window.samples) / SAMPLE_RATE_HZ
         budget = min(room, len(window.prefix) + 10 + int(window.settings.max_tokens_per_s * seconds))
-        return _Search(window, language, head, list(window.prefix), budget)
+        return Search(window, language, head, budget, self._hotwords(window))
 
-    # -- drafts: one forward pass ----------------------------------------------------------------------------------
+    def _hotwords(self, window: Window) -> Hotwords | None:
+        if not window.hotwords:
+            return None
+        key = (window.hotwords, window.settings.hotword_boost)
+        if key not in self._known_hotwords:
+            sequences = [self._tokenizer.encode(f" {word.strip()}") for word in window.hotwords if word.strip()]
+            self._known_hotwords = {key: Hotwords(sequences, window.settings.hotword_boost)}
+        return self._known_hotwords[key]
 
-    def _check_drafts(self, batch: Batch, searches: list[_Search]) -> None:
-        """Feed head, prefix and draft of every window at once; keep of each draft what greedy search would write."""
-        rows = [[*s.head, *s.window.prefix, *s.window.draft[: s.budget - len(s.window.prefix)]] for s in searches]
-        longest = max(map(len, rows))
-        tokens = torch.tensor([row + [self._specials.end] * (longest - len(row)) for row in rows])
-        hidden, attention = self._network.decode(batch, tokens, torch.arange(longest).expand(len(rows), -1))
-        firsts = [len(s.head) + len(s.window.prefix) - 1 for s in searches]
-        picked = [hidden[i, first : len(row)] for i, (first, row) in enumerate(zip(firsts, rows, strict=True))]
-        logits = self._network.logits(torch.cat(picked))
-        for i, (search, part) in enumerate(zip(searches, logits.split([len(p) for p in picked]), strict=True)):
-            search.attention.append(attention[i, :, len(search.head) - 1 : firsts[i], : batch.frames[i]])
-            self._accept(search, part, attention[i, :, firsts[i] : len(rows[i]), : batch.frames[i]])
+    # -- the search ------------------------------------------------------------------------------------------------
 
-    def _accept(self, search: _Search, logits: torch.Tensor, attention: torch.Tensor) -> None:
-        """Take tokens from consecutive rows of logits as long as the draft fed in is what they say."""
-        fed = search.window.draft
-        if len(search.tokens) == 0:
-            logits[0, list(self._specials.blank)] = float("-inf")
-        best = logits.argmax(-1).tolist()
-        chosen = next((i for i in range(len(best) - 1) if best[i] != fed[i]), len(best) - 1) + 1
-        logprobs = logits[:chosen].gather(1, torch.tensor(best[:chosen])[:, None])[:, 0] - logits[:chosen].logsumexp(-1)
-        for i in range(chosen):
-            search.attention.append(attention[:, i : i + 1])
-            search.logprobs.append(float(logprobs[i]))
-            self._append(search, best[i])
-            if search.done:
+    def _write(self, memories: Sequence[Memory], searches: Sequence[Search]) -> None:
+        """Writes each window's text as its settings ask; greedy ones all at once."""
+        for size in sorted({search.window.settings.beam_size for search in searches}):
+            rows = [i for i, search in enumerate(searches) if search.window.settings.beam_size == size]
+            some = [memories[i] for i in rows], [searches[i] for i in rows]
+            if size == 1:
+                self._searcher.greedy(*some)
+            else:
+                self._searcher.beams(*some, size)
+        for memory, search in zip(memories, searches, strict=True):
+            if len(search.tokens) < _LEAST_TOKENS_PER_S * search.window.speech_s:
+                self._searcher.insist(memory, search)
+            self._fall_back(memory, search)
+
+    def _fall_back(self, memory: Memory, search: Search) -> None:
+        """A doubtful text is drawn again at higher temperatures (Radford et al. 2022, section 4.5) until one is not;
+        the best is kept."""
+        tries = [replace(search)]
+        for temperature in search.window.settings.fallback_temperatures:
+            if not search.doubtful:
                 return
-
-    def _append(self, search: _Search, token: int) -> None:
-        if token == self._specials.end:
-            search.done = True
-            return
-        search.tokens.append(token)
-        loop = _loop_length(search.tokens)
-        if loop:
-            del search.tokens[-loop:]
-            search.looped = search.done = True
-        elif len(search.tokens) >= search.budget:
-            search.looped = search.done = True
-
-    # -- the rest: token by token ----------------------------------------------------------------------------------
-
-    def _continue(self, batch: Batch, searches: list[_Search]) -> None:
-        active = list(searches)
-        while True:
-            rows = [i for i, search in enumerate(active) if not search.done]
-            if not rows:
-                return
-            if len(rows) < len(active):
-                batch.keep(torch.tensor(rows))
-                active = [active[i] for i in rows]
-            tokens = torch.tensor([[search.tokens[-1]] for search in active])
-            positions = torch.tensor([[search.position - 1] for search in active])
-            hidden, attention = self._network.decode(batch, tokens, positions)
-            logits = self._network.logits(hidden[:, 0])
-            best = logits.argmax(-1)
-            logprobs = (logits.gather(1, best[:, None])[:, 0] - logits.logsumexp(-1)).tolist()
-            for i, search in enumerate(active):
-                search.attention.append(attention[i, :, :, : batch.frames[i]])
-                search.logprobs.append(logprobs[i])
-                self._append(search, int(best[i]))
+            self._searcher.sample(memory, search, temperature)
+            tries.append(replace(search))
+        search.take(max(tries, key=lambda one: (not one.looped, one.confidence)))
 
     # -- words -----------------------------------------------------------------------------------------------------
 
-    def _hypothesis(self, search: _Search, memory: Memory) -> Hypothesis:
+    def _hypothesis(self, search: Search, memory: Memory) -> Hypothesis:
         prefix = len(search.window.prefix)
         words = self._tokenizer.words(search.tokens[prefix:], search.language)
         if words and not prefix and search.language not in UNSPACED_LANGUAGES and not words[0][0].startswith(" "):
             words[0] = (" " + words[0][0], words[0][1])
-        starts_s = word_starts(torch.cat(search.attention, dim=1)[:, : len(search.tokens) + 1]) * FRAME_S
+        starts_s = self._starts_s(search, memory)
         audio_s = len(search.window.samples) / SAMPLE_RATE_HZ
         pieces, at = [], prefix
         for text, ids in words:
@@ -265,6 +223,13 @@ class WhisperRecogniser:
             looped=search.looped,
             memory=memory,
         )
+
+    def _starts_s(self, search: Search, memory: Memory) -> np.ndarray:
+        """When each token begins, and the last one ends ``(tokens + 1,)``; those that are known are not looked for."""
+        known, first_frame = search.window.known_tokens, int(search.window.known_until_s / FRAME_S)
+        queries = torch.cat(search.queries, dim=1)[:, known : len(search.tokens) + 1]
+        starts = word_starts(self._network.attention(memory, queries, first_frame)) + first_frame
+        return np.concatenate([np.zeros(known), starts * FRAME_S])
 
 
 def _placed(words: Sequence[tuple[str, tuple[int, ...]]], starts_s: np.ndarray, logprobs: np.ndarray) -> list[Placed]:
@@ -289,17 +254,3 @@ def _heard(pieces: Sequence[Piece]) -> int:
     while first > 0 and pieces[first - 1].end_s <= pieces[first - 1].start_s:
         first -= 1
     return first if end - 1 - first >= 2 else end
-
-
-def _loop_length(tokens: Sequence[int]) -> int:
-    """How many tokens at the end repeat what stood before them, when that is a loop and no language; else 0.
-
-    A loop is a run of up to 12 tokens three times over that is at least 9 tokens long in all, or one token 6 times.
-    All but one copy are counted.
-    """
-    for period in range(1, 13):
-        copies = 6 if period == 1 else 3 if period > 2 else 5
-        span = period * copies
-        if len(tokens) >= span and all(tokens[-i] == tokens[-i - period] for i in range(1, span - period + 1)):
-            return span - period
-    return 0

@@ -79,15 +79,23 @@ class Engine:
         *,
         language: str | None = None,
         prompt: str = "",
+        hotwords: Sequence[str] = (),
         partials: bool = True,
     ) -> Session:
         """A new stream. `language` None lets a multilingual model find out; `ConfigError` for an unknown one.
 
-        `prompt` is text that the decoder takes as said before: names and spellings to expect.
+        `prompt` is text that the decoder takes as said before: its spelling and style go on. `hotwords` are words to
+        expect, names say: they are preferred where they are likely.
         """
         code = self.language_code(language)
         tokens = self._recogniser.tokens_of(prompt)
-        return Session(self._complete(settings or SessionSettings()), language=code, prompt=tokens, partials=partials)
+        return Session(
+            self._complete(settings or SessionSettings()),
+            language=code,
+            prompt=tokens,
+            hotwords=tuple(hotwords),
+            partials=partials,
+        )
 
     def language_code(self, language: str | None) -> str | None:
         """The model's code of a language, such as "en" for ``en-US``; None where the model must find out."""

@@ -1,6 +1,6 @@
 """One recording of any length, through the same Session and Engine as a live stream."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -33,6 +33,7 @@ def transcribe(
     *,
     language: str | None = None,
     prompt: str = "",
+    hotwords: Sequence[str] = (),
     settings: SessionSettings | None = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> Transcript:
@@ -41,7 +42,9 @@ def transcribe(
     `on_progress` is told the seconds of audio done. Raises `AudioError` for what cannot be decoded and `ConfigError`
     for a language that the model does not know.
     """
-    session = engine.open(settings or offline_settings(), language=language, prompt=prompt, partials=False)
+    session = engine.open(
+        settings or offline_settings(), language=language, prompt=prompt, hotwords=hotwords, partials=False
+    )
     events: list[Event] = []
     for block in blocks(source):
         session.receive_audio(block)

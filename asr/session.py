@@ -26,6 +26,13 @@ from asr.models.base import Hypothesis, Piece, Window
 from asr.stabilizer import agreed
 from asr.vad import FRAME_SAMPLES, VadState
 
+_LEAST_WORD, _LONGEST_WORD = 5 * FRAME_SAMPLES, 33 * FRAME_SAMPLES
+"""No word is shorter (0.16 s), or longer by more than this (1.06 s), where a window begins anew behind it."""
+_MOST_DOUBTS = 3
+"""A text that ends early so many times in a row is believed at the next; that nothing follows what is final, sooner."""
+_KNOWN_S = 2.0
+"""Committed speech whose words' times are looked for again: they lead the alignment to those that follow."""
+
 
 @dataclass(slots=True)
 class _Utterance:
@@ -38,7 +45,11 @@ class _Utterance:
     tail: tuple[Piece, ...] = ()
     tail_until: int = -1
     """The sample up to which the tail was decoded."""
+    doubts: int = 0
+    """So many hypotheses in a row ended so early that the one before them was kept."""
     shown: str = ""
+    moved: bool = False
+    """The window has just been shortened: in what is left of it another language may be spoken."""
     memory: object | None = None
     """The model's, of the window as it was decoded last; void when the window begins elsewhere."""
 
@@ -52,12 +63,13 @@ class Session:
         *,
         language: str | None = None,
         prompt: tuple[int, ...] = (),
+        hotwords: tuple[str, ...] = (),
         partials: bool = True,
     ) -> None:
         self.settings = settings
         self.vad_state = VadState()
         self._language, self._partials = language, partials
-        self._context = prompt
+        self._context, self._hotwords = prompt, hotwords
         self._audio = AudioBuffer()
         self._agenda = Agenda(settings)
         self._events: list[Event] = []
@@ -179,7 +191,7 @@ class Session:
             raise InternalError("a hypothesis came for a session that asked for none")
         until = self._until(entry, utterance)
         start_s = utterance.window_start / SAMPLE_RATE_HZ
-        utterance.language, utterance.memory = hypothesis.language, hypothesis.memory
+        utterance.language, utterance.memory, utterance.moved = hypothesis.language, hypothesis.memory, False
         pieces = _placed(hypothesis.pieces, start_s, self._committed_end_s)
         if until < entry.until:  # longer than the model can see: all up to the quietest place is final
             utterance.tail = pieces
@@ -192,29 +204,45 @@ class Session:
         self._release(utterance, hypothesis.released)
         if entry.kind is Kind.FINAL:
             utterance.tail = pieces
+        elif hypothesis.settled is None and self._collapses(utterance, pieces):
+            utterance.doubts += 1
+            self._agenda.pop()
+            return
         else:
             self._update(utterance, pieces, entry, hypothesis.settled)
-        utterance.tail_until = until
+        utterance.tail_until, utterance.doubts = until, 0
         self._conclude(entry)
         self._agenda.pop()
         self._forget_audio()
 
     def _is_stalled(self, utterance: _Utterance, pieces: tuple[Piece, ...], until: int) -> bool:
-        """Whether the decoder has stopped for good: a text of one window that speech went on after, unwritten.
+        """Whether the decoder has stopped for good: it writes nothing after the committed words, though speech went on.
 
         Whisper likes to end its text at the end of a sentence; with that sentence fixed in the prefix it would never
-        write what follows.
+        write what follows. A tail may still be taken back, so a text that stands still with one is no such stop.
         """
-        if utterance.tail_until < 0 or not (utterance.prefix or utterance.tail):
+        if pieces or utterance.tail or not utterance.prefix:
             return False
-        same = [piece.text for piece in pieces] == [piece.text for piece in utterance.tail]
-        return same and self._curve.speech_s(utterance.tail_until, until) > self.settings.stream.stall_s
+        return self._curve.speech_s(utterance.tail_until, until) > self.settings.stream.stall_s
+
+    def _collapses(self, utterance: _Utterance, pieces: tuple[Piece, ...]) -> bool:
+        """Whether a hypothesis ends long before the one before it did.
+
+        In the middle of speech Whisper now and then ends its text early, and has it whole again an update later.
+        """
+        if not utterance.tail or utterance.doubts == (_MOST_DOUBTS if pieces else 1):
+            return False
+        end_s = pieces[-1].end_s if pieces else self._committed_end_s
+        return utterance.tail[-1].end_s - end_s > self.settings.stream.collapse_s
 
     def _restart(self, utterance: _Utterance) -> None:
-        """Commit what there is and let the window begin where it was last decoded to the end."""
-        last = (*utterance.prefix, *utterance.tail)[-1].end_s * SAMPLE_RATE_HZ
-        self._commit(utterance, len(utterance.tail))
-        begin = self._curve.quietest(min(round(last), utterance.tail_until) - 5 * FRAME_SAMPLES, utterance.tail_until)
+        """Let the window begin anew behind the last committed word, at the quietest place that is near.
+
+        Where that word ends the model does not tell: what it wrote nothing about may count as its end.
+        """
+        first = round(utterance.prefix[-1].start_s * SAMPLE_RATE_HZ) + _LEAST_WORD
+        last = min(first + _LONGEST_WORD, utterance.tail_until)
+        begin = self._curve.quietest(first, last) if last > first else first
         self._utterance = _Utterance(max(begin, utterance.window_start + FRAME_SAMPLES), utterance.language)
 
     def _window(self, entry: Decode) -> Window | None:
@@ -228,12 +256,18 @@ class Session:
         until = self._until(entry, utterance)
         if self._is_new(utterance) and self._curve.speech_s(utterance.window_start, until) < self._min_speech_s:
             return None  # what follows a finalize may be silence, and silence makes the model invent
+        known = _known(utterance.prefix)
+        known_until_s = known[-1].end_s - utterance.window_start / SAMPLE_RATE_HZ if known else 0.0
         return Window(
             samples=self._audio.slice(utterance.window_start, until),
-            language=utterance.language if utterance.prefix else self._language,
+            speech_s=self._curve.speech_s(utterance.window_start, until),
+            language=utterance.language if utterance.prefix and not utterance.moved else self._language,
             context=self._context,
             prefix=tuple(token for piece in utterance.prefix for token in piece.tokens),
             draft=tuple(token for piece in utterance.tail for token in piece.tokens),
+            hotwords=self._hotwords,
+            known_tokens=sum(len(piece.tokens) for piece in known),
+            known_until_s=max(0.0, known_until_s),
             memory=utterance.memory,
             settings=self.settings.decode,
         )
@@ -260,8 +294,10 @@ class Session:
         self._shorten(utterance, entry.until)
 
     def _agreed(self, utterance: _Utterance, pieces: tuple[Piece, ...], entry: Decode) -> int:
-        holdback_s = self.settings.stream.holdback_ms / 1000
-        return agreed(utterance.tail, pieces, entry.until / SAMPLE_RATE_HZ - holdback_s)
+        stream, now_s = self.settings.stream, entry.until / SAMPLE_RATE_HZ
+        sure_until_s, unsure_until_s = now_s - stream.holdback_ms / 1000, now_s - stream.unsure_holdback_ms / 1000
+        untils = [sure_until_s if piece.confidence >= stream.sure else unsure_until_s for piece in pieces]
+        return agreed(utterance.tail, pieces, untils)
 
     def _release(self, utterance: _Utterance, released: int) -> None:
         """The window begins behind samples that the model needs no more; words before it need not be kept either."""
@@ -309,7 +345,7 @@ class Session:
         if kept:
             utterance.window_start = max(utterance.window_start, round(utterance.prefix[kept].start_s * SAMPLE_RATE_HZ))
             utterance.prefix = utterance.prefix[kept:]
-            utterance.memory = None
+            utterance.memory, utterance.moved = None, True
 
     def _say(self, event: Event) -> None:
         self._events.append(event)
@@ -358,6 +394,14 @@ def _cut_place(prefix: Sequence[Piece], overlap_s: float) -> int:
     if sentence_ends:
         return sentence_ends[-1]
     return max(places[len(places) // 2 :], key=lambda i: prefix[i].start_s - prefix[i - 1].end_s)
+
+
+def _known(prefix: Sequence[Piece]) -> Sequence[Piece]:
+    """The committed words whose times need not be looked for again."""
+    count = len(prefix)
+    while count and prefix[count - 1].end_s > prefix[-1].end_s - _KNOWN_S:
+        count -= 1
+    return prefix[:count]
 
 
 def _form(samples: object) -> str:

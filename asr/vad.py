@@ -84,7 +84,9 @@ class SileroVad:
         return heard
 
 
-def _dense(weight: torch.Tensor, bias: torch.Tensor, stride: int, length: int) -> tuple[torch.Tensor, torch.Tensor, int]:
+def _dense(
+    weight: torch.Tensor, bias: torch.Tensor, stride: int, length: int
+) -> tuple[torch.Tensor, torch.Tensor, int]:
     """A convolution of width 3, zeros outside, over so few places that one full matrix is the quicker product.
 
     ``(out, in, 3)`` over `length` places -> ``(places' * out, length * in)``, its bias, and the places that come out.

@@ -22,13 +22,15 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What the model sees of one utterance.
+    """What the model sees of one utterance; ``speech_s`` seconds of it are speech, as far as that is known.
 
     ``memory`` is what the model gave back for the window before, if any: a shorter one that began at the same sample,
     or one that began earlier, by the samples that it ``released``. A model may use it to compute only what is new.
     ``prefix`` are committed words whose audio the window still holds: the hypothesis continues them and never changes
     them. ``draft`` is the previous hypothesis after the prefix; checking it costs one forward pass, decoding it anew
-    costs one a token, and the text is the same. ``context`` is committed text from before the window.
+    costs one a token, and the text is the same. ``context`` is committed text from before the window. The first
+    ``known_tokens`` of the prefix were said before ``known_until_s``: nobody asks when. ``hotwords`` are words to
+    expect, preferred where they are likely.
     """
 
     samples: np.ndarray
@@ -36,6 +38,10 @@ class Window:
     context: tuple[int, ...] = ()
     prefix: tuple[int, ...] = ()
     draft: tuple[int, ...] = ()
+    hotwords: tuple[str, ...] = ()
+    speech_s: float = 0.0
+    known_tokens: int = 0
+    known_until_s: float = 0.0
     memory: object | None = None
     settings: DecodeSettings = field(default_factory=DecodeSettings)
 

@@ -54,7 +54,6 @@ class Batch:
     values: list[torch.Tensor]
     real_mask: torch.Tensor
     silence_mask: torch.Tensor
-    frames: tuple[int, ...]
     cache: list[tuple[torch.Tensor, torch.Tensor]]
 
     def keep(self, rows: torch.Tensor) -> None:
@@ -62,7 +61,6 @@ class Batch:
         self.keys = [k[rows] for k in self.keys]
         self.values = [v[rows] for v in self.values]
         self.real_mask, self.silence_mask = self.real_mask[rows], self.silence_mask[rows]
-        self.frames = tuple(self.frames[row] for row in rows.tolist())
         self.cache = [(k[rows], v[rows]) for k, v in self.cache]
 
 
@@ -154,26 +152,39 @@ class Whisper:
         silence_mask = torch.where(self._silence_positions >= count, math.log(_SILENCE_STRIDE), _NEGATIVE)
         shape = (size, capacity, self._heads, self._width // self._heads)
         cache = [(torch.zeros(shape), torch.zeros(shape)) for _ in layers]  # a masked NaN would still be a NaN
-        return Batch(keys, values, real_mask, silence_mask, tuple(frames), cache)
+        return Batch(keys, values, real_mask, silence_mask, cache)
 
     @torch.inference_mode()
     def decode(self, batch: Batch, tokens: torch.Tensor, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Feed tokens ``(B, Q)`` at their positions ``(B, Q)``.
 
-        Returns hidden states ``(B, Q, width)`` and the alignment heads' attention to real frames ``(B, h, Q, n)``.
+        Returns hidden states ``(B, Q, width)`` and the alignment heads' queries ``(B, h, Q, D)`` (see `attention`).
         """
         rows = torch.arange(len(tokens))[:, None]
         length = int(positions.max()) + 1
         mask = torch.where(torch.arange(length) <= positions[:, :, None], 0.0, _NEGATIVE)[:, None]  # (B, 1, Q, T)
         x = self._embedding[tokens] + self._positions[positions]
-        attentions = []
+        queries = []
         for i, layer in enumerate(self._layers):
             x = x + self._self_attention(layer, batch.cache[i], layer_norm(x, layer.norm), rows, positions, mask)
-            y, attention = self._cross_attention(layer, batch, i, layer_norm(x, layer.cross_norm))
+            y, query = self._cross_attention(layer, batch, i, layer_norm(x, layer.cross_norm))
             x = x + y
-            attentions.append(attention)
+            queries.append(query)
             x = x + layer.down(F.gelu(layer.up(layer_norm(x, layer.mlp_norm))))
-        return layer_norm(x, self._norm), torch.cat(attentions, dim=1)
+        return layer_norm(x, self._norm), torch.cat(queries, dim=1)
+
+    @torch.inference_mode()
+    def attention(self, memory: Memory, queries: torch.Tensor, first_frame: int = 0) -> torch.Tensor:
+        """Queries of the alignment heads ``(h, T, D)`` -> their attention ``(h, T, n)`` to the frames from a first one.
+
+        It sums to one over these frames: what went to others, and to silence, is left out.
+        """
+        keys = [
+            layer.keys[heads, :, first_frame:]
+            for layer, heads in zip(memory.layers, self._alignment_heads, strict=True)
+            if heads
+        ]
+        return (queries @ torch.cat(keys)).softmax(-1)
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """Hidden rows ``(n, width)`` -> scores of the vocabulary ``(n, V)``; suppressed tokens are far below."""
@@ -202,7 +213,7 @@ class Whisper:
     def _cross_attention(
         self, layer: _Layer, batch: Batch, index: int, x: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Attention over real frames and, by the shared keys and values, over silence."""
+        """Attention over real frames and, by shared keys and values, over silence; and the alignment heads' queries."""
         size, queries, _ = x.shape
         silence = self._silence[index]
         n = batch.keys[index].shape[-1]
@@ -215,7 +226,7 @@ class Whisper:
         y = attention @ batch.values[index]  # (B, H, Q, D)
         by_head = _product(rest.transpose(0, 1).flatten(1, 2), silence.values)
         y = y + by_head.unflatten(1, (size, queries)).transpose(0, 1)
-        return layer.cross_out(y.transpose(1, 2).flatten(2)), attention[:, self._alignment_heads[index]]
+        return layer.cross_out(y.transpose(1, 2).flatten(2)), q.transpose(1, 2)[:, self._alignment_heads[index]]
 
 
 def _joined(old: LayerMemory, new: LayerMemory, kept: int) -> LayerMemory:

@@ -284,8 +284,7 @@ def test_a_long_utterance_without_pause_keeps_its_memory_flat(engine: Engine) ->
         session.take_events()
         held.append(session.held_s)
     assert session.received_s > 110
-    assert max(held) < 60
-    assert max(held[11:]) <= max(held[:11]) + 1
+    assert max(held[11:]) < 25
 
 
 def test_partials_can_be_thinned_and_nothing_spoken_is_lost(engine: Engine) -> None:
@@ -356,17 +355,6 @@ def test_a_prompt_of_any_length_leaves_room_for_the_text(engine: Engine) -> None
     """Only the end of a long prompt is used."""
     session = engine.open(prompt="Colourless green ideas sleep furiously, said the linguist. " * 200)
     assert "fox" in text_of(run(engine, clip("quick_brown_fox"), session=session))
-
-
-def test_a_loop_in_the_text_is_cut() -> None:
-    """The repetition guard: three copies of a phrase become one, honest repetition stays."""
-    from asr.decoder import _loop_length
-
-    phrase = [5, 6, 7, 8]
-    assert _loop_length([1, 2, *phrase * 3]) == 8
-    assert _loop_length([1, 2, *phrase * 2]) == 0
-    assert _loop_length([9] * 6) == 5
-    assert _loop_length([9] * 5) == 0
 
 
 def test_text_longer_than_anyone_speaks_is_cut(engine: Engine) -> None:
