@@ -9,16 +9,23 @@ import numpy as np
 import pytest
 import torch
 
-from asr.config import CtcSettings
+from asr.config import CtcSettings, DecodeSettings
 from asr.ctc_align import emissions, place
 from asr.ctc_search import NEVER, language_model, search
 from asr.engine import Engine
 from asr.errors import CallerError, ConfigError, ModelError
+from asr.models.base import Window
 from asr.weights import list_models
 from asr.weights.ctc_layout import Vocabulary
 from tests.asr.ctc_models import random_model, save
 from tests.speech import RATE_HZ, clip
 from train.words import write_language_model
+
+
+def asked(settings: CtcSettings) -> Window:
+    """A window with these settings."""
+    return Window(np.zeros(0, np.float32), settings=DecodeSettings(ctc=settings))
+
 
 LETTERS = ("<pad>", "<unk>", "|", *"abcdeinortw")
 VOCABULARY = Vocabulary(LETTERS, blank=0, delimiter="|", special=frozenset({1}), normalise=False)
@@ -224,9 +231,9 @@ def test_a_folder_may_say_how_its_model_is_searched(model_folder: Path, tmp_path
     folder = Path(shutil.copytree(model_folder, tmp_path / "m"))
     write_language_model(folder, ["one two", "two"])
     recogniser = Engine.load(str(folder)).recogniser
-    told = recogniser._told(CtcSettings())
+    told = recogniser._told(asked(CtcSettings()))
     assert (told.beam, Path(told.lm).name) == (12, "lm.arpa")
-    assert recogniser._told(CtcSettings(beam=1)).lm == ""
+    assert recogniser._told(asked(CtcSettings(beam=1))).lm == ""
     assert language_model(told.lm).score("two", bos=False, eos=False) > language_model(told.lm).score(
         "one", bos=False, eos=False
     )
