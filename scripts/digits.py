@@ -22,7 +22,7 @@ from eval.latency import delays_s, percentiles
 from eval.trace import Trace, read_traces
 from train.config import load_settings
 
-CONFIG = Path("configs/train/wav2vec2-digits.toml")
+CONFIGS = [Path(f"configs/train/wav2vec2-digits{step}.toml") for step in ("-start", "")]
 MODELS = ("wav2vec2-digits", "whisper-tiny.en")
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
@@ -35,10 +35,11 @@ def main() -> None:
     parser.add_argument("--strings", type=int, default=60, help="how many strings to join")
     parser.add_argument("--mode", default="offline,replay,live")
     options = parser.parse_args()
-    _done(run(["train", "--config", str(CONFIG)]))
+    for config in CONFIGS:
+        _done(run(["train", "--config", str(config)]))
     strings = options.out / "strings"
     if not (strings / "manifest.jsonl").is_file():
-        join_strings(options.data, load_settings(CONFIG).data.left_out_speakers, strings, options.strings)
+        join_strings(options.data, load_settings(CONFIGS[-1]).data.left_out_speakers, strings, options.strings)
     models = [part for model in MODELS for part in ("--model", model)]
     more = ["--mode", options.mode, "--threads", "1", "--out", str(options.out / "run")]
     _done(run(["eval", "run", "--data", str(strings), *models, *more]))

@@ -118,7 +118,7 @@ class WhisperTask:
     @torch.no_grad()
     def _encode(self, mel: torch.Tensor) -> torch.Tensor:
         """Log-mel ``(bands, 2 n)`` -> states ``(n, width)``: Transformers' encoder without its wish for 30 s."""
-        encoder: Any = self.model.model.encoder
+        encoder: Any = self.model.model.encoder.eval()  # what is kept must not be what dropout left of it
         x = torch.nn.functional.gelu(encoder.conv1(mel[None].to(self._device)))
         x = torch.nn.functional.gelu(encoder.conv2(x)).transpose(1, 2)  # (1, n, width)
         x = x + encoder.embed_positions.weight[: x.shape[1]]

@@ -1,0 +1,65 @@
+"""Fine-tuning Whisper's decoder, on the packaged model and one clip."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from asr.engine import Engine
+from asr.errors import ModelError
+from asr.models.base import Window
+from tests.speech import clip
+from tests.train.learned import PLAIN
+from train.config import ModelSettings
+from train.ctc import ctc_task
+from train.data import Example
+from train.whisper import DECODER, WhisperTask, whisper_task
+
+CPU = torch.device("cpu")
+SPOKEN = "hello wurld"
+
+
+@pytest.fixture(scope="module")
+def task() -> WhisperTask:
+    return whisper_task(ModelSettings(start="whisper-tiny.en"), CPU, "en")
+
+
+def test_its_states_are_what_the_engine_encodes(task: WhisperTask) -> None:
+    """Only the real audio: the decoder is trained on what it will see (half precision is kept of it)."""
+    samples = clip("hello_world")
+    network = Engine.load("whisper-tiny.en", precision="float32").recogniser._network
+    expected, _, _ = network._encoder.extend(samples, None, 1500, 2400)
+    torch.testing.assert_close(task._of(Example(samples, "", "")), expected, atol=0.02, rtol=0.01)
+
+
+def test_a_label_is_learned_and_the_folder_writes_it(task: WhisperTask, tmp_path: Path) -> None:
+    """A spelling of our own after a few steps; only the decoder's layers moved; the saved folder is a model."""
+    example = Example(clip("hello_world"), SPOKEN, "a")
+    before = {name: parameter.clone() for name, parameter in task.model.named_parameters()}
+    optimiser = torch.optim.AdamW([p for p in task.model.parameters() if p.requires_grad], lr=3e-4)
+    assert task.errors([example]).errors > 0
+    for _ in range(40):
+        optimiser.zero_grad()
+        task.loss([example]).backward()
+        optimiser.step()
+    assert task.errors([example]).errors == 0
+    changed = {name for name, p in task.model.named_parameters() if not torch.equal(p, before[name])}
+    assert changed
+    assert all(name.startswith(DECODER) for name in changed)
+    task.save(tmp_path)
+    assert json.loads((tmp_path / "generation_config.json").read_text())["alignment_heads"]
+    engine = Engine.load(str(tmp_path), precision="float32")
+    (hypothesis,) = engine.recogniser.recognise([Window(example.samples)])
+    assert "".join(piece.text for piece in hypothesis.pieces).strip() == SPOKEN
+
+
+def test_the_other_kind_of_model_is_refused(tmp_path: Path) -> None:
+    """Whisper's files for CTC, and a CTC model's for Whisper: one sentence each."""
+    from tests.asr.ctc_models import random_model, save
+
+    with pytest.raises(ModelError, match=r"whisper-tiny\.en cannot be trained on"):
+        ctc_task(ModelSettings(start="whisper-tiny.en"), PLAIN, (), CPU)
+    folder = save(random_model("wav2vec2 large"), tmp_path)
+    with pytest.raises(ModelError, match="is a wav2vec2 model, wanted a Whisper model"):
+        whisper_task(ModelSettings(start=str(folder)), CPU, "en")
