@@ -126,7 +126,8 @@ def casing_of_words(utterances: Sequence[Utterance]) -> list[Finding]:
                     yield form.casefold(), form, utterance
                 before = word
 
-    return of_groups(AREA, "casing of a word", "words in several casings", grouped(written()))
+    groups = grouped(written(), "mostly “{}”; in another casing only in names")
+    return of_groups(AREA, "casing of a word", "words in several casings", groups)
 
 
 def _begins(before: str, word: str) -> bool:
