@@ -95,6 +95,9 @@ def transcribe(
         str | None, typer.Option(help="Its code, such as de; auto, or without it, the model finds it out.")
     ] = None,
     prompt: Annotated[str, typer.Option(help="Text that the recording continues: names, spellings, style.")] = "",
+    hotword: Annotated[list[str] | None, typer.Option(help="A word or name to expect; may be given again.")] = None,
+    beam_size: Annotated[int, typer.Option(min=1, max=32, help="Texts looked at side by side; 1 is the quickest.")] = 1,
+    fallback: Annotated[bool, typer.Option("--fallback", help="Try again where the model doubts its text.")] = False,
     text_format: Annotated[
         str,
         typer.Option("--format", help="How the texts are written: txt, json, srt, vtt, tsv, jsonl; some by commas."),
@@ -116,17 +119,18 @@ def transcribe(
     ray_address: Annotated[str | None, typer.Option(help="The cluster's; else one on this machine.")] = None,
 ) -> None:
     """Write down what is said in recordings, on standard output or in a folder; there a run resumes the one before."""
-    formats = _formats(text_format)
+    formats, hotwords = _formats(text_format), tuple(hotword or ())
     if engine not in ("local", "ray"):
         raise ConfigError(f"unknown --engine {engine!r}; wanted local or ray")
     if output_dir is None:
-        _print_texts(files, model, language, prompt, formats, bool(recursive or include or dry_run or watch))
+        speech = _Speech(language, prompt, hotwords, beam_size, fallback)
+        _print_texts(files, model, speech, formats, bool(recursive or include or dry_run or watch))
         return
     from asr.batch import command
 
     wish = command.Wish(
-        tuple(files), output_dir, formats, model, language, prompt, recursive, tuple(include or ()), word_times,
-        workers, engine, ray_address,
+        tuple(files), output_dir, formats, model, language, prompt, hotwords, beam_size, fallback,
+        recursive, tuple(include or ()), word_times, workers, engine, ray_address,
     )  # fmt: skip
     do = command.plan if dry_run else command.watch if watch else command.transcribe_folders
     if do(wish):
@@ -142,8 +146,19 @@ def _formats(text: str) -> tuple[str, ...]:
     return names
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Speech:
+    """What is known of the recordings, and how hard to look."""
+
+    language: str | None
+    prompt: str
+    hotwords: tuple[str, ...]
+    beam_size: int
+    fallback: bool
+
+
 def _print_texts(
-    files: Sequence[Path], model: str, language: str | None, prompt: str, formats: Sequence[str], needs_folder: bool
+    files: Sequence[Path], model: str, speech: _Speech, formats: Sequence[str], needs_folder: bool
 ) -> None:
     """Each recording's text on standard output."""
     if needs_folder or any(file.is_dir() for file in files):
@@ -157,7 +172,7 @@ def _print_texts(
     failed = False
     for file in files:
         try:
-            _print(_text_of(file, engine, language, prompt, formats[0]), file if len(files) > 1 else None)
+            _print(_text_of(file, engine, speech, formats[0]), file if len(files) > 1 else None)
         except ConfigError:
             raise  # a wrong option is wrong for every file
         except AsrError as error:
@@ -201,13 +216,22 @@ def _named(file: Path, message: str) -> str:
     return message if str(file) in message else f"{file}: {message}"
 
 
-def _text_of(file: Path, engine: "Engine", language: str | None, prompt: str, text_format: str) -> str:
+def _text_of(file: Path, engine: "Engine", speech: _Speech, text_format: str) -> str:
     from asr.audio import duration_s
+    from asr.recording import offline_settings
     from asr.recording import transcribe as transcribe_recording
     from asr.text import FORMATS, Transcript
 
     with _progress(file.name, duration_s(file)) as on_progress:
-        transcript = transcribe_recording(file, engine, language=language, prompt=prompt, on_progress=on_progress)
+        transcript = transcribe_recording(
+            file,
+            engine,
+            language=speech.language,
+            prompt=speech.prompt,
+            hotwords=speech.hotwords,
+            settings=offline_settings(beam_size=speech.beam_size, fallback=speech.fallback),
+            on_progress=on_progress,
+        )
     write: Callable[[Transcript], str] = FORMATS[text_format]
     return write(transcript)
 

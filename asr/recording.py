@@ -24,6 +24,9 @@ class Named(Protocol):
     def weights_sha256(self) -> str: ...
 
 
+FALLBACK_TEMPERATURES = (0.2, 0.4, 0.6, 0.8, 1.0)
+"""As published with the models (openai/whisper, ``transcribe.py``)."""
+
 Source = Path | str | BinaryIO | np.ndarray
 
 
@@ -56,10 +59,20 @@ def transcribe(
     return transcript_of(events, engine, session.received_s)
 
 
-def offline_settings(settings: SessionSettings | None = None) -> SessionSettings:
-    """Settings for recordings: windows as long as the model can see, since nobody waits for the words."""
+def offline_settings(
+    settings: SessionSettings | None = None, *, beam_size: int | None = None, fallback: bool = False
+) -> SessionSettings:
+    """Settings for recordings: utterances end later than in a stream, since nobody waits for the words.
+
+    On request with a beam search so wide, and with doubtful text drawn again at `FALLBACK_TEMPERATURES`.
+    """
     base = settings or SessionSettings()
-    return replace(base, vad=replace(base.vad, endpoint_ms=base.vad.file_endpoint_ms))
+    decode = replace(
+        base.decode,
+        beam_size=beam_size or base.decode.beam_size,
+        fallback_temperatures=FALLBACK_TEMPERATURES if fallback else base.decode.fallback_temperatures,
+    )
+    return replace(base, vad=replace(base.vad, endpoint_ms=base.vad.file_endpoint_ms), decode=decode)
 
 
 def transcript_of(events: Iterable[Event], engine: Named, duration_s: float) -> Transcript:

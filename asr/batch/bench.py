@@ -20,6 +20,7 @@ class Task:
     model: str
     language: str | None = None
     prompt: str = ""
+    hotwords: tuple[str, ...] = ()
     precision: str = "auto"
     settings: SessionSettings = SessionSettings()  # noqa: RUF009 - frozen
 
@@ -91,4 +92,6 @@ class Bench:
 
     def _open(self) -> Session:
         task = self._task
-        return self._engine.open(task.settings, language=task.language, prompt=task.prompt, partials=False)
+        return self._engine.open(
+            task.settings, language=task.language, prompt=task.prompt, hotwords=task.hotwords, partials=False
+        )

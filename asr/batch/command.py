@@ -28,6 +28,9 @@ class Wish:
     model: str = DEFAULT_MODEL
     language: str | None = None
     prompt: str = ""
+    hotwords: tuple[str, ...] = ()
+    beam_size: int = 1
+    fallback: bool = False
     recursive: bool = False
     include: tuple[str, ...] = ()
     word_times: bool = False
@@ -90,7 +93,8 @@ def order_of(wish: Wish) -> "tuple[Order, str]":
     from asr.recording import offline_settings
     from asr.weights.load import find_source
 
-    task = Task(wish.model, wish.language, wish.prompt, best_precision(), offline_settings())
+    settings = offline_settings(beam_size=wish.beam_size, fallback=wish.fallback)
+    task = Task(wish.model, wish.language, wish.prompt, wish.hotwords, best_precision(), settings)
     order = Order(wish.folder, task, wish.formats, wish.word_times)
     return order, task_key(order, find_source(wish.model).verified_sha256(), task.precision)
 

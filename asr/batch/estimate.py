@@ -77,7 +77,14 @@ def _trial(task: Task, left: Sequence[Recording]) -> float:
         except (AudioError, StopIteration):
             continue
         began = time.perf_counter()
-        transcribe(samples, bench.engine, language=task.language, prompt=task.prompt)
+        transcribe(
+            samples,
+            bench.engine,
+            language=task.language,
+            prompt=task.prompt,
+            hotwords=task.hotwords,
+            settings=task.settings,
+        )
         took_s += time.perf_counter() - began
         heard_s += len(samples) / SAMPLE_RATE_HZ
         if heard_s >= TRIAL_S:

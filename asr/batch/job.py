@@ -251,7 +251,12 @@ def texts_of(transcript: Transcript, formats: Sequence[str], word_times: bool) -
 def _settings(order: Order, precision: str) -> dict[str, object]:
     """What the transcript was made with, as JSON has it."""
     task = order.task
-    asked = {"language": task.language or "auto", "prompt": task.prompt, "precision": precision}
+    asked = {
+        "language": task.language or "auto",
+        "prompt": task.prompt,
+        "hotwords": list(task.hotwords),
+        "precision": precision,
+    }
     return asked | asdict(task.settings)
 
 

@@ -31,7 +31,7 @@ class Heavy:
         formats = {name: lambda text, name=name: f"{name}: {text}\n" for name in ("txt", "json", "srt", "vtt")}
         self._install(monkeypatch, "asr.engine", Engine=self)
         self._install(monkeypatch, "asr.text", FORMATS=formats, Transcript=str)
-        self._install(monkeypatch, "asr.recording", transcribe=self.transcribe)
+        self._install(monkeypatch, "asr.recording", transcribe=self.transcribe, offline_settings=dict)
         self._install(monkeypatch, "asr.audio", duration_s=lambda path: None)
 
     @staticmethod
@@ -100,13 +100,26 @@ def test_one_recording_is_its_text_and_nothing_else(
 
 
 def test_options_reach_the_transcription(heavy: Heavy, recordings: Path) -> None:
-    """Model, language and prompt as given; without them the default model, and the model finds out the language."""
-    assert cli.run(["transcribe", "a.wav", "--model", "m", "--language", "de", "--prompt", "p"]) == 0
+    """As given; without them the default model, greedy, and the model finds out the language."""
+    options = ["--model", "m", "--language", "de", "--prompt", "p", "--hotword", "Rees", "--hotword", "Ng"]
+    assert cli.run(["transcribe", "a.wav", *options, "--beam-size", "4", "--fallback"]) == 0
     assert cli.run(["transcribe", "a.wav"]) == 0
     assert heavy.loaded == ["m", "whisper-tiny.en"]
     assert heavy.calls == [
-        {"source": Path("a.wav"), "language": "de", "prompt": "p"},
-        {"source": Path("a.wav"), "language": None, "prompt": ""},
+        {
+            "source": Path("a.wav"),
+            "language": "de",
+            "prompt": "p",
+            "hotwords": ("Rees", "Ng"),
+            "settings": {"beam_size": 4, "fallback": True},
+        },
+        {
+            "source": Path("a.wav"),
+            "language": None,
+            "prompt": "",
+            "hotwords": (),
+            "settings": {"beam_size": 1, "fallback": False},
+        },
     ]
 
 

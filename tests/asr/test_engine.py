@@ -379,3 +379,14 @@ def test_text_without_spaces_is_joined_without_spaces(multilingual: Engine) -> N
     text = text_of(run(multilingual, clip("pangrama", "ja"), session=multilingual.open(UPDATES_OFTEN, language="ja")))
     assert text
     assert " " not in text
+
+
+def test_in_a_long_stream_the_language_is_looked_at_again(multilingual: Engine) -> None:
+    """English goes over into Spanish without a pause that ends the utterance: the later finals are Spanish."""
+    english = [clip("quick_brown_fox"), clip("counting")] * 3
+    spanish = [clip("pangrama", "es"), clip("conteo", "es")] * 3
+    parts = [part for sound in (*english, *spanish) for part in (sound[1600:-1600], silence(0.15))]
+    events = run(multilingual, np.concatenate(parts), session=multilingual.open())
+    languages = [event.language for event in events if isinstance(event, Final) and event.words]
+    assert (languages[0], languages[-1]) == ("en", "es")
+    assert sum(isinstance(event, SpeechStarted) for event in events) == 1

@@ -11,8 +11,8 @@ from asr.engine import Engine
 from asr.events import text_of
 from asr.hotwords import Hotwords
 from asr.models.base import Hypothesis, Window
+from asr.recording import transcribe
 from asr.search import Search, loop_length
-from asr.transcribe import transcribe
 from eval.dataset import load_dataset, read
 from tests.speech import RATE_HZ, clip, speech
 
