@@ -14,6 +14,9 @@ HORIZON_S = 10.0
 USUAL_COST = 0.05
 """A stream's share of an engine's time before anything was measured."""
 
+MOST_COST = 0.5
+"""No stream is expected to take more: one is always let in, and what it takes is then measured."""
+
 LONG_WAIT_S = 1.0
 """Who waits longer for a step on average is in a queue that grows."""
 
@@ -37,8 +40,8 @@ class Load:
         self._last_given_up_s = -math.inf
 
     def calibrate(self, cost: float) -> None:
-        """A stream's share of the engine's time, measured at start."""
-        self._usual_cost = cost
+        """A stream's share of the engine's time, measured at start: on a machine that was busy just then, too high."""
+        self._usual_cost = min(cost, MOST_COST)
 
     @property
     def streams(self) -> int:
@@ -55,7 +58,7 @@ class Load:
             self._fade()
             seen = self._seen()
             rest = seen - self._seen_of(self._opened.pop(stream))
-            self._busy *= rest / seen if seen > 0.0 else 0.0
+            self._busy *= max(0.0, rest / seen) if seen > 0.0 else 0.0
 
     def add(self, took_s: float, waited_s: float = 0.0) -> None:
         """A step that ended now; its streams had waited so long for it."""

@@ -55,7 +55,8 @@ class Running:
 
 @contextmanager
 def running(*engines: Any, **settings: Any) -> Iterator[Running]:
-    made = dataclasses.replace(load_settings(), port=0, **settings)
+    open_doors = {"max_load": 99.0}  # on a machine that is busy with other tests a measurement would refuse streams
+    made = dataclasses.replace(load_settings(), port=0, **open_doors | settings)
     listening = bind(made)
     app = create_app(made, engines)
     server = Server(app, made)

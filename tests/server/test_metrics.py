@@ -1,5 +1,6 @@
 """`GET /metrics` after real streams, read by Prometheus' own parser."""
 
+import json
 import re
 from pathlib import Path
 
@@ -30,8 +31,10 @@ def test_a_stream_is_counted_and_none_of_its_words_is_told(real: Running, clip: 
     samples, _ = soundfile.read(clip, dtype="float32")
     with real.listen(RAW + "&interim_results=true") as socket:
         socket.send(pcm16(samples))
+        first = json.loads(socket.recv(timeout=60))
+        during = scraped(real)
         socket.send(CLOSE)
-        messages, _ = until_closed(socket)
+        messages = [first, *until_closed(socket)[0]]
     after = scraped(real)
     finals = [m for m in messages if m["type"] == "Results" and m["is_final"]]
     said = sum(len(m["channel"]["alternatives"][0]["words"]) for m in finals)
@@ -43,7 +46,9 @@ def test_a_stream_is_counted_and_none_of_its_words_is_told(real: Running, clip: 
     assert steps == gained(before, after, "asr_batch_size_count", model="whisper-tiny.en") > 0
     assert gained(before, after, "asr_lag_seconds_count") == steps
     assert after[("asr_queue_age_seconds", (("lane", "0"), ("model", "whisper-tiny.en")))] == 0.0
-    assert 0.0 < after[("asr_load", (("lane", "0"), ("model", "whisper-tiny.en")))] < 1.0
+    load = ("asr_load", (("lane", "0"), ("model", "whisper-tiny.en")))
+    assert during[load] > 0.0 == after[load]
+    assert during["asr_open_streams", ()] == after["asr_open_streams", ()] + 1
     info = next(labels for (name, labels), _ in after.items() if name == "asr_model_info")
     assert dict(info) == {
         "model": "whisper-tiny.en",
