@@ -58,7 +58,7 @@ class StreamEngine(Protocol):
         *,
         language: str | None = None,
         prompt: str = "",
-        hotwords: tuple[str, ...] = (),
+        hotwords: Sequence[str] = (),
         partials: bool = True,
     ) -> Any: ...
     def step(self, sessions: Sequence[Any]) -> None: ...

@@ -17,7 +17,7 @@ from server.engines import StreamSession
 from server.origin import OriginError, check_origin
 from server.protocol.deepgram import ModelInfo, Sender
 from server.protocol.parameters import ListenOptions, parse_query
-from server.scheduler import Scheduler, hotwords_option
+from server.scheduler import Scheduler
 from server.service import Service
 
 REFUSALS: tuple[tuple[type[AsrError], int, str], ...] = (
@@ -44,8 +44,8 @@ class Prepared:
             self.settings,
             language=options.language,
             prompt=options.prompt,
+            hotwords=options.hotwords,
             partials=options.interim_results,
-            **hotwords_option(options.hotwords),
         )
 
 

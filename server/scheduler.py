@@ -212,11 +212,6 @@ class Lane:
         self._stepped_s.update(dict.fromkeys(sessions, now_s))
 
 
-def hotwords_option(hotwords: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    """For `Scheduler.open`: an engine that knows of no hotwords is not asked for none."""
-    return {"hotwords": hotwords} if hotwords else {}
-
-
 def _settle(waiting: _Waiting, error: BaseException | None, metrics: Metrics, model: str) -> None:
     if error is not None:
         metrics.failed_steps.labels(model).inc()

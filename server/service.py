@@ -17,7 +17,7 @@ from server.blocks import blocks_of
 from server.config import ServerSettings
 from server.engines import StreamEngine, StreamSession
 from server.metrics import Metrics
-from server.scheduler import Scheduler, hotwords_option
+from server.scheduler import Scheduler
 
 SAMPLE = Path(__file__).with_name("ready.flac")
 """Made by scripts/make_ready_sample.py."""
@@ -82,9 +82,7 @@ class Service:
     ) -> Transcript:
         """A whole recording, block by block, among live streams. Raises `AudioError`, `ConfigError`, `StepError`."""
         settings = offline_settings(self.settings.session)
-        session = await scheduler.open(
-            settings, language=language, prompt=prompt, partials=False, **hotwords_option(hotwords)
-        )
+        session = await scheduler.open(settings, language=language, prompt=prompt, hotwords=hotwords, partials=False)
         try:
             return await self._transcribed(blocks, session, scheduler)
         finally:
