@@ -1,12 +1,12 @@
 """`asr transcribe ... --output-dir`: from options to a run. What is heavy is imported once the options are checked."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr.batch.inputs import Found, Recording, address, check_outputs, find
+from asr.batch.inputs import Found, Recording, address, check_outputs, find, without_clashes
 from asr.batch.journal import RESERVED
 from asr.config import DEFAULT_MODEL
 from asr.errors import ConfigError
@@ -70,7 +70,7 @@ def watch(wish: Wish) -> int:
 
     order, key = order_of(wish)
     workers = wish.workers or default_workers(None)
-    summary: Summary = follow(lambda: found_of(wish), order, key, lambda: place_of(wish, order, workers))
+    summary: Summary = follow(lambda: _arrived(wish), order, key, lambda: place_of(wish, order, workers))
     say(summary_line(summary))
     return len(summary.failures)
 
@@ -82,6 +82,13 @@ def found_of(wish: Wish) -> Found:
     if not (found.recordings or found.failures):
         named = ", ".join(map(str, wish.asked))
         raise ConfigError(f"no recording in {named}; wanted some there, or --recursive, or --include '*.ending'")
+    return found
+
+
+def _arrived(wish: Wish) -> Found:
+    """What there is by now, perhaps nothing."""
+    found = without_clashes(find(wish.asked, recursive=wish.recursive, include=wish.include, leave_out=wish.folder))
+    check_outputs(found.recordings, wish.folder, wish.formats, RESERVED)
     return found
 
 
@@ -139,8 +146,3 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
-
-
-def kept(place: "Workplace") -> "Hire":
-    """The same workers again."""
-    return lambda: nullcontext(place)

@@ -166,6 +166,21 @@ def _is_dir(entry: "os.DirEntry[str]") -> bool:
         return False
 
 
+def without_clashes(found: Found) -> Found:
+    """Of recordings that would be written to one file the first; the others are failures.
+
+    For who cannot refuse the whole: files that arrive one by one.
+    """
+    taken: dict[str, Recording] = {}
+    failures = list(found.failures)
+    for recording in found.recordings:
+        other = taken.setdefault(recording.stem, recording)
+        if other is not recording:
+            sentence = f"would be written to the same file as {other.path}; wanted another name"
+            failures.append(Failure(recording.path, sentence))
+    return Found(tuple(taken.values()), tuple(failures))
+
+
 def check_outputs(
     recordings: Sequence[Recording], folder: Path, formats: Sequence[str], reserved: Sequence[str]
 ) -> None:

@@ -1,15 +1,16 @@
 """`--watch`: what arrives in the folders is done when it is whole, with the journal and the guarantees of every run."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 
 from asr.audio import read_blocks
 from asr.batch.display import display, say, told
 from asr.batch.inputs import Failure, Found, Recording
 from asr.batch.job import Order, Summary, Workplace, left_to_do, outputs_of, read_notes, run
 from asr.batch.listening import Mark, mark_of
-from asr.errors import AudioError, ConfigError
+from asr.errors import AudioError
 
 POLL_S = 0.5
 SETTLE_S = 2.0
@@ -28,7 +29,8 @@ def follow(
             say("asr: watching; Ctrl-C ends it")
             ripening = Ripening()
             while True:
-                found = _looked(look)
+                found = look()
+                total = _noted(total, found.failures)
                 ready = ripening.ripe(
                     left_to_do(found, read_notes(order.folder), outputs_of(order.folder), key, order.formats)
                 )
@@ -50,14 +52,13 @@ def _round(order: Order, found: Found, key: str, place: Workplace, total: Summar
     return summary
 
 
-def _looked(look: Callable[[], Found]) -> Found:
-    """What there is; nothing yet is no error here, two inputs for one output is."""
-    try:
-        return look()
-    except ConfigError as error:
-        if "no recording" in str(error):
-            return Found(())
-        raise
+def _noted(total: Summary, failures: Sequence[Failure]) -> Summary:
+    """The sum with failures of the search, each told once."""
+    known = {failure.path for failure in total.failures}
+    fresh = [failure for failure in failures if failure.path not in known]
+    for failure in fresh:
+        say(f"asr: {told(failure)}")
+    return replace(total, failures=(*total.failures, *fresh))
 
 
 class Ripening:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from asr.batch.inputs import Recording, check_outputs, find
+from asr.batch.inputs import Recording, check_outputs, find, without_clashes
 from asr.errors import ConfigError
 
 
@@ -121,6 +121,14 @@ def test_two_inputs_that_would_write_one_output_are_refused(tmp_path: Path) -> N
     tree(tmp_path, "a.wav", "a.mp3")
     with pytest.raises(ConfigError, match=r"a\.mp3 and .*a\.wav"):
         check_outputs(find([tmp_path]).recordings, tmp_path / "out", ("txt",), ())
+
+
+def test_of_files_that_arrive_the_first_takes_the_name(tmp_path: Path) -> None:
+    """The other is a failure with a sentence; nobody is there to choose."""
+    tree(tmp_path, "a.wav", "a.mp3", "b.wav")
+    found = without_clashes(find([tmp_path]))
+    assert [r.path.name for r in found.recordings] == ["a.mp3", "b.wav"]
+    assert [(f.path.name, "the same file" in f.sentence) for f in found.failures] == [("a.wav", True)]
 
 
 def test_recordings_and_our_own_files_are_not_written_over(tmp_path: Path) -> None:
