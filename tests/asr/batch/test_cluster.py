@@ -26,7 +26,7 @@ def nodes() -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    node = {"object_store_memory": 80 << 20, "node_ip_address": "127.0.0.1", "include_dashboard": False}
+    node = {"object_store_memory": 80 << 20, "include_dashboard": False}
     whole = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **node})
     workers = [whole.add_node(num_cpus=1, **node) for _ in range(2)]
     ray.init(address=whole.address, log_to_driver=False)
