@@ -63,6 +63,14 @@ class SpeechCurve:
         first, last = start // FRAME_SAMPLES - self._first, end // FRAME_SAMPLES - self._first
         return sum(probability >= 0.5 for probability in self._probabilities[first:last]) * FRAME_S
 
+    def speech_end(self, start: int, end: int) -> int:
+        """Where the last frame between `start` and `end` that is rather speech than not ends; else `start`."""
+        first, known = start // FRAME_SAMPLES, self._first + len(self._probabilities)
+        last = min(-(-end // FRAME_SAMPLES), known)
+        part = self._probabilities[max(0, first - self._first) : max(0, last - self._first)]
+        silent = next((i for i, probability in enumerate(reversed(part)) if probability >= 0.5), len(part))
+        return max(start, min(end, (last - silent) * FRAME_SAMPLES))
+
     def forget(self, before: int) -> None:
         """Drop the frames before this sample."""
         gone = before // FRAME_SAMPLES - self._first

@@ -12,8 +12,7 @@ Voice activity writes the session's agenda (`receive_probabilities`, `asr.agenda
 cut into chunks, and however late the steps come.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -21,37 +20,16 @@ from asr.agenda import Agenda, Decode, Kind, Open
 from asr.buffers import AudioBuffer, SpeechCurve
 from asr.config import SAMPLE_RATE_HZ, SessionSettings
 from asr.errors import AudioError, InternalError, SessionError
-from asr.events import Ended, Event, Final, Partial, Word
+from asr.events import Ended, Event, Final, Partial
 from asr.models.base import Hypothesis, Piece, Window
 from asr.stabilizer import agreed
+from asr.utterance import Utterance, cut_place, known_words, placed, words_of
 from asr.vad import FRAME_SAMPLES, VadState
 
 _LEAST_WORD, _LONGEST_WORD = 5 * FRAME_SAMPLES, 33 * FRAME_SAMPLES
 """No word is shorter (0.16 s), or longer by more than this (1.06 s), where a window begins anew behind it."""
 _MOST_DOUBTS = 3
 """A text that ends early so many times in a row is believed at the next; that nothing follows what is final, sooner."""
-_KNOWN_S = 2.0
-"""Committed speech whose words' times are looked for again: they lead the alignment to those that follow."""
-
-
-@dataclass(slots=True)
-class _Utterance:
-    """What is known of the speech being heard. Pieces keep stream time in seconds."""
-
-    window_start: int
-    language: str | None = None
-    prefix: tuple[Piece, ...] = ()
-    """Committed words whose audio is still in the window."""
-    tail: tuple[Piece, ...] = ()
-    tail_until: int = -1
-    """The sample up to which the tail was decoded."""
-    doubts: int = 0
-    """So many hypotheses in a row ended so early that the one before them was kept."""
-    shown: str = ""
-    moved: bool = False
-    """The window has just been shortened: in what is left of it another language may be spoken."""
-    memory: object | None = None
-    """The model's, of the window as it was decoded last; void when the window begins elsewhere."""
 
 
 class Session:
@@ -73,7 +51,7 @@ class Session:
         self._audio = AudioBuffer()
         self._agenda = Agenda(settings)
         self._events: list[Event] = []
-        self._utterance: _Utterance | None = None
+        self._utterance: Utterance | None = None
         self._committed_end_s = 0.0
         self._curve = SpeechCurve()
         self._ending = self._end_planned = self._ended = False
@@ -177,7 +155,7 @@ class Session:
                     return window
                 self._conclude(entry)
             elif isinstance(entry, Open):
-                self._utterance = _Utterance(entry.start)
+                self._utterance = Utterance(entry.start)
             else:
                 self._say(entry.event)
             self._agenda.pop()
@@ -192,11 +170,13 @@ class Session:
         until = self._until(entry, utterance)
         start_s = utterance.window_start / SAMPLE_RATE_HZ
         utterance.language, utterance.memory, utterance.moved = hypothesis.language, hypothesis.memory, False
-        pieces = _placed(hypothesis.pieces, start_s, self._committed_end_s)
+        pieces = tuple(
+            self._without_pause(piece, until) for piece in placed(hypothesis.pieces, start_s, self._committed_end_s)
+        )
         if until < entry.until:  # longer than the model can see: all up to the quietest place is final
             utterance.tail = pieces
             self._commit(utterance, len(pieces))
-            self._utterance = _Utterance(until, utterance.language)
+            self._utterance = Utterance(until, utterance.language)
             return
         if hypothesis.settled is None and self._is_stalled(utterance, pieces, until):
             self._restart(utterance)
@@ -215,7 +195,14 @@ class Session:
         self._agenda.pop()
         self._forget_audio()
 
-    def _is_stalled(self, utterance: _Utterance, pieces: tuple[Piece, ...], until: int) -> bool:
+    def _without_pause(self, piece: Piece, until: int) -> Piece:
+        """A word that lasts no longer than there is speech: an alignment counts the pause behind a word as the word."""
+        first = round(piece.start_s * SAMPLE_RATE_HZ) + FRAME_SAMPLES
+        last = min(round(piece.end_s * SAMPLE_RATE_HZ), until)  # more may have been heard, in a step that came late
+        end_s = (self._curve.speech_end(first, last) + FRAME_SAMPLES) / SAMPLE_RATE_HZ
+        return replace(piece, end_s=min(piece.end_s, end_s))
+
+    def _is_stalled(self, utterance: Utterance, pieces: tuple[Piece, ...], until: int) -> bool:
         """Whether the decoder has stopped for good: it writes nothing after the committed words, though speech went on.
 
         Whisper likes to end its text at the end of a sentence; with that sentence fixed in the prefix it would never
@@ -225,7 +212,7 @@ class Session:
             return False
         return self._curve.speech_s(utterance.tail_until, until) > self.settings.stream.stall_s
 
-    def _collapses(self, utterance: _Utterance, pieces: tuple[Piece, ...]) -> bool:
+    def _collapses(self, utterance: Utterance, pieces: tuple[Piece, ...]) -> bool:
         """Whether a hypothesis ends long before the one before it did.
 
         In the middle of speech Whisper now and then ends its text early, and has it whole again an update later.
@@ -235,7 +222,7 @@ class Session:
         end_s = pieces[-1].end_s if pieces else self._committed_end_s
         return utterance.tail[-1].end_s - end_s > self.settings.stream.collapse_s
 
-    def _restart(self, utterance: _Utterance) -> None:
+    def _restart(self, utterance: Utterance) -> None:
         """Let the window begin anew behind the last committed word, at the quietest place that is near.
 
         Where that word ends the model does not tell: what it wrote nothing about may count as its end.
@@ -243,7 +230,7 @@ class Session:
         first = round(utterance.prefix[-1].start_s * SAMPLE_RATE_HZ) + _LEAST_WORD
         last = min(first + _LONGEST_WORD, utterance.tail_until)
         begin = self._curve.quietest(first, last) if last > first else first
-        self._utterance = _Utterance(max(begin, utterance.window_start + FRAME_SAMPLES), utterance.language)
+        self._utterance = Utterance(max(begin, utterance.window_start + FRAME_SAMPLES), utterance.language)
 
     def _window(self, entry: Decode) -> Window | None:
         """What the model must see for this entry; None when the answer is known or not wanted."""
@@ -256,7 +243,7 @@ class Session:
         until = self._until(entry, utterance)
         if self._is_new(utterance) and self._curve.speech_s(utterance.window_start, until) < self._min_speech_s:
             return None  # what follows a finalize may be silence, and silence makes the model invent
-        known = _known(utterance.prefix)
+        known = known_words(utterance.prefix)
         known_until_s = known[-1].end_s - utterance.window_start / SAMPLE_RATE_HZ if known else 0.0
         return Window(
             samples=self._audio.slice(utterance.window_start, until),
@@ -273,11 +260,11 @@ class Session:
         )
 
     @staticmethod
-    def _is_new(utterance: _Utterance) -> bool:
+    def _is_new(utterance: Utterance) -> bool:
         """Whether nothing is known of it but its audio."""
         return not utterance.prefix and utterance.memory is None
 
-    def _until(self, entry: Decode, utterance: _Utterance) -> int:
+    def _until(self, entry: Decode, utterance: Utterance) -> int:
         """Where the window ends: at the entry's sample, or at the quietest place before the longest window's end."""
         start, longest = utterance.window_start, self._max_samples
         if entry.until - start <= longest:
@@ -285,7 +272,7 @@ class Session:
         return self._curve.quietest(start + longest // 2, start + longest)
 
     def _update(
-        self, utterance: _Utterance, pieces: tuple[Piece, ...], entry: Decode, settled: int | None = None
+        self, utterance: Utterance, pieces: tuple[Piece, ...], entry: Decode, settled: int | None = None
     ) -> None:
         count = self._agreed(utterance, pieces, entry) if settled is None else settled
         utterance.tail = pieces
@@ -293,35 +280,35 @@ class Session:
         self._show(utterance, entry.until, again=count > 0)
         self._shorten(utterance, entry.until)
 
-    def _agreed(self, utterance: _Utterance, pieces: tuple[Piece, ...], entry: Decode) -> int:
+    def _agreed(self, utterance: Utterance, pieces: tuple[Piece, ...], entry: Decode) -> int:
         stream, now_s = self.settings.stream, entry.until / SAMPLE_RATE_HZ
         sure_until_s, unsure_until_s = now_s - stream.holdback_ms / 1000, now_s - stream.unsure_holdback_ms / 1000
         untils = [sure_until_s if piece.confidence >= stream.sure else unsure_until_s for piece in pieces]
         return agreed(utterance.tail, pieces, untils)
 
-    def _release(self, utterance: _Utterance, released: int) -> None:
+    def _release(self, utterance: Utterance, released: int) -> None:
         """The window begins behind samples that the model needs no more; words before it need not be kept either."""
         utterance.window_start += released
         if released:
             utterance.prefix = ()
 
-    def _show(self, utterance: _Utterance, until: int, again: bool) -> None:
+    def _show(self, utterance: Utterance, until: int, again: bool) -> None:
         """Say the tail if it changed; again after a `Final`, which takes its place on the reader's side."""
         shown = "".join(piece.text for piece in utterance.tail)
         if self._partials and (shown != utterance.shown or (again and shown)):
             start_s = utterance.tail[0].start_s if utterance.tail else self._committed_end_s
-            self._say(Partial(_words(utterance.tail), start_s, until / SAMPLE_RATE_HZ, utterance.language or ""))
+            self._say(Partial(words_of(utterance.tail), start_s, until / SAMPLE_RATE_HZ, utterance.language or ""))
         utterance.shown = shown
 
     def _conclude(self, entry: Decode) -> None:
         """What an entry of kind FINAL says at last."""
         if entry.kind is not Kind.FINAL:
             return
-        utterance = self._utterance or _Utterance(entry.until, self._language)
+        utterance = self._utterance or Utterance(entry.until, self._language)
         self._commit(utterance, len(utterance.tail), entry)
         self._utterance = None
 
-    def _commit(self, utterance: _Utterance, count: int, entry: Decode | None = None) -> None:
+    def _commit(self, utterance: Utterance, count: int, entry: Decode | None = None) -> None:
         """The tail's first words become final; with an entry a `Final` is said even when there are none."""
         words, utterance.tail = utterance.tail[:count], utterance.tail[count:]
         if not words and entry is None:
@@ -331,9 +318,9 @@ class Session:
         end_s = words[-1].end_s if words else max(self._committed_end_s, start_s)
         self._committed_end_s = end_s
         utterance.prefix += words
-        self._say(Final(_words(words), start_s, end_s, utterance.language or "", ends, finalizes))
+        self._say(Final(words_of(words), start_s, end_s, utterance.language or "", ends, finalizes))
 
-    def _shorten(self, utterance: _Utterance, until: int) -> None:
+    def _shorten(self, utterance: Utterance, until: int) -> None:
         """Let the window of a long utterance begin at a later committed word.
 
         That word and those after it stay in the window, given to the decoder as fixed: a cut that is a little off then
@@ -341,7 +328,7 @@ class Session:
         """
         if until - utterance.window_start <= self.settings.stream.window_soft_s * SAMPLE_RATE_HZ:
             return
-        kept = _cut_place(utterance.prefix, self.settings.stream.overlap_s)
+        kept = cut_place(utterance.prefix, self.settings.stream.overlap_s)
         if kept:
             utterance.window_start = max(utterance.window_start, round(utterance.prefix[kept].start_s * SAMPLE_RATE_HZ))
             utterance.prefix = utterance.prefix[kept:]
@@ -366,42 +353,6 @@ class Session:
     @property
     def _max_samples(self) -> int:
         return round(self.settings.stream.window_max_s * SAMPLE_RATE_HZ)
-
-
-def _words(pieces: Sequence[Piece]) -> tuple[Word, ...]:
-    return tuple(Word(p.text, round(p.start_s, 3), round(p.end_s, 3), round(p.confidence, 4)) for p in pieces)
-
-
-def _placed(pieces: Sequence[Piece], window_start_s: float, floor_s: float) -> tuple[Piece, ...]:
-    """The pieces in stream time; none begins before what is committed, whose times can no longer move."""
-    placed = []
-    for piece in pieces:
-        start_s = max(window_start_s + piece.start_s, floor_s)
-        placed.append(replace(piece, start_s=start_s, end_s=max(window_start_s + piece.end_s, start_s)))
-    return tuple(placed)
-
-
-def _cut_place(prefix: Sequence[Piece], overlap_s: float) -> int:
-    """The index of the committed word at which a shortened window should begin; 0 for none.
-
-    At the end of a sentence where there is one, else at the longest gap, always `overlap_s` before the last word's end.
-    """
-    latest_s = prefix[-1].end_s - overlap_s if prefix else 0.0
-    places = [i for i in range(1, len(prefix)) if prefix[i].start_s <= latest_s]
-    if not places:
-        return 0
-    sentence_ends = [i for i in places if prefix[i - 1].text.rstrip().endswith((".", "?", "!", "。", "？", "！"))]
-    if sentence_ends:
-        return sentence_ends[-1]
-    return max(places[len(places) // 2 :], key=lambda i: prefix[i].start_s - prefix[i - 1].end_s)
-
-
-def _known(prefix: Sequence[Piece]) -> Sequence[Piece]:
-    """The committed words whose times need not be looked for again."""
-    count = len(prefix)
-    while count and prefix[count - 1].end_s > prefix[-1].end_s - _KNOWN_S:
-        count -= 1
-    return prefix[:count]
 
 
 def _form(samples: object) -> str:

@@ -390,3 +390,13 @@ def test_in_a_long_stream_the_language_is_looked_at_again(multilingual: Engine) 
     languages = [event.language for event in events if isinstance(event, Final) and event.words]
     assert (languages[0], languages[-1]) == ("en", "es")
     assert sum(isinstance(event, SpeechStarted) for event in events) == 1
+
+
+def test_a_word_does_not_last_into_the_pause_behind_it(engine: Engine) -> None:
+    """The words before a pause end where it begins, though an alignment gives them the pause too."""
+    sound, pause_s = np.concatenate([clip("quick_brown_fox"), silence(0.7), clip("counting")]), 0.7
+    words = [word for event in run(engine, sound) if isinstance(event, Final) for word in event.words]
+    begin_s = len(clip("quick_brown_fox")) / RATE_HZ
+    before = [word for word in words if word.start_s < begin_s]
+    assert before[-1].text.strip(" .,").lower() == "dog"
+    assert before[-1].end_s < begin_s + pause_s / 4
