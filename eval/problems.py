@@ -7,7 +7,7 @@ from eval.utterance import Problem
 
 KINDS: Mapping[str, str] = {
     "absolute path": "absolute path that is not here",
-    "no audio file at": "no audio file",
+    "no audio file": "no audio file",
     "found no file at": "no audio file",
     "no text at": "no text beside",
     "no JSON": "no JSON",

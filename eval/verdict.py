@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from eval.compare import Comparison, System, on_common
 from eval.measures import BY_KEY, CPU, STABLE_P95, WER, compare, estimate
+from eval.problems import tally
 from eval.replay import LIVE, OFFLINE, REPLAY
 from eval.run_folder import Run
 from eval.words import between, listed, p_value, plain, plural
@@ -51,9 +52,10 @@ def pair_sentence(pair: Comparison) -> str:
 def caveats(runs: Sequence[Run], systems: Sequence[System]) -> tuple[str, ...]:
     """What the figures leave out."""
     found = []
-    left_out = [reason for run in runs for reason in run.left_out]
+    left_out = dict.fromkeys(reason for run in runs for reason in run.left_out)
     if left_out:
-        found.append(f"{plural(len(set(left_out)), 'recording')} or lines of the data could not be used.")
+        said = f"{plural(len(left_out), 'recording')} or lines of the data could not be used"
+        found.append(f"{said} ({tally(left_out)}).")
     for run in runs:
         for model in dict.fromkeys(item.model for item in run.not_taken):
             mine = [item for item in run.not_taken if item.model == model]

@@ -83,6 +83,7 @@ def test_the_table_holds_what_a_report_shows(run: Run) -> None:
     assert [(row["name"], row["utterances"]) for row in devices["rows"]] == [("telephone", 20), ("not told", 40)]
     assert table["left_out"] == list(run.left_out)
     assert "worse does not take vi (1 recording)" in " ".join(table["verdict"]["caveats"])
+    assert "could not be used (1 no audio file)" in " ".join(table["verdict"]["caveats"])
     row = next(row for row in table["datasets"]["rows"] if row["name"] == "vi")
     assert {cell["why"] for cell in row["cells"] if cell["found"] is None} == {"does not take vi", "not run"}
     json.dumps(table)
