@@ -44,6 +44,8 @@ def gate(run: Path, baseline: Path, limits: Limits, junit: Path | None) -> None:
         junit.write_bytes(junit_xml(found))
     for check in found:
         print(f"{'WORSE' if check.worse else 'left out' if check.missing else 'ok':8} {check.system}: {check.sentence}")
+    if new.signature.machine != old.signature.machine:
+        print(f"note     delay and cost are of two machines: {new.signature.machine}; {old.signature.machine}")
     worse = [check for check in found if check.worse]
     if worse:
         raise GateError(f"{run} is worse than {baseline}: " + "; ".join(f"{c.system}: {c.sentence}" for c in worse))
