@@ -35,6 +35,7 @@ def listed(path: Path, recursive: bool) -> list[tuple[Path, str]]:
     """The objects below an address, or the object itself: the path of each, and its name below the address."""
     system, root = opened(path)
     scheme = str(path).split(":", 1)[0]
+    system.invalidate_cache()  # who watches wants to see what is new
     if system.isfile(root):
         return [(path, Path(root).name)]
     names = system.find(root, maxdepth=None if recursive else 1)
@@ -127,7 +128,8 @@ class StoredJournal:
     def replay(self) -> None:
         """Read what earlier runs noted."""
         system, root = opened(self.folder)
-        for name, content in system.cat(system.find(f"{root}/{NOTES}/journal") or [], on_error="omit").items():
+        names = system.find(f"{root}/{NOTES}/journal")
+        for name, content in (system.cat(names, on_error="omit") if names else {}).items():
             with contextlib.suppress(ValueError, TypeError):
                 table = json.loads(content)
                 if name.endswith("speed.json"):
