@@ -4,6 +4,11 @@ import numpy as np
 
 from asr.vad import FRAME_S, FRAME_SAMPLES
 
+_SILENT = 0.35
+"""A frame less likely speech than this is silence (`VadSettings.end_threshold`)."""
+_SHORTEST_PAUSE_FRAMES = 3
+"""A silence shorter than 0.1 s may be a closure, as in the p of "apart"."""
+
 
 class AudioBuffer:
     """Samples from `start` to `end`. Appending is amortised: memory grows by doubling and is reused after `forget`."""
@@ -63,13 +68,19 @@ class SpeechCurve:
         first, last = start // FRAME_SAMPLES - self._first, end // FRAME_SAMPLES - self._first
         return sum(probability >= 0.5 for probability in self._probabilities[first:last]) * FRAME_S
 
-    def speech_end(self, start: int, end: int) -> int:
-        """Where the last frame between `start` and `end` that is rather speech than not ends; else `start`."""
-        first, known = start // FRAME_SAMPLES, self._first + len(self._probabilities)
-        last = min(-(-end // FRAME_SAMPLES), known)
-        part = self._probabilities[max(0, first - self._first) : max(0, last - self._first)]
-        silent = next((i for i, probability in enumerate(reversed(part)) if probability >= 0.5), len(part))
-        return max(start, min(end, (last - silent) * FRAME_SAMPLES))
+    def last_pause(self, start: int, end: int) -> tuple[int, int] | None:
+        """The samples of the last silence between two samples that is long enough to be none of a word's own."""
+        first = max(start // FRAME_SAMPLES, self._first)
+        part = self._probabilities[first - self._first : max(0, -(-end // FRAME_SAMPLES) - self._first)]
+        stop = len(part)
+        while stop:
+            begin = stop
+            while begin and part[begin - 1] < _SILENT:
+                begin -= 1
+            if stop - begin >= _SHORTEST_PAUSE_FRAMES:
+                return (first + begin) * FRAME_SAMPLES, (first + stop) * FRAME_SAMPLES
+            stop = min(begin, stop - 1)
+        return None
 
     def forget(self, before: int) -> None:
         """Drop the frames before this sample."""
