@@ -68,19 +68,18 @@ class SpeechCurve:
         first, last = start // FRAME_SAMPLES - self._first, end // FRAME_SAMPLES - self._first
         return sum(probability >= 0.5 for probability in self._probabilities[first:last]) * FRAME_S
 
-    def last_pause(self, start: int, end: int) -> tuple[int, int] | None:
-        """The samples of the last silence between two samples that is long enough to be none of a word's own."""
-        first = max(start // FRAME_SAMPLES, self._first)
-        part = self._probabilities[first - self._first : max(0, -(-end // FRAME_SAMPLES) - self._first)]
-        stop = len(part)
-        while stop:
-            begin = stop
-            while begin and part[begin - 1] < _SILENT:
-                begin -= 1
-            if stop - begin >= _SHORTEST_PAUSE_FRAMES:
-                return (first + begin) * FRAME_SAMPLES, (first + stop) * FRAME_SAMPLES
-            stop = min(begin, stop - 1)
-        return None
+    def pauses(self, start: int, end: int) -> list[tuple[int, int]]:
+        """The silences between two samples, in samples, that are long enough to be none of a word's own."""
+        first, last = start // FRAME_SAMPLES - self._first, -(-end // FRAME_SAMPLES) - self._first
+        silent = np.array(self._probabilities[max(0, first) : max(0, last)]) < _SILENT
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], silent, [False]]).astype(np.int8)))
+        runs = zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+        offset = self._first + max(0, first)
+        return [
+            ((offset + begin) * FRAME_SAMPLES, (offset + stop) * FRAME_SAMPLES)
+            for begin, stop in runs
+            if stop - begin >= _SHORTEST_PAUSE_FRAMES
+        ]
 
     def forget(self, before: int) -> None:
         """Drop the frames before this sample."""

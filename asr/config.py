@@ -51,11 +51,11 @@ class StreamSettings:
     """Committed speech that a shortened window keeps."""
     stall_s: float = 0.65
     """So much speech without a new word: the window begins anew behind the text."""
-    holdback_ms: int = 3000
+    holdback_ms: int = 2000
     """A word that ends nearer than this to the window's end is not committed yet."""
-    unsure_holdback_ms: int = 8000
+    unsure_holdback_ms: int = 3500
     """The same for a word that the model is less sure of than `sure`."""
-    sure: float = 0.7
+    sure: float = 0.5
     """A word's confidence from which on the shorter holdback is enough."""
     collapse_s: float = 1.0
     """A hypothesis that ends so much before the one before it is doubted."""

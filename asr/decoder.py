@@ -14,7 +14,7 @@ from asr.hotwords import Hotwords
 from asr.models.base import Hypothesis, Piece, Placed, Window
 from asr.models.whisper import Memory, Whisper
 from asr.search import Search, Searcher
-from asr.timing import word_starts
+from asr.timing import at_pauses, word_starts
 from asr.tokenizer import UNSPACED_LANGUAGES, Tokenizer
 
 _LEAST_TOKENS_PER_S = 1.0
@@ -209,14 +209,14 @@ class WhisperRecogniser:
             words[0] = (" " + words[0][0], words[0][1])
         starts_s = self._starts_s(search, memory)
         audio_s = len(search.window.samples) / SAMPLE_RATE_HZ
-        pieces, at = [], prefix
-        for text, ids in words:
-            end = at + len(ids)
+        edges = np.cumsum([prefix, *(len(ids) for _, ids in words)])
+        spans = at_pauses(starts_s[edges[:-1]].tolist(), starts_s[edges[1:]].tolist(), search.window.pauses)
+        pieces = []
+        for (text, ids), (start_s, end_s), at in zip(words, spans, edges.tolist(), strict=False):
             if starts_s[at] >= audio_s:
                 break  # written about the zeros that follow the audio: repetitions, mostly
-            logprob = float(np.mean(search.logprobs[at - prefix : end - prefix]))
-            pieces.append(Piece(text, ids, float(starts_s[at]), float(starts_s[end]), float(np.exp(logprob))))
-            at = end
+            logprob = float(np.mean(search.logprobs[at - prefix : at + len(ids) - prefix]))
+            pieces.append(Piece(text, ids, start_s, end_s, float(np.exp(logprob))))
         return Hypothesis(
             pieces=tuple(pieces[: _heard(pieces)]),
             language=search.language,

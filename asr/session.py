@@ -12,9 +12,6 @@ Voice activity writes the session's agenda (`receive_probabilities`, `asr.agenda
 cut into chunks, and however late the steps come.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
-
 import numpy as np
 
 from asr.agenda import Agenda, Decode, Kind, Open
@@ -29,8 +26,6 @@ from asr.vad import FRAME_SAMPLES, VadState
 
 _LEAST_WORD, _LONGEST_WORD = 5 * FRAME_SAMPLES, 33 * FRAME_SAMPLES
 """No word is shorter (0.16 s), or longer by more than this (1.06 s), where a window begins anew behind it."""
-_LONGEST_ONSET = 8 * FRAME_SAMPLES
-"""An alignment marks a word's beginning up to so late (0.26 s)."""
 _MOST_DOUBTS = 3
 """A text that ends early so many times in a row is believed at the next; that nothing follows what is final, sooner."""
 
@@ -173,7 +168,7 @@ class Session:
         until = self._until(entry, utterance)
         start_s = utterance.window_start / SAMPLE_RATE_HZ
         utterance.language, utterance.memory, utterance.moved = hypothesis.language, hypothesis.memory, False
-        pieces = self._at_pauses(placed(hypothesis.pieces, start_s, self._committed_end_s), until)
+        pieces = placed(hypothesis.pieces, start_s, self._committed_end_s)
         if until < entry.until:  # longer than the model can see: all up to the quietest place is final
             utterance.tail = pieces
             self._commit(utterance, len(pieces))
@@ -195,24 +190,6 @@ class Session:
         self._conclude(entry)
         self._agenda.pop()
         self._forget_audio()
-
-    def _at_pauses(self, pieces: Sequence[Piece], until: int) -> tuple[Piece, ...]:
-        """Words put to the edges of the pauses between them: an alignment counts a pause as part of a word.
-
-        Nothing behind `until` is looked at: more may have been heard, in a step that came late.
-        """
-        moved = list(pieces)
-        for i, piece in enumerate(moved):
-            start, end = (round(at_s * SAMPLE_RATE_HZ) for at_s in (piece.start_s, piece.end_s))
-            pause = self._curve.last_pause(start + FRAME_SAMPLES, min(end, until))
-            if pause is None or end - pause[1] > _LONGEST_ONSET:
-                continue
-            moved[i] = replace(piece, end_s=pause[0] / SAMPLE_RATE_HZ)
-            if i + 1 < len(moved):
-                following = moved[i + 1]
-                start_s = min(pause[1] / SAMPLE_RATE_HZ, following.start_s)
-                moved[i + 1] = replace(following, start_s=start_s)
-        return tuple(moved)
 
     def _is_stalled(self, utterance: Utterance, pieces: tuple[Piece, ...], until: int) -> bool:
         """Whether the decoder has stopped for good: it writes nothing after the committed words, though speech went on.
@@ -260,6 +237,7 @@ class Session:
         return Window(
             samples=self._audio.slice(utterance.window_start, until),
             speech_s=self._curve.speech_s(utterance.window_start, until),
+            pauses=self._pauses(utterance.window_start, until),
             language=utterance.language if utterance.prefix and not utterance.moved else self._language,
             context=self._context,
             prefix=tuple(token for piece in utterance.prefix for token in piece.tokens),
@@ -275,6 +253,11 @@ class Session:
     def _is_new(utterance: Utterance) -> bool:
         """Whether nothing is known of it but its audio."""
         return not utterance.prefix and utterance.memory is None
+
+    def _pauses(self, start: int, until: int) -> tuple[tuple[float, float], ...]:
+        """The silences of a window, in seconds from its beginning."""
+        pauses = self._curve.pauses(start, until)
+        return tuple(((a - start) / SAMPLE_RATE_HZ, (b - start) / SAMPLE_RATE_HZ) for a, b in pauses)
 
     def _until(self, entry: Decode, utterance: Utterance) -> int:
         """Where the window ends: at the entry's sample, or at the quietest place before the longest window's end."""

@@ -5,8 +5,17 @@ attention is normalised over the tokens, smoothed by a median over 7 frames, the
 monotone path through tokens and frames tells where each token begins.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
+
+Span = tuple[float, float]
+LONGEST_ONSET_S = 0.26
+"""An alignment marks a word's beginning up to so late."""
+SHORTEST_PAUSE_S = 0.09
+"""A shorter silence may be a closure, as in the p of "apart"."""
+_LEAST_WORD_S = 0.03
 
 _NETWORK = ((0, 5), (0, 3), (1, 6), (2, 4), (0, 1), (3, 5), (2, 6), (2, 3), (3, 6), (4, 5), (1, 4), (1, 3), (3, 4))
 """Exchanges that bring the median of seven into the middle (Devillard 1998, "Fast median search")."""
@@ -24,6 +33,23 @@ def word_starts(attention: torch.Tensor) -> np.ndarray:
         weights = (weights - mean) / deviation.clamp_min(1e-12)
     starts = _warp(-_median(weights).mean(0).numpy())
     return np.append(starts, frames)
+
+
+def at_pauses(starts_s: Sequence[float], ends_s: Sequence[float], pauses: Sequence[Span]) -> list[Span]:
+    """Words put to the edges of the pauses between them: an alignment counts a pause as part of the word before it.
+
+    A pause counts where it lies inside a word but for the `LONGEST_ONSET_S` before the word's end.
+    """
+    spans = list(zip(starts_s, ends_s, strict=True))
+    for i, (start_s, end_s) in enumerate(spans):
+        inside = [(max(a, start_s + _LEAST_WORD_S), min(b, end_s)) for a, b in pauses]
+        behind = [(a, b) for a, b in inside if b - a > SHORTEST_PAUSE_S and end_s - b <= LONGEST_ONSET_S]
+        if not behind:
+            continue
+        spans[i] = (start_s, behind[-1][0])
+        if i + 1 < len(spans):
+            spans[i + 1] = (min(behind[-1][1], spans[i + 1][0]), spans[i + 1][1])
+    return spans
 
 
 def _median(x: torch.Tensor) -> torch.Tensor:

@@ -22,7 +22,8 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What the model sees of one utterance; ``speech_s`` seconds of it are speech, as far as that is known.
+    """What the model sees of one utterance; ``speech_s`` seconds of it are speech and
+    ``pauses`` its silences (beginnings and ends in seconds from its first sample), as far as that is known.
 
     ``memory`` is what the model gave back for the window before, if any: a shorter one that began at the same sample,
     or one that began earlier, by the samples that it ``released``. A model may use it to compute only what is new.
@@ -40,6 +41,7 @@ class Window:
     draft: tuple[int, ...] = ()
     hotwords: tuple[str, ...] = ()
     speech_s: float = 0.0
+    pauses: tuple[tuple[float, float], ...] = ()
     known_tokens: int = 0
     known_until_s: float = 0.0
     memory: object | None = None

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from asr.timing import _median, _warp, word_starts
+from asr.timing import _median, _warp, at_pauses, word_starts
 
 
 def textbook(cost: np.ndarray) -> np.ndarray:
@@ -54,3 +54,11 @@ def test_the_sorting_network_gives_the_median(x: np.ndarray) -> None:
     padded = np.pad(x, ((0, 0), (0, 0), (3, 3)), mode="reflect")
     windows = np.lib.stride_tricks.sliding_window_view(padded, 7, axis=-1)
     np.testing.assert_array_equal(_median(torch.from_numpy(x)).numpy(), np.median(windows, axis=-1))
+
+
+def test_words_are_put_to_the_edges_of_the_pause_between_them() -> None:
+    """The word before ends where the pause begins, the next begins where it ends; a pause inside a word is let be."""
+    starts, ends = [0.0, 1.0, 2.0], [1.0, 2.0, 3.0]
+    assert at_pauses(starts, ends, [(0.5, 0.9)]) == [(0.0, 0.5), (0.9, 2.0), (2.0, 3.0)]
+    assert at_pauses(starts, ends, [(1.2, 1.5), (2.6, 3.5)]) == [(0.0, 1.0), (1.0, 2.0), (2.0, 2.6)]
+    assert at_pauses(starts, ends, []) == list(zip(starts, ends, strict=True))
