@@ -1,13 +1,12 @@
 """What a session remembers of its audio, addressed by sample numbers of the stream and forgotten from the front."""
 
+import math
+
 import numpy as np
 
-from asr.vad import FRAME_S, FRAME_SAMPLES
+from asr.vad import FRAME_S, FRAME_SAMPLES, SHORTEST_PAUSE_S, silent_runs
 
-_SILENT = 0.35
-"""A frame less likely speech than this is silence (`VadSettings.end_threshold`)."""
-_SHORTEST_PAUSE_FRAMES = 3
-"""A silence shorter than 0.1 s may be a closure, as in the p of "apart"."""
+_SHORTEST_PAUSE_FRAMES = math.ceil(SHORTEST_PAUSE_S / FRAME_S)
 
 
 class AudioBuffer:
@@ -71,9 +70,7 @@ class SpeechCurve:
     def pauses(self, start: int, end: int) -> list[tuple[int, int]]:
         """The silences between two samples, in samples, that are long enough to be none of a word's own."""
         first, last = start // FRAME_SAMPLES - self._first, -(-end // FRAME_SAMPLES) - self._first
-        silent = np.array(self._probabilities[max(0, first) : max(0, last)]) < _SILENT
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], silent, [False]]).astype(np.int8)))
-        runs = zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+        runs = silent_runs(np.array(self._probabilities[max(0, first) : max(0, last)]))
         offset = self._first + max(0, first)
         return [
             ((offset + begin) * FRAME_SAMPLES, (offset + stop) * FRAME_SAMPLES)

@@ -38,11 +38,6 @@ class Search:
     looped: bool = False
 
     @property
-    def position(self) -> int:
-        """Where the next token goes."""
-        return len(self.head) + len(self.tokens)
-
-    @property
     def confidence(self) -> float:
         """The mean log-probability of what was written, the end included; 0 for nothing."""
         return sum(self.logprobs) / len(self.logprobs) if self.logprobs else 0.0
@@ -136,10 +131,8 @@ class Searcher:
         """Scores ``(n, V)`` after the tokens and each token of the draft: no blank beginning, hotwords preferred."""
         if not search.tokens:
             scores[0, self._blank] = float("-inf")
-        if search.hotwords:
-            for i, row in enumerate(scores):
-                for token, bonus in search.hotwords.bonus([*search.tokens, *draft[:i]]).items():
-                    row[token] += bonus
+        for i, row in enumerate(scores) if search.hotwords else ():
+            _prefer(row, search.hotwords, [*search.tokens, *draft[:i]])
         return scores
 
     def _check_drafts(
@@ -208,9 +201,7 @@ class Searcher:
         hidden, queries = self._network.decode(batch, tokens, positions)
         scores = self._network.logits(hidden[:, 0])
         for row, search, text in zip(scores, searches, texts, strict=True):
-            if search.hotwords:
-                for token, bonus in search.hotwords.bonus(text).items():
-                    row[token] += bonus
+            _prefer(row, search.hotwords, text)
         return scores, queries
 
     def _best_of_beams(self, memory: Memory, search: Search, size: int) -> list[int]:
@@ -268,6 +259,12 @@ def _grown(
             beams.append(_Beam((*tokens, token), logprob))
             sources.append(row)
     return beams, sources, ended
+
+
+def _prefer(scores: torch.Tensor, hotwords: Hotwords | None, text: Sequence[int]) -> None:
+    """Adds the hotwords' bonus to the scores ``(V,)`` of the token after a text."""
+    for token, bonus in hotwords.bonus(text).items() if hotwords else ():
+        scores[token] += bonus
 
 
 def _likeliest(scores: torch.Tensor) -> torch.Tensor:

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from asr.vad import SHORTEST_PAUSE_S
+
 Span = tuple[float, float]
 LONGEST_ONSET_S = 0.26
 """An alignment marks a word's beginning up to so late."""
-SHORTEST_PAUSE_S = 0.09
-"""A shorter silence may be a closure, as in the p of "apart"."""
 _LEAST_WORD_S = 0.03
 
 _NETWORK = ((0, 5), (0, 3), (1, 6), (2, 4), (0, 1), (3, 5), (2, 6), (2, 3), (3, 6), (4, 5), (1, 4), (1, 3), (3, 4))

@@ -20,6 +20,10 @@ FRAME_SAMPLES = 512
 FRAME_S = FRAME_SAMPLES / SAMPLE_RATE_HZ
 _CONTEXT_SAMPLES = 64
 _HIDDEN = 128
+SILENT = 0.35
+"""A frame less likely speech than this is silence (`VadSettings.end_threshold`)."""
+SHORTEST_PAUSE_S = 0.09
+"""Silence inside a word shorter than this is a closure (the p of "apart"), no pause."""
 
 
 class VadState:
@@ -110,6 +114,13 @@ def _frames(state: VadState, chunk: np.ndarray) -> np.ndarray:
     state.context = padded[-_CONTEXT_SAMPLES:].copy()
     windows = np.lib.stride_tricks.sliding_window_view(padded, _CONTEXT_SAMPLES + FRAME_SAMPLES)
     return windows[::FRAME_SAMPLES].astype(np.float32)
+
+
+def silent_runs(probabilities: np.ndarray) -> list[tuple[int, int]]:
+    """Beginnings and ends of the runs of silent frames in a curve ``(n,)``."""
+    silent = np.concatenate([[False], probabilities < SILENT, [False]])
+    edges = np.flatnonzero(np.diff(silent.astype(np.int8)))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
 class Activity(Enum):

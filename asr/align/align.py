@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from asr.align.speech import SHORTEST_PAUSE_S, SpeechRuns, speech_runs
+from asr.align.speech import SpeechRuns, speech_runs
 from asr.align.windows import Stretch, stretches
 from asr.config import SAMPLE_RATE_HZ
 from asr.engine import Engine
 from asr.models.base import Placed
 from asr.recording import Source, blocks, transcribe
-from asr.vad import FRAME_S
+from asr.vad import FRAME_S, SHORTEST_PAUSE_S
 
 _MARGIN_S = 0.15
 """A word's beginning as attention tells it may be so far off."""

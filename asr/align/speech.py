@@ -4,13 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asr.vad import FRAME_S, FRAME_SAMPLES, SileroVad, VadState
+from asr.vad import FRAME_S, FRAME_SAMPLES, SHORTEST_PAUSE_S, SILENT, SileroVad, VadState, silent_runs
 
 _FRAMES_AT_ONCE = 1024
-_SILENT = 0.35
-"""A frame less likely speech than this is silence (`VadSettings.end_threshold`)."""
-SHORTEST_PAUSE_S = 0.09
-"""Silence inside a word shorter than this is a closure (the p of "apart"), no pause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +35,7 @@ class SpeechRuns:
         """The silence that lies for longest between two times, with what of it lies before and behind them."""
         first, last = self._frames(start_s, end_s)
         part = self.probabilities[first:last]
-        runs = _runs(part < _SILENT)
+        runs = silent_runs(part)
         if not runs:
             quietest_s = (first + int(part.argmin()) + 0.5) * FRAME_S if len(part) else start_s
             return Pause(quietest_s, quietest_s)
@@ -47,7 +43,7 @@ class SpeechRuns:
         return self._whole(first + begin, first + end)
 
     def _whole(self, begin: int, end: int) -> Pause:
-        loud = np.flatnonzero(self.probabilities >= _SILENT)
+        loud = np.flatnonzero(self.probabilities >= SILENT)
         before, behind = loud[loud < begin], loud[loud >= end]
         start = before[-1] + 1 if len(before) else 0
         stop = behind[0] if len(behind) else len(self.probabilities)
@@ -56,7 +52,7 @@ class SpeechRuns:
     def trim(self, start_s: float, end_s: float) -> tuple[float, float]:
         """The span without silence at its ends; as it is where all of it is silent."""
         first, last = self._frames(start_s, end_s)
-        loud = np.flatnonzero(self.probabilities[first:last] >= _SILENT)
+        loud = np.flatnonzero(self.probabilities[first:last] >= SILENT)
         if not len(loud):
             return start_s, end_s
         begins_s, ends_s = (first + loud[0]) * FRAME_S, (first + loud[-1] + 1) * FRAME_S
@@ -77,9 +73,3 @@ def speech_runs(samples: np.ndarray) -> SpeechRuns:
     step = _FRAMES_AT_ONCE * FRAME_SAMPLES
     parts = [vad.probabilities([state], [padded[i : i + step]])[0] for i in range(0, len(padded), step)]
     return SpeechRuns(np.concatenate(parts) if parts else np.zeros(0, np.float32))
-
-
-def _runs(mask: np.ndarray) -> list[tuple[int, int]]:
-    """Beginnings and ends of the runs of True."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
-    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]

@@ -7,7 +7,6 @@ recognised, and are placed as the session would have placed them (a test holds t
 """
 
 import contextlib
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,15 +17,16 @@ import numpy as np
 from asr.audio import read_blocks
 from asr.batch.inputs import address
 from asr.batch.store import fetched, told
+from asr.cache import sha256_of
 from asr.config import SAMPLE_RATE_HZ
 from asr.errors import AudioError
-from asr.events import Event, Final, Word
+from asr.events import Event, Final
 from asr.models.base import Hypothesis, Piece, Window
 from asr.session import Session
+from asr.utterance import placed, words_of
 from asr.vad import SileroVad
 
 MAX_FRAMES = 1024
-_PIECE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,31 +137,14 @@ def filled(finals: Sequence[Final], hypotheses: Sequence[Hypothesis]) -> list[Ev
             events.append(final)
             continue
         hypothesis = next(answers)
-        pieces = _placed(hypothesis.pieces, final.words[0].start_s, floor_s)
+        pieces = placed(hypothesis.pieces, final.words[0].start_s, floor_s)
         floor_s = pieces[-1].end_s if pieces else floor_s
-        events.append(replace(final, words=_words(pieces), language=hypothesis.language))
+        events.append(replace(final, words=words_of(pieces), language=hypothesis.language))
     return events
 
 
-def _placed(pieces: Sequence[Piece], window_start_s: float, floor_s: float) -> list[Piece]:
-    """In the recording's time; none begins before the end of what was said in the windows before."""
-    placed = []
-    for piece in pieces:
-        start_s = max(window_start_s + piece.start_s, floor_s)
-        placed.append(replace(piece, start_s=start_s, end_s=max(window_start_s + piece.end_s, start_s)))
-    return placed
-
-
-def _words(pieces: Sequence[Piece]) -> tuple[Word, ...]:
-    return tuple(Word(p.text, round(p.start_s, 3), round(p.end_s, 3), round(p.confidence, 4)) for p in pieces)
-
-
 def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            while piece := file.read(_PIECE_BYTES):
-                digest.update(piece)
+        return sha256_of([path])
     except OSError as error:
         raise AudioError(f"found {path} unreadable ({error.strerror}); wanted a recording") from None
-    return digest.hexdigest()
