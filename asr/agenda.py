@@ -76,6 +76,11 @@ class Agenda:
         self._entries.popleft()
 
     @property
+    def marked(self) -> bool:
+        """Whether a mark waits for frames before it to be heard."""
+        return bool(self._marks)
+
+    @property
     def due(self) -> int:
         """The sample up to which nothing is left to decode."""
         waiting = (entry.until for entry in self._entries if isinstance(entry, Decode))

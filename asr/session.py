@@ -24,6 +24,8 @@ from asr.stabilizer import agreed
 from asr.utterance import Utterance, cut_place, known_words, placed, words_of
 from asr.vad import FRAME_SAMPLES, VadState
 
+LISTEN_FRAMES = 4
+"""Voice activity waits for so many frames (0.13 s): a step for each message of 0.1 s would cost more than it tells."""
 _LEAST_WORD, _LONGEST_WORD = 5 * FRAME_SAMPLES, 33 * FRAME_SAMPLES
 """No word is shorter (0.16 s), or longer by more than this (1.06 s), where a window begins anew behind it."""
 _MOST_DOUBTS = 3
@@ -78,8 +80,10 @@ class Session:
 
     @property
     def ready(self) -> bool:
-        """Whether a step would advance this session."""
-        return bool(self._agenda) or self.pending_frames > 0 or (self._ending and not self._ended)
+        """Whether a step is worth its while: something is due, or `LISTEN_FRAMES` are new."""
+        if self._agenda or (self._ending and not self._ended):
+            return True
+        return self.pending_frames >= (1 if self._agenda.marked else LISTEN_FRAMES)
 
     @property
     def ended(self) -> bool:

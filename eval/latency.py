@@ -1,9 +1,10 @@
 """When words came: pure functions of a trace.
 
 A reader sees the committed words and the tail after them. Each trace is turned into the sequence of such displays; a
-word of the final transcript is *first shown* when a display first has it at its place, *stable* from the display on
-after which neither it nor any word before it changes again (partial or final, both are shown), and *committed* with its
-`Final`. A delay is that moment minus the word's end, so a word guessed before its end has a negative one.
+word of the final transcript is *first shown* when a display first has it, *stable* from the display on after which each
+has it (partial or final, both are shown), *settled* when moreover no word before it changes any more, and *committed*
+with its `Final`. A delay is that moment minus the word's end, so a word guessed before its end has a negative one.
+Which word of a display is which of the transcript, a minimal alignment tells (`_matched`).
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 
 import jiwer
 import numpy as np
+from rapidfuzz.distance import Levenshtein
 
 from asr.events import Final, Partial, Word
 from eval.text import is_by_character, normalise, plain
@@ -19,6 +21,9 @@ from eval.trace import Span, Trace
 SAME_MOMENT_S = 0.05
 """Events this near in wall time are one display: a server says a final and the partial after it in two messages, and
 nobody sees the tail vanish for a millisecond between them. Three frames of a screen."""
+
+_LONGER_WORDS = 4
+"""By so many words a display may be longer or shorter than what it comes to be."""
 
 Same = Callable[[str], str]
 """What two words must have in common to be the same: `plain` minds no case and punctuation, `str` minds all."""
@@ -47,10 +52,11 @@ class WordTimes:
     end_s: float | None
     shown: Moment
     stable: Moment
+    settled: Moment
     committed: Moment
 
     def delay_s(self, moment: str, clock: str = "wall") -> float | None:
-        """``moment`` is shown, stable or committed; ``clock`` is wall (all computation in it) or audio (none)."""
+        """``moment``: shown, stable, settled, committed; ``clock``: wall (all computation in it) or audio (none)."""
         at: Moment = getattr(self, moment)
         return None if self.end_s is None else (at.wall_s if clock == "wall" else at.audio_s) - self.end_s
 
@@ -82,13 +88,19 @@ def displays(trace: Trace, same: Same = plain) -> tuple[Display, ...]:
 def word_times(trace: Trace, same: Same = plain) -> tuple[WordTimes, ...]:
     """The times of each word of the final transcript; a word's end as `word_ends` says."""
     words = final_words(trace)
+    if not words:
+        return ()
     seen = displays(trace, same)
     keys = [same(word.text) for word in words]
-    shown = _first_shown(seen, keys)
-    stable = _stable_since(seen, keys)
-    committed = _first(seen, len(keys), [display.committed for display in seen])
-    times = zip(words, word_ends(trace), shown, stable, committed, strict=True)
-    return tuple(WordTimes(word.text, end_s, *moments) for word, end_s, *moments in times)
+    has = _matches(seen, keys)
+    moments = [
+        _moments(seen, np.argmax(has, axis=0)),
+        _moments(seen, _since(has)),
+        _moments(seen, _since(np.logical_and.accumulate(has, axis=1))),
+        _moments(seen, [next(n for n, d in enumerate(seen) if d.committed > i) for i in range(len(keys))]),
+    ]
+    times = zip(words, word_ends(trace), *moments, strict=True)
+    return tuple(WordTimes(word.text, end_s, *at) for word, end_s, *at in times)
 
 
 def word_ends(trace: Trace) -> tuple[float | None, ...]:
@@ -164,36 +176,35 @@ def _tail_after(event: Partial | Final, tail: tuple[Word, ...]) -> tuple[Word, .
     return tuple(word for word in tail if (word.start_s + word.end_s) / 2 > event.end_s)
 
 
-def _first_shown(seen: Sequence[Display], keys: Sequence[str]) -> list[Moment]:
-    shown: list[Moment | None] = [None] * len(keys)
-    settled = 0
-    for display in seen:
-        tail = range(display.committed, min(display.committed + len(display.tail), len(keys)))
-        right = [i for i in tail if display.tail[i - display.committed] == keys[i]]
-        for i in [*range(settled, display.committed), *right]:
-            shown[i] = shown[i] or display.moment
-        settled = display.committed
-    return [moment for moment in shown if moment is not None]
+def _matches(seen: Sequence[Display], keys: Sequence[str]) -> np.ndarray:
+    """Which display has which word of the transcript: bool ``(displays, words)``; what is committed, all after have."""
+    has = np.zeros((len(seen), len(keys)), bool)
+    for row, display in zip(has, seen, strict=True):
+        row[: display.committed] = True
+        places = _matched(display.tail, keys[display.committed : display.committed + len(display.tail) + _LONGER_WORDS])
+        row[[display.committed + place for place in places]] = True
+    return has
 
 
-def _stable_since(seen: Sequence[Display], keys: Sequence[str]) -> list[Moment]:
-    """The length of the prefix that each display has right and that is never lost again, turned around to words."""
-    right = [display.committed + _common(display.tail, keys[display.committed :]) for display in seen]
-    kept = list(np.minimum.accumulate(right[::-1])[::-1]) if right else []
-    return _first(seen, len(keys), kept)
+def _matched(tail: Sequence[str], keys: Sequence[str]) -> list[int]:
+    """Places in `keys` of the words that a minimal alignment of `tail` with some beginning of `keys` finds equal.
+
+    Of beginnings equally far from it that which is most nearly as long.
+    """
+    lengths = range(max(0, min(len(keys), len(tail) - _LONGER_WORDS)), len(keys) + 1)
+    far = {n: (Levenshtein.distance(tail, keys[:n]), abs(n - len(tail))) for n in lengths}
+    opcodes = Levenshtein.opcodes(tail, keys[: min(far, key=far.__getitem__)])
+    return [place for op in opcodes if op.tag == "equal" for place in range(op.dest_start, op.dest_end)]
 
 
-def _first(seen: Sequence[Display], count: int, reached: Sequence[int]) -> list[Moment]:
-    """For each place below ``count`` the first display whose (never falling) ``reached`` is beyond it."""
-    moments: list[Moment] = []
-    for display, length in zip(seen, reached, strict=True):
-        moments.extend([display.moment] * (int(length) - len(moments)))
-    return moments[:count]
+def _since(has: np.ndarray) -> np.ndarray:
+    """For each word the first display after the last one that has it not."""
+    since: np.ndarray = len(has) - np.argmin(np.concatenate([has[::-1], np.zeros_like(has[:1])]), axis=0)
+    return since
 
 
-def _common(left: Sequence[str], right: Sequence[str]) -> int:
-    pairs = enumerate(zip(left, right, strict=False))
-    return next((i for i, (a, b) in pairs if a != b), min(len(left), len(right)))
+def _moments(seen: Sequence[Display], places: Iterable[int]) -> list[Moment]:
+    return [seen[place].moment for place in places]
 
 
 def _aligned_ends(reference: Sequence[Span], words: Sequence[str], language: str) -> tuple[float | None, ...]:

@@ -91,8 +91,14 @@ WER = Measure(
 STABLE = _percentiles(
     "stable",
     "shown for good",
-    "From a word's end until it is shown and neither it nor a word before it changes again.",
+    "From a word's end until it is shown and never changes again.",
     _delays("stable"),
+)
+SETTLED = _percentiles(
+    "settled",
+    "settled",
+    "From a word's end until neither it nor any word before it changes again: the text up to it may be copied away.",
+    _delays("settled"),
 )
 STABLE_P95 = STABLE[2]
 CPU = Measure(
@@ -150,6 +156,7 @@ MEASURES: tuple[Measure, ...] = (
         _delays("shown"),
     ),
     *STABLE,
+    *SETTLED,
     *_percentiles(
         "stable_audio",
         "shown for good, computing left out",

@@ -23,7 +23,16 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "delay, computing included",
         (
-            *("first_p50", "first_p95", "stable_p50", "stable_p90", "stable_p95", "stable_p99", "committed_p95"),
+            *(
+                "first_p50",
+                "first_p95",
+                "stable_p50",
+                "stable_p90",
+                "stable_p95",
+                "stable_p99",
+                "settled_p95",
+                "committed_p95",
+            ),
             *("finalisation_p95", "endpoint_p50", "lag_p95", "laal"),
         ),
     ),

@@ -34,6 +34,7 @@ class Delays:
     end_source: str
     shown: Percentiles
     stable: Percentiles
+    settled: Percentiles
     stable_exact: Percentiles
     stable_audio: Percentiles
     committed: Percentiles
@@ -86,6 +87,7 @@ def delays(traces: Sequence[Trace]) -> Delays:
         end_source=end_source(traces),
         shown=percentiles(delays_s(traces, "shown")),
         stable=percentiles(delays_s(traces, "stable")),
+        settled=percentiles(delays_s(traces, "settled")),
         stable_exact=percentiles(delays_s(traces, "stable", same=str.strip)),
         stable_audio=percentiles(delays_s(traces, "stable", clock="audio")),
         committed=percentiles(delays_s(traces, "committed")),

@@ -18,6 +18,7 @@ import numpy as np
 from asr.config import SAMPLE_RATE_HZ, SessionSettings
 from asr.errors import AudioError, SessionError
 from asr.events import Event
+from asr.session import LISTEN_FRAMES
 from asr.vad import FRAME_SAMPLES
 from server.worker import Call, Hello, Open, State, Step, WorkerError, work
 
@@ -161,9 +162,9 @@ class RemoteSession:
 
     @property
     def ready(self) -> bool:
-        """Whether the worker has more to do, or here is what it should know at once: a whole frame, or the end."""
-        whole_frame = self._received // FRAME_SAMPLES > self._sent // FRAME_SAMPLES
-        return not self._ended and (self._more or bool(self._calls) or whole_frame)
+        """Whether the worker has more to do, or here is what it should know at once: some frames, or the end."""
+        frames = self._received // FRAME_SAMPLES - self._sent // FRAME_SAMPLES
+        return not self._ended and (self._more or bool(self._calls) or frames >= LISTEN_FRAMES)
 
     @property
     def ended(self) -> bool:

@@ -17,8 +17,8 @@ from eval.trace import Entry, Span
 from tests.eval.fakes import final, partial, trace, word
 
 
-def test_a_word_is_stable_since_its_prefix_never_changed_again() -> None:
-    """'cat' is shown at 1.0 and right all along, but 'the' before it is wrong until 3.0: both are stable only then."""
+def test_a_word_is_stable_since_it_never_changed_again_and_settled_when_none_before_it_does() -> None:
+    """'cat' is shown at 1.0 and right all along, but 'the' before it is wrong until 3.0: both are settled only then."""
     told = trace(
         partial(1.0, "a", "cat"),
         partial(2.0, "a", "cat", "sat"),
@@ -27,9 +27,32 @@ def test_a_word_is_stable_since_its_prefix_never_changed_again() -> None:
     )
     times = word_times(told)
     assert [t.shown.wall_s for t in times] == [3.0, 1.0, 2.0]
-    assert [t.stable.wall_s for t in times] == [3.0, 3.0, 3.0]
+    assert [t.stable.wall_s for t in times] == [3.0, 1.0, 2.0]
+    assert [t.settled.wall_s for t in times] == [3.0, 3.0, 3.0]
     assert [t.committed.wall_s for t in times] == [4.0, 4.0, 4.0]
-    assert [t.delay_s("stable") for t in times] == [2.5, 2.25, 1.5]
+    assert [t.delay_s("stable") for t in times] == [2.5, 0.25, 0.5]
+    assert [t.delay_s("settled") for t in times] == [2.5, 2.25, 1.5]
+
+
+def test_a_word_that_moves_along_with_its_line_has_not_changed() -> None:
+    """'an' before it is taken out at 2.0 and another put there at 3.0: 'apple' and 'pie' only move to and fro."""
+    told = trace(
+        partial(1.0, "an", "apple", "pie"),
+        partial(2.0, "apple", "pie", "in"),
+        partial(3.0, "big", "apple", "pie"),
+        final(4.0, word("big", 0.0, 0.25), word("apple", 0.25, 0.5), word("pie", 0.5, 1.0)),
+    )
+    assert [t.stable.wall_s for t in word_times(told)] == [3.0, 1.0, 1.0]
+
+
+def test_a_word_said_again_further_on_is_not_taken_for_the_one_that_is_missing() -> None:
+    """At 2.0 only the first 'no' is heard; the second is another word and comes at 3.0."""
+    told = trace(
+        partial(2.0, "no"),
+        partial(3.0, "no", "I", "said", "no"),
+        final(4.0, word("no"), word("I"), word("said"), word("no")),
+    )
+    assert [t.shown.wall_s for t in word_times(told)] == [2.0, 3.0, 3.0, 3.0]
 
 
 def test_a_word_that_flickers_is_stable_from_its_last_return() -> None:
@@ -71,6 +94,15 @@ def test_a_final_and_the_partial_after_it_are_one_display() -> None:
         final(3.0, word("b", 1.0, 1.1)),
     )
     assert [t.stable.wall_s for t in word_times(told)] == [1.0, 1.0]
+
+
+def test_a_long_display_that_comes_to_little_has_what_it_comes_to() -> None:
+    """Of ten words, most of a loop, one stays."""
+    told = trace(
+        partial(1.0, *["yes", "no", "no", "no", "no", "no", "no", "no", "no", "no"]),
+        final(2.0, word("yes", 0.0, 0.5), ends=True),
+    )
+    assert [t.stable.wall_s for t in word_times(told)] == [1.0]
 
 
 def test_case_and_punctuation_count_as_change_only_when_asked() -> None:
