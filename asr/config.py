@@ -42,7 +42,7 @@ class StreamSettings:
     """How a growing utterance is decoded."""
 
     update_ms: int = 0
-    """New audio between two partial hypotheses; 0 leaves it to the model (Whisper 1000, CTC 320)."""
+    """New audio between two partial hypotheses; 0 leaves it to the model (Whisper 1300, CTC 320)."""
     window_soft_s: float = 15.0
     """From this length on the window is shortened at a committed word."""
     window_max_s: float = 28.0
@@ -53,9 +53,9 @@ class StreamSettings:
     """So much speech without a new word: the window begins anew behind the text."""
     holdback_ms: int = 2000
     """A word that ends nearer than this to the window's end is not committed yet."""
-    unsure_holdback_ms: int = 3500
+    unsure_holdback_ms: int = 6000
     """The same for a word that the model is less sure of than `sure`."""
-    sure: float = 0.5
+    sure: float = 0.7
     """A word's confidence from which on the shorter holdback is enough."""
     collapse_s: float = 1.0
     """A hypothesis that ends so much before the one before it is doubted."""

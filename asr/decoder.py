@@ -20,7 +20,7 @@ from asr.tokenizer import UNSPACED_LANGUAGES, Tokenizer
 _LEAST_TOKENS_PER_S = 1.0
 """A text of fewer tokens than this a second of speech has ended too early: Whisper sometimes stops after a sentence.
 People say three to five."""
-UPDATE_MS = 1000
+UPDATE_MS = 1300
 """Decoding anew costs as much for little new audio as for much, so seldom; shorter brings the words no earlier for good
 (docs/LOG.md)."""
 

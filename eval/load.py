@@ -45,8 +45,8 @@ def run_load(
 ) -> None:
     """Streams all recordings, `streams` of them at a time; `on_trace` is told each trace as it is complete.
 
-    With `stagger` the clients' beginnings are spread evenly over a second: people do not start to speak in step. A
-    `streamer` other than `stream` speaks another wire.
+    The longest go first: one begun last would run on alone. With `stagger` the clients' beginnings are spread evenly
+    over a second: people do not start to speak in step. A `streamer` other than `stream` speaks another wire.
     """
     asyncio.run(_run(target, recordings, streams, on_trace, 1.0 / streams if stagger else 0.0, streamer or stream))
 
@@ -59,7 +59,7 @@ async def _run(
     stagger_s: float,
     streamer: Streamer,
 ) -> None:
-    waiting = list(reversed(recordings))
+    waiting = sorted(recordings, key=lambda recording: recording.duration_s)
 
     async def client(number: int) -> None:
         await asyncio.sleep(number * stagger_s)
