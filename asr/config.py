@@ -63,23 +63,20 @@ class StreamSettings:
 
 @dataclass(frozen=True, slots=True)
 class CtcSettings:
-    """How CTC models (wav2vec2 and its like) see a stream and search it; their chunk is `StreamSettings.update_ms`."""
+    """How CTC models (wav2vec2 and its like) see a stream and search it; their chunk is `StreamSettings.update_ms`.
 
-    right_s: float = 0.64
-    """A frame is final when it has heard so much of its future."""
+    What is left open here a model's folder may say in its `decoding.json`.
+    """
+
+    right_s: float = 0.0
+    """A frame is final when it has heard so much of its future; 0 leaves it to the model (0.64 where it says nothing)."""
     left_s: float = 8.0
     """So much of its past a frame attends to."""
-    beam: int = 0
-    """1 is greedy; more: prefix beam search so wide, with the language model and hotwords below. 0 leaves it to the
-    model: what the `decoding.json` in its folder says, else greedy, else 8 where hotwords or a language model are told.
-    """
     lm: str = ""
-    """An n-gram model's file (KenLM), its words in lower case."""
+    """An n-gram model's file (KenLM), its words in lower case; "" leaves it to the model, with the two below."""
     lm_weight: float = 0.5
     word_bonus: float = 1.0
     """What the language model takes from a longer text, given back by the word (natural logarithm)."""
-    hotwords: tuple[str, ...] = ()
-    """Beside those that the stream was opened with."""
     hotword_weight: float = 5.0
     """How much more probable a hotword is made (natural logarithm)."""
 
@@ -93,7 +90,8 @@ class DecodeSettings:
     settle_s: float = 4.0
     """Audio frames are encoded anew while less than this of their future was heard."""
     beam_size: int = 1
-    """So many texts are looked at side by side; 1 is greedy. For recordings: it costs as many times the decoder."""
+    """So many texts are looked at side by side. For recordings: it costs as many times the decoder. 1 is greedy, or for
+    a CTC model what its folder says; with hotwords or a language model it looks at 8 then."""
     fallback_temperatures: tuple[float, ...] = ()
     """A text that loops or is hardly believed is drawn again at these temperatures, one after the other."""
     hotword_boost: float = 3.0

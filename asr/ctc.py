@@ -6,17 +6,20 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
-from asr.config import SAMPLE_RATE_HZ, CtcSettings
+from asr.config import SAMPLE_RATE_HZ
 from asr.ctc_align import place
-from asr.ctc_search import Found, search
+from asr.ctc_search import Found, Search, search
 from asr.models.base import Hypothesis, Piece, Placed, Window
 from asr.models.wav2vec2 import Step, StreamState, Wav2Vec2
-from asr.weights.ctc_layout import Vocabulary
+from asr.weights.ctc_layout import Decoding, Vocabulary
 
 UPDATE_MS = 320
 """A chunk: a frame is computed right / chunk times over, so much shorter costs more than it brings."""
 _PLACING_S, _PLACING_CONTEXT_S = 20.0, 4.0
 """Alignment goes through a long recording in steps of so much, with so much context on both sides."""
+RIGHT_S = 0.64
+"""The future that a frame must hear where neither settings nor model say: half of what published models' positional
+convolution sees."""
 _LM_WORDS = 4
 _BEAM = 8
 
@@ -47,13 +50,13 @@ class CtcRecogniser:
         weights_sha256: str,
         network: Wav2Vec2,
         vocabulary: Vocabulary,
-        decoding: CtcSettings | None = None,
+        decoding: Decoding | None = None,
     ) -> None:
         self.name, self.architecture, self.weights_sha256 = name, architecture, weights_sha256
         self.precision, self.update_ms = network.precision, UPDATE_MS
         self.languages: tuple[str, ...] = ()
         self._network, self._vocabulary = network, vocabulary
-        self._decoding = decoding or CtcSettings()
+        self._decoding = decoding or Decoding()
         self._hop = network.waveform.hop
         self._hop_s = self._hop / SAMPLE_RATE_HZ
         self._overlap_s = (network.waveform.receptive - self._hop) / 2 / SAMPLE_RATE_HZ
@@ -68,7 +71,7 @@ class CtcRecogniser:
         steps = self._network.step(
             [window.samples for window in windows],
             [memory.network for memory in memories],
-            [self._frames(window.settings.ctc.right_s) for window in windows],
+            [self._right(window) for window in windows],
             [self._frames(window.settings.ctc.left_s) for window in windows],
         )
         return [self._hypothesis(*three) for three in zip(windows, memories, steps, strict=True)]
@@ -77,7 +80,7 @@ class CtcRecogniser:
         lattice = step.logprobs if memory.open is None else torch.cat([memory.open, step.logprobs])
         settled_frames = len(lattice) - len(step.logprobs) + step.settled
         behind = len(lattice) - step.consumed // self._hop  # frames before the window's first sample
-        words = search(lattice, self._vocabulary, self._told(window), memory.said)
+        words = search(lattice, self._vocabulary, self._how(window), memory.said)
         settled = 0
         while settled < len(words) and words[settled].until < settled_frames:
             settled += 1
@@ -91,21 +94,18 @@ class CtcRecogniser:
             released=step.consumed,
         )
 
-    def _told(self, window: Window) -> CtcSettings:
-        """The settings with the stream's own hotwords and beams, and with what is left to the model."""
-        settings, beams = window.settings.ctc, window.settings.beam_size
-        settings = replace(
-            settings,
-            beam=settings.beam or (beams if beams > 1 else 0),
-            hotwords=(*settings.hotwords, *window.hotwords),
-        )
-        if settings.beam:
-            return settings
-        own = self._decoding
-        lm = settings.lm or own.lm
-        weights = settings if settings.lm else own
-        beam = own.beam or (_BEAM if lm or settings.hotwords else 1)
-        return replace(settings, beam=beam, lm=lm, lm_weight=weights.lm_weight, word_bonus=weights.word_bonus)
+    def _right(self, window: Window) -> int:
+        """Frames that a frame must hear behind it."""
+        return self._frames(window.settings.ctc.right_s or self._decoding.settings.right_s or RIGHT_S)
+
+    def _how(self, window: Window) -> Search:
+        """The search that the stream asks for, with what it leaves to the model."""
+        told, own, beams = window.settings.ctc, self._decoding, window.settings.beam_size
+        if not told.lm:
+            left = own.settings
+            told = replace(told, lm=left.lm, lm_weight=left.lm_weight, word_bonus=left.word_bonus)
+        wanted = _BEAM if told.lm or window.hotwords else 1
+        return Search(beams if beams > 1 else own.beam or wanted, window.hotwords, told)
 
     def _piece(self, word: Found, behind: int) -> Piece:
         start_s = (word.first - behind) * self._hop_s + self._overlap_s

@@ -10,7 +10,7 @@ import itertools
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +42,22 @@ class Found:
 NEVER = 1 << 60
 
 
-def search(
-    lattice: torch.Tensor, vocabulary: Vocabulary, settings: CtcSettings, said: Sequence[str] = ()
-) -> list[Found]:
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How a lattice is searched. ``beam`` 1 is greedy; more: a prefix beam search so wide, with a language model and
+    ``hotwords``."""
+
+    beam: int = 1
+    hotwords: tuple[str, ...] = ()
+    settings: CtcSettings = field(default_factory=CtcSettings)
+
+
+def search(lattice: torch.Tensor, vocabulary: Vocabulary, how: Search, said: Sequence[str] = ()) -> list[Found]:
     """The words of a lattice ``(n, V)``; `said` are words from before, for a language model."""
     if not len(lattice):
         return []
-    if settings.beam > 1:
-        tokens = _beam(lattice, vocabulary, settings, said)
+    if how.beam > 1:
+        tokens = _beam(lattice, vocabulary, how, said)
         return words_of(emissions(lattice, tokens, vocabulary.blank), vocabulary)
     return words_of(_best_path(lattice, vocabulary.blank), vocabulary)
 
@@ -103,9 +111,9 @@ def _best_path(lattice: torch.Tensor, blank: int) -> list[Emission]:
 Prefix = tuple[int, ...]
 
 
-def _beam(lattice: torch.Tensor, vocabulary: Vocabulary, settings: CtcSettings, said: Sequence[str]) -> tuple[int, ...]:
+def _beam(lattice: torch.Tensor, vocabulary: Vocabulary, how: Search, said: Sequence[str]) -> tuple[int, ...]:
     """The best tokens by sound, language model and hotwords together."""
-    scorer = _Scorer(vocabulary, settings, tuple(said))
+    scorer = _Scorer(vocabulary, how, tuple(said))
     blank = vocabulary.blank
     beams: dict[Prefix, tuple[float, float]] = {(): (0.0, -math.inf)}  # log p ending in blank, and not
     for row in lattice.tolist():
@@ -126,19 +134,20 @@ def _beam(lattice: torch.Tensor, vocabulary: Vocabulary, settings: CtcSettings, 
                     longer = (*prefix, token)
                     grown[longer][1] = _add(grown[longer][1], either + logprob)
         ranked = sorted(grown, key=lambda p: _add(*grown[p]) + scorer.score(p), reverse=True)
-        beams = {prefix: (grown[prefix][0], grown[prefix][1]) for prefix in ranked[: settings.beam]}
+        beams = {prefix: (grown[prefix][0], grown[prefix][1]) for prefix in ranked[: how.beam]}
     return max(beams, key=lambda p: _add(*beams[p]) + scorer.score(p, whole=True))
 
 
 class _Scorer:
     """What a prefix is worth beside its sound."""
 
-    def __init__(self, vocabulary: Vocabulary, settings: CtcSettings, said: tuple[str, ...]) -> None:
+    def __init__(self, vocabulary: Vocabulary, how: Search, said: tuple[str, ...]) -> None:
+        settings = how.settings
         self._vocabulary, self._settings, self._said = vocabulary, settings, said
         self._delimiter = vocabulary.letters.index(vocabulary.delimiter) if vocabulary.delimiter else -1
         self._model = language_model(settings.lm) if settings.lm else None
         self._beginnings = beginnings(settings.lm) if settings.lm else frozenset()
-        self._hotwords = tuple(word.casefold() for word in settings.hotwords)
+        self._hotwords = tuple(word.casefold() for word in how.hotwords)
         self._known: dict[Prefix, float] = {}
 
     def score(self, prefix: Prefix, whole: bool = False) -> float:

@@ -18,6 +18,8 @@ class DataSettings:
     dev_speakers: tuple[str, ...] = ()
     """All of theirs tells when to stop; where there are none, `dev_share` of the recordings does."""
     dev_share: float = 0.1
+    words: tuple[str, ...] = ()
+    """Only recordings in which nothing but these words is said, whatever their case; empty for all."""
     longest_s: float = 20.0
     """Longer recordings are left out."""
     language: str = "en"
@@ -41,7 +43,7 @@ class LabelSettings:
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
-    """What is trained. With `start` "random" the numbers below are the network's; else they are the start's own."""
+    """What is trained. With `start` "random" the sizes below are the network's; else they are the start's own."""
 
     start: str = "random"
     """random, a folder, or a hub id."""

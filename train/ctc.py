@@ -108,7 +108,7 @@ def ctc_task(
     if settings.start == "random":
         task = _random(settings, masks, letters, device)
     else:
-        task = _pretrained(settings.start, masks, letters, device)
+        task = _pretrained(settings, masks, letters, device)
     freeze(task.model, settings.freeze, settings.train_only)
     return task
 
@@ -164,18 +164,10 @@ def _random(settings: ModelSettings, masks: dict[str, Any], letters: Sequence[st
         num_conv_pos_embedding_groups=settings.num_conv_pos_embedding_groups,
         feat_extract_norm="layer",  # normalised frame by frame: exact in a stream
         do_stable_layer_norm=True,
-        hidden_dropout=settings.dropout,
-        attention_dropout=settings.dropout,
-        activation_dropout=0.0,  # the widest rows: drawing them costs a tenth of a step, and hidden rows are dropped
-        feat_proj_dropout=settings.dropout,
-        final_dropout=settings.dropout,
-        layerdrop=0.0,
-        ctc_zero_infinity=True,
-        ctc_loss_reduction="mean",
         pad_token_id=vocabulary[PAD],
         bos_token_id=None,
         eos_token_id=None,
-        **masks,
+        **_training(settings, masks),
     )
     model = Wav2Vec2ForCTC(config)
     if settings.filters == "mel":
@@ -184,12 +176,15 @@ def _random(settings: ModelSettings, masks: dict[str, Any], letters: Sequence[st
     return CtcTask(model, vocabulary, device, normalise=False)
 
 
-def _pretrained(start: str, masks: dict[str, Any], letters: Sequence[str], device: torch.device) -> CtcTask:
+def _pretrained(
+    settings: ModelSettings, masks: dict[str, Any], letters: Sequence[str], device: torch.device
+) -> CtcTask:
     from transformers import AutoModelForCTC
 
+    start = settings.start
     folder = _folder_of(start)
     vocabulary = start_vocabulary(start) or vocabulary_of(letters)
-    more = masks | {"ctc_zero_infinity": True, "ctc_loss_reduction": "mean", "layerdrop": 0.0}
+    more = _training(settings, masks)
     if not (folder / "vocab.json").is_file():
         more |= {"vocab_size": len(vocabulary), "pad_token_id": vocabulary[PAD]}
     try:
@@ -200,6 +195,20 @@ def _pretrained(start: str, masks: dict[str, Any], letters: Sequence[str], devic
     table = folder / "preprocessor_config.json"
     normalise = bool(json.loads(table.read_text()).get("do_normalize", True)) if table.is_file() else True
     return CtcTask(model, vocabulary, device, normalise, folder)
+
+
+def _training(settings: ModelSettings, masks: dict[str, Any]) -> dict[str, Any]:
+    """What of a configuration says how it is trained, whatever the start."""
+    return masks | {
+        "hidden_dropout": settings.dropout,
+        "attention_dropout": 0.0,  # with it torch takes attention's slow path on a CPU: a fifth of a step
+        "activation_dropout": 0.0,  # the widest rows: drawing them costs a tenth of a step, and hidden rows are dropped
+        "feat_proj_dropout": settings.dropout,
+        "final_dropout": settings.dropout,
+        "layerdrop": 0.0,
+        "ctc_zero_infinity": True,
+        "ctc_loss_reduction": "mean",
+    }
 
 
 def _folder_of(start: str) -> Path:

@@ -42,11 +42,16 @@ def load_split(settings: DataSettings, labels: LabelSettings, seed: int) -> Spli
             found = ", ".join(sorted(known)) or "none"
             raise ConfigError(f"no recording is by speaker {speaker!r}; the speakers are {found}")
     usable = [u for u in utterances if u.speaker not in settings.left_out_speakers]
-    usable = [u for u in usable if u.duration_s <= settings.longest_s][: settings.limit or None]
+    usable = [u for u in usable if u.duration_s <= settings.longest_s and _only(u, settings.words)]
+    usable = usable[: settings.limit or None]
     train, dev = _parted(usable, settings, seed)
     if not train or not dev:
         raise ConfigError(f"{len(train)} recordings to train on and {len(dev)} to check with; wanted some of both")
     return Split(_examples(train, labels), _examples(dev, labels), data_sha256([*train, *dev]))
+
+
+def _only(utterance: Utterance, words: Sequence[str]) -> bool:
+    return not words or {*utterance.text.casefold().split()} <= {*words}
 
 
 def _parted(

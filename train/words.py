@@ -8,7 +8,7 @@ from pathlib import Path
 
 UNKNOWN = 1e-4
 """The share of all words that were not in the labels, each of them."""
-DECODING = {"beam": 12, "lm": "lm.arpa", "lm_weight": 1.0, "word_bonus": 1.0}
+DECODING = {"beam": 12, "lm": "lm.arpa", "lm_weight": 1.0, "word_bonus": 1.0, "right_s": 0.32}
 
 
 def write_language_model(folder: Path, texts: Iterable[str]) -> None:

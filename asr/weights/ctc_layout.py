@@ -1,7 +1,7 @@
 """Which settings and files a CTC model of Transformers has: wav2vec 2.0, HuBERT, WavLM, with letters as output."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,14 @@ class Vocabulary:
     delimiter: str
     special: frozenset[int]
     normalise: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How a model wants to be searched; ``beam`` 0 says nothing."""
+
+    beam: int = 0
+    settings: CtcSettings = field(default_factory=CtcSettings)
 
     @property
     def ids(self) -> dict[str, int]:
@@ -130,19 +138,22 @@ def read_vocabulary(vocab_json: Path, config: Mapping[str, Any], where: str) -> 
     )
 
 
-def read_decoding(folder: Path, where: str) -> CtcSettings:
+def read_decoding(folder: Path, where: str) -> Decoding:
     """How a model is best searched, as its folder says in `decoding.json`; without one as anybody would.
 
     A language model lies in the folder too. Raises `ModelError`.
     """
-    table = _optional(folder / "decoding.json")
+    table = dict(_optional(folder / "decoding.json"))
+    beam = table.pop("beam", 0)
+    if not isinstance(beam, int) or isinstance(beam, bool) or beam < 0:
+        raise ModelError(f"{where}, decoding.json: beam is {beam!r}, wanted how many texts to look at side by side")
     try:
         told = build(CtcSettings, table, f"{where}, decoding.json")
     except ConfigError as error:
         raise ModelError(str(error)) from None
     if told.lm and (Path(told.lm).name != told.lm or not (folder / told.lm).is_file()):
         raise ModelError(f"{where}: decoding.json names the language model {told.lm}, which is not beside it")
-    return replace(told, lm=str(folder / told.lm)) if told.lm else told
+    return Decoding(beam, replace(told, lm=str(folder / told.lm)) if told.lm else told)
 
 
 def vocabulary_file(folder: Path, where: str) -> Path:

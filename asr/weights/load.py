@@ -13,11 +13,18 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from asr.cache import cache_dir, known_sha256, remove_leftovers, write_atomically, write_text_atomically
-from asr.config import CtcSettings
 from asr.errors import ModelError
 from asr.weights import ctranslate2
 from asr.weights.configured import ConfiguredModel, configured_models
-from asr.weights.ctc_layout import Vocabulary, check_ctc_tensors, ctc_config, is_ctc, read_decoding, read_vocabulary
+from asr.weights.ctc_layout import (
+    Decoding,
+    Vocabulary,
+    check_ctc_tensors,
+    ctc_config,
+    is_ctc,
+    read_decoding,
+    read_vocabulary,
+)
 from asr.weights.folders import folder_source
 from asr.weights.generation import generation_settings
 from asr.weights.hub import hub_source, is_hub_id
@@ -52,7 +59,7 @@ class ModelFiles:
     tokenizer_json: Path
     weights_sha256: str
     vocabulary: Vocabulary | None = None
-    decoding: CtcSettings | None = None
+    decoding: Decoding | None = None
 
 
 @dataclass(frozen=True)

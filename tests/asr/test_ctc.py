@@ -11,7 +11,7 @@ import torch
 
 from asr.config import CtcSettings, DecodeSettings
 from asr.ctc_align import emissions, place
-from asr.ctc_search import NEVER, language_model, search
+from asr.ctc_search import NEVER, Search, language_model, search
 from asr.engine import Engine
 from asr.errors import CallerError, ConfigError, ModelError
 from asr.models.base import Window
@@ -22,14 +22,15 @@ from tests.speech import RATE_HZ, clip
 from train.words import write_language_model
 
 
-def asked(settings: CtcSettings) -> Window:
+def asked(beam_size: int = 1, **told: object) -> Window:
     """A window with these settings."""
-    return Window(np.zeros(0, np.float32), settings=DecodeSettings(ctc=settings))
+    settings = DecodeSettings(beam_size=beam_size, ctc=CtcSettings(**told))  # type: ignore[arg-type]
+    return Window(np.zeros(0, np.float32), settings=settings)
 
 
 LETTERS = ("<pad>", "<unk>", "|", *"abcdeinortw")
 VOCABULARY = Vocabulary(LETTERS, blank=0, delimiter="|", special=frozenset({1}), normalise=False)
-GREEDY, BEAM = CtcSettings(beam=1), CtcSettings(beam=8)
+GREEDY, BEAM = Search(), Search(beam=8)
 
 
 def lattice(frames: str, sure: float = 0.9) -> torch.Tensor:
@@ -50,7 +51,7 @@ def doubtful(frames: str, at: int, letters: str, shares: tuple[float, ...]) -> t
 
 
 @pytest.mark.parametrize("settings", [GREEDY, BEAM])
-def test_runs_are_one_letter_and_blanks_part_doubles(settings: CtcSettings) -> None:
+def test_runs_are_one_letter_and_blanks_part_doubles(settings: Search) -> None:
     """Graves et al. 2006: repeated tokens are merged, then blanks go."""
     words = search(lattice("__nn_i_nn|_aa_b_b_"), VOCABULARY, settings)
     assert [word.text for word in words] == [" nin", " abb"]
@@ -58,7 +59,7 @@ def test_runs_are_one_letter_and_blanks_part_doubles(settings: CtcSettings) -> N
 
 
 @pytest.mark.parametrize("settings", [GREEDY, BEAM])
-def test_confidence_is_the_frames_posterior(settings: CtcSettings) -> None:
+def test_confidence_is_the_frames_posterior(settings: Search) -> None:
     """The geometric mean of the letters' probabilities."""
     (word,) = search(doubtful("_ab_", 2, "bd", (0.6, 0.39)), VOCABULARY, settings)
     assert word.confidence == pytest.approx(math.sqrt(0.9 * 0.6), abs=0.01)
@@ -75,7 +76,7 @@ def test_the_beam_adds_up_what_greedy_search_parts() -> None:
 def test_a_hotword_is_preferred_where_the_sound_leaves_it_open() -> None:
     """Not where it does not."""
     rows = doubtful("_an_e_|", 1, "ao", (0.55, 0.44))
-    boosted = CtcSettings(beam=8, hotwords=("One",), hotword_weight=3.0)
+    boosted = Search(8, ("One",), CtcSettings(hotword_weight=3.0))
     assert [word.text for word in search(rows, VOCABULARY, BEAM)] == [" ane"]
     assert [word.text for word in search(rows, VOCABULARY, boosted)] == [" one"]
     assert [word.text for word in search(lattice("_t_wo_|", sure=0.999), VOCABULARY, boosted)] == [" two"]
@@ -90,7 +91,7 @@ def test_a_language_model_prefers_what_is_said_more_often(tmp_path: Path) -> Non
     """After "one" the bigram model expects "ore", also when "one" was said in an earlier window."""
     pytest.importorskip("kenlm")
     (tmp_path / "lm.arpa").write_text(ARPA)
-    settings = CtcSettings(beam=8, lm=str(tmp_path / "lm.arpa"))
+    settings = Search(8, (), CtcSettings(lm=str(tmp_path / "lm.arpa")))
     second = doubtful("_o_n_e_|", 3, "nr", (0.55, 0.44))
     assert [word.text for word in search(second, VOCABULARY, BEAM)] == [" one"]
     assert [word.text for word in search(second, VOCABULARY, settings, said=("one",))] == [" ore"]
@@ -102,7 +103,7 @@ def test_a_language_model_that_is_none_is_refused(tmp_path: Path) -> None:
     """Missing, or another file."""
     pytest.importorskip("kenlm")
     with pytest.raises(ConfigError, match="no language model at"):
-        search(lattice("a|"), VOCABULARY, CtcSettings(beam=2, lm=str(tmp_path / "none")))
+        search(lattice("a|"), VOCABULARY, Search(2, (), CtcSettings(lm=str(tmp_path / "none"))))
 
 
 def test_a_vocabulary_without_a_delimiter_makes_each_letter_a_word() -> None:
@@ -231,12 +232,14 @@ def test_a_folder_may_say_how_its_model_is_searched(model_folder: Path, tmp_path
     folder = Path(shutil.copytree(model_folder, tmp_path / "m"))
     write_language_model(folder, ["one two", "two"])
     recogniser = Engine.load(str(folder)).recogniser
-    told = recogniser._told(asked(CtcSettings()))
-    assert (told.beam, Path(told.lm).name) == (12, "lm.arpa")
-    assert recogniser._told(asked(CtcSettings(beam=1))).lm == ""
-    assert language_model(told.lm).score("two", bos=False, eos=False) > language_model(told.lm).score(
-        "one", bos=False, eos=False
-    )
+    how, lm = recogniser._how(asked()), recogniser._how(asked()).settings.lm
+    assert (how.beam, Path(lm).name, how.settings.lm_weight) == (12, "lm.arpa", 1.0)
+    assert recogniser._how(asked(beam_size=3)).beam == 3
+    own = recogniser._how(asked(lm="own.arpa", lm_weight=0.2)).settings
+    assert (own.lm, own.lm_weight) == ("own.arpa", 0.2)
+    assert recogniser._right(asked()) * recogniser._hop_s == pytest.approx(0.32)
+    assert recogniser._right(asked(right_s=1.0)) * recogniser._hop_s == pytest.approx(1.0)
+    assert language_model(lm).score("two", bos=False, eos=False) > language_model(lm).score("one", bos=False, eos=False)
     (folder / "lm.arpa").unlink()
     with pytest.raises(ModelError, match=r"names the language model lm\.arpa, which is not beside it"):
         Engine.load(str(folder))
@@ -246,7 +249,7 @@ def test_words_of_a_closed_vocabulary_are_told_apart_and_spelled_right(tmp_path:
     """A missing delimiter and a wrong letter, each a little more probable than the right one, are mended."""
     pytest.importorskip("kenlm")
     write_language_model(tmp_path, ["one two"])
-    settings = CtcSettings(beam=12, lm=str(tmp_path / "lm.arpa"), lm_weight=1.0)
+    settings = Search(12, (), CtcSettings(lm=str(tmp_path / "lm.arpa"), lm_weight=1.0))
     rows = lattice("_one_two_")
     rows[4] = math.log(1e-6)
     rows[4, 0], rows[4, LETTERS.index("|")] = math.log(0.8), math.log(0.19)
