@@ -69,7 +69,7 @@ class CtcSettings:
     """
 
     right_s: float = 0.0
-    """A frame is final when it has heard so much of its future; 0 leaves it to the model (0.64 where it says nothing)."""
+    """A frame is final when it has heard so much of its future; 0 leaves it to the model (else 0.64)."""
     left_s: float = 8.0
     """So much of its past a frame attends to."""
     lm: str = ""

@@ -2,8 +2,9 @@
 
     make digits        # or: .venv/bin/python scripts/digits.py --data ../shared/speech/en-digits --out runs/digits
 
-Training takes some minutes on two free cores and goes on where it was stopped. The strings' words have their true
-times, so delays are from the end of the recording that a digit is.
+Training takes some minutes on a free core and goes on where it was stopped. More voices than the four that en-digits
+has for training come from sentences in which a digit is said. The strings' words have their true times, so delays are
+from the end of the recording that a digit is.
 """
 
 import argparse
@@ -16,14 +17,19 @@ import soundfile
 
 from asr.cli import run
 from asr.config import SAMPLE_RATE_HZ
+from asr.engine import Engine
 from eval.counts import Counts, count_words, total
 from eval.dataset import load_dataset, read
 from eval.latency import delays_s, percentiles
 from eval.trace import Trace, read_traces
 from train.config import load_settings
+from train.cut import cut_words
 
 CONFIGS = [Path(f"configs/train/wav2vec2-digits{step}.toml") for step in ("-start", "")]
 MODELS = ("wav2vec2-digits", "whisper-tiny.en")
+WORDS = Path("runs/digits/words")
+"""Where the second step's settings look for them."""
+SENTENCES = ("en-accented", "en-crowd", "en-read", "en-prompts")
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
@@ -31,10 +37,15 @@ def main() -> None:
     """The steps one after the other; what is done already is not done again."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/speech/en-digits"))
+    parser.add_argument(
+        "--sentences", type=Path, default=Path("../shared/speech-train"), help="where words are cut out"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/digits"))
     parser.add_argument("--strings", type=int, default=60, help="how many strings to join")
     parser.add_argument("--mode", default="offline,replay,live")
     options = parser.parse_args()
+    if not (WORDS / "manifest.jsonl").is_file():
+        cut_words([options.sentences / name for name in SENTENCES], DIGITS, Engine.load("whisper-tiny.en"), WORDS)
     for config in CONFIGS:
         _done(run(["train", "--config", str(config)]))
     strings = options.out / "strings"
@@ -46,7 +57,7 @@ def main() -> None:
     print(table(list(read_traces(options.out / "run" / "traces.jsonl"))))
 
 
-def join_strings(data: Path, speakers: tuple[str, ...], folder: Path, count: int, seed: int = 5) -> None:
+def join_strings(data: Path, speakers: tuple[str, ...], folder: Path, count: int, seed: int = 1125) -> None:
     """Strings of 3 to 8 digits of one speaker each, gaps from 0.05 to 0.9 s between them; no recording twice."""
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)

@@ -154,7 +154,7 @@ class Training:
         if not path.is_file():
             return
         table = torch.load(path, map_location="cpu", weights_only=False)
-        if table["settings"] != asdict(self.settings) or table["data"] != self.split.sha256:
+        if _fixed(table["settings"]) != _fixed(asdict(self.settings)) or table["data"] != self.split.sha256:
             raise ConfigError(
                 f"{self.folder} holds a training with other settings or data; wanted the same ones, or another --out"
             )
@@ -180,6 +180,11 @@ class Training:
         path = self.folder / WORK / RECORD
         write_text_atomically(path, json.dumps(table | more, ensure_ascii=False, indent=1) + "\n")
         return path
+
+
+def _fixed(settings: dict[str, Any]) -> dict[str, Any]:
+    """What must stay the same for a training to go on: all but how long it is."""
+    return settings | {"loop": {key: value for key, value in settings["loop"].items() if key != "epochs"}}
 
 
 @torch.inference_mode()

@@ -26,6 +26,14 @@ _NUMBERS = (
 
 
 @dataclass(frozen=True, slots=True)
+class Decoding:
+    """How a model wants to be searched; ``beam`` 0 says nothing."""
+
+    beam: int = 0
+    settings: CtcSettings = field(default_factory=CtcSettings)
+
+
+@dataclass(frozen=True, slots=True)
 class Vocabulary:
     """What each output means. ``delimiter`` is "" where words are not written apart; ``case`` upper, lower or mixed.
 
@@ -37,14 +45,6 @@ class Vocabulary:
     delimiter: str
     special: frozenset[int]
     normalise: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Decoding:
-    """How a model wants to be searched; ``beam`` 0 says nothing."""
-
-    beam: int = 0
-    settings: CtcSettings = field(default_factory=CtcSettings)
 
     @property
     def ids(self) -> dict[str, int]:
@@ -66,24 +66,24 @@ def is_ctc(table: Mapping[str, Any]) -> bool:
 
 def ctc_config(table: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The table once it is known to be of a model that is supported. Raises `ModelError`."""
-    for field in _NUMBERS:
-        _number(table, field, where)
-    for field in _LISTS:
-        found = table.get(field)
+    for name in _NUMBERS:
+        _number(table, name, where)
+    for name in _LISTS:
+        found = table.get(name)
         if not isinstance(found, list) or len(found) != len(table["conv_dim"]) or not all(map(_is_count, found)):
-            raise ModelError(f"{where} has {field} = {found!r}, wanted as many whole numbers as there are convolutions")
+            raise ModelError(f"{where} has {name} = {found!r}, wanted as many whole numbers as there are convolutions")
     if table["hidden_size"] % table["num_attention_heads"]:
         raise ModelError(
             f"{where} has {table['num_attention_heads']} heads for {table['hidden_size']} numbers; no part"
         )
-    for field, wanted in (("hidden_act", "gelu"), ("feat_extract_activation", "gelu")):
-        if table.get(field, "gelu") != wanted:
-            raise ModelError(f"{where} has {field} = {table[field]!r}, wanted {wanted!r}")
+    for name, wanted in (("hidden_act", "gelu"), ("feat_extract_activation", "gelu")):
+        if table.get(name, "gelu") != wanted:
+            raise ModelError(f"{where} has {name} = {table[name]!r}, wanted {wanted!r}")
     if table.get("feat_extract_norm", "group") not in ("group", "layer"):
         raise ModelError(f"{where} has feat_extract_norm = {table['feat_extract_norm']!r}, wanted 'group' or 'layer'")
-    for field in ("adapter_attn_dim", "add_adapter"):
-        if table.get(field):
-            raise ModelError(f"{where} has adapters ({field}), wanted a model without")
+    for name in ("adapter_attn_dim", "add_adapter"):
+        if table.get(name):
+            raise ModelError(f"{where} has adapters ({name}), wanted a model without")
     return dict(table)
 
 

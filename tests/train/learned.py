@@ -50,7 +50,14 @@ def training(folder: Path, settings: TrainSettings = SETTINGS) -> Training:
     return Training(settings, task, Split(some, some, "data"), Augmenter(settings.augment), folder)
 
 
+IN_STREAMS = replace(
+    SETTINGS,
+    augment=replace(PLAIN, ramp=0.6, join=2, gap_s=(0.1, 0.6), edge_s=(0.0, 0.6)),
+    loop=replace(SETTINGS.loop, epochs=280, dev_every=70),
+)
+"""Clips alone first, then with silence around them and one behind the other, as a stream has them."""
+
+
 def learned_model(folder: Path, bar: Bar) -> None:
-    """Trains the model into the folder."""
-    settings = replace(SETTINGS, loop=replace(SETTINGS.loop, dev_every=40))
-    training(folder, settings).run(bar)
+    """Trains the model into the folder: some fifteen seconds of a core."""
+    training(folder, IN_STREAMS).run(bar)

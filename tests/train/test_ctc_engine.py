@@ -15,24 +15,14 @@ from asr.engine import Engine
 from asr.events import Ended, Event, Final, Partial, text_of
 from asr.session import Session
 from eval.load import Target, run_load
-from eval.progress import Bar
 from eval.replay import replay
 from eval.serving import serving
 from eval.trace import Trace
 from eval.utterance import Clip, Recording, Utterance
 from eval.wire import pcm16
 from tests.speech import RATE_HZ, clip, silence, speech
-from tests.train.learned import learned_model
 
 DIGITS = os.environ.get("STEADYWORD_DIGITS", "")
-
-
-@pytest.fixture(scope="module")
-def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the model that knows two clips."""
-    folder = tmp_path_factory.mktemp("models") / "learned"
-    learned_model(folder, Bar(advance=lambda _: None, say=lambda _: None))
-    return folder
 
 
 @pytest.fixture(scope="module", params=["learned", "wav2vec2-digits"])
@@ -147,16 +137,3 @@ def test_a_long_utterance_without_pause_keeps_its_memory_flat(engine: Engine) ->
 def test_the_same_audio_in_a_dead_quiet_stream_says_nothing(engine: Engine) -> None:
     """Silence is not given to the model."""
     assert run(engine, silence(3.0)) == [Ended(3.0)]
-
-
-def test_the_command_line_takes_a_folder(learned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`asr transcribe --model FOLDER`, `asr align --model FOLDER`: as with any other model."""
-    import soundfile
-
-    from asr.cli import run as asr
-
-    soundfile.write(tmp_path / "fox.wav", clip("quick_brown_fox"), RATE_HZ)
-    assert asr(["transcribe", str(tmp_path / "fox.wav"), "--model", str(learned)]) == 0
-    assert len(capsys.readouterr().out) > 10
-    assert asr(["align", str(tmp_path / "fox.wav"), "the quick brown fox", "--model", str(learned)]) == 0
-    assert [line.split()[3] for line in capsys.readouterr().out.splitlines()] == ["the", "quick", "brown", "fox"]
