@@ -55,10 +55,7 @@ class _Int8Linear:
     """Weights in int8 with a scale per row, activations quantised at each call with one scale for all of ``x``."""
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
-        scales = weight.float().abs().amax(dim=1).clamp_min(1e-8) / 127.0
-        zeros = torch.zeros(len(scales), dtype=torch.int64)
-        quantised = torch.quantize_per_channel(weight.float(), scales, zeros, 0, torch.qint8)
-        self._packed = torch.ops.quantized.linear_prepack(quantised, None if bias is None else bias.float())
+        self._packed = _packed(weight, bias)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         y: torch.Tensor = torch.ops.quantized.linear_dynamic(x, self._packed)
@@ -69,20 +66,32 @@ class _RowwiseInt8Linear:
     """int8, and every row comes out the same whatever else is in the batch.
 
     Dynamic quantisation takes one scale from the whole of ``x``, so a stream's text would depend on its neighbours.
-    Here each row is scaled to a largest value of one, and a constant row with -1 and +1 is added: the common
-    scale never changes.
+    Here each row is scaled to a largest value of one, and the common scale is fixed.
     """
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
-        self._linear = _Int8Linear(weight, None)
+        self._packed = _packed(weight, None)
         self._bias = None if bias is None else bias.float()
-        self._anchor = torch.zeros(1, weight.shape[1])
-        self._anchor[0, :2] = torch.tensor([-1.0, 1.0])
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         rows = x.reshape(-1, x.shape[-1])
         scale = rows.abs().amax(dim=-1, keepdim=True).clamp_min(1e-8)
-        y = self._linear(torch.cat([rows / scale, self._anchor]))[:-1].mul_(scale)
+        y: torch.Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
+            rows / scale, *_UNIT, self._packed
+        ).mul_(scale)
         if self._bias is not None:
             y.add_(self._bias)
         return y.view(*x.shape[:-1], y.shape[-1])
+
+
+_UNIT = (2 / 255, 128)
+"""Scale and zero point of bytes that stand for -1 to 1."""
+
+
+def _packed(weight: torch.Tensor, bias: torch.Tensor | None) -> torch.ScriptObject:
+    """The weight in int8 with a scale per row, in the layout of the product's kernel."""
+    scales = weight.float().abs().amax(dim=1).clamp_min(1e-8) / 127.0
+    zeros = torch.zeros(len(scales), dtype=torch.int64)
+    quantised = torch.quantize_per_channel(weight.float(), scales, zeros, 0, torch.qint8)
+    packed: torch.ScriptObject = torch.ops.quantized.linear_prepack(quantised, None if bias is None else bias.float())
+    return packed

@@ -2,7 +2,7 @@
 
 What the decoder misses when the encoder is given only real audio, the long silence it learned to stop in, it sees as
 *states of silence*: encoder states of a silent window, computed once per model, whose keys and values follow the real
-ones and are shared by all streams. The vocabulary projection is done only for the rows that are asked for.
+ones. The vocabulary projection is done only for the rows that are asked for.
 """
 
 import math
@@ -48,19 +48,21 @@ class Memory:
 
 @dataclass(slots=True)
 class Batch:
-    """The decoder's state for ``B`` windows: padded memories with their masks, and the self-attention cache."""
+    """The decoder's state for ``B`` windows: padded memories, silence behind each, and the self-attention cache.
+
+    By layer keys ``(B, H, D, n)`` and values ``(B, H, n, D)``; ``mask`` ``(B, 1, 1, n)`` is added to the scores.
+    """
 
     keys: list[torch.Tensor]
     values: list[torch.Tensor]
-    real_mask: torch.Tensor
-    silence_mask: torch.Tensor
+    mask: torch.Tensor
     cache: list[tuple[torch.Tensor, torch.Tensor]]
 
     def keep(self, rows: torch.Tensor) -> None:
         """Drop all rows but these (the others have finished)."""
         self.keys = [k[rows] for k in self.keys]
         self.values = [v[rows] for v in self.values]
-        self.real_mask, self.silence_mask = self.real_mask[rows], self.silence_mask[rows]
+        self.mask = self.mask[rows]
         self.cache = [(k[rows], v[rows]) for k, v in self.cache]
 
 
@@ -144,15 +146,21 @@ class Whisper:
         """
         frames = [memory.layers[0].keys.shape[-1] for memory in memories]
         longest, size = padded_frames(max(frames)), len(memories)
+        silent = int(torch.searchsorted(self._silence_positions, padded_frames(min(frames)) - _GRID_FRAMES))
         layers = range(len(self._layers))
-        keys = [_pad([memory.layers[i].keys for memory in memories], longest, -1) for i in layers]
-        values = [_pad([memory.layers[i].values for memory in memories], longest, -2) for i in layers]
+        keys, values = [], []
+        for i, silence in enumerate(self._silence):
+            keys.append(_row([memory.layers[i].keys for memory in memories], longest, silence.keys[..., silent:], -1))
+            values.append(
+                _row([memory.layers[i].values for memory in memories], longest, silence.values[:, silent:], -2)
+            )
         count = torch.tensor(frames)[:, None]
         real_mask = torch.where(torch.arange(longest) < count, 0.0, _NEGATIVE)
-        silence_mask = torch.where(self._silence_positions >= count, math.log(_SILENCE_STRIDE), _NEGATIVE)
+        silence_mask = torch.where(self._silence_positions[silent:] >= count, math.log(_SILENCE_STRIDE), _NEGATIVE)
+        mask = torch.cat([real_mask, silence_mask], dim=1)[:, None, None]
         shape = (size, capacity, self._heads, self._width // self._heads)
         cache = [(torch.zeros(shape), torch.zeros(shape)) for _ in layers]  # a masked NaN would still be a NaN
-        return Batch(keys, values, real_mask, silence_mask, cache)
+        return Batch(keys, values, mask, cache)
 
     @torch.inference_mode()
     def decode(self, batch: Batch, tokens: torch.Tensor, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -213,20 +221,11 @@ class Whisper:
     def _cross_attention(
         self, layer: _Layer, batch: Batch, index: int, x: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Attention over real frames and, by shared keys and values, over silence; and the alignment heads' queries."""
-        size, queries, _ = x.shape
-        silence = self._silence[index]
-        n = batch.keys[index].shape[-1]
-        q = layer.cross_query(x).unflatten(-1, (self._heads, -1))  # (B, Q, H, D)
-        by_head = q.permute(2, 0, 1, 3).flatten(1, 2)  # (H, B Q, D): one product for all streams
-        to_silence = _product(by_head, silence.keys).unflatten(1, (size, queries)).transpose(0, 1)  # (B, H, Q, S)
-        to_real = q.transpose(1, 2) @ batch.keys[index] + batch.real_mask[:, None, None]
-        scores = torch.cat([to_real, to_silence + batch.silence_mask[:, None, None]], dim=-1).softmax(-1)
-        attention, rest = scores[..., :n], scores[..., n:]
-        y = attention @ batch.values[index]  # (B, H, Q, D)
-        by_head = _product(rest.transpose(0, 1).flatten(1, 2), silence.values)
-        y = y + by_head.unflatten(1, (size, queries)).transpose(0, 1)
-        return layer.cross_out(y.transpose(1, 2).flatten(2)), q.transpose(1, 2)[:, self._alignment_heads[index]]
+        """Attention over real frames and silence; and the alignment heads' queries."""
+        q = layer.cross_query(x).unflatten(-1, (self._heads, -1)).transpose(1, 2)  # (B, H, Q, D)
+        attention = (q @ batch.keys[index] + batch.mask).softmax(-1)
+        y = attention @ batch.values[index]
+        return layer.cross_out(y.transpose(1, 2).flatten(2)), q[:, self._alignment_heads[index]]
 
 
 def _joined(old: LayerMemory, new: LayerMemory, kept: int) -> LayerMemory:
@@ -240,20 +239,13 @@ def padded_frames(frames: int) -> int:
     return -(-frames // _GRID_FRAMES) * _GRID_FRAMES
 
 
-def _product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """``(H, m, k) @ (H, k, n)``; one row alone would go to another routine, whose sums differ in the last bit."""
-    if left.shape[1] > 1:
-        return left @ right
-    return (left.expand(-1, 2, -1) @ right)[:, :1]
-
-
-def _pad(tensors: Sequence[torch.Tensor], length: int, dim: int) -> torch.Tensor:
-    """Stack, zeros behind the shorter ones along `dim`."""
-    padded = []
+def _row(tensors: Sequence[torch.Tensor], length: int, silence: torch.Tensor, dim: int) -> torch.Tensor:
+    """Stack; along `dim` zeros behind the shorter ones up to `length`, then silence."""
+    rows = []
     for tensor in tensors:
         missing = length - tensor.shape[dim]
-        padded.append(F.pad(tensor, (0, missing) if dim == -1 else (0, 0, 0, missing)))
-    return torch.stack(padded)
+        rows.append(torch.cat([F.pad(tensor, (0, missing) if dim == -1 else (0, 0, 0, missing)), silence], dim))
+    return torch.stack(rows)
 
 
 def _layer(tensors: dict[str, torch.Tensor], name: str, heads: int, precision: str) -> _Layer:
