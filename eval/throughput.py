@@ -33,16 +33,25 @@ def peak_memory_bytes(pid: int, proc: Path = Path("/proc")) -> int | None:
 
     What they share (libraries) is counted for each.
     """
-    peaks = [peak for member in _family(pid, proc) if (peak := _peak_memory_bytes(member, proc)) is not None]
-    return sum(peaks) if peaks else None
+    return _added(pid, "VmHWM:", proc)
 
 
-def _peak_memory_bytes(pid: int, proc: Path) -> int | None:
+def memory_bytes(pid: int, proc: Path = Path("/proc")) -> int | None:
+    """The same of what is resident now (VmRSS)."""
+    return _added(pid, "VmRSS:", proc)
+
+
+def _added(pid: int, field: str, proc: Path) -> int | None:
+    told = [size for member in _family(pid, proc) if (size := _status_bytes(member, field, proc)) is not None]
+    return sum(told) if told else None
+
+
+def _status_bytes(pid: int, field: str, proc: Path) -> int | None:
     try:
         lines = (proc / str(pid) / "status").read_text().splitlines()
     except OSError:
         return None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), None)
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(field)), None)
 
 
 def forget_peak_memory(proc: Path = Path("/proc")) -> None:
