@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from asr.config import SAMPLE_RATE_HZ
 from asr.vad import FRAME_S, FRAME_SAMPLES, SHORTEST_PAUSE_S, silent_runs
 
 _SHORTEST_PAUSE_FRAMES = math.ceil(SHORTEST_PAUSE_S / FRAME_S)
@@ -61,6 +62,13 @@ class SpeechCurve:
         smooth = np.convolve(part, np.ones(5), mode="same")[: len(part)]
         best = len(smooth) - 1 - int(smooth[::-1].argmin())
         return (max(first, self._first) + best) * FRAME_SAMPLES + FRAME_SAMPLES // 2
+
+    def longest_pause(self, start: int, end: int, least_s: float) -> int | None:
+        """The sample in the middle of the longest silence between `start` and `end`, the later of equals; None where
+        none is so long."""
+        pauses = [(min(stop, end) - max(begin, start), stop) for begin, stop in self.pauses(start, end)]
+        length, stop = max(pauses, default=(0, end))
+        return min(stop, end) - length // 2 if length >= max(1.0, least_s * SAMPLE_RATE_HZ) else None
 
     def speech_s(self, start: int, end: int) -> float:
         """Seconds of speech between two samples: frames that are rather speech than not."""

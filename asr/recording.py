@@ -8,7 +8,7 @@ from typing import BinaryIO, Protocol
 import numpy as np
 
 from asr.audio import read_blocks
-from asr.config import SAMPLE_RATE_HZ, SessionSettings, StreamSettings
+from asr.config import SAMPLE_RATE_HZ, SessionSettings
 from asr.engine import Engine
 from asr.events import Event, Final
 from asr.session import Session
@@ -26,8 +26,6 @@ class Named(Protocol):
 
 FALLBACK_TEMPERATURES = (0.2, 0.4, 0.6, 0.8, 1.0)
 """As published with the models (openai/whisper, ``transcribe.py``)."""
-FILE_WINDOW_S = 15.0
-"""A second in a window of 28 s costs a quarter more than in one of 15 s, and the text is as good (docs/LOG.md)."""
 
 Source = Path | str | BinaryIO | np.ndarray
 
@@ -66,11 +64,9 @@ def offline_settings(
 ) -> SessionSettings:
     """Settings for recordings: utterances end later than in a stream, since nobody waits for the words.
 
-    Windows are cut at the quietest place before `FILE_WINDOW_S`, where no settings say otherwise.
-
     On request with a beam search so wide, and with doubtful text drawn again at `FALLBACK_TEMPERATURES`.
     """
-    base = settings or SessionSettings(stream=StreamSettings(window_max_s=FILE_WINDOW_S))
+    base = settings or SessionSettings()
     decode = replace(
         base.decode,
         beam_size=beam_size or base.decode.beam_size,

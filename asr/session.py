@@ -28,6 +28,8 @@ LISTEN_FRAMES = 4
 """Voice activity waits for so many frames (0.13 s): a step for each message of 0.1 s would cost more than it tells."""
 _LEAST_WORD, _LONGEST_WORD = 5 * FRAME_SAMPLES, 33 * FRAME_SAMPLES
 """No word is shorter (0.16 s), or longer by more than this (1.06 s), where a window begins anew behind it."""
+_SENTENCE_PAUSE_S = 0.25
+"""A pause from which on a window is rather cut there than at a longer one far before its end."""
 _MOST_DOUBTS = 3
 """A text that ends early so many times in a row is believed at the next; that nothing follows what is final, sooner."""
 
@@ -264,11 +266,17 @@ class Session:
         return tuple(((a - start) / SAMPLE_RATE_HZ, (b - start) / SAMPLE_RATE_HZ) for a, b in pauses)
 
     def _until(self, entry: Decode, utterance: Utterance) -> int:
-        """Where the window ends: at the entry's sample, or at the quietest place before the longest window's end."""
-        start, longest = utterance.window_start, self._max_samples
-        if entry.until - start <= longest:
+        """Where the window ends: at the entry's sample, or within the longest the model can see.
+
+        There at the longest pause of its last fifth, since a long pause is the end of a sentence mostly and a long
+        window knows more; else at the longest of its second half; else where that is quietest.
+        """
+        end = utterance.window_start + self._max_samples
+        if entry.until <= end:
             return entry.until
-        return self._curve.quietest(start + longest // 2, start + longest)
+        late, half = end - self._max_samples // 5, end - self._max_samples // 2
+        pause = self._curve.longest_pause
+        return pause(late, end, _SENTENCE_PAUSE_S) or pause(half, end, 0.0) or self._curve.quietest(half, end)
 
     def _update(
         self, utterance: Utterance, pieces: tuple[Piece, ...], entry: Decode, settled: int | None = None

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     AnyOutputs = Outputs | StoredOutputs
     AnyJournal = Journal | StoredJournal
 
-VERSION = 1
+VERSION = 2
 """Raised when texts change for reasons that neither weights nor settings tell."""
 
 

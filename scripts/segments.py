@@ -1,0 +1,38 @@
+"""Cuts a long recording by the times in its manifest, so that it can be measured sentence by sentence.
+
+.venv/bin/python scripts/segments.py ../shared/speech/en-long runs/en-long-segments
+.venv/bin/asr bench files --data ../shared/speech/en-long --data runs/en-long-segments
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from asr.audio import read_blocks
+from asr.config import SAMPLE_RATE_HZ
+
+
+def main() -> None:
+    """A FLAC file and a line of the manifest for each segment."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("out", type=Path)
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    with (options.out / "manifest.jsonl").open("w", encoding="utf-8") as manifest:
+        for line in (options.data / "manifest.jsonl").read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            samples = np.concatenate(list(read_blocks(options.data / row["audio_filepath"])))
+            for start_s, end_s, text in row["segments"]:
+                name = f"{Path(row['audio_filepath']).stem}-{start_s:.2f}.flac"
+                cut = samples[round(start_s * SAMPLE_RATE_HZ) : round(end_s * SAMPLE_RATE_HZ)]
+                soundfile.write(options.out / name, cut, SAMPLE_RATE_HZ)
+                known = {"audio_filepath": name, "text": text, "duration": len(cut) / SAMPLE_RATE_HZ}
+                manifest.write(json.dumps({**known, "language": row["language"]}) + "\n")
+
+
+if __name__ == "__main__":
+    main()
