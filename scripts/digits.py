@@ -52,7 +52,7 @@ def main() -> None:
     if not (strings / "manifest.jsonl").is_file():
         join_strings(options.data, load_settings(CONFIGS[-1]).data.left_out_speakers, strings, options.strings)
     models = [part for model in MODELS for part in ("--model", model)]
-    more = ["--mode", options.mode, "--threads", "1", "--out", str(options.out / "run")]
+    more = ["--mode", options.mode, "--streams", "4", "--threads", "1", "--out", str(options.out / "run")]
     _done(run(["eval", "run", "--data", str(strings), *models, *more]))
     print(table(list(read_traces(options.out / "run" / "traces.jsonl"))))
 

@@ -43,6 +43,7 @@ class State:
     losses: list[float] = field(default_factory=list)
     curve: list[dict[str, float]] = field(default_factory=list)
     done: bool = False
+    """Stopped early."""
 
 
 class Training:
@@ -83,7 +84,6 @@ class Training:
             state.epoch, state.step = state.epoch + 1, 0
             if state.epoch % loop.dev_every == 0 or state.epoch == loop.epochs:
                 self._look(bar)
-        state.done = True
         self._save()
         return True
 

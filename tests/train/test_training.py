@@ -77,6 +77,15 @@ def test_another_training_is_not_written_over(tmp_path: Path, bar: Bar) -> None:
     assert (tmp_path / WORK / RECORD).parent.is_dir()
 
 
+def test_a_training_may_go_on_for_longer_than_it_was_told(tmp_path: Path, bar: Bar) -> None:
+    """The number of epochs is the one setting that may change."""
+    short = replace(SETTINGS, loop=replace(SETTINGS.loop, epochs=1, dev_every=1))
+    training(tmp_path, short).run(bar)
+    longer = training(tmp_path, replace(short, loop=replace(short.loop, epochs=2)))
+    assert longer.run(bar)
+    assert [row["epoch"] for row in longer.state.curve] == [1, 2]
+
+
 def test_training_stops_early_when_nothing_gets_better(tmp_path: Path, bar: Bar) -> None:
     """With a learning rate of nothing the second look is no better than the first."""
     loop = LoopSettings(epochs=50, learning_rate=0.0, patience=1, seed=1)

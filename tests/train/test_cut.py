@@ -1,0 +1,30 @@
+"""Words cut out of sentences, for the training of a small vocabulary."""
+
+from pathlib import Path
+
+import soundfile
+
+from asr.align import AlignedWord, Alignment
+from asr.engine import Engine
+from eval.dataset import load_dataset, read
+from tests.speech import RATE_HZ, clip
+from train.cut import cut_words, spans
+
+
+def test_a_word_is_cut_with_a_margin_that_does_not_reach_its_neighbour() -> None:
+    """0.03 s before and 0.05 s behind, but at most half of the way to the next word."""
+    words = tuple(AlignedWord(text, *times, 1.0) for text, times in (("a", (0.5, 0.7)), ("b", (0.72, 1.0))))
+    first, second = spans(Alignment(words, "", 1.04))
+    assert [round(s, 3) for s in (*first, *second)] == [0.47, 0.71, 0.71, 1.02]
+
+
+def test_words_are_found_in_a_real_sentence(tmp_path: Path) -> None:
+    """Whisper places the clip's numbers; what is cut out is a data set, each word its own recording."""
+    (tmp_path / "set").mkdir()
+    soundfile.write(tmp_path / "set/counting.wav", clip("counting"), RATE_HZ)
+    (tmp_path / "set/counting.txt").write_text("One two three four five six seven eight nine ten")
+    count = cut_words([tmp_path / "set"], ("three", "seven", "zero"), Engine.load(), tmp_path / "words")
+    found = load_dataset(tmp_path / "words").utterances
+    assert [u.text for u in found] == ["three", "seven"][: len(found)]
+    assert len(found) == count == 2
+    assert all(0.15 < read(u).duration_s < 1.2 for u in found)
