@@ -57,7 +57,7 @@ def main() -> None:
     print(table(list(read_traces(options.out / "run" / "traces.jsonl"))))
 
 
-def join_strings(data: Path, speakers: tuple[str, ...], folder: Path, count: int, seed: int = 1125) -> None:
+def join_strings(data: Path, speakers: tuple[str, ...], folder: Path, count: int, seed: int = 2611) -> None:
     """Strings of 3 to 8 digits of one speaker each, gaps from 0.05 to 0.9 s between them; no recording twice."""
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)

@@ -18,13 +18,13 @@ FORMATS = "txt,json,srt,vtt,tsv,jsonl"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twenty-four recordings of different lengths in three folders, one that is broken, and one that is longer."""
+    """Ninety-six recordings of different lengths in three folders, one that is broken, and one that is longer."""
     folder = tmp_path_factory.mktemp("killed") / "in"
     sound = speech()
-    for i in range(24):
+    for i in range(96):
         path = folder / f"part{i % 3}" / f"talk{i}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(path, sound[i * 3000 : i * 3000 + (2 + i % 7) * RATE_HZ], RATE_HZ)
+        soundfile.write(path, sound[i * 700 : i * 700 + (2 + i % 7) * RATE_HZ], RATE_HZ)
     soundfile.write(folder / "long.flac", list(sound) * 3 + list(silence(1)), RATE_HZ)
     (folder / "broken.mp3").write_text("no sound")
     return folder
@@ -46,7 +46,7 @@ def undisturbed(folder: Path) -> dict[str, bytes]:
     out = folder.parent / "undisturbed"
     assert start(folder, out, 1).wait() == 1  # the broken one
     files = written(out)
-    assert len(files) == 25 * len(FORMATS.split(",")) + 1
+    assert len(files) == 97 * len(FORMATS.split(",")) + 1
     return files
 
 
