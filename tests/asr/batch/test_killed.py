@@ -58,7 +58,7 @@ def test_killed_at_random_moments_and_resumed_it_writes_what_an_undisturbed_run_
     chance, kills = random.Random(seed), 0
     while True:
         run = start(folder, tmp_path / "out", workers)
-        _wait_for_work(run, tmp_path / "out", chance.randint(1, 8), chance.random())
+        _wait_for_work(run, tmp_path / "out", chance.randint(4, 32), chance.random())
         if run.poll() is not None:
             break
         os.killpg(run.pid, signal.SIGKILL)
