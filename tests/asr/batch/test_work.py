@@ -86,15 +86,15 @@ def test_all_speech_is_told_of(bench: Bench, recordings: list[Recording]) -> Non
 
 
 class Faulty(OwnCrew):
-    """A worker whose model fails on every batch with a window of one length, as a defect in it would."""
+    """A worker whose model fails on every batch with one window, as a defect in it would."""
 
-    def __init__(self, bench: Bench, samples: int) -> None:
+    def __init__(self, bench: Bench, samples: np.ndarray) -> None:
         super().__init__(bench)
         self._samples = samples
 
     def results(self) -> Sequence[Result]:
         request = self._request
-        if isinstance(request, Recognise) and any(len(w.samples) == self._samples for w in request.windows):
+        if isinstance(request, Recognise) and any(np.array_equal(w.samples, self._samples) for w in request.windows):
             self._request = None
             return [(0, InternalError("the model failed"))]
         return super().results()
@@ -106,7 +106,7 @@ def test_a_window_that_the_model_fails_on_fails_its_recording_only(
     """The others of its batch are recognised again, without it."""
     (victim,) = [r for r in recordings if r.stem == "short3"]
     windows = bench.answer(Listen(999, victim.path, 1e9)).windows  # type: ignore[union-attr]
-    outcomes = list(Loop(Faulty(bench, len(windows[0].samples)), recordings, ignore).run())
+    outcomes = list(Loop(Faulty(bench, windows[0].samples), recordings, ignore).run())
     assert {o.recording.stem for o in outcomes if isinstance(o, Failed)} == {"broken", "short3"}
     assert texts(outcomes, bench) == {name: text for name, text in alone.items() if name != "short3"}
 
