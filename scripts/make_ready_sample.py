@@ -12,7 +12,7 @@ import soundfile
 import soxr
 
 RATE_HZ = 16_000
-TEXT = "The number is seven."
+TEXT = "There are seven days in a week."
 TARGET = Path(__file__).parent.parent / "server" / "ready.flac"
 
 
