@@ -289,10 +289,10 @@ def _logprobs(scores: torch.Tensor, tokens: torch.Tensor) -> list[float]:
 def loop_length(tokens: Sequence[int]) -> int:
     """How many tokens at the end repeat what stood before them, when that is a loop and no language; else 0.
 
-    A loop is a run of up to 40 tokens three times over that is at least 9 tokens long in all, or one token 6 times.
+    A loop is a run of up to 12 tokens three times over that is at least 9 tokens long in all, or one token 6 times.
     All but one copy are counted.
     """
-    for period in range(1, 41):
+    for period in range(1, 13):
         copies = 6 if period == 1 else 3 if period > 2 else 5
         span = period * copies
         if len(tokens) >= span and all(tokens[-i] == tokens[-i - period] for i in range(1, span - period + 1)):

@@ -186,6 +186,5 @@ def test_a_loop_is_a_run_of_repetitions() -> None:
     """All copies but one count; what people say twice is no loop."""
     assert loop_length([4, 5, 6, 7] * 3) == 8
     assert loop_length([1, 2, *[8] * 6]) == 5
-    assert loop_length([0, *[*range(20)] * 3]) == 40  # whisper-base on LJ001-0183: a clause of seventeen, four times
     assert loop_length([8] * 5) == 0
     assert loop_length([1, 2, 3, 1, 2, 3]) == 0
