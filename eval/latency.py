@@ -97,7 +97,7 @@ def word_times(trace: Trace, same: Same = plain) -> tuple[WordTimes, ...]:
         _moments(seen, np.argmax(has, axis=0)),
         _moments(seen, _since(has)),
         _moments(seen, _since(np.logical_and.accumulate(has, axis=1))),
-        _moments(seen, [next(n for n, d in enumerate(seen) if d.committed > i) for i in range(len(keys))]),
+        _moments(seen, np.searchsorted([display.committed for display in seen], range(len(keys)), side="right")),
     ]
     times = zip(words, word_ends(trace), *moments, strict=True)
     return tuple(WordTimes(word.text, end_s, *at) for word, end_s, *at in times)
