@@ -175,7 +175,7 @@ class Session:
         start_s = utterance.window_start / SAMPLE_RATE_HZ
         utterance.language, utterance.memory, utterance.moved = hypothesis.language, hypothesis.memory, False
         pieces = placed(hypothesis.pieces, start_s, self._committed_end_s)
-        if until < entry.until:  # longer than the model can see: all up to the quietest place is final
+        if until < entry.until:  # longer than the model can see: all up to the cut is final
             utterance.tail = pieces
             self._commit(utterance, len(pieces))
             self._utterance = Utterance(until, utterance.language)
