@@ -29,7 +29,7 @@ CONFIGS = [Path(f"configs/train/wav2vec2-digits{step}.toml") for step in ("-star
 MODELS = ("wav2vec2-digits", "whisper-tiny.en")
 WORDS = Path("runs/digits/words")
 """Where the second step's settings look for them."""
-SENTENCES = ("en-accented", "en-crowd", "en-read", "en-prompts")
+SENTENCES = ("en-accented", "en-commands", "en-crowd", "en-read", "en-prompts")
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 

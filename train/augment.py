@@ -60,7 +60,7 @@ class Augmenter:
         for part in parts:
             pieces += [faster(part.samples, _drawn(self.settings.speed, rng)), _silence(self.settings.gap_s, rng)]
         pieces[-1] = _silence(self.settings.edge_s, rng)
-        return Example(np.concatenate(pieces), " ".join(part.text for part in parts), parts[0].speaker)
+        return replace(parts[0], samples=np.concatenate(pieces), text=" ".join(part.text for part in parts))
 
     def _altered(self, example: Example, rng: np.random.Generator) -> Example:
         s, samples = self.settings, coloured(example.samples, self.settings.colour_db, rng)
@@ -70,7 +70,7 @@ class Augmenter:
             noise = self.noises[int(rng.integers(len(self.noises)))]
             samples = add_noise(samples, cut_noise(noise, len(samples), rng), _drawn(s.snr_db, rng))
         samples = gain(samples, _drawn(s.gain_db, rng))
-        return Example(np.asarray(samples, np.float32), example.text, example.speaker)
+        return replace(example, samples=np.asarray(samples, np.float32))
 
 
 def faster(samples: np.ndarray, speed: float) -> np.ndarray:

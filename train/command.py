@@ -12,8 +12,10 @@ from train.augment import Augmenter
 from train.config import TrainSettings, load_settings
 from train.ctc import case_of, check_labels, ctc_task, start_vocabulary
 from train.data import Split, letters_of, load_split, sounds
+from train.distil import distil_task
 from train.loop import Training
 from train.task import Task, best_device
+from train.teacher import taught, teacher_of
 from train.whisper import whisper_task
 from train.words import write_language_model
 
@@ -30,7 +32,8 @@ def train(config: Path, out: Path | None, minutes: float | None) -> None:
     split = load_split(settings.data, settings.labels, settings.loop.seed)
     augmenter = Augmenter(settings.augment, sounds(settings.augment.noise), sounds(settings.augment.rooms))
     torch.manual_seed(settings.loop.seed)
-    training = Training(settings, _task(settings, split), split, augmenter, folder)
+    task, split = _task(settings, split)
+    training = Training(settings, task, split, augmenter, folder)
     with progress(settings.name, settings.loop.epochs) as bar:
         bar.say(
             f"{settings.name}: {len(split.train)} recordings to train on, {len(split.dev)} to check with, "
@@ -44,7 +47,8 @@ def train(config: Path, out: Path | None, minutes: float | None) -> None:
             {"config": str(config), "commit": commit(), "machine": str(machine()), "versions": versions(PACKAGES)}
         )
         if done:
-            bar.say(f"done: {folder} is a model (dev WER {100 * training.state.best:.2f} %), its record {record}")
+            best = f"dev {training.task.measure} {100 * training.state.best:.2f} %"
+            bar.say(f"done: {folder} is written ({best}), its record {record}")
         else:
             bar.say(f"stopped after {minutes:g} minutes; the same command goes on")
 
@@ -58,12 +62,17 @@ def _settled(settings: TrainSettings) -> TrainSettings:
     return replace(settings, labels=replace(settings.labels, case=case))
 
 
-def _task(settings: TrainSettings, split: Split) -> Task:
+def _task(settings: TrainSettings, split: Split) -> tuple[Task, Split]:
+    """The model in training, and the examples with all that it learns from."""
     device = best_device(settings.loop.device)
     if settings.kind == "whisper":
-        return whisper_task(settings.model, device, settings.data.language)
+        return whisper_task(settings.model, device, settings.data.language), split
+    if settings.kind == "distil":
+        teacher = teacher_of(settings.teacher)
+        student = distil_task(settings.model, settings.augment, teacher.width, device)
+        return student, taught(split, teacher)
     examples = (*split.train, *split.dev)
     task = ctc_task(settings.model, settings.augment, letters_of(e.text for e in examples), device)
     where = "the new vocabulary" if settings.model.start == "random" else settings.model.start
     check_labels(task, examples, settings.labels, where)
-    return task
+    return task, split

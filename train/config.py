@@ -66,6 +66,16 @@ class ModelSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TeacherSettings:
+    """Whom a student of kind distil learns from."""
+
+    model: str = "whisper-tiny.en"
+    """A Whisper model's name, folder or hub id."""
+    layer: int = 3
+    """Of its encoder, from 1."""
+
+
+@dataclass(frozen=True, slots=True)
 class AugmentSettings:
     """What recordings go through, anew in each epoch. A share is the probability for one example."""
 
@@ -119,22 +129,26 @@ class LoopSettings:
 
 @dataclass(frozen=True, slots=True)
 class TrainSettings:
-    """``kind`` is ctc (Wav2Vec2ForCTC and its like) or whisper."""
+    """``kind`` is ctc (Wav2Vec2ForCTC and its like), whisper, or distil (a start for ctc that Whisper teaches)."""
 
     name: str
     data: DataSettings
     kind: str = "ctc"
     labels: LabelSettings = field(default_factory=LabelSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
+    teacher: TeacherSettings = field(default_factory=TeacherSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     loop: LoopSettings = field(default_factory=LoopSettings)
+
+
+KINDS = ("ctc", "whisper", "distil")
 
 
 def load_settings(path: Path) -> TrainSettings:
     """The settings of a file. Raises `ConfigError`."""
     settings = build(TrainSettings, read_toml(path), str(path))
-    if settings.kind not in ("ctc", "whisper"):
-        raise ConfigError(f"{path}: kind is {settings.kind!r}, wanted ctc or whisper")
+    if settings.kind not in KINDS:
+        raise ConfigError(f"{path}: kind is {settings.kind!r}, wanted {', '.join(KINDS[:-1])} or {KINDS[-1]}")
     if settings.labels.case not in ("auto", "lower", "upper", "keep"):
         raise ConfigError(f"{path}: labels.case is {settings.labels.case!r}, wanted auto, lower, upper or keep")
     for rule in settings.labels.replace:

@@ -11,18 +11,22 @@ import torch
 
 from asr.config import SAMPLE_RATE_HZ
 from asr.errors import CallerError, ModelError
+from asr.weights.trained import trained_folder
 from eval.counts import Counts, count_words, total
 from train.config import AugmentSettings, LabelSettings, ModelSettings
 from train.data import Example, check_letters
 from train.filters import mel_filters
 from train.task import freeze
 
+FIRST = "feature_extractor.conv_layers.0.conv.weight"
 PAD, UNKNOWN, DELIMITER = "<pad>", "<unk>", "|"
 SETTINGS_FILES = ("vocab.json", "tokenizer_config.json", "preprocessor_config.json", "special_tokens_map.json")
 
 
 class CtcTask:
     """`train.task.Task` for a CTC model. ``vocabulary`` maps what is written to its place in the output."""
+
+    measure = "WER"
 
     def __init__(
         self,
@@ -73,10 +77,8 @@ class CtcTask:
             _write_settings(folder, self._vocabulary, self._normalise)
 
     def _padded(self, batch: Sequence[Example]) -> tuple[torch.Tensor, torch.Tensor]:
-        rows = [torch.from_numpy(self._scaled(example.samples)) for example in batch]
-        values = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
-        mask = torch.arange(values.shape[1])[None] < torch.tensor([len(row) for row in rows])[:, None]
-        return values.to(self._device), mask.long().to(self._device)
+        values, mask = padded([torch.from_numpy(self._scaled(example.samples)) for example in batch])
+        return values.to(self._device), mask.to(self._device)
 
     def _scaled(self, samples: np.ndarray) -> np.ndarray:
         if not self._normalise:
@@ -99,18 +101,26 @@ def ctc_task(
 
     Raises `ModelError` for a start that cannot be used.
     """
-    masks = {
-        "mask_time_prob": augment.mask_time_prob,
-        "mask_time_length": augment.mask_time_length,
-        "mask_feature_prob": augment.mask_feature_prob,
-        "mask_feature_length": augment.mask_feature_length,
-    }
+    masks = masks_of(augment)
     if settings.start == "random":
         task = _random(settings, masks, letters, device)
     else:
         task = _pretrained(settings, masks, letters, device)
     freeze(task.model, settings.freeze, settings.train_only)
     return task
+
+
+def masks_of(augment: AugmentSettings) -> dict[str, Any]:
+    """SpecAugment's settings under Transformers' names."""
+    names = ("mask_time_prob", "mask_time_length", "mask_feature_prob", "mask_feature_length")
+    return {name: getattr(augment, name) for name in names}
+
+
+def padded(rows: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Recordings ``(n,)`` filled up to the longest with zeros, and where they are as 1: both ``(B, longest)``."""
+    values = torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)
+    mask = torch.arange(values.shape[1])[None] < torch.tensor([len(row) for row in rows])[:, None]
+    return values, mask.long()
 
 
 def check_labels(task: CtcTask, examples: Sequence[Example], labels: LabelSettings, where: str) -> None:
@@ -147,11 +157,20 @@ def start_vocabulary(start: str) -> dict[str, int] | None:
 
 
 def _random(settings: ModelSettings, masks: dict[str, Any], letters: Sequence[str], device: torch.device) -> CtcTask:
-    from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
+    from transformers import Wav2Vec2ForCTC
 
     vocabulary = vocabulary_of(letters)
-    config = Wav2Vec2Config(
-        vocab_size=len(vocabulary),
+    config = random_config(settings, masks, vocab_size=len(vocabulary), pad_token_id=vocabulary[PAD])
+    model = Wav2Vec2ForCTC(config)
+    with_filters(model.get_parameter(f"wav2vec2.{FIRST}"), settings.filters)
+    return CtcTask(model, vocabulary, device, normalise=False)
+
+
+def random_config(settings: ModelSettings, masks: dict[str, Any], **more: Any) -> Any:
+    """Transformers' settings of a network from chance. `more`: those of its vocabulary."""
+    from transformers import Wav2Vec2Config
+
+    return Wav2Vec2Config(
         hidden_size=settings.hidden_size,
         num_hidden_layers=settings.num_hidden_layers,
         num_attention_heads=settings.num_attention_heads,
@@ -164,16 +183,17 @@ def _random(settings: ModelSettings, masks: dict[str, Any], letters: Sequence[st
         num_conv_pos_embedding_groups=settings.num_conv_pos_embedding_groups,
         feat_extract_norm="layer",  # normalised frame by frame: exact in a stream
         do_stable_layer_norm=True,
-        pad_token_id=vocabulary[PAD],
         bos_token_id=None,
         eos_token_id=None,
         **_training(settings, masks),
+        **more,
     )
-    model = Wav2Vec2ForCTC(config)
-    if settings.filters == "mel":
-        weight = model.get_parameter("wav2vec2.feature_extractor.conv_layers.0.conv.weight")
+
+
+def with_filters(weight: torch.Tensor, kind: str) -> None:
+    """Sets the first layer's weights ``(channels, 1, width)``, unless they are to stay random."""
+    if kind == "mel":
         weight.data.copy_(mel_filters(weight.shape[0], weight.shape[2]))
-    return CtcTask(model, vocabulary, device, normalise=False)
 
 
 def _pretrained(
@@ -216,7 +236,9 @@ def _folder_of(start: str) -> Path:
     from asr.weights.load import find_source
 
     folder = Path(start).expanduser()
-    return folder if folder.is_dir() else find_source(start).config_json.parent
+    if folder.is_dir():
+        return folder
+    return trained_folder(start) or find_source(start).config_json.parent
 
 
 def _write_settings(folder: Path, vocabulary: dict[str, int], normalise: bool) -> None:
@@ -230,6 +252,13 @@ def _write_settings(folder: Path, vocabulary: dict[str, int], normalise: bool) -
         "eos_token": None,
         "do_lower_case": False,
     }
+    for name, table in (("vocab.json", vocabulary), ("tokenizer_config.json", tokenizer)):
+        _write(folder / name, table)
+    write_preprocessor(folder, normalise)
+
+
+def write_preprocessor(folder: Path, normalise: bool) -> None:
+    """How recordings are to be scaled, as Transformers' feature extractor for wav2vec2 writes it."""
     preprocessor = {
         "feature_extractor_type": "Wav2Vec2FeatureExtractor",
         "feature_size": 1,
@@ -238,9 +267,8 @@ def _write_settings(folder: Path, vocabulary: dict[str, int], normalise: bool) -
         "do_normalize": normalise,
         "return_attention_mask": True,
     }
-    for name, table in (
-        ("vocab.json", vocabulary),
-        ("tokenizer_config.json", tokenizer),
-        ("preprocessor_config.json", preprocessor),
-    ):
-        (folder / name).write_text(json.dumps(table, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    _write(folder / "preprocessor_config.json", preprocessor)
+
+
+def _write(path: Path, table: dict[str, Any]) -> None:
+    path.write_text(json.dumps(table, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from asr.errors import AudioError, CallerError, ConfigError
+from asr.models.whisper_encoder import FRAME_SAMPLES
 from eval.dataset import data_sha256, load_dataset, read
 from eval.overlaid import recordings
 from eval.utterance import Utterance
@@ -16,12 +17,25 @@ from train.config import DataSettings, LabelSettings
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """A teacher's states ``(frames, width)`` in half precision, one every `frame_samples`, and of how many samples."""
+
+    states: np.ndarray
+    samples: int
+    frame_samples: int = FRAME_SAMPLES
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
-    """Mono float32 samples ``(n,)`` at 16 kHz and what is said in them, as the model is to write it."""
+    """Mono float32 samples ``(n,)`` at 16 kHz and what is said in them, as the model is to write it.
+
+    ``heard`` is what a teacher heard in the recording as it was spoken, for kind = distil.
+    """
 
     samples: np.ndarray
     text: str
     speaker: str
+    heard: Heard | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,10 @@ that an uninterrupted one would have seen.
 """
 
 import contextlib
+import functools
 import json
 import math
+import operator
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,12 +22,11 @@ import torch
 from asr.cache import write_atomically, write_text_atomically
 from asr.config import SAMPLE_RATE_HZ
 from asr.errors import ConfigError
-from eval.counts import Counts, total
 from eval.progress import Bar
 from train.augment import Augmenter, Batch
 from train.config import TrainSettings
 from train.data import Example, Split
-from train.task import Task
+from train.task import Errors, Task
 
 WORK = "training"
 CHECKPOINT, RECORD = "checkpoint.pt", "record.json"
@@ -116,21 +117,19 @@ class Training:
     def _look(self, bar: Bar) -> None:
         """Counts the dev set's errors, keeps the model if it is the best so far, and says where things stand."""
         state, loop = self.state, self.settings.loop
-        counts = errors_of(self.task, self._dev)
-        rate = counts.rate if counts.rate is not None else math.inf
+        rate = errors_of(self.task, self._dev).rate
+        rate = math.inf if rate is None else rate
         state.since_best = 0 if rate < state.best else state.since_best + 1
         if rate < state.best:
             state.best = rate
             self.folder.mkdir(parents=True, exist_ok=True)
             self.task.save(self.folder)
         loss = float(np.mean(state.losses)) if state.losses else 0.0
-        state.curve.append(
-            {"epoch": state.epoch, "loss": loss, "dev_wer": rate, "elapsed_s": round(state.elapsed_s, 1)}
-        )
+        state.curve.append({"epoch": state.epoch, "loss": loss, "dev": rate, "elapsed_s": round(state.elapsed_s, 1)})
         state.losses = []
         left_s = state.elapsed_s / state.epoch * (loop.epochs - state.epoch)
         bar.say(
-            f"epoch {state.epoch}/{loop.epochs}: loss {loss:.3f}, dev WER {100 * rate:.2f} % "
+            f"epoch {state.epoch}/{loop.epochs}: loss {loss:.3f}, dev {self.task.measure} {100 * rate:.2f} % "
             f"(best {100 * state.best:.2f} %), {state.elapsed_s / 60:.1f} min done, about {left_s / 60:.1f} min left"
         )
         if loop.patience and state.since_best >= loop.patience:
@@ -173,7 +172,8 @@ class Training:
             "dev_recordings": len(self.split.dev),
             "parameters": sum(p.numel() for p in self.task.model.parameters()),
             "trained_parameters": sum(p.numel() for p in self._trained),
-            "best_dev_wer": self.state.best,
+            "measure": self.task.measure,
+            "best_dev": self.state.best,
             "elapsed_s": round(self.state.elapsed_s, 1),
             "curve": self.state.curve,
         }
@@ -188,10 +188,11 @@ def _fixed(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 @torch.inference_mode()
-def errors_of(task: Task, batches: Sequence[Sequence[Example]]) -> Counts:
-    """Word errors over all batches, dropout off."""
+def errors_of(task: Task, batches: Sequence[Sequence[Example]]) -> Errors:
+    """The errors over all batches, dropout off."""
     task.model.eval()
-    return total(task.errors(batch) for batch in batches)
+    found: Errors = functools.reduce(operator.add, (task.errors(batch) for batch in batches))
+    return found
 
 
 def learning_rate(progress: float, peak: float, warmup: float) -> float:

@@ -2,25 +2,37 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, Self
 
 import torch
 
-from eval.counts import Counts
 from train.data import Example
+
+
+class Errors(Protocol):
+    """How wrong a model is on some examples, less being better: adds up, and its rate is derived last."""
+
+    def __add__(self, other: Self) -> Self: ...
+
+    @property
+    def rate(self) -> float | None:
+        """From 0, none; None where there was nothing to be wrong about."""
+        ...
 
 
 class Task(Protocol):
     """One model in training. Its parameters lie on one device."""
 
     model: torch.nn.Module
+    measure: str
+    """What the rate of its errors is called, such as WER."""
 
     def loss(self, batch: Sequence[Example]) -> torch.Tensor:
         """The mean loss of a batch, for backward."""
         ...
 
-    def errors(self, batch: Sequence[Example]) -> Counts:
-        """Word errors of the model's own text against the examples'."""
+    def errors(self, batch: Sequence[Example]) -> Any:
+        """`Errors` of what the model says now of the examples; of one type for all batches."""
         ...
 
     def save(self, folder: Path) -> None:

@@ -40,10 +40,12 @@ DECODER = "model.decoder.layers"
 class WhisperTask:
     """`train.task.Task` for a Whisper model."""
 
+    measure = "WER"
+
     def __init__(self, files: ModelFiles, device: torch.device, language: str) -> None:
         self._files, self._device, self._language = files, device, language
         self._tokenizer = Tokenizer(files.tokenizer_json)
-        self.model = _model(files).to(device)
+        self.model = whisper_network(files).to(device)
         self._head = _head(files, self._tokenizer, language)
         self._end = self._tokenizer.special("<|endoftext|>")
         self._heard: dict[int, torch.Tensor] = {}
@@ -117,15 +119,9 @@ class WhisperTask:
 
     @torch.no_grad()
     def _encode(self, mel: torch.Tensor) -> torch.Tensor:
-        """Log-mel ``(bands, 2 n)`` -> states ``(n, width)``: Transformers' encoder without its wish for 30 s."""
+        """Log-mel ``(bands, 2 n)`` -> states ``(n, width)``."""
         encoder: Any = self.model.model.encoder.eval()  # what is kept must not be what dropout left of it
-        x = torch.nn.functional.gelu(encoder.conv1(mel[None].to(self._device)))
-        x = torch.nn.functional.gelu(encoder.conv2(x)).transpose(1, 2)  # (1, n, width)
-        x = x + encoder.embed_positions.weight[: x.shape[1]]
-        for layer in encoder.layers:
-            x = layer(x, None)
-            x = x[0] if isinstance(x, tuple) else x
-        states: torch.Tensor = encoder.layer_norm(x)[0]
+        states: torch.Tensor = encoder.layer_norm(layer_states(encoder, mel.to(self._device)))
         return states
 
     def _decode(self, tokens: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
@@ -146,7 +142,23 @@ def whisper_task(settings: ModelSettings, device: torch.device, language: str) -
     return task
 
 
-def _model(files: ModelFiles) -> Any:
+@torch.no_grad()
+def layer_states(encoder: Any, mel: torch.Tensor, layer: int | None = None) -> torch.Tensor:
+    """Log-mel ``(bands, 2 n)`` -> states ``(n, width)`` behind a layer, counted from 1, before the last norm.
+
+    None is the last layer. Transformers' encoder without its wish for 30 s.
+    """
+    x = torch.nn.functional.gelu(encoder.conv1(mel[None]))
+    x = torch.nn.functional.gelu(encoder.conv2(x)).transpose(1, 2)  # (1, n, width)
+    x = x + encoder.embed_positions.weight[: x.shape[1]]
+    for each in encoder.layers[:layer]:
+        x = each(x, None)
+        x = x[0] if isinstance(x, tuple) else x
+    states: torch.Tensor = x[0]
+    return states
+
+
+def whisper_network(files: ModelFiles) -> Any:
     """Transformers' network with these weights."""
     from transformers import WhisperConfig, WhisperForConditionalGeneration
 
