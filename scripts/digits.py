@@ -31,6 +31,7 @@ WORDS = Path("runs/digits/words")
 """Where the second step's settings look for them."""
 SENTENCES = ("en-accented", "en-commands", "en-crowd", "en-read", "en-prompts")
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+FIGURES = {word: str(figure) for figure, word in enumerate(DIGITS)}
 
 
 def main() -> None:
@@ -45,7 +46,7 @@ def main() -> None:
     parser.add_argument("--mode", default="offline,replay,live")
     options = parser.parse_args()
     if not (WORDS / "manifest.jsonl").is_file():
-        cut_words([options.sentences / name for name in SENTENCES], DIGITS, Engine.load("whisper-tiny.en"), WORDS)
+        cut_words([options.sentences / name for name in SENTENCES], FIGURES, Engine.load("whisper-tiny.en"), WORDS)
     for config in CONFIGS:
         _done(run(["train", "--config", str(config)]))
     strings = options.out / "strings"

@@ -1,7 +1,7 @@
 """Single words cut out of labelled sentences, where the aligner finds them: many voices for a small vocabulary."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,11 @@ SHORTEST_S, LONGEST_S = 0.15, 1.2
 LONGEST_SENTENCE_S = 30.0
 
 
-def cut_words(sources: Sequence[Path], words: Sequence[str], aligner: Engine, folder: Path) -> int:
-    """Each of `words` wherever it is said in the data sets, as a data set in `folder`; returns how many there are."""
+def cut_words(sources: Sequence[Path], words: Mapping[str, str], aligner: Engine, folder: Path) -> int:
+    """Each of `words` wherever it is said in the data sets, as a data set in `folder`; returns how many there are.
+
+    With each word goes another spelling that the aligner may prefer, such as "8": its score is of what it would write.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     found = (
         (word, samples, utterance.speaker or source.name)
@@ -45,15 +48,25 @@ def _write(folder: Path, number: int, text: str, samples: np.ndarray, speaker: s
     return row | {"duration": len(samples) / SAMPLE_RATE_HZ}
 
 
-def _cut(utterance: Utterance, words: Sequence[str], aligner: Engine) -> Iterator[tuple[str, np.ndarray]]:
-    said = {bare(word) for word in utterance.text.split()}
-    if utterance.duration_s > LONGEST_SENTENCE_S or said.isdisjoint(words):
+def _cut(utterance: Utterance, words: Mapping[str, str], aligner: Engine) -> Iterator[tuple[str, np.ndarray]]:
+    said = utterance.text.lower().split()
+    if utterance.duration_s > LONGEST_SENTENCE_S or {bare(word) for word in said}.isdisjoint(words):
         return
     samples = read(utterance).samples
-    alignment = align(samples, utterance.text.lower(), aligner)
-    for word, (start_s, end_s) in zip(alignment.words, spans(alignment), strict=True):
-        if bare(word.text) in words and word.score >= SUREST and SHORTEST_S < end_s - start_s < LONGEST_S:
-            yield bare(word.text), samples[round(start_s * SAMPLE_RATE_HZ) : round(end_s * SAMPLE_RATE_HZ)]
+    spelled = [words.get(bare(word), word) for word in said]
+    for word, score, (start_s, end_s) in _placed(samples, said, spelled, aligner):
+        if word in words and score >= SUREST and SHORTEST_S < end_s - start_s < LONGEST_S:
+            yield word, samples[round(start_s * SAMPLE_RATE_HZ) : round(end_s * SAMPLE_RATE_HZ)]
+
+
+def _placed(
+    samples: np.ndarray, said: Sequence[str], spelled: Sequence[str], aligner: Engine
+) -> Iterator[tuple[str, float, tuple[float, float]]]:
+    """Each word's letters, score and span, in the spelling that fits it better."""
+    both = [align(samples, " ".join(text), aligner) for text in (said, spelled)]
+    for word, *ways in zip(said, *(zip(a.words, spans(a), strict=True) for a in both), strict=True):
+        aligned, span = max(ways, key=lambda way: way[0].score)
+        yield bare(word), aligned.score, span
 
 
 def spans(alignment: Alignment) -> list[tuple[float, float]]:

@@ -12,6 +12,8 @@ from asr.errors import AudioError, ConfigError, SessionError
 from asr.events import Ended, Event, Final, Partial, SpeechEnded, SpeechStarted, text_of
 from asr.models.base import Window
 from asr.session import Session
+from tests import properties
+from tests.properties import finish
 from tests.speech import RATE_HZ, SPEECH_WORDS, clip, silence, speech
 
 UPDATES_OFTEN = SessionSettings(stream=StreamSettings(update_ms=400, holdback_ms=400))
@@ -29,21 +31,7 @@ def multilingual() -> Engine:
 
 def run(engine: Engine, samples: np.ndarray, chunk: int = 1600, session: Session | None = None) -> list[Event]:
     """All events of one stream, fed in chunks."""
-    session = session or engine.open(UPDATES_OFTEN)
-    events: list[Event] = []
-    for start in range(0, len(samples), chunk):
-        session.receive_audio(samples[start : start + chunk])
-        while session.ready:
-            engine.step([session])
-        events += session.take_events()
-    return events + finish(engine, session)
-
-
-def finish(engine: Engine, session: Session) -> list[Event]:
-    session.receive_end()
-    while not session.ended:
-        engine.step([session])
-    return session.take_events()
+    return properties.run(engine, samples, session or engine.open(UPDATES_OFTEN), chunk)
 
 
 def bare_words(text: str) -> str:
@@ -60,8 +48,8 @@ def test_real_speech_becomes_its_words(engine: Engine) -> None:
 
 @pytest.mark.parametrize("chunk", [160, 1601, 8000, 10**9])
 def test_fed_in_pieces_equals_fed_at_once(engine: Engine, chunk: int) -> None:
-    """Every event is the same, partials and times too, however the audio was cut."""
-    assert run(engine, speech(), chunk) == run(engine, speech(), 1600)
+    """However the audio was cut."""
+    properties.fed_in_pieces_equals_fed_at_once(engine, lambda: engine.open(UPDATES_OFTEN), chunk)
 
 
 def test_random_pieces_equal_fed_at_once(engine: Engine) -> None:
@@ -78,40 +66,13 @@ def test_random_pieces_equal_fed_at_once(engine: Engine) -> None:
 
 
 def test_batched_equals_alone(engine: Engine) -> None:
-    """Streams of different length and moment in one step say what each says alone, to the last bit of their text."""
-    streams = [speech(), speech()[RATE_HZ:], clip("counting"), np.concatenate([silence(0.7), clip("quick_brown_fox")])]
-    sessions = [engine.open(UPDATES_OFTEN) for _ in streams]
-    together: list[list[Event]] = [[] for _ in streams]
-    for start in range(0, max(map(len, streams)), 1600):
-        for session, samples in zip(sessions, streams, strict=True):
-            session.receive_audio(samples[start : start + 1600])
-        while any(session.ready for session in sessions):
-            engine.step(sessions)
-        for events, session in zip(together, sessions, strict=True):
-            events += session.take_events()
-    for events, session, samples in zip(together, sessions, streams, strict=True):
-        events += finish(engine, session)
-        alone = run(engine, samples)
-        assert [_said(event) for event in events] == [_said(event) for event in alone]
-
-
-def _said(event: Event) -> tuple[object, ...]:
-    """An event without its confidences, whose last digits depend on how a product of matrices was split."""
-    if isinstance(event, Final | Partial):
-        return (type(event), event.text, [(round(w.start_s, 2), round(w.end_s, 2)) for w in event.words])
-    return (event,)
+    """To the last bit of their text."""
+    properties.batched_equals_alone(engine, lambda: engine.open(UPDATES_OFTEN))
 
 
 def test_committed_text_is_never_taken_back(engine: Engine) -> None:
-    """Finals only ever add words, in order of time; a partial never covers what is final."""
-    committed_end_s = 0.0
-    for event in run(engine, speech()):
-        if isinstance(event, Final | Partial):
-            starts = [word.start_s for word in event.words]
-            assert starts == sorted(starts)
-            assert all(start >= committed_end_s - 0.02 for start in starts)
-        if isinstance(event, Final) and event.words:
-            committed_end_s = event.words[-1].end_s
+    """With an update every 0.4 s there is much to take back."""
+    properties.committed_text_is_never_taken_back(run(engine, speech()))
 
 
 def test_events_come_in_their_order(engine: Engine) -> None:

@@ -5,61 +5,43 @@ the folder of a trained `wav2vec2-digits`, it is held to the same.
 """
 
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from asr.config import CtcSettings, DecodeSettings, SessionSettings
 from asr.engine import Engine
-from asr.events import Ended, Event, Final, Partial, text_of
+from asr.events import Ended, Event, Final, text_of
 from asr.session import Session
-from eval.load import Target, run_load
-from eval.replay import replay
-from eval.serving import serving
-from eval.trace import Trace
-from eval.utterance import Clip, Recording, Utterance
-from eval.wire import pcm16
-from tests.speech import RATE_HZ, clip, silence, speech
+from tests import properties
+from tests.speech import clip, silence, speech
 
 DIGITS = os.environ.get("STEADYWORD_DIGITS", "")
 
 
 @pytest.fixture(scope="module", params=["learned", "wav2vec2-digits"])
-def engine(request: pytest.FixtureRequest) -> Engine:
+def folder(request: pytest.FixtureRequest) -> str:
     if request.param == "learned":
-        return Engine.load(str(request.getfixturevalue("learned")))
+        return str(request.getfixturevalue("learned"))
     if not DIGITS:
         pytest.skip("STEADYWORD_DIGITS names no folder of a trained wav2vec2-digits (make digits)")
-    return Engine.load(DIGITS)
+    return DIGITS
 
 
-def run(engine: Engine, samples: np.ndarray, chunk: int = 1600, session: Session | None = None) -> list[Event]:
-    """All events of one stream, fed in chunks."""
-    session = session or engine.open()
-    events: list[Event] = []
-    for start in range(0, len(samples), chunk):
-        session.receive_audio(samples[start : start + chunk])
-        while session.ready:
-            engine.step([session])
-        events += session.take_events()
-    session.receive_end()
-    while not session.ended:
-        engine.step([session])
-    return events + session.take_events()
+@pytest.fixture(scope="module")
+def engine(folder: str) -> Engine:
+    return Engine.load(folder)
 
 
-def said(event: Event) -> tuple[object, ...]:
-    """An event without its confidences, whose last digits depend on how a product of matrices was split."""
-    if isinstance(event, Final | Partial):
-        return (type(event), event.text, [(round(w.start_s, 2), round(w.end_s, 2)) for w in event.words])
-    return (event,)
+def run(engine: Engine, samples: np.ndarray, session: Session | None = None) -> list[Event]:
+    """All events of one stream."""
+    return properties.run(engine, samples, session or engine.open())
 
 
 @pytest.mark.parametrize("chunk", [160, 1601, 10**9])
 def test_fed_in_pieces_equals_fed_at_once(engine: Engine, chunk: int) -> None:
-    """Every event is the same, partials and times too, however the audio was cut."""
-    assert run(engine, speech(), chunk) == run(engine, speech(), 1600)
+    """However the audio was cut."""
+    properties.fed_in_pieces_equals_fed_at_once(engine, engine.open, chunk)
 
 
 def test_words_are_final_before_the_utterance_ends(engine: Engine) -> None:
@@ -69,47 +51,18 @@ def test_words_are_final_before_the_utterance_ends(engine: Engine) -> None:
 
 
 def test_batched_equals_alone(engine: Engine) -> None:
-    """Streams of different length and moment in one step say what each says alone."""
-    streams = [speech(), speech()[RATE_HZ:], clip("counting"), np.concatenate([silence(0.7), clip("quick_brown_fox")])]
-    sessions = [engine.open() for _ in streams]
-    together: list[list[Event]] = [[] for _ in streams]
-    for start in range(0, max(map(len, streams)) + 1600, 1600):
-        for session, samples in zip(sessions, streams, strict=True):
-            if start < len(samples):
-                session.receive_audio(samples[start : start + 1600])
-            elif start < len(samples) + 1600:
-                session.receive_end()
-        while any(session.ready for session in sessions):
-            engine.step(sessions)
-        for events, session in zip(together, sessions, strict=True):
-            events += session.take_events()
-    for events, samples in zip(together, streams, strict=True):
-        assert [said(event) for event in events] == [said(event) for event in run(engine, samples)]
+    """Each stream's frames are its own."""
+    properties.batched_equals_alone(engine, engine.open)
 
 
 def test_committed_text_is_never_taken_back(engine: Engine) -> None:
-    """Finals only ever add words, in order of time; a partial never covers what is final."""
-    committed_end_s = 0.0
-    for event in run(engine, speech()):
-        if isinstance(event, Final | Partial):
-            starts = [word.start_s for word in event.words]
-            assert starts == sorted(starts)
-            assert all(start >= committed_end_s - 0.02 for start in starts)
-        if isinstance(event, Final) and event.words:
-            committed_end_s = event.words[-1].end_s
+    """Words become final one by one."""
+    properties.committed_text_is_never_taken_back(run(engine, speech()))
 
 
-def test_live_is_replay(learned: Path) -> None:
-    """The same audio over a real socket and in process: the same words."""
-    samples = np.frombuffer(pcm16(speech()), "<i2").astype(np.float32) / 32768
-    spoken = Utterance("speech", "package", (Clip(Path("speech.wav"), "x", len(samples) / RATE_HZ),), "en")
-    recording = Recording(spoken, samples * np.float32(32768 / 32767), (), ())
-    traces: list[Trace] = []
-    with serving(str(learned)) as server:
-        run_load(Target(server.url, str(learned)), [recording], 1, traces.append)
-    replayed = replay(Recording(spoken, samples, (), ()), Engine.load(str(learned)))
-    assert (traces[0].error, traces[0].text) == ("", replayed.text)
-    assert replayed.text
+def test_live_is_replay(engine: Engine, folder: str) -> None:
+    """A real server of this model hears what replay hears."""
+    properties.live_is_replay(engine, folder, speech())
 
 
 def test_with_the_whole_utterance_as_context_streamed_is_one_shot(engine: Engine) -> None:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import soundfile
 
-from asr.align import AlignedWord, Alignment
+from asr.align import AlignedWord, Alignment, align
 from asr.engine import Engine
 from eval.dataset import load_dataset, read
 from tests.speech import RATE_HZ, clip
-from train.cut import cut_words, spans
+from train.cut import _placed, cut_words, spans
 
 
 def test_a_word_is_cut_with_a_margin_that_does_not_reach_its_neighbour() -> None:
@@ -23,8 +23,19 @@ def test_words_are_found_in_a_real_sentence(tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     soundfile.write(tmp_path / "set/counting.wav", clip("counting"), RATE_HZ)
     (tmp_path / "set/counting.txt").write_text("One two three four five six seven eight nine ten")
-    count = cut_words([tmp_path / "set"], ("three", "seven", "zero"), Engine.load(), tmp_path / "words")
+    count = cut_words([tmp_path / "set"], {"three": "3", "seven": "7", "zero": "0"}, Engine.load(), tmp_path / "words")
     found = load_dataset(tmp_path / "words").utterances
     assert [u.text for u in found] == ["three", "seven"][: len(found)]
     assert len(found) == count == 2
     assert all(0.15 < read(u).duration_s < 1.2 for u in found)
+
+
+def test_a_word_is_placed_in_the_spelling_that_fits_better() -> None:
+    """Whisper writes a long row of numbers as figures: each word has the better score of the two spellings."""
+    said = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+    spelled = [str(number) for number in range(1, 11)]
+    engine, samples = Engine.load(), clip("counting")
+    both = [align(samples, " ".join(text), engine).words for text in (said, spelled)]
+    found = list(_placed(samples, said, spelled, engine))
+    assert [word for word, _, _ in found] == said
+    assert [score for _, score, _ in found] == [max(a.score, b.score) for a, b in zip(*both, strict=True)]
