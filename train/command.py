@@ -69,8 +69,9 @@ def _task(settings: TrainSettings, split: Split) -> tuple[Task, Split]:
         return whisper_task(settings.model, device, settings.data.language), split
     if settings.kind == "distil":
         teacher = teacher_of(settings.teacher)
-        student = distil_task(settings.model, settings.augment, teacher.width, device)
-        return student, taught(split, teacher)
+        units = settings.teacher.units
+        student = distil_task(settings.model, settings.augment, units, device)
+        return student, taught(split, teacher, units, settings.loop.seed)
     examples = (*split.train, *split.dev)
     task = ctc_task(settings.model, settings.augment, letters_of(e.text for e in examples), device)
     where = "the new vocabulary" if settings.model.start == "random" else settings.model.start

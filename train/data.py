@@ -18,9 +18,9 @@ from train.config import DataSettings, LabelSettings
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A teacher's states ``(frames, width)`` in half precision, one every `frame_samples`, and of how many samples."""
+    """A teacher's units ``(frames,)``, one every `frame_samples`, and of how many samples."""
 
-    states: np.ndarray
+    units: np.ndarray
     samples: int
     frame_samples: int = FRAME_SAMPLES
 

@@ -1,13 +1,11 @@
-"""A wav2vec2 network that learns to hear what a teacher hears, frame by frame, before it ever sees a letter.
+"""A wav2vec2 network that learns to tell what a teacher hears, frame by frame, before it ever sees a letter.
 
 Targets for every frame are learned far faster than CTC's, whose letters may be anywhere, and need no labels: any
-recordings will do, of as many voices as there are (compare DistilHuBERT, Chang et al. 2022, whose loss this is). Only
-what the student hears is altered: the teacher hears a recording as it was spoken, so a voice that is moved up or down
-keeps the targets of the voice that it was.
+recordings will do, of as many voices as there are. Only what the student hears is altered: the teacher hears each
+as it was spoken, so a voice that is moved up or down keeps the targets of the voice that it was.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,54 +14,41 @@ import torch
 import torch.nn.functional as F
 
 from asr.errors import ConfigError
+from eval.counts import Counts
 from train.config import AugmentSettings, ModelSettings
 from train.ctc import FIRST, masks_of, padded, random_config, with_filters, write_preprocessor
 from train.data import Example
 from train.task import freeze
 
 
-@dataclass(frozen=True, slots=True)
-class Unexplained:
-    """How far from the teacher's states, squared and summed; the rate is the share of their variance not told."""
-
-    squared: float = 0.0
-    variance: float = 0.0
-
-    def __add__(self, other: "Unexplained") -> "Unexplained":
-        return Unexplained(self.squared + other.squared, self.variance + other.variance)
-
-    @property
-    def rate(self) -> float | None:
-        return self.squared / self.variance if self.variance else None
-
-
 class Student(torch.nn.Module):
-    """The body of a CTC model, with a head for the teacher's states that is thrown away in the end."""
+    """The body of a CTC model, with a head for the teacher's units that is thrown away in the end."""
 
-    def __init__(self, body: Any, width: int) -> None:
+    def __init__(self, body: Any, units: int) -> None:
         super().__init__()
         self.wav2vec2 = body
-        self.head = torch.nn.Linear(int(body.config.hidden_size), width)
+        self.head = torch.nn.Linear(int(body.config.hidden_size), units)
 
 
 class DistilTask:
-    """`train.task.Task` for a student; its examples have been `taught`."""
+    """`train.task.Task` for a student; its examples have been `taught`. Errors are frames told otherwise."""
 
-    measure = "unexplained variance"
+    measure = "frame error rate"
 
     def __init__(self, model: Student, device: torch.device) -> None:
         self.model: torch.nn.Module = model.to(device)
         self._student, self._device = model, device
 
     def loss(self, batch: Sequence[Example]) -> torch.Tensor:
-        """The mean absolute difference of a frame's states, and how far their directions are from the same."""
-        told, wanted = self._frames(batch)
-        return F.l1_loss(told, wanted) - F.logsigmoid(F.cosine_similarity(told, wanted, dim=-1)).mean()
+        """The mean cross entropy of a frame."""
+        scores, wanted = self._frames(batch)
+        return F.cross_entropy(scores, wanted)
 
-    def errors(self, batch: Sequence[Example]) -> Unexplained:
-        """The teacher's states are of mean 0."""
-        told, wanted = self._frames(batch)
-        return Unexplained(float((told - wanted).square().sum()), float(wanted.square().sum()))
+    def errors(self, batch: Sequence[Example]) -> Counts:
+        """Frames told as the teacher hears them are hits, others substitutions."""
+        scores, wanted = self._frames(batch)
+        right = int((scores.argmax(-1) == wanted).sum())
+        return Counts(hits=right, substitutions=len(wanted) - right)
 
     def save(self, folder: Path) -> None:
         """The body in Transformers' layout, without a vocabulary: a start for CTC."""
@@ -74,7 +59,7 @@ class DistilTask:
         write_preprocessor(folder, normalise=False)
 
     def _frames(self, batch: Sequence[Example]) -> tuple[torch.Tensor, torch.Tensor]:
-        """What is told and what is wanted ``(frames, width)``, of all frames that have heard sound only."""
+        """Scores ``(frames, units)`` and what is wanted ``(frames,)``, of all frames that have heard sound only."""
         body = self._student.wav2vec2
         values, mask = padded([torch.from_numpy(example.samples) for example in batch])
         states = body(values.to(self._device), attention_mask=mask.to(self._device)).last_hidden_state
@@ -99,22 +84,19 @@ def frame_centres(kernels: Sequence[int], strides: Sequence[int], count: int) ->
 
 
 def targets(example: Example, centres: np.ndarray) -> np.ndarray:
-    """The teacher's states ``(T, width)`` at `centres` ``(T,)``, in samples of the example, between its own frames.
+    """The teacher's unit ``(T,)`` that is nearest to each of `centres` ``(T,)``, in samples of the example.
 
-    The example may be played at another speed than the teacher heard it: then its states are spread evenly over it.
+    The example may be played at another speed than the teacher heard it: then its units are spread evenly over it.
     """
     heard = example.heard
     assert heard is not None
-    places = np.clip(centres * (heard.samples / len(example.samples)) / heard.frame_samples, 0, len(heard.states) - 1)
-    before = places.astype(int)
-    behind = np.minimum(before + 1, len(heard.states) - 1)
-    share = (places - before).astype(np.float32)[:, None]
-    states: np.ndarray = heard.states[before] * (1 - share) + heard.states[behind] * share
-    return states
+    places = np.round(centres * (heard.samples / len(example.samples)) / heard.frame_samples).astype(int)
+    units: np.ndarray = heard.units[np.clip(places, 0, len(heard.units) - 1)]
+    return units
 
 
-def distil_task(settings: ModelSettings, augment: AugmentSettings, width: int, device: torch.device) -> DistilTask:
-    """A student from chance; `width` is the teacher's. Raises `ConfigError` for what would part the two in time."""
+def distil_task(settings: ModelSettings, augment: AugmentSettings, units: int, device: torch.device) -> DistilTask:
+    """A student from chance, of so many units. Raises `ConfigError` for what would part it from its teacher in time."""
     from transformers import Wav2Vec2Model
 
     if settings.start != "random":
@@ -126,6 +108,6 @@ def distil_task(settings: ModelSettings, augment: AugmentSettings, width: int, d
         )
     body = Wav2Vec2Model(random_config(settings, masks_of(augment)))
     with_filters(body.get_parameter(FIRST), settings.filters)
-    task = DistilTask(Student(body, width), device)
+    task = DistilTask(Student(body, units), device)
     freeze(task.model, settings.freeze, settings.train_only)
     return task

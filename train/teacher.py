@@ -1,6 +1,8 @@
-"""What a teacher hears: the states of a layer of Whisper's encoder, which knows very many voices.
+"""What a teacher hears, frame by frame, as numbers: clusters of its states, as HuBERT's targets are (Hsu et al. 2021).
 
-Layer 3 of tiny.en's four tells digits of an unheard voice apart best (a linear probe, docs/LOG.md).
+The teacher is a layer of Whisper's encoder, which knows very many voices: a cluster of its states is near to a sound of
+speech, whoever says it. The states themselves were tried as targets: most of their variance is finer than a small
+network can tell, and after an epoch 93 % of it was still unexplained (docs/LOG.md).
 """
 
 from collections.abc import Sequence
@@ -8,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from asr.errors import ConfigError, ModelError
 from asr.features import log_mel
@@ -19,8 +22,12 @@ from train.config import TeacherSettings
 from train.data import Heard, Split
 from train.whisper import layer_states, whisper_network
 
-_FEWEST = 1e-3
-"""The least spread of a dimension that is divided by: one that never moves tells nothing."""
+_ROUNDS = 15
+"""Of k-means; later ones move hardly a frame."""
+_FRAMES = 60_000
+"""Of all states, to find the clusters with."""
+_LEAST_SPREAD = 1e-3
+"""A dimension that hardly moves tells nothing: divided by no less than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +38,11 @@ class Teacher:
     bands: int
     layer: int
 
-    @property
-    def width(self) -> int:
-        return int(self.encoder.config.d_model)
-
-    def states(self, samples: np.ndarray) -> np.ndarray:
+    def states(self, samples: np.ndarray) -> torch.Tensor:
         """Samples ``(n,)`` -> a state every 20 ms ``(n / 320, width)``, with a moment of silence heard behind."""
         padded = np.pad(samples, (0, TAIL_SAMPLES))
         mel = log_mel(padded[: len(padded) // FRAME_SAMPLES * FRAME_SAMPLES], self.bands)
-        states = layer_states(self.encoder, mel, self.layer)
-        return states[: -(-len(samples) // FRAME_SAMPLES)].numpy()
+        return layer_states(self.encoder, mel, self.layer)[: -(-len(samples) // FRAME_SAMPLES)]
 
 
 def teacher_of(settings: TeacherSettings) -> Teacher:
@@ -54,27 +56,55 @@ def teacher_of(settings: TeacherSettings) -> Teacher:
     return Teacher(whisper_network(files).model.encoder.eval(), int(files.config["num_mel_bins"]), settings.layer)
 
 
-def taught(split: Split, teacher: Teacher) -> Split:
-    """The same examples with what the teacher hears in each, as it was spoken; every dimension counts the same.
-
-    Some of Whisper's are a hundred times as wide as others: all are scaled by what the training part has.
-    """
-    with progress("listening to the teacher", len(split.train) + len(split.dev)) as bar:
+def taught(split: Split, teacher: Teacher, units: int, seed: int) -> Split:
+    """The same examples with what the teacher hears in each, as it was spoken; the training part makes the units."""
+    examples = (*split.train, *split.dev)
+    with progress("listening to the teacher", len(examples)) as bar:
         found = []
-        for example in (*split.train, *split.dev):
-            found.append(teacher.states(example.samples))
+        for example in examples:
+            found.append(teacher.states(example.samples).half())
             bar.advance(1)
-    mean, spread = _scale(found[: len(split.train)])
-    heard = [
-        replace(example, heard=Heard(((states - mean) / spread).astype(np.float16), len(example.samples)))
-        for example, states in zip((*split.train, *split.dev), found, strict=True)
-    ]
-    return replace(split, train=tuple(heard[: len(split.train)]), dev=tuple(heard[len(split.train) :]))
+    numbers = clusters(found, len(split.train), units, seed)
+    heard = tuple(
+        replace(example, heard=Heard(row, len(example.samples))) for example, row in zip(examples, numbers, strict=True)
+    )
+    return replace(split, train=heard[: len(split.train)], dev=heard[len(split.train) :])
 
 
-def _scale(found: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and spread of each dimension ``(width,)`` over all frames."""
-    frames = sum(map(len, found))
-    mean = sum(states.sum(0, dtype=np.float64) for states in found) / frames
-    variance = sum(np.square(states - mean).sum(0) for states in found) / frames
-    return mean.astype(np.float32), np.maximum(np.sqrt(variance), _FEWEST).astype(np.float32)
+def clusters(states: Sequence[torch.Tensor], of: int, count: int, seed: int) -> list[np.ndarray]:
+    """The number of each state's cluster, recording by recording ``(n, width)`` -> ``(n,)``.
+
+    The clusters are found (k-means) in some frames of the first `of` recordings, and every dimension counts the same:
+    some of Whisper's are a hundred times as wide as others. Raises `ConfigError` for fewer frames than clusters.
+    """
+    flat = torch.cat([part.float() for part in _some(states[:of], seed)])
+    if len(flat) < count:
+        raise ConfigError(f"the recordings have {len(flat)} frames, wanted at least teacher.units = {count}")
+    mean, spread = flat.mean(0), flat.std(0).clamp_min(_LEAST_SPREAD)
+    centres = _centres((flat - mean) / spread, count, seed)
+    return [_nearest((part.float() - mean) / spread, centres).numpy() for part in states]
+
+
+def _some(states: Sequence[torch.Tensor], seed: int) -> list[torch.Tensor]:
+    """Every so many-th frame of each recording, about `_FRAMES` of all."""
+    stride = max(1, sum(map(len, states)) // _FRAMES)
+    return [part[seed % stride :: stride] for part in states]
+
+
+def _centres(points: torch.Tensor, count: int, seed: int) -> torch.Tensor:
+    """Lloyd's rounds from points drawn at random; a centre that loses all of its points begins at another one."""
+    generator = torch.Generator().manual_seed(seed)
+    centres = points[torch.randperm(len(points), generator=generator)[:count]]
+    for _ in range(_ROUNDS):
+        nearest = _nearest(points, centres)
+        sizes = torch.bincount(nearest, minlength=count)
+        sums = torch.zeros_like(centres).index_add_(0, nearest, points)
+        anew = points[torch.randint(len(points), (count,), generator=generator)]
+        centres = torch.where(sizes[:, None] > 0, sums / sizes.clamp_min(1)[:, None], anew)
+    return centres
+
+
+def _nearest(points: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
+    """``(n, width), (k, width) -> (n,)``, some thousand rows at a time."""
+    half = centres.square().sum(1) / 2
+    return torch.cat([(part @ centres.t() - half).argmax(1) for part in points.split(8192)])
