@@ -19,7 +19,7 @@ from asr.config import SAMPLE_RATE_HZ
 from asr.errors import AudioError
 from asr.pcm import mix_down
 from asr.resample import StreamResampler, gathered
-from asr.stream import ENCODINGS, StreamDecoder, mono_of
+from asr.stream import ENCODINGS, StreamDecoder, channels_of
 
 __all__ = ["ENCODINGS", "Header", "StreamDecoder", "StreamResampler", "duration_s", "header", "read_blocks"]
 
@@ -110,7 +110,9 @@ def _checked(file: BinaryIO, name: str) -> BinaryIO:
 def _decoded(file: BinaryIO, name: str) -> Iterator[tuple[int, np.ndarray]]:
     """Pairs of a rate and mono samples ``(n,)`` at it."""
     sound = _open_uncompressed(file)
-    return _read_uncompressed(sound) if sound else gathered(_read_coded(file, name))
+    if sound:
+        return _read_uncompressed(sound)
+    return ((rate_hz, mix_down(frames)) for rate_hz, frames in gathered(_read_coded(file, name)))
 
 
 def _open_uncompressed(file: BinaryIO) -> soundfile.SoundFile | None:
@@ -157,9 +159,10 @@ def _open_coded(file: BinaryIO, name: str) -> "av.container.InputContainer":
 
 
 def _read_coded(file: BinaryIO, name: str) -> Iterator[tuple[int, np.ndarray]]:
+    """Pairs of a rate and frames ``(n, channels)`` at it, a few milliseconds each."""
     with _open_coded(file, name) as container:
         for frame in _frames(container, _audio_stream(container, name)):
-            yield frame.sample_rate, mono_of(frame)
+            yield frame.sample_rate, channels_of(frame)
 
 
 def _frames(

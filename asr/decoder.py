@@ -105,9 +105,7 @@ class WhisperRecogniser:
         tokens = [token for _, ids in words for token in ids]
         self._check_length(tokens, search)
         row = torch.tensor([[*search.head, *tokens]])
-        hidden, queries = self._network.decode(
-            self._network.batch([memory], row.shape[1]), row, torch.arange(row.shape[1])[None]
-        )
+        hidden, queries = self._network.decode(self._network.batch([memory]), row, torch.arange(row.shape[1])[None])
         first = len(search.head) - 1
         starts_s = word_starts(self._network.attention(memory, queries[0, :, first:])) * FRAME_S
         logprobs = self._logprobs(hidden[0, first:-1], torch.tensor(tokens))
@@ -139,7 +137,7 @@ class WhisperRecogniser:
         if all(window.language for window in windows):
             return [self._known(window.language) for window in windows]
         tokens = torch.full((len(windows), 1), self._specials.start)
-        hidden, _ = self._network.decode(self._network.batch(memories, 1), tokens, torch.zeros_like(tokens))
+        hidden, _ = self._network.decode(self._network.batch(memories), tokens, torch.zeros_like(tokens))
         scores = self._network.scores(hidden[:, 0], self._language_ids)
         names = list(self._specials.languages)
         return [

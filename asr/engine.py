@@ -111,17 +111,20 @@ class Engine:
 
         When it raises, no session has lost or said anything: each can be stepped again, alone or with others.
         """
-        listening = [session for session in sessions if session.pending_frames]
-        if listening:
-            chunks = [session.next_frames(MAX_FRAMES_A_STEP) for session in listening]
-            states = [session.vad_state for session in listening]
-            for session, heard in zip(listening, self._vad.probabilities(states, chunks), strict=True):
-                session.receive_probabilities(heard)
+        self.listen([session for session in sessions if session.pending_frames])
         asked = [(session, window) for session in sessions if (window := session.next_window()) is not None]
         if asked:
             hypotheses = self._recogniser.recognise([window for _, window in asked])
             for (session, _), hypothesis in zip(asked, hypotheses, strict=True):
                 session.receive_hypothesis(hypothesis)
+
+    def listen(self, sessions: Sequence[Session]) -> None:
+        """Voice activity alone: how likely speech is in the frames that wait in these sessions."""
+        if sessions:
+            chunks = [session.next_frames(MAX_FRAMES_A_STEP) for session in sessions]
+            states = [session.vad_state for session in sessions]
+            for session, heard in zip(sessions, self._vad.probabilities(states, chunks), strict=True):
+                session.receive_probabilities(heard)
 
 
 def _language_code(language: str | None, known: Sequence[str], model: str) -> str | None:

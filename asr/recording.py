@@ -1,4 +1,11 @@
-"""One recording of any length, through the same Session and Engine as a live stream."""
+"""One recording of any length, through the same Session and Engine as a live stream.
+
+Nobody waits for a recording's words, so its windows do not depend on each other: voice activity alone says where they
+lie, and many are recognised side by side. A session is asked for them all, and answered each time with one wordless
+piece as long as the window; the finals that it says then tell where each window lies and where utterances end. The
+words come later, from wherever they were recognised, and are placed as the session would have placed them (a test holds
+the two equal).
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -11,8 +18,10 @@ from asr.audio import read_blocks
 from asr.config import SAMPLE_RATE_HZ, SessionSettings
 from asr.engine import Engine
 from asr.events import Event, Final
+from asr.models.base import Hypothesis, Piece, Window
 from asr.session import Session
 from asr.text import Transcript, segments_from_finals
+from asr.utterance import placed, words_of
 
 
 class Named(Protocol):
@@ -26,6 +35,9 @@ class Named(Protocol):
 
 FALLBACK_TEMPERATURES = (0.2, 0.4, 0.6, 0.8, 1.0)
 """As published with the models (openai/whisper, ``transcribe.py``)."""
+
+BATCH_WINDOWS = 16
+"""So many windows are recognised side by side; what the decoder keeps of them in memory grows with their seconds."""
 
 Source = Path | str | BinaryIO | np.ndarray
 
@@ -48,15 +60,55 @@ def transcribe(
     session = engine.open(
         settings or offline_settings(), language=language, prompt=prompt, hotwords=hotwords, partials=False
     )
-    events: list[Event] = []
+    windows: list[Window] = []
+    hypotheses: list[Hypothesis] = []
     for block in blocks(source):
         session.receive_audio(block)
-        events += _drain(engine, session)
+        windows += windows_of(session, engine)
+        while len(windows) >= BATCH_WINDOWS:
+            hypotheses += engine.recogniser.recognise(windows[:BATCH_WINDOWS])
+            del windows[:BATCH_WINDOWS]
         if on_progress:
-            on_progress(session.received_s)
+            on_progress(session.received_s - sum(map(seconds_of, windows)))
     session.receive_end()
-    events += _drain(engine, session)
-    return transcript_of(events, engine, session.received_s)
+    windows += windows_of(session, engine)
+    hypotheses += engine.recogniser.recognise(windows) if windows else []
+    return transcript_of(filled(session.take_events(), hypotheses), engine, session.received_s)
+
+
+def windows_of(session: Session, engine: Engine) -> Iterator[Window]:
+    """The windows that a session of a recording asks for by now."""
+    while session.ready:
+        while session.pending_frames:
+            engine.listen([session])
+        window = session.next_window()
+        if window is None:
+            return
+        yield window
+        whole = Piece("", (), 0.0, seconds_of(window), 0.0)
+        session.receive_hypothesis(Hypothesis((whole,), window.language or ""))
+
+
+def filled(events: Iterable[Event], hypotheses: Sequence[Hypothesis]) -> list[Event]:
+    """The finals with the words of their windows; those without a window stay empty."""
+    answers = iter(hypotheses)
+    finals: list[Event] = []
+    floor_s = 0.0
+    for final in events:
+        if not isinstance(final, Final):
+            continue
+        if not final.words:
+            finals.append(final)
+            continue
+        hypothesis = next(answers)
+        pieces = placed(hypothesis.pieces, final.words[0].start_s, floor_s)
+        floor_s = pieces[-1].end_s if pieces else floor_s
+        finals.append(replace(final, words=words_of(pieces), language=hypothesis.language))
+    return finals
+
+
+def seconds_of(window: Window) -> float:
+    return len(window.samples) / SAMPLE_RATE_HZ
 
 
 def offline_settings(
@@ -90,12 +142,6 @@ def transcript_of(events: Iterable[Event], engine: Named, duration_s: float) -> 
         model=engine.name,
         weights_sha256=engine.weights_sha256,
     )
-
-
-def _drain(engine: Engine, session: Session) -> list[Event]:
-    while session.ready:
-        engine.step([session])
-    return session.take_events()
 
 
 def blocks(source: Source) -> Iterator[np.ndarray]:

@@ -110,14 +110,15 @@ def _outputs(f: _Filter, kept: np.ndarray, base: int, start: int, end: int) -> n
 
 
 def gathered(pieces: Iterator[tuple[int, np.ndarray]]) -> Iterator[tuple[int, np.ndarray]]:
-    """Pieces of one rate joined up to half a second: a resampler's call costs more than 20 ms of sound in it."""
+    """Pieces of one rate and shape, ``(n,)`` or ``(n, channels)``, joined up to half a second: a call to mix or to
+    resample costs more than 20 ms of sound in it."""
     kept: list[np.ndarray] = []
     kept_hz = count = 0
-    for rate_hz, mono in pieces:
-        if kept and (rate_hz != kept_hz or count >= rate_hz // 2):
+    for rate_hz, piece in pieces:
+        if kept and (rate_hz != kept_hz or piece.shape[1:] != kept[0].shape[1:] or count >= rate_hz // 2):
             yield kept_hz, np.concatenate(kept)
             kept, count = [], 0
-        kept.append(mono)
-        kept_hz, count = rate_hz, count + len(mono)
+        kept.append(piece)
+        kept_hz, count = rate_hz, count + len(piece)
     if kept:
         yield kept_hz, np.concatenate(kept)

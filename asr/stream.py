@@ -211,15 +211,15 @@ class OpusDecoder:
             frames = self._context.decode(av.Packet(packet.data))
         except av.error.FFmpegError as error:
             raise AudioError(f"found a packet of {len(packet.data)} bytes that is no Opus; wanted Opus") from error
-        mono = _joined([mono_of(frame) for frame in frames])
+        mono = _joined([mix_down(channels_of(frame)) for frame in frames])
         return mono[: max(0, len(mono) - packet.trim_samples)]
 
 
-def mono_of(frame: "av.AudioFrame") -> np.ndarray:
-    """A decoded frame of any sample format, packed or planar, -> mono ``(n,)``; `AudioError` for NaN or infinity."""
+def channels_of(frame: "av.AudioFrame") -> np.ndarray:
+    """A decoded frame of any sample format, packed or planar, -> ``(n, channels)``."""
     channels = frame.layout.nb_channels
     samples = any_to_float(frame.to_ndarray())  # (channels, n) planar, (1, n * channels) packed
-    return mix_down(samples.T if frame.format.is_planar else samples.reshape(-1, channels))
+    return samples.T if frame.format.is_planar else samples.reshape(-1, channels)
 
 
 def _check_length(samples: int) -> None:

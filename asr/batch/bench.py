@@ -10,7 +10,6 @@ from asr.config import SessionSettings
 from asr.engine import Engine
 from asr.models.base import Hypothesis, Window
 from asr.session import Session
-from asr.vad import SileroVad
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,6 @@ class Bench:
     def __init__(self, task: Task, engine: Engine | None = None) -> None:
         self._task = task
         self._engine = engine or Engine.load(task.model, precision=task.precision)
-        self._vad = SileroVad()
         self._listeners: dict[int, Listener] = {}
         self._open().receive_end()  # a language or prompt that the model does not take is found out now
 
@@ -84,7 +82,7 @@ class Bench:
         return self._engine.recogniser.recognise(windows)
 
     def _listen(self, request: Listen) -> Heard:
-        listener = self._listeners.pop(request.key, None) or Listener(request.path, self._open(), self._vad)
+        listener = self._listeners.pop(request.key, None) or Listener(request.path, self._open(), self._engine)
         heard = listener.listen(request.seconds)
         if not heard.ended:
             self._listeners[request.key] = listener

@@ -1,15 +1,9 @@
-"""One recording -> windows to recognise; their hypotheses -> its transcript.
-
-Nobody waits for a recording's words, so its windows do not depend on each other: voice activity alone says where they
-lie. A session is asked for them all, and answered each time with one wordless piece as long as the window; the finals
-that it says then tell where each window lies and where utterances end. The words come later, from wherever they were
-recognised, and are placed as the session would have placed them (a test holds the two equal).
-"""
+"""One recording -> windows to recognise (see `asr.recording`), a stretch at a time."""
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +12,12 @@ from asr.audio import read_blocks
 from asr.batch.inputs import address
 from asr.batch.store import fetched, told
 from asr.cache import sha256_of
-from asr.config import SAMPLE_RATE_HZ
+from asr.engine import Engine
 from asr.errors import AudioError
-from asr.events import Event, Final
-from asr.models.base import Hypothesis, Piece, Window
+from asr.events import Final
+from asr.models.base import Window
+from asr.recording import windows_of
 from asr.session import Session
-from asr.utterance import placed, words_of
-from asr.vad import SileroVad
-
-MAX_FRAMES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +49,7 @@ class Listener:
 
     path: Path
     session: Session
-    vad: SileroVad
+    engine: Engine
     _mark: Mark | None = None
     _here: Path = Path()
     """The recording as a file of this machine: itself, or fetched from a store."""
@@ -87,30 +78,17 @@ class Listener:
             if block is None:
                 return self._last(windows)
             self.session.receive_audio(block)
-            windows += self._windows()
+            windows += windows_of(self.session, self.engine)
         return Heard(tuple(windows), self._finals())
 
     def _last(self, windows: list[Window]) -> Heard:
         self.session.receive_end()
-        windows += self._windows()
+        windows += windows_of(self.session, self.engine)
         digest = _sha256(self._here)
         self._fetching.close()
         if self._mark is None or mark_of(self.path) != self._mark:
             raise AudioError(f"found {self.path} changed while it was read; wanted a file that is whole: run again")
         return Heard(tuple(windows), self._finals(), True, self.session.received_s, digest, self._mark)
-
-    def _windows(self) -> Iterator[Window]:
-        session = self.session
-        while session.ready:
-            while session.pending_frames:
-                frames = session.next_frames(MAX_FRAMES)
-                session.receive_probabilities(self.vad.probabilities([session.vad_state], [frames])[0])
-            window = session.next_window()
-            if window is None:
-                return
-            yield window
-            whole = Piece("", (), 0.0, len(window.samples) / SAMPLE_RATE_HZ, 0.0)
-            session.receive_hypothesis(Hypothesis((whole,), window.language or ""))
 
     def _finals(self) -> tuple[Final, ...]:
         return tuple(event for event in self.session.take_events() if isinstance(event, Final))
@@ -125,22 +103,6 @@ def mark_of(path: Path) -> Mark:
     except OSError as error:
         raise AudioError(f"found {path} unreadable ({error.strerror}); wanted a recording") from None
     return Mark(stat.st_size, stat.st_mtime_ns)
-
-
-def filled(finals: Sequence[Final], hypotheses: Sequence[Hypothesis]) -> list[Event]:
-    """The finals with the words of their windows; those without a window stay empty."""
-    answers = iter(hypotheses)
-    events: list[Event] = []
-    floor_s = 0.0
-    for final in finals:
-        if not final.words:
-            events.append(final)
-            continue
-        hypothesis = next(answers)
-        pieces = placed(hypothesis.pieces, final.words[0].start_s, floor_s)
-        floor_s = pieces[-1].end_s if pieces else floor_s
-        events.append(replace(final, words=words_of(pieces), language=hypothesis.language))
-    return events
 
 
 def _sha256(path: Path) -> str:

@@ -12,17 +12,17 @@ from dataclasses import dataclass, field
 from asr.batch.bench import Listen, Recognise, Request
 from asr.batch.crew import Crew, Lost
 from asr.batch.inputs import Recording
-from asr.batch.listening import Heard, filled
-from asr.config import SAMPLE_RATE_HZ
+from asr.batch.listening import Heard
 from asr.errors import AsrError, InternalError
 from asr.events import Event, Final
 from asr.models.base import Hypothesis, Window
-from asr.models.whisper import TAIL_SAMPLES, padded_frames
-from asr.models.whisper_encoder import FRAME_SAMPLES
+from asr.recording import filled, seconds_of
 
 BATCH_WINDOWS = 24
-BATCH_S = 320.0
-"""A batch is no more than this: what the decoder keeps of it in memory grows with its seconds."""
+BATCH_S = 400.0
+"""A batch is about this at most: what the decoder keeps of it in memory grows with its seconds."""
+CHOICE = 2
+"""So many batches wait before one is taken, so that it can be of like lengths."""
 POOL_S = 1200.0
 """So much heard speech waits to be recognised, 77 MB of samples, before nobody listens on."""
 STRETCH_S = 60.0
@@ -73,7 +73,7 @@ class _Waiting:
 
     @property
     def seconds(self) -> float:
-        return len(self.window.samples) / SAMPLE_RATE_HZ
+        return seconds_of(self.window)
 
 
 class Loop:
@@ -219,31 +219,27 @@ class Loop:
 
 
 class _Pool:
-    """Windows waiting, by the length that they are padded to: only such share a batch, and then the company that a
-    window is in changes no bit of its text, times and confidences."""
+    """Windows waiting. Those of like length share a batch, since they are written in about as many steps; the company
+    that a window is in changes no bit of its text, times and confidences."""
 
     def __init__(self) -> None:
-        self._classes: dict[int, deque[_Waiting]] = {}
+        self._waiting: list[_Waiting] = []
         self.seconds = 0.0
 
     def add(self, waiting: _Waiting) -> None:
-        frames = padded_frames((len(waiting.window.samples) + TAIL_SAMPLES) // FRAME_SAMPLES)
-        self._classes.setdefault(frames, deque()).append(waiting)
+        self._waiting.append(waiting)
         self.seconds += waiting.seconds
 
     def batch(self, *, whole: bool) -> tuple[_Waiting, ...]:
-        """The batch that is the fullest; none, if it must be whole and none is."""
-        best = max(self._classes, key=lambda frames: len(self._classes[frames]) / _room(frames), default=None)
-        if best is None or (whole and len(self._classes[best]) < _room(best)):
+        """The window that has waited longest and those nearest to it in length; none, if there must be a choice and is
+        not."""
+        batches = max(len(self._waiting) / BATCH_WINDOWS, self.seconds / BATCH_S)
+        if not self._waiting or (whole and batches < CHOICE):
             return ()
-        waiting = self._classes[best]
-        taken = tuple(waiting.popleft() for _ in range(min(_room(best), len(waiting))))
-        if not waiting:
-            del self._classes[best]
-        self.seconds = max(0.0, self.seconds - sum(one.seconds for one in taken))
-        return taken
-
-
-def _room(frames: int) -> int:
-    """How many windows of this padded length make a batch."""
-    return max(1, min(BATCH_WINDOWS, int(BATCH_S * SAMPLE_RATE_HZ / FRAME_SAMPLES / frames)))
+        length_s = self._waiting[0].seconds
+        nearest = sorted(self._waiting, key=lambda waiting: abs(waiting.seconds - length_s))
+        room = max(1, min(BATCH_WINDOWS, int(BATCH_S / max(1.0, length_s))))
+        taken = set(map(id, nearest[:room]))
+        self._waiting = [waiting for waiting in self._waiting if id(waiting) not in taken]
+        self.seconds = max(0.0, self.seconds - sum(waiting.seconds for waiting in nearest[:room]))
+        return tuple(nearest[:room])

@@ -75,12 +75,11 @@ class _RowwiseInt8Linear:
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         rows = x.reshape(-1, x.shape[-1])
-        scale = rows.abs().amax(dim=-1, keepdim=True).clamp_min(1e-8)
+        scale = rows.abs().amax(dim=-1, keepdim=True).clamp_min_(1e-8)
         y: torch.Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
             rows / scale, *_UNIT, self._packed
-        ).mul_(scale)
-        if self._bias is not None:
-            y.add_(self._bias)
+        )
+        y = y.mul_(scale) if self._bias is None else torch.addcmul(self._bias, y, scale)
         return y.view(*x.shape[:-1], y.shape[-1])
 
 

@@ -23,16 +23,14 @@ _SILENT_MEL = -0.75
 _SILENCE_STRIDE = 4
 """One state of silence stands for four of them; their keys differ little (docs/LOG.md)."""
 _NEGATIVE = -1e9
-_GRID_FRAMES = 100
-"""Memories are padded to a multiple of this (2 s). Sums over a padded row come out in other bits when its length
-changes; so a window's are the same whatever stands beside it, as long as no window of a later multiple does."""
+_ROOM_TOKENS = 32
 TAIL_SAMPLES = 2400
 """Zeros after the audio of a window (0.15 s), so that its end is not also the end of what the encoder sees."""
 
 
 @dataclass(frozen=True, slots=True)
 class LayerMemory:
-    """One decoder layer's keys ``(H, D, n)`` and values ``(H, n, D)`` of encoder states."""
+    """One decoder layer's keys and values ``(H, n, D)`` of encoder states."""
 
     keys: torch.Tensor
     values: torch.Tensor
@@ -48,22 +46,28 @@ class Memory:
 
 @dataclass(slots=True)
 class Batch:
-    """The decoder's state for ``B`` windows: padded memories, silence behind each, and the self-attention cache.
+    """The decoder's state for ``B`` windows: each one's memory with silence behind it, and the self-attention cache.
 
-    By layer keys ``(B, H, D, n)`` and values ``(B, H, n, D)``; ``mask`` ``(B, 1, 1, n)`` is added to the scores.
+    Each window's ``masks`` ``(1, n)`` are added to its scores. The cache, by layer keys and values ``(B, T, H, D)``,
+    grows with the text: it is copied when a window leaves, so room for what may come would cost more than growing.
     """
 
-    keys: list[torch.Tensor]
-    values: list[torch.Tensor]
-    mask: torch.Tensor
+    layers: list[tuple[LayerMemory, ...]]
+    masks: list[torch.Tensor]
     cache: list[tuple[torch.Tensor, torch.Tensor]]
 
-    def keep(self, rows: torch.Tensor) -> None:
+    def keep(self, rows: Sequence[int]) -> None:
         """Drop all rows but these (the others have finished)."""
-        self.keys = [k[rows] for k in self.keys]
-        self.values = [v[rows] for v in self.values]
-        self.mask = self.mask[rows]
-        self.cache = [(k[rows], v[rows]) for k, v in self.cache]
+        self.layers, self.masks = [self.layers[i] for i in rows], [self.masks[i] for i in rows]
+        index = torch.tensor(rows)
+        self.cache = [(k[index], v[index]) for k, v in self.cache]
+
+    def make_room(self, tokens: int) -> None:
+        """Let the cache hold so many tokens; what is not written yet is zero, since a masked NaN would still be one."""
+        missing = tokens - self.cache[0][0].shape[1]
+        if missing > 0:
+            more = (0, 0, 0, 0, 0, missing + _ROOM_TOKENS)
+            self.cache = [(F.pad(k, more), F.pad(v, more)) for k, v in self.cache]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,7 @@ class Whisper:
         precision: str = "float32",
     ) -> None:
         self.precision = precision
+        self._memory_dtype = torch.float32 if precision == "float32" else torch.bfloat16
         self.max_tokens = int(config["max_target_positions"])
         self._heads, self._width = int(config["decoder_attention_heads"]), int(config["d_model"])
         self._encoder = Encoder(tensors, config, precision)
@@ -127,7 +132,7 @@ class Whisper:
         memories = []
         for layer in self._layers:
             k, v = layer.cross_key_value(states).unflatten(-1, (2, self._heads, -1)).unbind(1)  # (n, H, D)
-            memories.append(LayerMemory(k.permute(1, 2, 0).contiguous(), v.transpose(0, 1).contiguous()))
+            memories.append(LayerMemory(*(t.transpose(0, 1).to(self._memory_dtype).contiguous() for t in (k, v))))
         return tuple(memories)
 
     @torch.inference_mode()
@@ -139,28 +144,30 @@ class Whisper:
     # -- decoder -------------------------------------------------------------------------------------------------
 
     @torch.inference_mode()
-    def batch(self, memories: Sequence[Memory], capacity: int) -> Batch:
-        """The decoder's empty state over some windows, with room for `capacity` tokens each.
+    def batch(self, memories: Sequence[Memory]) -> Batch:
+        """The decoder's empty state over some windows.
 
-        What comes of a window is the same to the last bit in every batch of windows of its own `padded_frames`.
+        What comes of a window is the same to the last bit in every batch.
         """
-        frames = [memory.layers[0].keys.shape[-1] for memory in memories]
-        longest, size = padded_frames(max(frames)), len(memories)
-        silent = int(torch.searchsorted(self._silence_positions, padded_frames(min(frames)) - _GRID_FRAMES))
-        layers = range(len(self._layers))
-        keys, values = [], []
-        for i, silence in enumerate(self._silence):
-            keys.append(_row([memory.layers[i].keys for memory in memories], longest, silence.keys[..., silent:], -1))
-            values.append(
-                _row([memory.layers[i].values for memory in memories], longest, silence.values[:, silent:], -2)
+        behind = [self._with_silence(memory) for memory in memories]
+        empty = torch.zeros(len(memories), 0, self._heads, self._width // self._heads)
+        cache = [(empty, empty) for _ in self._layers]
+        return Batch([layers for layers, _ in behind], [mask for _, mask in behind], cache)
+
+    def _with_silence(self, memory: Memory) -> tuple[tuple[LayerMemory, ...], torch.Tensor]:
+        """What the decoder sees of a window: its states, then those of the silence that a whole window would end in."""
+        frames = memory.layers[0].keys.shape[1]
+        first = int(torch.searchsorted(self._silence_positions, frames))
+        layers = tuple(
+            LayerMemory(
+                torch.cat([real.keys, silence.keys[:, first:]], 1)[None],
+                torch.cat([real.values, silence.values[:, first:]], 1)[None],
             )
-        count = torch.tensor(frames)[:, None]
-        real_mask = torch.where(torch.arange(longest) < count, 0.0, _NEGATIVE)
-        silence_mask = torch.where(self._silence_positions[silent:] >= count, math.log(_SILENCE_STRIDE), _NEGATIVE)
-        mask = torch.cat([real_mask, silence_mask], dim=1)[:, None, None]
-        shape = (size, capacity, self._heads, self._width // self._heads)
-        cache = [(torch.zeros(shape), torch.zeros(shape)) for _ in layers]  # a masked NaN would still be a NaN
-        return Batch(keys, values, mask, cache)
+            for real, silence in zip(memory.layers, self._silence, strict=True)
+        )
+        mask = torch.zeros(1, layers[0].keys.shape[2], dtype=self._memory_dtype)
+        mask[:, frames:] = math.log(_SILENCE_STRIDE)
+        return layers, mask
 
     @torch.inference_mode()
     def decode(self, batch: Batch, tokens: torch.Tensor, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -170,6 +177,7 @@ class Whisper:
         """
         rows = torch.arange(len(tokens))[:, None]
         length = int(positions.max()) + 1
+        batch.make_room(length)
         mask = torch.where(torch.arange(length) <= positions[:, :, None], 0.0, _NEGATIVE)[:, None]  # (B, 1, Q, T)
         x = self._embedding[tokens] + self._positions[positions]
         queries = []
@@ -188,11 +196,11 @@ class Whisper:
         It sums to one over these frames: what went to others, and to silence, is left out.
         """
         keys = [
-            layer.keys[heads, :, first_frame:]
+            layer.keys[heads, first_frame:].float()
             for layer, heads in zip(memory.layers, self._alignment_heads, strict=True)
             if heads
         ]
-        return (queries @ torch.cat(keys)).softmax(-1)
+        return (queries @ torch.cat(keys).transpose(-1, -2)).softmax(-1)
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """Hidden rows ``(n, width)`` -> scores of the vocabulary ``(n, V)``; suppressed tokens are far below."""
@@ -223,29 +231,18 @@ class Whisper:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Attention over real frames and silence; and the alignment heads' queries."""
         q = layer.cross_query(x).unflatten(-1, (self._heads, -1)).transpose(1, 2)  # (B, H, Q, D)
-        attention = (q @ batch.keys[index] + batch.mask).softmax(-1)
-        y = attention @ batch.values[index]
+        seen = [
+            F.scaled_dot_product_attention(row, layers[index].keys, layers[index].values, attn_mask=mask, scale=1.0)
+            for row, layers, mask in zip(q.to(self._memory_dtype).split(1), batch.layers, batch.masks, strict=True)
+        ]
+        y = torch.cat(seen).float()
         return layer.cross_out(y.transpose(1, 2).flatten(2)), q[:, self._alignment_heads[index]]
 
 
 def _joined(old: LayerMemory, new: LayerMemory, kept: int) -> LayerMemory:
     return LayerMemory(
-        torch.cat([old.keys[:, :, :kept], new.keys], dim=2), torch.cat([old.values[:, :kept], new.values], dim=1)
+        torch.cat([old.keys[:, :kept], new.keys], dim=1), torch.cat([old.values[:, :kept], new.values], dim=1)
     )
-
-
-def padded_frames(frames: int) -> int:
-    """The length that a memory of so many frames is padded to when it is alone."""
-    return -(-frames // _GRID_FRAMES) * _GRID_FRAMES
-
-
-def _row(tensors: Sequence[torch.Tensor], length: int, silence: torch.Tensor, dim: int) -> torch.Tensor:
-    """Stack; along `dim` zeros behind the shorter ones up to `length`, then silence."""
-    rows = []
-    for tensor in tensors:
-        missing = length - tensor.shape[dim]
-        rows.append(torch.cat([F.pad(tensor, (0, missing) if dim == -1 else (0, 0, 0, missing)), silence], dim))
-    return torch.stack(rows)
 
 
 def _layer(tensors: dict[str, torch.Tensor], name: str, heads: int, precision: str) -> _Layer:

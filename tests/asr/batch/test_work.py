@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 import soundfile
 
+from asr import recording
+from asr.audio import read_blocks
 from asr.batch import work
 from asr.batch.bench import Bench, Listen, Recognise, Request, Task
 from asr.batch.crew import OwnCrew, ProcessCrew, Result
 from asr.batch.inputs import Recording
 from asr.batch.work import Done, Failed, Loop, Outcome
 from asr.config import SessionSettings, StreamSettings
+from asr.engine import Engine
 from asr.errors import InternalError
 from asr.recording import offline_settings, transcribe, transcript_of
 from asr.text import Transcript
@@ -54,8 +57,22 @@ def ignore(_seconds: float) -> None:
 @pytest.fixture(scope="module")
 def alone(bench: Bench, recordings: list[Recording]) -> dict[str, Transcript]:
     """Each recording by itself, window by window."""
-    sounds = [recording for recording in recordings if recording.path.suffix == ".wav"]
-    return {r.stem: transcribe(r.path, bench.engine, settings=SHORT_WINDOWS) for r in sounds}
+    return {stem: stepped(path, bench.engine) for path, stem in sounds(recordings)}
+
+
+def sounds(recordings: list[Recording]) -> list[tuple[Path, str]]:
+    return [(recording.path, recording.stem) for recording in recordings if recording.path.suffix == ".wav"]
+
+
+def stepped(path: Path, engine: Engine) -> Transcript:
+    """As a live stream would be recognised that ends at once."""
+    session = engine.open(SHORT_WINDOWS, partials=False)
+    for block in read_blocks(path):
+        session.receive_audio(block)
+    session.receive_end()
+    while session.ready:
+        engine.step([session])
+    return transcript_of(session.take_events(), engine, session.received_s)
 
 
 def test_in_batches_as_alone(bench: Bench, recordings: list[Recording], alone: dict[str, Transcript]) -> None:
@@ -66,6 +83,14 @@ def test_in_batches_as_alone(bench: Bench, recordings: list[Recording], alone: d
     (failed,) = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
     assert failed.recording.stem == "broken"
     assert "no recording" in str(failed.error)
+
+
+def test_a_single_recording_in_batches_as_alone(
+    bench: Bench, recordings: list[Recording], alone: dict[str, Transcript], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`transcribe` recognises windows side by side too, whole batches and what is left."""
+    monkeypatch.setattr(recording, "BATCH_WINDOWS", 3)
+    assert {stem: transcribe(path, bench.engine, settings=SHORT_WINDOWS) for path, stem in sounds(recordings)} == alone
 
 
 def test_in_small_batches_and_a_small_pool_as_alone(
