@@ -47,6 +47,9 @@ class StreamSettings:
     """From this length on the window is shortened at a committed word."""
     window_max_s: float = 28.0
     """Never encode more than this at once (Whisper's positions end at 30 s)."""
+    file_window_s: float = 16.0
+    """The same for recordings: attention costs with the square of a window, and long ones are left half written at
+    times (docs/LOG.md)."""
     overlap_s: float = 1.5
     """Committed speech that a shortened window keeps."""
     stall_s: float = 0.65

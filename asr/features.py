@@ -26,7 +26,8 @@ def log_mel(samples: np.ndarray, bands: int) -> torch.Tensor:
 def log_power(samples: np.ndarray, bands: int) -> torch.Tensor:
     """Samples ``(n,)`` -> log10 of the power in each mel band ``(bands, n // 160)``."""
     spectrum = torch.stft(torch.from_numpy(samples), N_FFT, HOP_SAMPLES, window=_window(), return_complex=True)
-    power = spectrum[:, :-1].abs().square()  # (201, n // 160)
+    spectrum = spectrum[:, :-1]  # (201, n // 160)
+    power = spectrum.real.square() + spectrum.imag.square()  # a third of the time of `abs`
     return (_filters(bands) @ power).clamp_min(1e-10).log10()
 
 

@@ -36,7 +36,7 @@ class Named(Protocol):
 FALLBACK_TEMPERATURES = (0.2, 0.4, 0.6, 0.8, 1.0)
 """As published with the models (openai/whisper, ``transcribe.py``)."""
 
-BATCH_WINDOWS = 16
+BATCH_WINDOWS = 24
 """So many windows are recognised side by side; what the decoder keeps of them in memory grows with their seconds."""
 
 Source = Path | str | BinaryIO | np.ndarray
@@ -114,7 +114,8 @@ def seconds_of(window: Window) -> float:
 def offline_settings(
     settings: SessionSettings | None = None, *, beam_size: int | None = None, fallback: bool = False
 ) -> SessionSettings:
-    """Settings for recordings: utterances end later than in a stream, since nobody waits for the words.
+    """Settings for recordings: utterances end later than in a stream, since nobody waits for the words, and windows
+    are shorter, since they do not grow.
 
     On request with a beam search so wide, and with doubtful text drawn again at `FALLBACK_TEMPERATURES`.
     """
@@ -124,7 +125,8 @@ def offline_settings(
         beam_size=beam_size or base.decode.beam_size,
         fallback_temperatures=FALLBACK_TEMPERATURES if fallback else base.decode.fallback_temperatures,
     )
-    return replace(base, vad=replace(base.vad, endpoint_ms=base.vad.file_endpoint_ms), decode=decode)
+    stream = replace(base.stream, window_max_s=min(base.stream.window_max_s, base.stream.file_window_s))
+    return replace(base, vad=replace(base.vad, endpoint_ms=base.vad.file_endpoint_ms), stream=stream, decode=decode)
 
 
 def transcript_of(events: Iterable[Event], engine: Named, duration_s: float) -> Transcript:

@@ -16,9 +16,8 @@ from asr.batch.listening import Heard
 from asr.errors import AsrError, InternalError
 from asr.events import Event, Final
 from asr.models.base import Hypothesis, Window
-from asr.recording import filled, seconds_of
+from asr.recording import BATCH_WINDOWS, filled, seconds_of
 
-BATCH_WINDOWS = 24
 BATCH_S = 400.0
 """A batch is about this at most: what the decoder keeps of it in memory grows with its seconds."""
 CHOICE = 2
