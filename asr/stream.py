@@ -217,11 +217,11 @@ class OpusDecoder:
 
 def channels_of(frame: "av.AudioFrame") -> np.ndarray:
     """A decoded frame of any sample format, packed or planar, -> ``(n, channels)``."""
-    channels, name = frame.layout.nb_channels, frame.format.name
-    if channels > 1 or name not in ("flt", "fltp"):
-        samples = any_to_float(frame.to_ndarray())  # (channels, n) planar, (1, n * channels) packed
-        return samples.T if frame.format.is_planar else samples.reshape(-1, channels)
-    return np.frombuffer(frame.planes[0], np.float32, frame.samples)[:, None]  # speech mostly; half of the time
+    channels = frame.layout.nb_channels
+    if channels == 1 and frame.format.name in ("flt", "fltp"):  # speech mostly; half of the time
+        return np.frombuffer(memoryview(frame.planes[0]), np.float32, frame.samples)[:, None]
+    samples = any_to_float(frame.to_ndarray())  # (channels, n) planar, (1, n * channels) packed
+    return samples.T if frame.format.is_planar else samples.reshape(-1, channels)
 
 
 def _check_length(samples: int) -> None:
