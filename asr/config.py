@@ -27,7 +27,7 @@ class VadSettings:
     end_threshold: float = 0.35
     min_speech_ms: int = 96
     """Speech must last this long before an utterance opens."""
-    endpoint_ms: int = 1000
+    endpoint_ms: int = 1300
     """Silence that ends an utterance in a live stream."""
     file_endpoint_ms: int = 1500
     """The same in a recording, where nobody waits and more context is worth more."""
