@@ -200,7 +200,9 @@ def _pretrained(
     settings: ModelSettings, masks: dict[str, Any], letters: Sequence[str], device: torch.device
 ) -> CtcTask:
     from transformers import AutoModelForCTC
+    from transformers.utils import logging
 
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # a head that is new is no news
     start = settings.start
     folder = _folder_of(start)
     vocabulary = start_vocabulary(start) or vocabulary_of(letters)

@@ -5,13 +5,17 @@ speech, whoever says it. The states themselves were tried as targets: most of th
 network can tell, and after an epoch 93 % of it was still unexplained (docs/LOG.md).
 """
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from asr.cache import write_atomically
+from asr.config import SAMPLE_RATE_HZ
 from asr.errors import ConfigError, ModelError
 from asr.features import log_mel
 from asr.models.whisper import TAIL_SAMPLES
@@ -19,9 +23,10 @@ from asr.models.whisper_encoder import FRAME_SAMPLES
 from asr.weights import load_model_files
 from eval.progress import progress
 from train.config import TeacherSettings
-from train.data import Heard, Split
+from train.data import Example, Heard, Split
 from train.whisper import layer_states, whisper_network
 
+UNITS = "units.npz"
 _ROUNDS = 15
 """Of k-means; later ones move hardly a frame."""
 _FRAMES = 60_000
@@ -56,19 +61,53 @@ def teacher_of(settings: TeacherSettings) -> Teacher:
     return Teacher(whisper_network(files).model.encoder.eval(), int(files.config["num_mel_bins"]), settings.layer)
 
 
-def taught(split: Split, teacher: Teacher, units: int, seed: int) -> Split:
-    """The same examples with what the teacher hears in each, as it was spoken; the training part makes the units."""
+def taught(split: Split, settings: TeacherSettings, seed: int, kept: Path) -> Split:
+    """The same examples with what the teacher hears in each, as it was spoken; the training part makes the units.
+
+    They are kept in the file `kept`, so that a training that goes on need not listen again.
+    """
+    key = json.dumps([asdict(settings), seed, split.sha256])
+    numbers = _read(kept, key)
+    if numbers is None:
+        teacher = teacher_of(settings)
+        states = listened(teacher, (*split.train, *split.dev))
+        numbers = clusters(states, len(split.train), settings.units, seed)
+        _write(kept, key, numbers)
     examples = (*split.train, *split.dev)
-    with progress("listening to the teacher", len(examples)) as bar:
-        found = []
-        for example in examples:
-            found.append(teacher.states(example.samples).half())
-            bar.advance(1)
-    numbers = clusters(found, len(split.train), units, seed)
     heard = tuple(
         replace(example, heard=Heard(row, len(example.samples))) for example, row in zip(examples, numbers, strict=True)
     )
     return replace(split, train=heard[: len(split.train)], dev=heard[len(split.train) :])
+
+
+def listened(teacher: Teacher, examples: Sequence[Example]) -> list[torch.Tensor]:
+    """The teacher's states of each, in half precision."""
+    found = []
+    with progress("listening to the teacher", sum(len(e.samples) for e in examples) / SAMPLE_RATE_HZ) as bar:
+        for example in examples:
+            found.append(teacher.states(example.samples).half())
+            bar.advance(len(example.samples) / SAMPLE_RATE_HZ)
+    return found
+
+
+def _read(path: Path, key: str) -> list[np.ndarray] | None:
+    """The units kept for `key`; None where there are none, or another's."""
+    if not path.is_file():
+        return None
+    table = np.load(path)
+    if str(table["key"]) != key:
+        return None
+    return np.split(table["units"], table["ends"][:-1])
+
+
+def _write(path: Path, key: str, numbers: Sequence[np.ndarray]) -> None:
+    ends = np.cumsum([len(row) for row in numbers])
+    write_atomically(path, lambda to: _save(to, key=np.array(key), units=np.concatenate(numbers), ends=ends))
+
+
+def _save(path: Path, **arrays: np.ndarray) -> None:
+    with path.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
 
 def clusters(states: Sequence[torch.Tensor], of: int, count: int, seed: int) -> list[np.ndarray]:
