@@ -123,6 +123,8 @@ class LoopSettings:
     """Stop after so many epochs without a better dev WER; 0 for never."""
     dev_every: int = 1
     """Epochs between two looks at the dev set."""
+    keep: str = "best"
+    """Which weights are the result: the best of the looks, or the last, for a dev set too small to tell them apart."""
     save_every_s: float = 60.0
     device: str = "auto"
     threads: int = 0
@@ -156,6 +158,8 @@ def load_settings(path: Path) -> TrainSettings:
     for rule in settings.labels.replace:
         if rule.find("=") < 1:
             raise ConfigError(f"{path}: labels.replace has {rule!r}, wanted rules such as 'é=e'")
+    if settings.loop.keep not in ("best", "last"):
+        raise ConfigError(f"{path}: loop.keep is {settings.loop.keep!r}, wanted best or last")
     for key in ("gap_s", "edge_s", "speed", "gain_db", "snr_db"):
         found = getattr(settings.augment, key)
         if len(found) != 2 or found[0] > found[1]:

@@ -115,13 +115,14 @@ class Training:
         return float(loss.detach())
 
     def _look(self, bar: Bar) -> None:
-        """Counts the dev set's errors, keeps the model if it is the best so far, and says where things stand."""
+        """Counts the dev set's errors, keeps the model if it is to be kept, and says where things stand."""
         state, loop = self.state, self.settings.loop
         rate = errors_of(self.task, self._dev).rate
         rate = math.inf if rate is None else rate
         state.since_best = 0 if rate < state.best else state.since_best + 1
-        if rate < state.best:
-            state.best = rate
+        better = rate < state.best
+        state.best = min(rate, state.best)
+        if better or loop.keep == "last":
             self.folder.mkdir(parents=True, exist_ok=True)
             self.task.save(self.folder)
         loss = float(np.mean(state.losses)) if state.losses else 0.0

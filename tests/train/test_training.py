@@ -11,12 +11,13 @@ import torch
 from asr.engine import Engine
 from asr.errors import CallerError, ConfigError
 from asr.models.base import Window
+from eval.counts import Counts
 from eval.progress import Bar
 from tests.speech import RATE_HZ, clip
 from tests.train.learned import PLAIN, SETTINGS, TINY, examples, training
 from train.augment import Augmenter, faster
 from train.config import AugmentSettings, DataSettings, LabelSettings, LoopSettings, ModelSettings
-from train.ctc import case_of, check_labels, ctc_task
+from train.ctc import CtcTask, case_of, check_labels, ctc_task
 from train.data import Example, check_letters, load_split, written
 from train.filters import PHASES, mel_filters
 from train.loop import RECORD, WORK, learning_rate
@@ -92,6 +93,21 @@ def test_training_stops_early_when_nothing_gets_better(tmp_path: Path, bar: Bar)
     run = training(tmp_path, replace(SETTINGS, loop=loop))
     assert run.run(bar)
     assert run.state.epoch == 2
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_the_best_weights_or_the_last_are_kept(
+    tmp_path: Path, bar: Bar, keep: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of three looks the second is the best; the last is kept where the settings ask for it."""
+    rates = iter([3, 1, 2])
+    monkeypatch.setattr(CtcTask, "errors", lambda self, batch: Counts(hits=2, substitutions=next(rates)))
+    saved: list[int] = []
+    run = training(tmp_path, replace(SETTINGS, loop=LoopSettings(epochs=3, batch_s=60.0, keep=keep)))
+    monkeypatch.setattr(run.task, "save", lambda folder: saved.append(run.state.epoch))
+    run.run(bar)
+    assert saved == ([1, 2] if keep == "best" else [1, 2, 3])
+    assert run.state.best == 1 / 3
 
 
 def test_frozen_layers_stay_as_they_are(tmp_path: Path, bar: Bar) -> None:
