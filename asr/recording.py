@@ -66,13 +66,13 @@ def transcribe(
         session.receive_audio(block)
         windows += windows_of(session, engine)
         while len(windows) >= BATCH_WINDOWS:
-            hypotheses += engine.recogniser.recognise(windows[:BATCH_WINDOWS])
+            hypotheses += recognised(windows[:BATCH_WINDOWS], engine)
             del windows[:BATCH_WINDOWS]
         if on_progress:
             on_progress(session.received_s - sum(map(seconds_of, windows)))
     session.receive_end()
     windows += windows_of(session, engine)
-    hypotheses += engine.recogniser.recognise(windows) if windows else []
+    hypotheses += recognised(windows, engine) if windows else []
     return transcript_of(filled(session.take_events(), hypotheses), engine, session.received_s)
 
 
@@ -87,6 +87,11 @@ def windows_of(session: Session, engine: Engine) -> Iterator[Window]:
         yield window
         whole = Piece("", (), 0.0, seconds_of(window), 0.0)
         session.receive_hypothesis(Hypothesis((whole,), window.language or ""))
+
+
+def recognised(windows: Sequence[Window], engine: Engine) -> list[Hypothesis]:
+    """The windows' hypotheses, without what the model would need to go on: 15 MB a window."""
+    return [replace(hypothesis, memory=None) for hypothesis in engine.recogniser.recognise(windows)]
 
 
 def filled(events: Iterable[Event], hypotheses: Sequence[Hypothesis]) -> list[Event]:

@@ -1,14 +1,14 @@
 """What one worker does, wherever it stands: listen to recordings, recognise windows. Requests in, answers out."""
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from asr.batch.listening import Heard, Listener
 from asr.config import SessionSettings
 from asr.engine import Engine
 from asr.models.base import Hypothesis, Window
+from asr.recording import recognised
 from asr.session import Session
 
 
@@ -76,10 +76,7 @@ class Bench:
         """Raises `AudioError` for a recording that is none, and what the model raises."""
         if isinstance(request, Listen):
             return self._listen(request)
-        return tuple(replace(h, memory=None) for h in self._recognise(request.windows))
-
-    def _recognise(self, windows: Sequence[Window]) -> list[Hypothesis]:
-        return self._engine.recogniser.recognise(windows)
+        return tuple(recognised(request.windows, self._engine))
 
     def _listen(self, request: Listen) -> Heard:
         listener = self._listeners.pop(request.key, None) or Listener(request.path, self._open(), self._engine)

@@ -12,9 +12,10 @@ import pytest
 from asr.config import CtcSettings, DecodeSettings, SessionSettings
 from asr.engine import Engine
 from asr.events import Ended, Event, Final, text_of
+from asr.recording import offline_settings, transcribe, transcript_of
 from asr.session import Session
 from tests import properties
-from tests.speech import clip, silence, speech
+from tests.speech import RATE_HZ, clip, silence, speech
 
 DIGITS = os.environ.get("STEADYWORD_DIGITS", "")
 
@@ -71,6 +72,15 @@ def test_with_the_whole_utterance_as_context_streamed_is_one_shot(engine: Engine
     patient = SessionSettings(decode=DecodeSettings(ctc=CtcSettings(right_s=30.0, left_s=30.0)))
     at_once = run(engine, samples, session=engine.open(partials=False))
     assert text_of(run(engine, samples, session=engine.open(patient))) == text_of(at_once)
+
+
+def test_windows_of_a_recording_side_by_side_equal_one_after_the_other(engine: Engine) -> None:
+    """Text, times and confidences; the recording is longer than a window."""
+    samples = np.concatenate([speech(), silence(0.3), speech()])
+    session = engine.open(offline_settings(), partials=False)
+    stepped = transcript_of(run(engine, samples, session), engine, len(samples) / RATE_HZ)
+    assert transcribe(samples, engine) == stepped
+    assert len(stepped.text) > 20
 
 
 def test_a_long_utterance_without_pause_keeps_its_memory_flat(engine: Engine) -> None:

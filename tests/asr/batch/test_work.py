@@ -19,7 +19,8 @@ from asr.batch.work import Done, Failed, Loop, Outcome
 from asr.config import SessionSettings, StreamSettings
 from asr.engine import Engine
 from asr.errors import InternalError
-from asr.recording import offline_settings, transcribe, transcript_of
+from asr.models.base import Window
+from asr.recording import offline_settings, recognised, transcribe, transcript_of
 from asr.text import Transcript
 from tests.speech import RATE_HZ, silence, speech
 
@@ -91,6 +92,13 @@ def test_a_single_recording_in_batches_as_alone(
     """`transcribe` recognises windows side by side too, whole batches and what is left."""
     monkeypatch.setattr(recording, "BATCH_WINDOWS", 3)
     assert {stem: transcribe(path, bench.engine, settings=SHORT_WINDOWS) for path, stem in sounds(recordings)} == alone
+
+
+def test_what_is_kept_of_a_recognised_window_is_its_text_alone(bench: Bench) -> None:
+    """An hour's windows would hold gigabytes of the model's memories."""
+    (hypothesis,) = recognised([Window(speech())], bench.engine)
+    assert hypothesis.pieces
+    assert hypothesis.memory is None
 
 
 def test_in_small_batches_and_a_small_pool_as_alone(
