@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from asr.errors import AudioError, CallerError, ConfigError
-from asr.models.whisper_encoder import FRAME_SAMPLES
 from eval.dataset import data_sha256, load_dataset, read
 from eval.overlaid import recordings
 from eval.utterance import Utterance
@@ -18,11 +17,10 @@ from train.config import DataSettings, LabelSettings
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A teacher's units ``(frames,)``, one every `frame_samples`, and of how many samples."""
+    """A teacher's units ``(frames,)``, one every 20 ms, and of how many samples."""
 
     units: np.ndarray
     samples: int
-    frame_samples: int = FRAME_SAMPLES
 
 
 @dataclass(frozen=True, slots=True)

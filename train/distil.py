@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from asr.errors import ConfigError
+from asr.models.whisper_encoder import FRAME_SAMPLES
 from eval.counts import Counts
 from train.config import AugmentSettings, ModelSettings
 from train.ctc import FIRST, masks_of, padded, random_config, with_filters, write_preprocessor
@@ -90,7 +91,7 @@ def targets(example: Example, centres: np.ndarray) -> np.ndarray:
     """
     heard = example.heard
     assert heard is not None
-    places = np.round(centres * (heard.samples / len(example.samples)) / heard.frame_samples).astype(int)
+    places = np.round(centres * (heard.samples / len(example.samples)) / FRAME_SAMPLES).astype(int)
     units: np.ndarray = heard.units[np.clip(places, 0, len(heard.units) - 1)]
     return units
 

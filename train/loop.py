@@ -5,10 +5,8 @@ that an uninterrupted one would have seen.
 """
 
 import contextlib
-import functools
 import json
 import math
-import operator
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,11 +20,12 @@ import torch
 from asr.cache import write_atomically, write_text_atomically
 from asr.config import SAMPLE_RATE_HZ
 from asr.errors import ConfigError
+from eval.counts import Counts, total
 from eval.progress import Bar
 from train.augment import Augmenter, Batch
 from train.config import TrainSettings
 from train.data import Example, Split
-from train.task import Errors, Task
+from train.task import Task
 
 WORK = "training"
 CHECKPOINT, RECORD = "checkpoint.pt", "record.json"
@@ -189,11 +188,10 @@ def _fixed(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 @torch.inference_mode()
-def errors_of(task: Task, batches: Sequence[Sequence[Example]]) -> Errors:
+def errors_of(task: Task, batches: Sequence[Sequence[Example]]) -> Counts:
     """The errors over all batches, dropout off."""
     task.model.eval()
-    found: Errors = functools.reduce(operator.add, (task.errors(batch) for batch in batches))
-    return found
+    return total(task.errors(batch) for batch in batches)
 
 
 def learning_rate(progress: float, peak: float, warmup: float) -> float:

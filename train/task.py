@@ -2,22 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Protocol
 
 import torch
 
+from eval.counts import Counts
 from train.data import Example
-
-
-class Errors(Protocol):
-    """How wrong a model is on some examples, less being better: adds up, and its rate is derived last."""
-
-    def __add__(self, other: Self) -> Self: ...
-
-    @property
-    def rate(self) -> float | None:
-        """From 0, none; None where there was nothing to be wrong about."""
-        ...
 
 
 class Task(Protocol):
@@ -31,8 +21,8 @@ class Task(Protocol):
         """The mean loss of a batch, for backward."""
         ...
 
-    def errors(self, batch: Sequence[Example]) -> Any:
-        """`Errors` of what the model says now of the examples; of one type for all batches."""
+    def errors(self, batch: Sequence[Example]) -> Counts:
+        """What the model says now of the examples, counted in what its measure is of: words, or frames."""
         ...
 
     def save(self, folder: Path) -> None:

@@ -24,6 +24,7 @@ _SILENCE_STRIDE = 4
 """One state of silence stands for four of them; their keys differ little (docs/LOG.md)."""
 _NEGATIVE = -1e9
 _ROOM_TOKENS = 32
+"""What the cache grows by, beyond what is asked."""
 TAIL_SAMPLES = 2400
 """Zeros after the audio of a window (0.15 s), so that its end is not also the end of what the encoder sees."""
 

@@ -22,6 +22,7 @@ from asr.errors import InternalError
 from asr.models.base import Window
 from asr.recording import offline_settings, recognised, transcribe, transcript_of
 from asr.text import Transcript
+from tests import properties
 from tests.speech import RATE_HZ, silence, speech
 
 SHORT_WINDOWS = offline_settings(SessionSettings(stream=StreamSettings(window_max_s=5.0)))
@@ -67,13 +68,8 @@ def sounds(recordings: list[Recording]) -> list[tuple[Path, str]]:
 
 def stepped(path: Path, engine: Engine) -> Transcript:
     """As a live stream would be recognised that ends at once."""
-    session = engine.open(SHORT_WINDOWS, partials=False)
-    for block in read_blocks(path):
-        session.receive_audio(block)
-    session.receive_end()
-    while session.ready:
-        engine.step([session])
-    return transcript_of(session.take_events(), engine, session.received_s)
+    session, samples = engine.open(SHORT_WINDOWS, partials=False), np.concatenate(list(read_blocks(path)))
+    return transcript_of(properties.run(engine, samples, session, len(samples)), engine, session.received_s)
 
 
 def test_in_batches_as_alone(bench: Bench, recordings: list[Recording], alone: dict[str, Transcript]) -> None:
