@@ -10,7 +10,8 @@ import torch
 
 from asr.hotwords import Hotwords
 from asr.models.base import Window
-from asr.models.whisper import Batch, Memory, Whisper
+from asr.models.whisper import Memory, Whisper
+from asr.models.whisper_decoder import Batch
 
 UNLIKELY = -1.0
 """A mean log-probability below this is no text to be believed: the threshold that was published with the models."""

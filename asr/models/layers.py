@@ -35,9 +35,7 @@ def layer_norm(x: torch.Tensor, norm: Norm) -> torch.Tensor:
     return F.layer_norm(x, norm[0].shape, *norm)
 
 
-def attention_weights(
-    tensors: Tensors, name: str, heads: int
-) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+def attention_weights(tensors: Tensors, name: str, heads: int) -> tuple[Tensors, Tensors]:
     """Weights and biases of the projections q, k, v; the query's are scaled, the key's bias is zero."""
     weight = {part: tensors[f"{name}.{part}_proj.weight"].float() for part in "qkv"}
     bias = {part: tensors[f"{name}.{part}_proj.bias"].float() for part in "qv"}
@@ -47,14 +45,16 @@ def attention_weights(
     return weight, bias
 
 
-def self_attention_of(tensors: Tensors, name: str, heads: int, precision: str, *, rowwise: bool = False) -> Attention:
+def stacked(weight: Tensors, bias: Tensors, parts: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Some of an attention's projections as one: weight and bias."""
+    return torch.cat([weight[part] for part in parts]), torch.cat([bias[part] for part in parts])
+
+
+def self_attention_of(tensors: Tensors, name: str, heads: int, precision: str) -> Attention:
     """A self-attention's projections."""
-    weight, bias = attention_weights(tensors, name, heads)
     return Attention(
-        make_linear(
-            torch.cat([weight[p] for p in "qkv"]), torch.cat([bias[p] for p in "qkv"]), precision, rowwise=rowwise
-        ),
-        make_linear(tensors[f"{name}.out_proj.weight"], tensors[f"{name}.out_proj.bias"], precision, rowwise=rowwise),
+        make_linear(*stacked(*attention_weights(tensors, name, heads), "qkv"), precision),
+        make_linear(tensors[f"{name}.out_proj.weight"], tensors[f"{name}.out_proj.bias"], precision),
         heads,
     )
 
@@ -68,4 +68,5 @@ class Conv:
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         windows = F.pad(x, (0, 0, 1, 1)).unfold(0, 3, self._stride)  # (m, in, 3)
-        return self._linear(windows.flatten(1))
+        y: torch.Tensor = self._linear(windows.flatten(1))
+        return y
