@@ -13,9 +13,9 @@ from train.config import TrainSettings, load_settings
 from train.ctc import case_of, check_labels, ctc_task, start_vocabulary
 from train.data import Split, letters_of, load_split, sounds
 from train.distil import distil_task
-from train.loop import WORK, Training
+from train.loop import Training
 from train.task import Task, best_device
-from train.teacher import UNITS, taught
+from train.teacher import taught, teacher_of
 from train.whisper import whisper_task
 from train.words import write_language_model
 
@@ -32,7 +32,7 @@ def train(config: Path, out: Path | None, minutes: float | None) -> None:
     split = load_split(settings.data, settings.labels, settings.loop.seed)
     augmenter = Augmenter(settings.augment, sounds(settings.augment.noise), sounds(settings.augment.rooms))
     torch.manual_seed(settings.loop.seed)
-    task, split = _task(settings, split, folder)
+    task, split = _task(settings, split)
     training = Training(settings, task, split, augmenter, folder)
     with progress(settings.name, settings.loop.epochs) as bar:
         bar.say(
@@ -62,14 +62,15 @@ def _settled(settings: TrainSettings) -> TrainSettings:
     return replace(settings, labels=replace(settings.labels, case=case))
 
 
-def _task(settings: TrainSettings, split: Split, folder: Path) -> tuple[Task, Split]:
+def _task(settings: TrainSettings, split: Split) -> tuple[Task, Split]:
     """The model in training, and the examples with all that it learns from."""
     device = best_device(settings.loop.device)
     if settings.kind == "whisper":
         return whisper_task(settings.model, device, settings.data.language), split
     if settings.kind == "distil":
-        student = distil_task(settings.model, settings.augment, settings.teacher.units, device)
-        return student, taught(split, settings.teacher, settings.loop.seed, folder / WORK / UNITS)
+        teacher = teacher_of(settings.teacher)
+        split, scales = taught(split, teacher)
+        return distil_task(settings.model, settings.augment, teacher, scales, device), split
     examples = (*split.train, *split.dev)
     task = ctc_task(settings.model, settings.augment, letters_of(e.text for e in examples), device)
     where = "the new vocabulary" if settings.model.start == "random" else settings.model.start

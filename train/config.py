@@ -43,7 +43,10 @@ class LabelSettings:
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
-    """What is trained. With `start` "random" the sizes below are the network's; else they are the start's own."""
+    """What is trained. With `start` "random" the sizes below are the network's; else they are the start's own.
+
+    With kind = distil only the convolutions are random, and the transformer with its sizes is the teacher's.
+    """
 
     start: str = "random"
     """random, a folder, or a hub id."""
@@ -71,10 +74,6 @@ class TeacherSettings:
 
     model: str = "whisper-tiny.en"
     """A Whisper model's name, folder or hub id."""
-    layer: int = 3
-    """Of its encoder, from 1. The third of tiny.en's four tells digits of an unheard voice apart best (docs/LOG.md)."""
-    units: int = 300
-    """Sounds that the student is to tell apart: clusters of the layer's states."""
 
 
 @dataclass(frozen=True, slots=True)

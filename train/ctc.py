@@ -149,7 +149,7 @@ def case_of(vocabulary: Sequence[str]) -> str:
 
 def start_vocabulary(start: str) -> dict[str, int] | None:
     """The vocabulary of a pretrained start; None where it has none yet. Raises `ModelError`."""
-    path = _folder_of(start) / "vocab.json"
+    path = start_folder(start) / "vocab.json"
     if not path.is_file():
         return None
     table: dict[str, int] = json.loads(path.read_text(encoding="utf-8"))
@@ -157,37 +157,37 @@ def start_vocabulary(start: str) -> dict[str, int] | None:
 
 
 def _random(settings: ModelSettings, masks: dict[str, Any], letters: Sequence[str], device: torch.device) -> CtcTask:
-    from transformers import Wav2Vec2ForCTC
+    from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
 
     vocabulary = vocabulary_of(letters)
-    config = random_config(settings, masks, vocab_size=len(vocabulary), pad_token_id=vocabulary[PAD])
+    config = Wav2Vec2Config(
+        hidden_size=settings.hidden_size,
+        num_hidden_layers=settings.num_hidden_layers,
+        num_attention_heads=settings.num_attention_heads,
+        intermediate_size=settings.intermediate_size,
+        vocab_size=len(vocabulary),
+        pad_token_id=vocabulary[PAD],
+        **training_config(settings, masks),
+    )
     model = Wav2Vec2ForCTC(config)
     with_filters(model.get_parameter(f"wav2vec2.{FIRST}"), settings.filters)
     return CtcTask(model, vocabulary, device, normalise=False)
 
 
-def random_config(settings: ModelSettings, masks: dict[str, Any], **more: Any) -> Any:
-    """Transformers' settings of a network from chance. `more`: those of its vocabulary."""
-    from transformers import Wav2Vec2Config
-
-    return Wav2Vec2Config(
-        hidden_size=settings.hidden_size,
-        num_hidden_layers=settings.num_hidden_layers,
-        num_attention_heads=settings.num_attention_heads,
-        intermediate_size=settings.intermediate_size,
-        conv_dim=settings.conv_dim,
-        conv_kernel=settings.conv_kernel,
-        conv_stride=settings.conv_stride,
-        conv_bias=True,
-        num_conv_pos_embeddings=settings.num_conv_pos_embeddings,
-        num_conv_pos_embedding_groups=settings.num_conv_pos_embedding_groups,
-        feat_extract_norm="layer",  # normalised frame by frame: exact in a stream
-        do_stable_layer_norm=True,
-        bos_token_id=None,
-        eos_token_id=None,
-        **_training(settings, masks),
-        **more,
-    )
+def training_config(settings: ModelSettings, masks: dict[str, Any]) -> dict[str, Any]:
+    """The convolutions of a network from chance and how it is trained, under Transformers' names."""
+    return _training(settings, masks) | {
+        "conv_dim": settings.conv_dim,
+        "conv_kernel": settings.conv_kernel,
+        "conv_stride": settings.conv_stride,
+        "conv_bias": True,
+        "num_conv_pos_embeddings": settings.num_conv_pos_embeddings,
+        "num_conv_pos_embedding_groups": settings.num_conv_pos_embedding_groups,
+        "feat_extract_norm": "layer",  # normalised frame by frame: exact in a stream
+        "do_stable_layer_norm": True,
+        "bos_token_id": None,
+        "eos_token_id": None,
+    }
 
 
 def with_filters(weight: torch.Tensor, kind: str) -> None:
@@ -204,7 +204,7 @@ def _pretrained(
 
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # a head that is new is no news
     start = settings.start
-    folder = _folder_of(start)
+    folder = start_folder(start)
     vocabulary = start_vocabulary(start) or vocabulary_of(letters)
     more = _training(settings, masks)
     if not (folder / "vocab.json").is_file():
@@ -233,8 +233,8 @@ def _training(settings: ModelSettings, masks: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _folder_of(start: str) -> Path:
-    """Where the start's files are. Raises `ModelError`."""
+def start_folder(start: str) -> Path:
+    """Where a start's files are. Raises `ModelError`."""
     from asr.weights.load import find_source
 
     folder = Path(start).expanduser()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from asr.errors import AudioError, CallerError, ConfigError
 from eval.dataset import data_sha256, load_dataset, read
@@ -17,9 +18,9 @@ from train.config import DataSettings, LabelSettings
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A teacher's units ``(frames,)``, one every 20 ms, and of how many samples."""
+    """A teacher's states ``(frames, layers, width)``, every 20 ms, and of how many samples."""
 
-    units: np.ndarray
+    states: torch.Tensor
     samples: int
 
 

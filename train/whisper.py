@@ -121,7 +121,7 @@ class WhisperTask:
     def _encode(self, mel: torch.Tensor) -> torch.Tensor:
         """Log-mel ``(bands, 2 n)`` -> states ``(n, width)``."""
         encoder: Any = self.model.model.encoder.eval()  # what is kept must not be what dropout left of it
-        states: torch.Tensor = encoder.layer_norm(layer_states(encoder, mel.to(self._device)))
+        states: torch.Tensor = encoder.layer_norm(layer_states(encoder, convolved(encoder, mel.to(self._device)))[-1])
         return states
 
     def _decode(self, tokens: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
@@ -143,18 +143,25 @@ def whisper_task(settings: ModelSettings, device: torch.device, language: str) -
 
 
 @torch.no_grad()
-def layer_states(encoder: Any, mel: torch.Tensor, layer: int | None = None) -> torch.Tensor:
-    """Log-mel ``(bands, 2 n)`` -> states ``(n, width)`` behind a layer, counted from 1, before the last norm.
-
-    None is the last layer. Transformers' encoder without its wish for 30 s.
-    """
+def convolved(encoder: Any, mel: torch.Tensor) -> torch.Tensor:
+    """Log-mel ``(bands, 2 n)`` -> what the encoder's convolutions make of it ``(n, width)``."""
     x = torch.nn.functional.gelu(encoder.conv1(mel[None]))
-    x = torch.nn.functional.gelu(encoder.conv2(x)).transpose(1, 2)  # (1, n, width)
-    x = x + encoder.embed_positions.weight[: x.shape[1]]
-    for each in encoder.layers[:layer]:
-        x = each(x, None)
+    heard: torch.Tensor = torch.nn.functional.gelu(encoder.conv2(x))[0].t()
+    return heard
+
+
+@torch.no_grad()
+def layer_states(encoder: Any, heard: torch.Tensor) -> list[torch.Tensor]:
+    """What the convolutions made of it -> states behind each layer ``(n, width)``, before the last norm.
+
+    Transformers' encoder without its wish for 30 s.
+    """
+    x = (heard + encoder.embed_positions.weight[: len(heard)])[None]
+    states = []
+    for layer in encoder.layers:
+        x = layer(x, None)
         x = x[0] if isinstance(x, tuple) else x
-    states: torch.Tensor = x[0]
+        states.append(x[0])
     return states
 
 
