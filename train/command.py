@@ -1,5 +1,6 @@
 """`asr train`: settings -> data -> model -> loop -> a folder that `--model` takes."""
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,8 @@ PACKAGES = ("steadyword", "torch", "transformers", "numpy")
 
 def train(config: Path, out: Path | None, minutes: float | None) -> None:
     """Raises `CallerError` for settings, data or a start that cannot be used."""
+    # Transformers' WavLM gives torch a bias and a mask of two types, which torch takes but dislikes.
+    warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask", UserWarning)
     settings = load_settings(config)
     if settings.loop.threads:
         torch.set_num_threads(settings.loop.threads)

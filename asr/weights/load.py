@@ -199,11 +199,12 @@ def list_models() -> list[ModelStatus]:
 def _trained_status(name: str) -> ModelStatus:
     """Nobody vouches for its hash; its files are there, or it would not be known."""
     folder = models_dir() / name
+    writes = any((folder / table).is_file() for table in ("vocab.json", "tokenizer.json"))
     return ModelStatus(
         name=name,
         architecture=str(read_object(folder / "config.json").get("model_type", "")),
         languages=(),
-        description="trained on this machine",
+        description="trained on this machine" + ("" if writes else ": a start for training, it writes nothing"),
         licence="",
         source=str(folder),
         install="",

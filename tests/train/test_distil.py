@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from asr.errors import ConfigError, ModelError
 from asr.models.whisper_encoder import FRAME_SAMPLES
+from asr.weights import list_models
 from eval.progress import Bar
 from tests.speech import RATE_HZ, clip
 from tests.train.learned import PLAIN, SETTINGS, TINY, examples
@@ -52,7 +53,7 @@ def learned(folder: Path, task: DistilTask, split: Split, epochs: int) -> tuple[
 
 
 def test_a_student_learns_to_hear_as_its_teacher_and_is_a_start_for_ctc(
-    tmp_path: Path, teacher: Teacher, lesson: tuple[Split, Scales]
+    tmp_path: Path, teacher: Teacher, lesson: tuple[Split, Scales], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """First its front alone, then all of it; what it heard with is what the CTC model begins with, letters are new."""
     split, scales = lesson
@@ -76,6 +77,9 @@ def test_a_student_learns_to_hear_as_its_teacher_and_is_a_start_for_ctc(
         assert torch.equal(parameter, kept[name])
     samples = clip("hello_world")
     np.testing.assert_array_equal(task._scaled(samples), samples)  # as they are: so the student heard them
+    monkeypatch.setenv("STEADYWORD_MODELS", str(tmp_path))
+    told_of = {status.name: status.description for status in list_models()}
+    assert told_of["start"] == "trained on this machine: a start for training, it writes nothing"
 
 
 def test_the_students_transformer_is_the_teachers_but_for_places(
