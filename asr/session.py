@@ -94,18 +94,12 @@ class Session:
 
     def receive_audio(self, samples: np.ndarray) -> None:
         """Mono float32 samples ``(n,)`` at 16 kHz. Raises `AudioError` or `SessionError`; then nothing was taken."""
-        if self._ending:
-            raise SessionError("audio arrived after the end of the stream; open a new session for it")
-        if not isinstance(samples, np.ndarray) or samples.ndim != 1 or samples.dtype != np.float32:
-            raise AudioError(f"found {_form(samples)}; wanted a one-dimensional float32 array, mono at 16 kHz")
-        if not np.isfinite(samples).all():
-            raise AudioError("found NaN or infinite samples; wanted finite numbers, between -1 and 1 for full scale")
+        check_audio(samples, self._ending)
         self._audio.append(samples)
 
     def receive_finalize(self) -> None:
         """Commit all that was heard so far: a `Final` with ``from_finalize`` follows even when it holds no words."""
-        if self._ending:
-            raise SessionError("finalize arrived after the end of the stream; it commits everything anyway")
+        check_finalize(self._ending)
         self._agenda.mark(self._audio.end)
 
     def receive_end(self) -> None:
@@ -360,6 +354,22 @@ class Session:
     @property
     def _max_samples(self) -> int:
         return round(self.settings.stream.window_max_s * SAMPLE_RATE_HZ)
+
+
+def check_audio(samples: np.ndarray, ending: bool) -> None:
+    """Raises what `Session.receive_audio` does; `ending` once the stream's end was told."""
+    if ending:
+        raise SessionError("audio arrived after the end of the stream; open a new session for it")
+    if not isinstance(samples, np.ndarray) or samples.ndim != 1 or samples.dtype != np.float32:
+        raise AudioError(f"found {_form(samples)}; wanted a one-dimensional float32 array, mono at 16 kHz")
+    if not np.isfinite(samples).all():
+        raise AudioError("found NaN or infinite samples; wanted finite numbers, between -1 and 1 for full scale")
+
+
+def check_finalize(ending: bool) -> None:
+    """Raises what `Session.receive_finalize` does."""
+    if ending:
+        raise SessionError("finalize arrived after the end of the stream; it commits everything anyway")
 
 
 def _form(samples: object) -> str:

@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 
 from asr.config import SAMPLE_RATE_HZ, SessionSettings
-from asr.errors import AudioError, SessionError
 from asr.events import Event
-from asr.session import LISTEN_FRAMES
+from asr.session import LISTEN_FRAMES, check_audio, check_finalize
 from asr.vad import FRAME_SAMPLES
 from server.worker import Call, Hello, Open, State, Step, WorkerError, work
 
@@ -171,16 +170,12 @@ class RemoteSession:
         return self._ended
 
     def receive_audio(self, samples: np.ndarray) -> None:
-        if self._ending:
-            raise SessionError("audio arrived after the end of the stream; open a new session for it")
-        if not np.isfinite(samples).all():
-            raise AudioError("found NaN or infinite samples; wanted finite numbers, between -1 and 1 for full scale")
+        check_audio(samples, self._ending)
         self._audio.append(samples)
         self._received += len(samples)
 
     def receive_finalize(self) -> None:
-        if self._ending:
-            raise SessionError("finalize arrived after the end of the stream; it commits everything anyway")
+        check_finalize(self._ending)
         self._call("receive_finalize")
 
     def receive_end(self) -> None:
