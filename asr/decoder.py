@@ -244,11 +244,14 @@ def _placed(words: Sequence[tuple[str, tuple[int, ...]]], starts_s: np.ndarray, 
 def _heard(pieces: Sequence[Piece]) -> int:
     """How many words took time to say.
 
-    At the end of the audio Whisper likes to say its last words again; the alignment then finds no frames for them: two
-    or more words in a row without length, with at most one behind them, are such an echo.
+    At the end of the audio Whisper likes to say its last words again, and again; the alignment then finds no frames for
+    them: two or more words in a row without length, with at most one behind them, are such an echo.
     """
     end = len(pieces)
-    first = end - 1
-    while first > 0 and pieces[first - 1].end_s <= pieces[first - 1].start_s:
-        first -= 1
-    return first if end - 1 - first >= 2 else end
+    while True:
+        first = end - 1
+        while first > 0 and pieces[first - 1].end_s <= pieces[first - 1].start_s:
+            first -= 1
+        if end - 1 - first < 2:
+            return end
+        end = first

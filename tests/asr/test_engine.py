@@ -308,6 +308,7 @@ def test_an_echo_without_length_is_cut() -> None:
 
     assert _heard(pieces((0, 1), (1, 2), (2, 2), (2, 2), (2, 2.2))) == 2
     assert _heard(pieces((0, 1), (1, 2), (2, 2), (2, 2.2))) == 4
+    assert _heard(pieces((0, 1), (1, 2), (2, 2), (2, 2), (2, 2.1), (2.1, 2.1), (2.1, 2.1), (2.1, 2.2))) == 2
     assert _heard(pieces((0, 1), (1, 1), (1, 1), (1, 2), (2, 3))) == 5
     assert _heard([]) == 0
 
