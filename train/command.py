@@ -14,7 +14,7 @@ from train.config import TrainSettings, load_settings
 from train.ctc import case_of, check_labels, ctc_task, start_vocabulary
 from train.data import Split, letters_of, load_split, sounds
 from train.distil import distil_task
-from train.loop import Training
+from train.loop import Training, finished
 from train.task import Task, best_device
 from train.teacher import taught, teacher_of
 from train.whisper import whisper_task
@@ -33,6 +33,10 @@ def train(config: Path, out: Path | None, minutes: float | None) -> None:
     folder = out or models_dir() / settings.name
     settings = _settled(settings)
     split = load_split(settings.data, settings.labels, settings.loop.seed)
+    if finished(folder, settings, split):
+        with progress(settings.name, 1) as bar:
+            bar.say(f"{folder} is there already, trained for {settings.loop.epochs} epochs")
+        return
     augmenter = Augmenter(settings.augment, sounds(settings.augment.noise), sounds(settings.augment.rooms))
     torch.manual_seed(settings.loop.seed)
     task, split = _task(settings, split)

@@ -214,6 +214,8 @@ def _pretrained(
     except (OSError, ValueError, RuntimeError) as error:
         told = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelError(f"{start} cannot be trained on ({told}); wanted a wav2vec2, HuBERT or WavLM model") from None
+    if not hasattr(model.config, "mask_feature_min_masks"):
+        model.config.mask_feature_min_masks = 0  # Transformers' WavLM reads it, but its settings lack it
     table = folder / "preprocessor_config.json"
     normalise = bool(json.loads(table.read_text()).get("do_normalize", True)) if table.is_file() else True
     return CtcTask(model, vocabulary, device, normalise, folder)

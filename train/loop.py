@@ -152,11 +152,7 @@ class Training:
         path = self.folder / WORK / CHECKPOINT
         if not path.is_file():
             return
-        table = torch.load(path, map_location="cpu", weights_only=False)
-        if _fixed(table["settings"]) != _fixed(asdict(self.settings)) or table["data"] != self.split.sha256:
-            raise ConfigError(
-                f"{self.folder} holds a training with other settings or data; wanted the same ones, or another --out"
-            )
+        table = _checkpoint(path, self.settings, self.split)
         self.task.model.load_state_dict(table["model"])
         self._optimiser.load_state_dict(table["optimiser"])
         self.state = State(**table["state"])
@@ -180,6 +176,25 @@ class Training:
         path = self.folder / WORK / RECORD
         write_text_atomically(path, json.dumps(table | more, ensure_ascii=False, indent=1) + "\n")
         return path
+
+
+def finished(folder: Path, settings: TrainSettings, split: Split) -> bool:
+    """Whether the folder holds this training, to its end. Raises `ConfigError` where it holds another."""
+    path = folder / WORK / CHECKPOINT
+    if not path.is_file():
+        return False
+    state = State(**_checkpoint(path, settings, split)["state"])
+    return state.done or state.epoch >= settings.loop.epochs
+
+
+def _checkpoint(path: Path, settings: TrainSettings, split: Split) -> dict[str, Any]:
+    """What the file holds. Raises `ConfigError` for another training's."""
+    table: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=False)
+    if _fixed(table["settings"]) != _fixed(asdict(settings)) or table["data"] != split.sha256:
+        raise ConfigError(
+            f"{path.parent.parent} holds a training with other settings or data; wanted the same ones, or another --out"
+        )
+    return table
 
 
 def _fixed(settings: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from train.config import AugmentSettings, DataSettings, LabelSettings, LoopSetti
 from train.ctc import CtcTask, case_of, check_labels, ctc_task
 from train.data import Example, check_letters, load_split, written
 from train.filters import PHASES, mel_filters
-from train.loop import RECORD, WORK, learning_rate
+from train.loop import RECORD, WORK, finished, learning_rate
 
 CPU = torch.device("cpu")
 
@@ -67,6 +67,20 @@ def test_a_killed_training_goes_on_where_it_was(tmp_path: Path, bar: Bar) -> Non
     assert slices > 3
     for one, other in zip(whole.task.model.parameters(), part.task.model.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+def test_a_training_that_is_done_is_known_without_its_model(tmp_path: Path, bar: Bar) -> None:
+    """Done is what has all its epochs; with more of them it goes on; another's folder is refused."""
+    short = replace(SETTINGS, loop=replace(SETTINGS.loop, epochs=2, dev_every=1))
+    run = training(tmp_path, short)
+    assert not finished(tmp_path, short, run.split)
+    assert not run.run(bar, stop_after_s=1e-9)
+    assert not finished(tmp_path, short, run.split)
+    assert training(tmp_path, short).run(bar)
+    assert finished(tmp_path, short, run.split)
+    assert not finished(tmp_path, replace(short, loop=replace(short.loop, epochs=3)), run.split)
+    with pytest.raises(ConfigError, match="other settings or data"):
+        finished(tmp_path, replace(short, model=replace(short.model, dropout=0.3)), run.split)
 
 
 def test_another_training_is_not_written_over(tmp_path: Path, bar: Bar) -> None:
@@ -135,6 +149,21 @@ def test_a_trained_model_is_a_start_for_another(tmp_path: Path, bar: Bar) -> Non
         check_labels(task, strange, LabelSettings(), "the model")
     rules = LabelSettings(replace=("é=e", "7=seven"), drop="!")
     assert written("Héllo 7!", replace(rules, case="upper")) == "HELLO SEVEN"
+
+
+@pytest.mark.parametrize("layout", ["wav2vec2 large", "hubert large", "wavlm large"])
+def test_every_family_trains_with_masks_in_both_directions(tmp_path: Path, layout: str) -> None:
+    """SpecAugment in time and in features, on a start of each kind: the loss is a number and has a gradient."""
+    from tests.asr.ctc_models import random_model, save
+
+    folder = save(random_model(layout), tmp_path)
+    masked = replace(PLAIN, mask_time_prob=0.2, mask_time_length=2, mask_feature_prob=0.2, mask_feature_length=4)
+    task = ctc_task(ModelSettings(start=str(folder)), masked, (), CPU)
+    task.model.train()
+    loss = task.loss([Example(clip("hello_world"), "hello world", "a")])
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert torch.isfinite(loss)
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in task.model.lm_head.parameters())
 
 
 def test_letters_are_counted_where_they_are_refused() -> None:
