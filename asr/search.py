@@ -95,7 +95,7 @@ class Searcher:
         [(scores, queries)] = self._feed(batch, [search], [text])
         scores[-1, self._end] = float("-inf")
         tokens = [*text, int(scores[-1].argmax())]
-        for i, (token, logprob) in enumerate(zip(tokens, _logprobs(scores, torch.tensor(tokens)), strict=True)):
+        for i, (token, logprob) in enumerate(zip(tokens, _logprobs(scores, tokens), strict=True)):
             self._append(search, token, logprob, queries[:, i : i + 1])
         self._continue(batch, [search], _likeliest)
         added = search.logprobs[len(text) :]
@@ -146,10 +146,9 @@ class Searcher:
         """Keep of each draft what the search would write, and the token after it."""
         drafts = drafts or [s.window.draft[: s.budget - len(s.window.prefix)] for s in searches]
         for search, draft, (scores, queries) in zip(searches, drafts, self._feed(batch, searches, drafts), strict=True):
-            best = choose(scores)
-            told = best.tolist()
+            told = choose(scores).tolist()
             right = next((i for i, token in enumerate(draft) if token != told[i]), len(draft)) + 1
-            logprobs = _logprobs(scores[:right], best[:right])
+            logprobs = _logprobs(scores[:right], told[:right])
             for i in range(right):
                 self._append(search, told[i], logprobs[i], queries[:, i : i + 1])
                 if search.done:
@@ -158,7 +157,7 @@ class Searcher:
     def _fix(self, batch: Batch, searches: Sequence[Search], texts: Sequence[Sequence[int]]) -> None:
         """Take texts as they are, each with what its tokens' times and probabilities are told by."""
         for search, text, (scores, queries) in zip(searches, texts, self._feed(batch, searches, texts), strict=True):
-            search.logprobs = _logprobs(scores, torch.tensor([*text, self._end]))
+            search.logprobs = _logprobs(scores, [*text, self._end])
             search.tokens += text
             search.queries.append(queries)
             search.done = True
@@ -188,8 +187,8 @@ class Searcher:
                 batch.keep(rows)
                 active = [active[i] for i in rows]
             scores, queries = self._next(batch, active, [search.tokens for search in active])
-            best = choose(scores)
-            told, logprobs = best.tolist(), _logprobs(scores, best)
+            told = choose(scores).tolist()
+            logprobs = _logprobs(scores, told)
             for i, search in enumerate(active):
                 self._append(search, told[i], logprobs[i], queries[i])
 
@@ -281,10 +280,10 @@ def _drawn(temperature: float) -> Choice:
     return choose
 
 
-def _logprobs(scores: torch.Tensor, tokens: torch.Tensor) -> list[float]:
+def _logprobs(scores: torch.Tensor, tokens: Sequence[int]) -> list[float]:
     """The log-probability of one token a row. Row by row, as a row stays in the cache: three quarters of the time."""
     told = []
-    for row, token in zip(scores, tokens.tolist(), strict=True):
+    for row, token in zip(scores, tokens, strict=True):
         largest = row.amax()
         told.append(row[token] - largest - (row - largest).exp_().sum().log())
     logprobs: list[float] = torch.stack(told).tolist()

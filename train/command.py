@@ -16,7 +16,7 @@ from train.data import Split, letters_of, load_split, sounds
 from train.distil import distil_task
 from train.loop import Training, finished
 from train.task import Task, best_device
-from train.teacher import taught, teacher_of
+from train.teacher import teacher_of
 from train.whisper import whisper_task
 from train.words import write_language_model
 
@@ -75,9 +75,7 @@ def _task(settings: TrainSettings, split: Split) -> tuple[Task, Split]:
     if settings.kind == "whisper":
         return whisper_task(settings.model, device, settings.data.language), split
     if settings.kind == "distil":
-        teacher = teacher_of(settings.teacher)
-        split, scales = taught(split, teacher)
-        return distil_task(settings.model, settings.augment, teacher, scales, device), split
+        return distil_task(settings.model, settings.augment, teacher_of(settings.teacher), split, device)
     examples = (*split.train, *split.dev)
     task = ctc_task(settings.model, settings.augment, letters_of(e.text for e in examples), device)
     where = "the new vocabulary" if settings.model.start == "random" else settings.model.start

@@ -15,14 +15,15 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from asr.errors import ConfigError
+from asr.errors import ConfigError, ModelError
 from asr.models.whisper_encoder import FRAME_SAMPLES
+from asr.weights.source import read_object
 from eval.counts import Counts
 from train.config import AugmentSettings, ModelSettings
 from train.ctc import FIRST, masks_of, padded, start_folder, training_config, with_filters, write_preprocessor
-from train.data import Example
+from train.data import Example, Split
 from train.task import freeze
-from train.teacher import LAYERS, Scales, Teacher
+from train.teacher import LAYERS, Scale, Teacher, front_scale, taught
 
 _BUCKETS, _FURTHEST = 320, 800
 """WavLM's own: frames up to 80 away have a place of their own."""
@@ -55,9 +56,12 @@ class DistilTask:
 
     measure = "frame error rate"
 
-    def __init__(self, student: Student, teacher: Teacher, scales: Scales, device: torch.device) -> None:
+    def __init__(
+        self, student: Student, teacher: Teacher, front: Scale, states: Scale | None, device: torch.device
+    ) -> None:
         self.model: torch.nn.Module = student.to(device)
-        self._student, self._teacher, self._scales, self._device = student, teacher, scales, device
+        self._student, self._teacher, self._device = student, teacher, device
+        self._front_scale, self._scale = front, states
         config = student.wavlm.config
         self._centre = first_centre(config.conv_kernel, config.conv_stride)
 
@@ -92,8 +96,8 @@ class DistilTask:
         values, mask = padded([torch.from_numpy(example.samples) for example in batch])
         counts: list[int] = body._get_feat_extract_output_lengths(mask.sum(-1)).tolist()
         x, _ = body.feature_projection(body.feature_extractor(values.to(self._device)).transpose(1, 2))
-        front = (_real(x, counts) - self._scales.front_mean) / self._scales.front_spread
-        if not self._student.whole:
+        front = self._front_scale.of(_real(x, counts))
+        if self._scale is None:
             return front, None, counts
         frames = torch.arange(x.shape[1], device=x.device)[None] < torch.tensor(counts, device=x.device)[:, None]
         x = x.masked_fill(~frames[..., None], 0.0)
@@ -103,18 +107,19 @@ class DistilTask:
             states.append(x)
         states = [*states[-LAYERS:-1], body.encoder.layer_norm(x)]
         told = torch.stack([_real(layer, counts) for layer in states], 1)
-        return front, (told - self._scales.mean) / self._scales.spread, counts
+        return front, self._scale.of(told), counts
 
     def _front(self, batch: Sequence[Example], counts: Sequence[int]) -> torch.Tensor:
         """What the teacher's convolutions make of the same samples, in time with the student's frames."""
         whole, rest = divmod(round(self._centre), FRAME_SAMPLES)
         heard = [self._teacher.front(e.samples[rest:])[whole : whole + n] for e, n in zip(batch, counts, strict=True)]
-        return (torch.cat(heard).to(self._device) - self._scales.front_mean) / self._scales.front_spread
+        return self._front_scale.of(torch.cat(heard).to(self._device))
 
     def _states(self, batch: Sequence[Example], counts: Sequence[int]) -> torch.Tensor:
         """What the teacher made of each recording as it was spoken ``(n, LAYERS, width)``, in time with the frames."""
         heard = [targets(e, self._centre + FRAME_SAMPLES * np.arange(n)) for e, n in zip(batch, counts, strict=True)]
-        return (torch.cat(heard).to(self._device) - self._scales.mean) / self._scales.spread
+        assert self._scale is not None
+        return self._scale.of(torch.cat(heard).to(self._device))
 
 
 def _real(x: torch.Tensor, counts: Sequence[int]) -> torch.Tensor:
@@ -155,32 +160,41 @@ def targets(example: Example, centres: np.ndarray) -> torch.Tensor:
 
 
 def distil_task(
-    settings: ModelSettings, augment: AugmentSettings, teacher: Teacher, scales: Scales, device: torch.device
-) -> DistilTask:
+    settings: ModelSettings, augment: AugmentSettings, teacher: Teacher, split: Split, device: torch.device
+) -> tuple[DistilTask, Split]:
     """A student with the teacher's transformer, or an earlier training's; the teacher's sizes are its own.
 
-    Raises `ConfigError` for what would part it from its teacher in time, `ModelError` for a start that is no WavLM.
+    And the examples, taught unless the student's body is frozen. Raises `ConfigError` for what would part it from its
+    teacher in time, `ModelError` for a start that is no WavLM.
     """
     if augment.join != 1 or any(augment.edge_s):
         raise ConfigError(
             f"augment.join is {augment.join} and edge_s {list(augment.edge_s)}, wanted 1 and [0, 0] for kind = distil: "
             "the teacher heard no joined recordings"
         )
-    body = _transplanted(settings, augment, teacher, scales) if settings.start == "random" else _begun(settings.start)
-    task = DistilTask(Student(body), teacher, scales, device)
-    freeze(task.model, settings.freeze, settings.train_only)
-    return task
+    front = front_scale(split.train, teacher)
+    body = _transplanted(settings, augment, teacher, front) if settings.start == "random" else _begun(settings.start)
+    student = Student(body)
+    freeze(student, settings.freeze, settings.train_only)
+    states = None
+    if student.whole:
+        split, states = taught(split, teacher)
+    return DistilTask(student, teacher, front, states, device), split
 
 
 def _begun(start: str) -> Any:
     """An earlier training's student."""
     from transformers import WavLMModel
 
-    return WavLMModel.from_pretrained(start_folder(start))
+    folder = start_folder(start)
+    kind = read_object(folder / "config.json").get("model_type")
+    if kind != "wavlm":
+        raise ModelError(f"{start} is a {kind} model, wanted random or what an earlier kind = distil made (wavlm)")
+    return WavLMModel.from_pretrained(folder)
 
 
 @torch.no_grad()
-def _transplanted(settings: ModelSettings, augment: AugmentSettings, teacher: Teacher, scales: Scales) -> Any:
+def _transplanted(settings: ModelSettings, augment: AugmentSettings, teacher: Teacher, front: Scale) -> Any:
     """A WavLM with the teacher's transformer and convolutions from chance."""
     from transformers import WavLMConfig, WavLMModel
 
@@ -196,7 +210,7 @@ def _transplanted(settings: ModelSettings, augment: AugmentSettings, teacher: Te
     )
     body: Any = WavLMModel(config)
     with_filters(body.get_parameter(FIRST), settings.filters)
-    body.feature_projection.projection.bias.copy_(scales.front_mean)
+    body.feature_projection.projection.bias.copy_(front.mean)
     weight = body.encoder.pos_conv_embed.conv.parametrizations.weight
     weight.original0.zero_()  # the length: nothing is added for a frame's neighbourhood, to begin with
     for mine, other in zip(body.encoder.layers, teacher.encoder.layers, strict=True):

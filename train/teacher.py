@@ -21,6 +21,7 @@ from train.whisper import convolved, layer_states, whisper_network
 LAYERS = 2
 """So many last layers' states are what a student is to have, the very last one's normed."""
 _EVERY = 7
+"""So many-th frames, and recordings, tell what the teacher's numbers are measured by."""
 _LEAST_SPREAD = 1e-3
 """A dimension that hardly moves tells nothing: divided by no less than this."""
 
@@ -49,16 +50,25 @@ class Teacher:
 
 
 @dataclass(frozen=True, slots=True)
-class Scales:
+class Scale:
     """What a teacher's numbers are measured by: some of Whisper's dimensions are a hundred times as wide as others.
 
-    Of the states each dimension's mean and spread ``(LAYERS, width)``; of the front its means and one common spread.
+    Of the states each dimension's mean and spread ``(LAYERS, width)``; of the front its means ``(width,)`` and one
+    common spread ``()``.
     """
 
     mean: torch.Tensor
     spread: torch.Tensor
-    front_mean: torch.Tensor
-    front_spread: float
+
+    def of(self, x: torch.Tensor) -> torch.Tensor:
+        """Measured: mean 0 and spread 1."""
+        return (x - self.mean) / self.spread
+
+
+def front_scale(examples: Sequence[Example], teacher: Teacher) -> Scale:
+    """From some of the examples."""
+    fronts = torch.cat([teacher.front(e.samples) for e in examples[::_EVERY]])
+    return Scale(fronts.mean(0), fronts.var(0).mean().sqrt())
 
 
 def teacher_of(settings: TeacherSettings) -> Teacher:
@@ -70,8 +80,8 @@ def teacher_of(settings: TeacherSettings) -> Teacher:
     return Teacher(encoder, int(files.config["num_mel_bins"]))
 
 
-def taught(split: Split, teacher: Teacher) -> tuple[Split, Scales]:
-    """The same examples, each with the teacher's states of it as it was spoken, in half precision."""
+def taught(split: Split, teacher: Teacher) -> tuple[Split, Scale]:
+    """The same examples, each with the teacher's states of it as it was spoken, in half precision; and their scale."""
     examples = (*split.train, *split.dev)
     heard = []
     with progress("listening to the teacher", sum(len(e.samples) for e in examples) / SAMPLE_RATE_HZ) as bar:
@@ -80,12 +90,6 @@ def taught(split: Split, teacher: Teacher) -> tuple[Split, Scales]:
             heard.append(replace(example, heard=Heard(states, len(example.samples))))
             bar.advance(len(example.samples) / SAMPLE_RATE_HZ)
     train = tuple(heard[: len(split.train)])
-    return replace(split, train=train, dev=tuple(heard[len(split.train) :])), _scales(train, teacher)
-
-
-def _scales(examples: Sequence[Example], teacher: Teacher) -> Scales:
-    """From some frames of the examples."""
-    states = torch.cat([e.heard.states[::_EVERY].float() for e in examples if e.heard is not None])
-    fronts = torch.cat([teacher.front(e.samples) for e in examples[::_EVERY]])
-    spread = states.std(0).clamp_min(_LEAST_SPREAD)
-    return Scales(states.mean(0), spread, fronts.mean(0), float(fronts.var(0).mean().sqrt()))
+    states = torch.cat([e.heard.states[::_EVERY].float() for e in train if e.heard is not None])
+    scale = Scale(states.mean(0), states.std(0).clamp_min(_LEAST_SPREAD))
+    return replace(split, train=train, dev=tuple(heard[len(split.train) :])), scale

@@ -36,12 +36,12 @@ def layer_norm(x: torch.Tensor, norm: Norm) -> torch.Tensor:
 
 
 def attention_weights(tensors: Tensors, name: str, heads: int) -> tuple[Tensors, Tensors]:
-    """Weights and biases of the projections q, k, v; the query's are scaled, the key's bias is zero."""
+    """Weights and biases of the projections q, k, v; the query's are scaled, a key's bias that is not there is zero."""
     weight = {part: tensors[f"{name}.{part}_proj.weight"].float() for part in "qkv"}
     bias = {part: tensors[f"{name}.{part}_proj.bias"].float() for part in "qv"}
     scale = (len(weight["q"]) // heads) ** -0.5
     weight["q"], bias["q"] = weight["q"] * scale, bias["q"] * scale
-    bias["k"] = torch.zeros_like(bias["v"])
+    bias["k"] = tensors.get(f"{name}.k_proj.bias", torch.zeros_like(bias["v"])).float()
     return weight, bias
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from asr.models.layers import attention_weights, stacked
 from asr.models.linear import Linear, make_linear
 from asr.models.waveform import Heard, Waveform
 
@@ -164,18 +165,14 @@ class Wav2Vec2:
         return bias[None]
 
     def _layer(self, tensors: Tensors, name: str, precision: str) -> _Layer:
-        weight = {p: tensors[f"{name}.attention.{p}_proj.weight"].float() for p in "qkv"}
-        bias = {p: tensors[f"{name}.attention.{p}_proj.bias"].float() for p in "qkv"}
-        scale = (len(weight["q"]) // self._heads) ** -0.5
-        weight["q"], bias["q"] = weight["q"] * scale, bias["q"] * scale
-        stacked = torch.cat([weight[p] for p in "qkv"]), torch.cat([bias[p] for p in "qkv"])
+        query_key_value = stacked(*attention_weights(tensors, f"{name}.attention", self._heads), "qkv")
         gate = None
         if f"{name}.attention.gru_rel_pos_const" in tensors:
             linear = f"{name}.attention.gru_rel_pos_linear"
             constant = tensors[f"{name}.attention.gru_rel_pos_const"].float()[0]  # (H, 1, 1)
             gate = _Gate(tensors[f"{linear}.weight"].float(), tensors[f"{linear}.bias"].float(), constant)
         return _Layer(
-            query_key_value=make_linear(*stacked, precision, rowwise=True),
+            query_key_value=make_linear(*query_key_value, precision, rowwise=True),
             out=_linear(tensors, f"{name}.attention.out_proj", precision),
             norm=self._needed(tensors, f"{name}.layer_norm"),
             up=_linear(tensors, f"{name}.feed_forward.intermediate_dense", precision),

@@ -106,22 +106,27 @@ class Whisper:
     @torch.inference_mode()
     def batch(self, memories: Sequence[Memory]) -> Batch:
         """The decoder's empty state over some windows."""
-        masks = [self._mask(memory) for memory in memories]
-        keys, values = [], []
-        for i, silence in enumerate(self._silence):
-            seen = [(memory.layers[i], mask) for memory, mask in zip(memories, masks, strict=True)]
-            keys.append([_behind(real.keys, silence.keys, mask) for real, mask in seen])
-            values.append([_behind(real.values, silence.values, mask) for real, mask in seen])
+        behind = [self._with_silence(memory) for memory in memories]
+        layers = range(len(self._silence))
+        keys = [[seen[i].keys for seen, _ in behind] for i in layers]
+        values = [[seen[i].values for seen, _ in behind] for i in layers]
         empty = torch.zeros(len(memories), 0, self._heads, self._width // self._heads)
-        return Batch(keys, values, masks, [(empty, empty) for _ in self._silence])
+        return Batch(keys, values, [mask for _, mask in behind], [(empty, empty) for _ in layers])
 
-    def _mask(self, memory: Memory) -> torch.Tensor:
-        """Added to a window's scores ``(1, n)``: nothing for its frames, more for the states of silence behind."""
+    def _with_silence(self, memory: Memory) -> tuple[tuple[LayerMemory, ...], torch.Tensor]:
+        """What the decoder sees of a window: its states, then those of the silence that a whole window would end in."""
         frames = memory.layers[0].keys.shape[1]
-        silence = len(self._silence_positions) - int(torch.searchsorted(self._silence_positions, frames))
-        mask = torch.zeros(1, frames + silence, dtype=self._memory_dtype)
+        first = int(torch.searchsorted(self._silence_positions, frames))
+        layers = tuple(
+            LayerMemory(
+                torch.cat([real.keys, silence.keys[:, first:]], 1)[None],
+                torch.cat([real.values, silence.values[:, first:]], 1)[None],
+            )
+            for real, silence in zip(memory.layers, self._silence, strict=True)
+        )
+        mask = torch.zeros(1, layers[0].keys.shape[2], dtype=self._memory_dtype)
         mask[:, frames:] = math.log(_SILENCE_STRIDE)
-        return mask
+        return layers, mask
 
     @torch.inference_mode()
     def decode(self, batch: Batch, tokens: torch.Tensor, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -129,8 +134,9 @@ class Whisper:
 
         Returns hidden states ``(B, Q, width)`` and the alignment heads' queries ``(B, h, Q, D)`` (see `attention`).
         """
-        batch.make_room(int(positions.max()) + 1)
-        hidden, queries = self._decoder(tokens, positions, batch.cache, batch.keys, batch.values, batch.masks)
+        length = int(positions.max()) + 1
+        batch.make_room(length)
+        hidden, queries = self._decoder(tokens, positions, length, batch.cache, batch.keys, batch.values, batch.masks)
         return hidden, queries
 
     @torch.inference_mode()
@@ -160,12 +166,6 @@ def _joined(old: LayerMemory, new: LayerMemory, kept: int) -> LayerMemory:
     return LayerMemory(
         torch.cat([old.keys[:, :kept], new.keys], dim=1), torch.cat([old.values[:, :kept], new.values], dim=1)
     )
-
-
-def _behind(real: torch.Tensor, silence: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """A window's keys or values ``(H, frames, D)`` and then those of silence that a whole window would end in."""
-    first = silence.shape[1] - (mask.shape[1] - real.shape[1])
-    return torch.cat([real, silence[:, first:]], 1)[None]
 
 
 def _key_value(tensors: Tensors, name: str, heads: int, precision: str) -> Linear:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from asr.models.layers import Tensors, attention_weights, norm_of, stacked
+from asr.models.layers import Tensors, attention_weights, layer_norm, norm_of, stacked
 from asr.models.linear import Linear, make_linear
 
 _ROOM_TOKENS = 32
@@ -55,7 +55,7 @@ class Decoder(torch.nn.Module):
         self._layers = torch.nn.ModuleList(
             _Layer(tensors, f"{name}.layers.{i}", heads, list(some), precision) for i, some in enumerate(aligned)
         )
-        self._norm = _Norm(tensors, f"{name}.layer_norm")
+        self._norm = norm_of(tensors, f"{name}.layer_norm")
         self._embedding = tensors[f"{name}.embed_tokens.weight"].float()
         self._positions = tensors[f"{name}.embed_positions.weight"].float()
 
@@ -63,21 +63,24 @@ class Decoder(torch.nn.Module):
         self,
         tokens: torch.Tensor,
         positions: torch.Tensor,
+        length: int,
         cache: list[tuple[torch.Tensor, torch.Tensor]],
         keys: list[list[torch.Tensor]],
         values: list[list[torch.Tensor]],
         masks: list[torch.Tensor],
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Tokens and positions ``(B, Q)``, a `Batch`'s fields -> hidden ``(B, Q, width)``, queries ``(B, h, Q, D)``."""
+        """Tokens and positions ``(B, Q)``, all below `length`, and a `Batch`'s fields.
+
+        Returns hidden states ``(B, Q, width)`` and the alignment heads' queries ``(B, h, Q, D)``.
+        """
         rows = torch.arange(len(tokens))[:, None]
-        known = torch.arange(int(positions.max()) + 1)
-        mask = torch.where(known <= positions[:, :, None], 0.0, -1e9)[:, None]  # (B, 1, Q, T)
+        mask = torch.where(torch.arange(length) <= positions[:, :, None], 0.0, -1e9)[:, None]  # (B, 1, Q, T)
         x = self._embedding[tokens] + self._positions[positions]
         queries = []
         for i, layer in enumerate(self._layers):
             x, query = layer(x, cache[i], rows, positions, mask, keys[i], values[i], masks)
             queries.append(query)
-        return self._norm(x), torch.cat(queries, 1)
+        return layer_norm(x, self._norm), torch.cat(queries, 1)
 
 
 class _Layer(torch.nn.Module):
@@ -90,15 +93,15 @@ class _Layer(torch.nn.Module):
             return make_linear(weight, bias, precision, rowwise=True)
 
         self._heads, self._aligned = heads, torch.tensor(aligned, dtype=torch.int64)
-        self._norm = _Norm(tensors, f"{name}.self_attn_layer_norm")
+        self._norm = norm_of(tensors, f"{name}.self_attn_layer_norm")
         self._query_key_value = make_linear(
             *stacked(*attention_weights(tensors, f"{name}.self_attn", heads), "qkv"), precision, rowwise=True
         )
         self._out = linear("self_attn.out_proj")
-        self._cross_norm = _Norm(tensors, f"{name}.encoder_attn_layer_norm")
+        self._cross_norm = norm_of(tensors, f"{name}.encoder_attn_layer_norm")
         self._cross_query = make_linear(*stacked(*cross, "q"), precision, rowwise=True)
         self._cross_out = linear("encoder_attn.out_proj")
-        self._mlp_norm = _Norm(tensors, f"{name}.final_layer_norm")
+        self._mlp_norm = norm_of(tensors, f"{name}.final_layer_norm")
         self._up, self._down = linear("fc1"), linear("fc2")
 
     def forward(
@@ -113,25 +116,18 @@ class _Layer(torch.nn.Module):
         masks: list[torch.Tensor],
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The rows ``(B, Q, width)`` one layer on, and the alignment heads' queries ``(B, h, Q, D)``."""
-        q, k, v = self._query_key_value(self._norm(x)).unflatten(-1, [3, self._heads, -1]).unbind(2)  # (B, Q, H, D)
+        q, k, v = (
+            self._query_key_value(layer_norm(x, self._norm)).unflatten(-1, [3, self._heads, -1]).unbind(2)
+        )  # (B, Q, H, D)
         cache[0][rows, positions], cache[1][rows, positions] = k, v
         k, v = cache[0][:, : mask.shape[-1]].transpose(1, 2), cache[1][:, : mask.shape[-1]].transpose(1, 2)
         y = F.scaled_dot_product_attention(q.transpose(1, 2), k, v, attn_mask=mask, scale=1.0)
         x = x + self._out(y.transpose(1, 2).flatten(2))
 
-        q = self._cross_query(self._cross_norm(x)).unflatten(-1, [self._heads, -1]).transpose(1, 2)
+        q = self._cross_query(layer_norm(x, self._cross_norm)).unflatten(-1, [self._heads, -1]).transpose(1, 2)
         seen = []
         for i, row in enumerate(q.to(masks[0].dtype).split(1)):
             seen.append(F.scaled_dot_product_attention(row, keys[i], values[i], attn_mask=masks[i], scale=1.0))
         x = x + self._cross_out(torch.cat(seen).float().transpose(1, 2).flatten(2))
-        x = x + self._down(F.gelu(self._up(self._mlp_norm(x))))
+        x = x + self._down(F.gelu(self._up(layer_norm(x, self._mlp_norm))))
         return x, q[:, self._aligned]
-
-
-class _Norm(torch.nn.Module):
-    def __init__(self, tensors: Tensors, name: str) -> None:
-        super().__init__()
-        self._weight, self._bias = norm_of(tensors, name)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return F.layer_norm(x, self._weight.shape, self._weight, self._bias)

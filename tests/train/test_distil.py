@@ -20,7 +20,7 @@ from train.ctc import ctc_task
 from train.data import Example, Heard, Split
 from train.distil import DistilTask, Student, distil_task, first_centre, targets
 from train.loop import Training
-from train.teacher import LAYERS, Scales, Teacher, taught, teacher_of
+from train.teacher import LAYERS, Teacher, teacher_of
 
 CPU = torch.device("cpu")
 FRONT = ("wavlm.feature_extractor", "wavlm.feature_projection")
@@ -31,43 +31,39 @@ def teacher() -> Teacher:
     return teacher_of(TeacherSettings())
 
 
-@pytest.fixture(scope="module")
-def lesson(teacher: Teacher) -> tuple[Split, Scales]:
-    return taught(Split(examples(), examples(), "data"), teacher)
-
-
 def student(
-    teacher: Teacher, scales: Scales, model: ModelSettings = TINY, augment: AugmentSettings = PLAIN
-) -> DistilTask:
+    teacher: Teacher, model: ModelSettings = TINY, augment: AugmentSettings = PLAIN
+) -> tuple[DistilTask, tuple[Example, ...]]:
+    """One from a fixed seed, and what it learns from."""
     torch.manual_seed(1)
-    return distil_task(model, augment, teacher, scales, CPU)
+    task, split = distil_task(model, augment, teacher, Split(examples(), examples(), "data"), CPU)
+    return task, split.train
 
 
-def learned(folder: Path, task: DistilTask, split: Split, epochs: int) -> tuple[Training, list[str]]:
+def learned(folder: Path, task: DistilTask, heard: tuple[Example, ...], epochs: int) -> tuple[Training, list[str]]:
     loop = LoopSettings(epochs=epochs, batch_s=4.0, learning_rate=2e-3, dev_every=epochs)
     settings: TrainSettings = replace(SETTINGS, kind="distil", loop=loop)
     told: list[str] = []
-    run = Training(settings, task, split, Augmenter(PLAIN), folder)
+    run = Training(settings, task, Split(heard, heard, "data"), Augmenter(PLAIN), folder)
     assert run.run(Bar(advance=lambda _: None, say=told.append))
     return run, told
 
 
 def test_a_student_learns_to_hear_as_its_teacher_and_is_a_start_for_ctc(
-    tmp_path: Path, teacher: Teacher, lesson: tuple[Split, Scales], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, teacher: Teacher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """First its front alone, then all of it; what it heard with is what the CTC model begins with, letters are new."""
-    split, scales = lesson
-    front = student(teacher, scales, replace(TINY, train_only=FRONT))
+    front, heard = student(teacher, replace(TINY, train_only=FRONT))
     layers = {name: tensor.clone() for name, tensor in front.model.state_dict().items() if "encoder.layers" in name}
-    unlearned = front.loss(split.train).item()
-    learned(tmp_path / "front", front, split, 60)
-    assert front.loss(split.train).item() < unlearned / 4
+    unlearned = front.loss(heard).item()
+    learned(tmp_path / "front", front, heard, 60)
+    assert front.loss(heard).item() < unlearned / 4
     for name, tensor in layers.items():
         assert torch.equal(front.model.state_dict()[name], tensor)
-    whole = student(teacher, scales, replace(TINY, start=str(tmp_path / "front")))
-    begun = whole.loss(split.train).item()
-    run, told = learned(tmp_path / "start", whole, split, 40)
-    assert whole.loss(split.train).item() < begun / 2
+    whole, heard = student(teacher, replace(TINY, start=str(tmp_path / "front")))
+    begun = whole.loss(heard).item()
+    run, told = learned(tmp_path / "start", whole, heard, 40)
+    assert whole.loss(heard).item() < begun / 2
     assert run.state.best < 0.25
     assert "dev frame error rate" in told[0]
     task = ctc_task(ModelSettings(start=str(tmp_path / "start")), PLAIN, ("a", "b"), CPU)
@@ -83,14 +79,13 @@ def test_a_student_learns_to_hear_as_its_teacher_and_is_a_start_for_ctc(
 
 
 def test_the_students_transformer_is_the_teachers_but_for_places(
-    teacher: Teacher, lesson: tuple[Split, Scales]
+    teacher: Teacher,
 ) -> None:
     """Given the teacher's front and no places in either, each layer makes of it what the teacher's does."""
-    split, scales = lesson
-    body = student(teacher, scales).model.eval().wavlm
+    body = student(teacher)[0].model.eval().wavlm
     with torch.no_grad():
         body.encoder.layers[0].attention.rel_attn_embed.weight.zero_()
-        x = teacher.front(split.train[0].samples)[None]
+        x = teacher.front(examples()[0].samples)[None]
         mine, bias, theirs = x, None, x
         for own, other in zip(body.encoder.layers, teacher.encoder.layers, strict=True):
             mine, bias = own(mine, position_bias=bias)
@@ -100,10 +95,10 @@ def test_the_students_transformer_is_the_teachers_but_for_places(
 
 
 def test_a_frames_centre_is_the_middle_of_the_samples_that_move_it(
-    teacher: Teacher, lesson: tuple[Split, Scales]
+    teacher: Teacher,
 ) -> None:
     """By the gradient of one frame of a random stack of convolutions."""
-    body = student(teacher, lesson[1], replace(TINY, filters="random")).model.eval().wavlm
+    body = student(teacher, replace(TINY, filters="random"))[0].model.eval().wavlm
     samples = torch.randn(1, 8000, requires_grad=True)
     body.feature_extractor(samples)[0, :, 5].sum().backward()
     assert samples.grad is not None
@@ -124,9 +119,9 @@ def test_targets_stay_in_time_with_a_recording_played_faster(speed: float) -> No
     np.testing.assert_allclose(told[:, 0, 0], centres * speed / FRAME_SAMPLES, atol=0.1)
 
 
-def test_a_front_is_in_time_with_the_students_frames(teacher: Teacher, lesson: tuple[Split, Scales]) -> None:
+def test_a_front_is_in_time_with_the_students_frames(teacher: Teacher) -> None:
     """A click moves what the teacher's front is told to be most in the frame whose middle it is in."""
-    task = student(teacher, lesson[1])
+    task, _ = student(teacher)
     quiet = 1e-3 * np.random.default_rng(0).standard_normal(2 * RATE_HZ).astype(np.float32)
     click = quiet.copy()
     at = round(first_centre(TINY.conv_kernel, TINY.conv_stride)) + 40 * FRAME_SAMPLES
@@ -135,35 +130,40 @@ def test_a_front_is_in_time_with_the_students_frames(teacher: Teacher, lesson: t
     assert abs(int((fronts[1] - fronts[0]).abs().mean(1).argmax()) - 40) <= 1
 
 
-def test_frames_nearest_to_their_own_are_hits(teacher: Teacher, lesson: tuple[Split, Scales]) -> None:
+def test_frames_nearest_to_their_own_are_hits(teacher: Teacher) -> None:
     """A student that says what the teacher said makes no error, one that says it backwards hardly a hit."""
-    split, scales = lesson
-    task = student(teacher, scales)
-    told = task._states(split.train, [60, 60])
+    task, heard = student(teacher)
+    told = task._states(heard, [60, 60])
     for states, fewest, most in ((told, 12, 12), (told.flip(0), 0, 2)):
         task._heard = lambda batch, states=states: (states[:, 0], states, [60, 60])  # type: ignore[method-assign]
-        assert fewest <= task.errors(split.train).hits <= most
+        assert fewest <= task.errors(heard).hits <= most
 
 
-def test_a_teacher_that_cannot_teach_is_refused(tmp_path: Path, teacher: Teacher, lesson: tuple[Split, Scales]) -> None:
-    """A CTC model, frames that are not as far apart, joined recordings: one sentence each."""
+def test_a_teacher_that_cannot_teach_is_refused(tmp_path: Path, teacher: Teacher) -> None:
+    """A CTC model, as teacher or as start, frames not as far apart, joined recordings: one sentence each."""
     from tests.asr.ctc_models import random_model, save
 
     folder = save(random_model("wav2vec2 large"), tmp_path)
     with pytest.raises(ModelError, match=r"is a wav2vec2 model, wanted a Whisper model as teacher\.model"):
         teacher_of(TeacherSettings(model=str(folder)))
     with pytest.raises(ConfigError, match=r"conv_stride \[160, 3\] makes a frame every 480 samples, wanted 320"):
-        student(teacher, lesson[1], replace(TINY, conv_stride=(160, 3)))
+        student(teacher, replace(TINY, conv_stride=(160, 3)))
+    with pytest.raises(ModelError, match=r"is a wav2vec2 model, wanted random or what an earlier kind = distil made"):
+        student(teacher, replace(TINY, start=str(folder)))
     with pytest.raises(ConfigError, match=r"augment\.join is 2 .* the teacher heard no joined recordings"):
-        student(teacher, lesson[1], augment=replace(PLAIN, join=2))
+        student(teacher, augment=replace(PLAIN, join=2))
 
 
-def test_a_frozen_body_is_not_told(teacher: Teacher, lesson: tuple[Split, Scales]) -> None:
-    """Only what is trained is compared with the teacher."""
-    task = student(teacher, lesson[1], replace(TINY, train_only=FRONT))
+def test_a_frozen_body_is_not_told(teacher: Teacher) -> None:
+    """Only what is trained is compared with the teacher, who is listened to for that alone."""
+    task, heard = student(teacher, replace(TINY, train_only=FRONT))
+    assert all(example.heard is None for example in heard)
     assert isinstance(task.model, Student)
     assert not task.model.whole
-    assert student(teacher, lesson[1]).model.whole
+    task, heard = student(teacher)
+    assert isinstance(task.model, Student)
+    assert task.model.whole
+    assert all(example.heard is not None for example in heard)
 
 
 def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:
