@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from asr.config import DEFAULT_MODEL
 from asr.engine import Engine
-from asr.recording import Source, offline_settings
-from asr.recording import transcribe as transcribe_recording
-from asr.text import Transcript
+from asr.transcripts.formats import Transcript
+from asr.transcripts.recording import Source, offline_settings
+from asr.transcripts.recording import transcribe as transcribe_recording
 
 
 def transcribe(

@@ -24,7 +24,7 @@ from asr.errors import AsrError, ConfigError
 
 if TYPE_CHECKING:
     from asr.engine import Engine
-    from asr.weights import ModelStatus
+    from asr.model_files import ModelStatus
 
 
 MANY_LANGUAGES = 6
@@ -32,7 +32,7 @@ MANY_LANGUAGES = 6
 
 
 class Format(StrEnum):
-    """The keys of `asr.text.FORMATS`, written out because that module's imports are heavy."""
+    """The keys of `asr.transcripts.formats.FORMATS`, written out because that module's imports are heavy."""
 
     TXT = "txt"
     JSON = "json"
@@ -53,7 +53,7 @@ def models(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """List the models: where their files come from, whether they are here, and whether their SHA-256 holds."""
-    from asr.weights import list_models
+    from asr.model_files import list_models
 
     statuses = list_models()
     if as_json:
@@ -126,7 +126,7 @@ def transcribe(
         speech = _Speech(language, prompt, hotwords, beam_size, fallback)
         _print_texts(files, model, speech, formats, bool(recursive or include or dry_run or watch))
         return
-    from asr.batch import command
+    from batch import command
 
     wish = command.Wish(
         tuple(files), output_dir, formats, model, language, prompt, hotwords, beam_size, fallback,
@@ -217,10 +217,10 @@ def _named(file: Path, message: str) -> str:
 
 
 def _text_of(file: Path, engine: "Engine", speech: _Speech, text_format: str) -> str:
-    from asr.audio import duration_s
-    from asr.recording import offline_settings
-    from asr.recording import transcribe as transcribe_recording
-    from asr.text import FORMATS, Transcript
+    from asr.audio.files import duration_s
+    from asr.transcripts.formats import FORMATS, Transcript
+    from asr.transcripts.recording import offline_settings
+    from asr.transcripts.recording import transcribe as transcribe_recording
 
     with _progress(file.name, duration_s(file)) as on_progress:
         transcript = transcribe_recording(

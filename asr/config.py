@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from asr.errors import ConfigError
 
 SAMPLE_RATE_HZ = 16_000
-"""The one rate inside; only `asr.audio` knows others."""
+"""The one rate inside; only `asr.audio.files` knows others."""
 
 DEFAULT_MODEL = "whisper-tiny.en"
 

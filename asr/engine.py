@@ -6,17 +6,17 @@ from dataclasses import replace
 import torch
 
 from asr.config import DEFAULT_MODEL, SessionSettings
-from asr.ctc import CtcRecogniser
-from asr.decoder import Specials, WhisperRecogniser
 from asr.errors import ConfigError
+from asr.model_files import ModelFiles, load_model_files
 from asr.models.base import Recogniser
+from asr.models.ctc.network import Wav2Vec2
+from asr.models.ctc.recogniser import CtcRecogniser
 from asr.models.linear import PRECISIONS, best_precision
-from asr.models.wav2vec2 import Wav2Vec2
-from asr.models.whisper import Whisper
-from asr.session import Session
-from asr.tokenizer import Tokenizer
-from asr.vad import SileroVad
-from asr.weights import ModelFiles, load_model_files
+from asr.models.whisper.network import Whisper
+from asr.models.whisper.recogniser import Specials, WhisperRecogniser
+from asr.models.whisper.tokenizer import Tokenizer
+from asr.streaming.session import Session
+from asr.streaming.vad import SileroVad
 
 MAX_FRAMES_A_STEP = 1024
 """Voice activity looks at no more than this (33 s) of one stream in a step, so that a file does not hold up others."""
@@ -31,7 +31,7 @@ class Engine:
 
     @classmethod
     def load(cls, model: str = DEFAULT_MODEL, *, precision: str = "auto", threads: int | None = None) -> "Engine":
-        """The engine of a model by name (see `asr.weights`). `threads` sets torch's for the whole process."""
+        """The engine of a model by name (see `asr.model_files`). `threads` sets torch's for the whole process."""
         if precision != "auto" and precision not in PRECISIONS:
             raise ConfigError(f"unknown precision {precision!r}; use auto, {', '.join(PRECISIONS)}")
         if threads is not None:

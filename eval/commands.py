@@ -82,9 +82,9 @@ def eval_run(
     aligner: Annotated[str, typer.Option(help="The model that aligns.")] = DEFAULT_MODEL,
 ) -> None:
     """Run recordings through models, one-shot and streamed, and report errors, delays and cost."""
-    from eval.compare_command import ReportOptions
-    from eval.overlaid import Conditions
-    from eval.run_command import RunOptions, run
+    from eval.data.apply_conditions import Conditions
+    from eval.report.command import ReportOptions
+    from eval.runs.command import RunOptions, run
 
     conditions = Conditions(noise, snr, rirs, ",".join(condition or ()), seed, clean)
     options = RunOptions(
@@ -117,7 +117,7 @@ def eval_compare(
     mlflow: Mlflow = "",
 ) -> None:
     """Compare the models of one run or several: report.html, report.md and report.json, the verdict first."""
-    from eval.compare_command import ReportOptions, report
+    from eval.report.command import ReportOptions, report
 
     report(runs, out, ReportOptions(plan_streams, plan_p95, audio_mb, mlflow))
 
@@ -131,7 +131,7 @@ def eval_gate(
     junit: Annotated[Path | None, typer.Option(help="Write the checks as JUnit XML as well.")] = None,
 ) -> None:
     """Stop a build: exits 1 with one sentence where the run is worse than the baseline, beyond chance and the limit."""
-    from eval.gate import Limits, gate
+    from eval.report.gate import Limits, gate
 
     gate(run, baseline, Limits(max_wer_rise, max_p95_rise, max_cost_rise), junit)
 
@@ -144,7 +144,7 @@ def eval_audit(
     embed_mb: Annotated[float, typer.Option(min=0, help="Recordings inside the page, at most; others linked.")] = 8.0,
 ) -> None:
     """Define the data: labels that contradict each other, how recordings sound, what two sets share."""
-    from eval.audit_command import run
+    from eval.audit.command import run
 
     run(data, out, traces or (), limit, embed_mb)
 
@@ -160,7 +160,7 @@ def eval_sweep(
     threads: Threads = 1,
 ) -> None:
     """Try every combination of settings: which give the best of error, delay and cost."""
-    from eval.sweep import SweepOptions, sweep
+    from eval.report.sweep import SweepOptions, sweep
 
     sweep(SweepOptions(tuple(data), out, model, tuple(grid), mode, limit, join_s, threads))
 
@@ -174,7 +174,7 @@ def bench_engine(
     precision: Annotated[str, typer.Option(help="What the model calculates in.")] = "auto",
 ) -> None:
     """The engine alone, on recordings joined into clips of a minute: cost, delay, and streamed against one-shot."""
-    from eval.bench import engine
+    from eval.bench.server import engine
 
     engine(tuple(data), model, minutes, threads, settings_file, precision)
 
@@ -197,13 +197,13 @@ def bench_server(
 ) -> None:
     """A server under real clients at real-time pace: each client streams clips joined to a minute."""
     if against is not None:
-        from eval.bench_peers import server_against
+        from eval.bench.peer_servers import server_against
 
         if url is not None:
             raise ConfigError("found --url with --against, wanted one of them: a comparison starts both servers")
         server_against(tuple(data), streams, against, peer_python, model, threads, workers, clip_s)
         return
-    from eval.bench import server
+    from eval.bench.server import server
 
     server(tuple(data), streams, url, pid, model, threads, workers, clip_s)
 
@@ -219,6 +219,6 @@ def bench_files(
     precision: Annotated[str, typer.Option(help="What the model calculates in.")] = "auto",
 ) -> None:
     """Recordings as files, not streamed: how many times faster than real time, beside a peer."""
-    from eval.bench_files import files
+    from eval.bench.files import files
 
     files(tuple(data), model, minutes, threads, against, precision)

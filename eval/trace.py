@@ -1,6 +1,7 @@
 """A trace: everything a session said over one utterance, each event with its two times. One JSON line a trace.
 
-Making traces is expensive and done once (`eval.replay`, `eval.load`); every metric is a pure function of them.
+Making traces is expensive and done once (`eval.runs.replay`, `eval.runs.live`); every metric is a pure function of
+them.
 """
 
 import dataclasses

@@ -16,8 +16,8 @@ import torch
 
 from asr.align import AlignedWord, align
 from asr.engine import Engine
-from eval.dataset import load_dataset, read
-from eval.utterance import Recording
+from eval.data.dataset import load_dataset, read
+from eval.data.types import Recording
 
 
 def main() -> None:

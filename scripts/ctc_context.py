@@ -16,13 +16,13 @@ import numpy as np
 import torch
 
 from asr.config import SAMPLE_RATE_HZ, CtcSettings
-from asr.ctc import RIGHT_S, UPDATE_MS
-from asr.ctc_search import Search, search
-from asr.models.wav2vec2 import StreamState, Wav2Vec2
-from asr.weights import ModelFiles, load_model_files
-from asr.weights.ctc_layout import Vocabulary
-from eval.counts import count_words, total
-from eval.dataset import load_dataset, read
+from asr.model_files import ModelFiles, load_model_files
+from asr.models.ctc.layout import Vocabulary
+from asr.models.ctc.network import StreamState, Wav2Vec2
+from asr.models.ctc.recogniser import RIGHT_S, UPDATE_MS
+from asr.models.ctc.search import Search, search
+from eval.data.dataset import load_dataset, read
+from eval.metrics.word_errors import count_words, total
 
 ALL_S = 1e4
 RIGHTS_S = (0.0, 0.08, 0.16, 0.32, 0.64, 1.28)

@@ -19,9 +19,9 @@ import soundfile
 from asr.cli import run
 from asr.config import SAMPLE_RATE_HZ
 from asr.engine import Engine
-from eval.counts import Counts, count_words, total
-from eval.dataset import load_dataset, read
-from eval.latency import delays_s, percentiles
+from eval.data.dataset import load_dataset, read
+from eval.metrics.word_errors import Counts, count_words, total
+from eval.metrics.word_times import delays_s, percentiles
 from eval.trace import Trace, read_traces
 from train.config import load_settings
 from train.cut import cut_words

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import soundfile
 
-from asr.audio import read_blocks
+from asr.audio.files import read_blocks
 from asr.config import SAMPLE_RATE_HZ
-from eval.throughput import memory_bytes
+from eval.metrics.cost import memory_bytes
 
 EVERY_S = 0.5
 A_FOLDER = 500

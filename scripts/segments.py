@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from asr.audio import read_blocks
+from asr.audio.files import read_blocks
 from asr.config import SAMPLE_RATE_HZ
 
 

@@ -19,7 +19,7 @@ from asr.errors import ConfigError
 
 if TYPE_CHECKING:
     from server.config import ServerSettings
-    from server.service import Service
+    from server.http.service import Service
 
 URL = "ws://127.0.0.1:8000/v1/listen"
 
@@ -55,9 +55,9 @@ def serve(
 
 def _serve(settings: "ServerSettings", listening: socket.socket) -> None:
     from server.address import address
-    from server.app import create_app
-    from server.engines import load_engines
+    from server.http.app import create_app
     from server.run import Server
+    from server.workers.contract import load_engines
 
     def greet(service: "Service") -> None:
         typer.echo(f"{', '.join(service.schedulers)} on {address(listening)} (Ctrl-C ends it)")
@@ -84,7 +84,7 @@ def stream(
     channels: Annotated[int, typer.Option(help="Channels of standard input.")] = 1,
 ) -> None:
     """Stream a recording or the microphone to a server, and show the words as they come."""
-    from server.client import listen_url
+    from server.client.stream import listen_url
 
     if not 0 <= pace < math.inf:
         raise ConfigError(f"--pace: found {pace:g}, wanted 0 or more")
@@ -105,8 +105,9 @@ def stream(
 
 async def _stream(source: str, address: str, pace: float | None, rate: int, channels: int) -> None:
     """Ctrl-C ends the recording, not the program: the last words are still shown. A second one ends the program."""
-    from server import client, sources
-    from server.display import Display
+    from server.client import sources
+    from server.client import stream as client
+    from server.client.display import Display
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -123,7 +124,7 @@ async def _stream(source: str, address: str, pace: float | None, rate: int, chan
 
 
 def _chunks(source: str, rate: int, channels: int) -> AsyncIterator[bytes]:
-    from server import sources
+    from server.client import sources
 
     if source == "mic":
         return sources.microphone_chunks()

@@ -8,7 +8,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from server.config import ServerSettings
-from server.service import Service
+from server.http.service import Service
 
 PING_INTERVAL_S = 20.0
 """Keeps middleboxes from forgetting a connection. Their answers are not waited for: a client that is slowed down has

@@ -12,7 +12,7 @@ import numpy as np
 
 from asr.engine import Engine
 from asr.events import Event, Final, Partial
-from asr.session import Session
+from asr.streaming.session import Session
 from tests.speech import RATE_HZ, clip, silence, speech
 
 if TYPE_CHECKING:
@@ -93,12 +93,12 @@ def committed_text_is_never_taken_back(events: list[Event]) -> None:
 
 def live_is_replay(engine: Engine, model: str, samples: np.ndarray) -> "Trace":
     """The same audio over a real socket and in process: the same committed words. Returns the live trace."""
-    from eval.load import Target, run_load
-    from eval.replay import replay
-    from eval.serving import serving
+    from eval.data.types import Clip, Recording, Utterance
+    from eval.runs.live import Target, run_load
+    from eval.runs.local_server import serving
+    from eval.runs.replay import replay
+    from eval.runs.wire import pcm16
     from eval.trace import Trace
-    from eval.utterance import Clip, Recording, Utterance
-    from eval.wire import pcm16
 
     heard = np.frombuffer(pcm16(samples), "<i2").astype(np.float32) / 32768
     spoken = Utterance("speech", "package", (Clip(Path("speech.wav"), "x", len(heard) / RATE_HZ),), "en")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from asr.config import SAMPLE_RATE_HZ
-from eval.effects import add_noise, cut_noise, gain, reverberate
+from eval.data.effects import add_noise, cut_noise, gain, reverberate
 from train.config import AugmentSettings
 from train.data import Example
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
-from asr.weights.trained import models_dir
+from asr.model_files.trained import models_dir
 from eval.progress import progress
-from eval.signature import commit, machine, versions
+from eval.runs.signature import commit, machine, versions
 from train.augment import Augmenter
 from train.config import TrainSettings, load_settings
 from train.ctc import case_of, check_labels, ctc_task, start_vocabulary

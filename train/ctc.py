@@ -11,8 +11,8 @@ import torch
 
 from asr.config import SAMPLE_RATE_HZ
 from asr.errors import CallerError, ModelError
-from asr.weights.trained import trained_folder
-from eval.counts import Counts, count_words, total
+from asr.model_files.trained import trained_folder
+from eval.metrics.word_errors import Counts, count_words, total
 from train.config import AugmentSettings, LabelSettings, ModelSettings
 from train.data import Example, check_letters
 from train.filters import mel_filters
@@ -237,7 +237,7 @@ def _training(settings: ModelSettings, masks: dict[str, Any]) -> dict[str, Any]:
 
 def start_folder(start: str) -> Path:
     """Where a start's files are. Raises `ModelError`."""
-    from asr.weights.load import find_source
+    from asr.model_files.load import find_source
 
     folder = Path(start).expanduser()
     if folder.is_dir():

@@ -9,11 +9,11 @@ import numpy as np
 import soundfile
 
 from asr.align import Alignment, align
-from asr.cache import write_text_atomically
 from asr.config import SAMPLE_RATE_HZ
 from asr.engine import Engine
-from eval.dataset import load_dataset, read
-from eval.utterance import Utterance
+from asr.model_files.cache import write_text_atomically
+from eval.data.dataset import load_dataset, read
+from eval.data.types import Utterance
 
 BEFORE_S, BEHIND_S = 0.03, 0.05
 """Kept of what surrounds a word, though never more than half of the way to its neighbour."""

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from asr.errors import AudioError, CallerError, ConfigError
-from eval.dataset import data_sha256, load_dataset, read
-from eval.overlaid import recordings
-from eval.utterance import Utterance
+from eval.data.apply_conditions import recordings
+from eval.data.dataset import data_sha256, load_dataset, read
+from eval.data.types import Utterance
 from train.config import DataSettings, LabelSettings
 
 
@@ -120,7 +120,7 @@ def check_letters(texts: Iterable[str], vocabulary: Iterable[str], where: str) -
 
 def sounds(paths: Iterable[str]) -> tuple[np.ndarray, ...]:
     """Noises or room responses: each file's samples ``(n,)``. Raises `ConfigError` where there is none."""
-    from asr.recording import blocks
+    from asr.transcripts.recording import blocks
 
     found: list[np.ndarray] = []
     for path in paths:

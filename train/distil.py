@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F
 
 from asr.errors import ConfigError, ModelError
-from asr.models.whisper_encoder import FRAME_SAMPLES
-from asr.weights.source import read_object
-from eval.counts import Counts
+from asr.model_files.source import read_object
+from asr.models.whisper.encoder import FRAME_SAMPLES
+from eval.metrics.word_errors import Counts
 from train.config import AugmentSettings, ModelSettings
 from train.ctc import FIRST, masks_of, padded, start_folder, training_config, with_filters, write_preprocessor
 from train.data import Example, Split

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from asr.cache import write_atomically, write_text_atomically
 from asr.config import SAMPLE_RATE_HZ
 from asr.errors import ConfigError
-from eval.counts import Counts, total
+from asr.model_files.cache import write_atomically, write_text_atomically
+from eval.metrics.word_errors import Counts, total
 from eval.progress import Bar
 from train.augment import Augmenter, Batch
 from train.config import TrainSettings

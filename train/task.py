@@ -6,7 +6,7 @@ from typing import Protocol
 
 import torch
 
-from eval.counts import Counts
+from eval.metrics.word_errors import Counts
 from train.data import Example
 
 

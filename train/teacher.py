@@ -9,10 +9,10 @@ import torch
 
 from asr.config import SAMPLE_RATE_HZ
 from asr.errors import ModelError
-from asr.features import log_mel
-from asr.models.whisper import TAIL_SAMPLES
-from asr.models.whisper_encoder import FRAME_SAMPLES
-from asr.weights import load_model_files
+from asr.model_files import load_model_files
+from asr.models.whisper.encoder import FRAME_SAMPLES
+from asr.models.whisper.features import log_mel
+from asr.models.whisper.network import TAIL_SAMPLES
 from eval.progress import progress
 from train.config import TeacherSettings
 from train.data import Example, Heard, Split

@@ -1,6 +1,6 @@
 """Fine-tuning Whisper's decoder on a folder of audio and text, as the engine will use it.
 
-The encoder stays as it is and hears only the real audio, as in `asr.models.whisper_encoder`; so its states are computed
+The encoder stays as it is and hears only the real audio, as in `asr.models.whisper.encoder`; so its states are computed
 once a recording, and the decoder sees behind them some seconds of the states of silence in which it stops. That is what
 makes minutes of CPU enough. Augmentation of the audio therefore has no effect here.
 """
@@ -14,17 +14,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from asr.decoder import WhisperRecogniser
 from asr.engine import recogniser_of
 from asr.errors import CallerError, ModelError
-from asr.features import log_mel
+from asr.model_files import ModelFiles, load_model_files
 from asr.models.base import Window
-from asr.models.whisper import TAIL_SAMPLES
-from asr.models.whisper_encoder import FRAME_SAMPLES, MAX_FRAMES
-from asr.tokenizer import Tokenizer
-from asr.weights import ModelFiles, load_model_files
-from eval.counts import Counts, count, total
-from eval.text import normalise
+from asr.models.whisper.encoder import FRAME_SAMPLES, MAX_FRAMES
+from asr.models.whisper.features import log_mel
+from asr.models.whisper.network import TAIL_SAMPLES
+from asr.models.whisper.recogniser import WhisperRecogniser
+from asr.models.whisper.tokenizer import Tokenizer
+from eval.metrics.word_errors import Counts, count, total
+from eval.normalise import normalise
 from train.config import ModelSettings
 from train.data import Example
 from train.task import freeze

@@ -10,8 +10,8 @@ from asr.align.windows import Stretch, stretches
 from asr.config import SAMPLE_RATE_HZ
 from asr.engine import Engine
 from asr.models.base import Placed
-from asr.recording import Source, blocks, transcribe
-from asr.vad import FRAME_S, SHORTEST_PAUSE_S
+from asr.streaming.vad import FRAME_S, SHORTEST_PAUSE_S
+from asr.transcripts.recording import Source, blocks, transcribe
 
 _MARGIN_S = 0.15
 """A word's beginning as attention tells it may be so far off."""

@@ -5,11 +5,11 @@ from dataclasses import asdict
 
 from asr.align.align import Alignment
 from asr.events import Final, Word
-from asr.text import FORMATS, Transcript, segments_from_finals
+from asr.transcripts.formats import FORMATS, Transcript, segments_from_finals
 
 
 def write(alignment: Alignment, text_format: str, language: str, model: str) -> str:
-    """`text_format` is one of `asr.text.FORMATS`."""
+    """`text_format` is one of `asr.transcripts.formats.FORMATS`."""
     if text_format == "txt":
         return "".join(
             f"{word.start_s:9.3f} {word.end_s:9.3f}  {word.score:5.3f}  {word.text}\n" for word in alignment.words

@@ -9,8 +9,8 @@ import av
 import numpy as np
 import soundfile
 
-from asr.audio import StreamDecoder, read_blocks
-from asr.containers.ogg import _crc
+from asr.audio.containers.ogg import _crc
+from asr.audio.files import StreamDecoder, read_blocks
 
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
 

@@ -10,7 +10,7 @@ import soundfile
 import asr
 from asr.engine import Engine
 from asr.errors import AudioError, ConfigError, ModelError
-from asr.recording import transcribe as transcribe_recording
+from asr.transcripts.recording import transcribe as transcribe_recording
 from tests.speech import RATE_HZ, clip
 
 
@@ -42,7 +42,7 @@ def test_the_function_stays_whatever_else_is_imported() -> None:
     """No module of its name may take its place, and importing the package loads nothing heavy."""
     program = (
         "import sys, asr; assert 'torch' not in sys.modules; "
-        "import asr.cli, asr.recording, asr.batch.job, asr.commands; assert callable(asr.transcribe); "
+        "import asr.cli, asr.transcripts.recording, batch.job, asr.commands; assert callable(asr.transcribe); "
         "from asr import transcribe; assert transcribe is asr.transcribe"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -30,9 +30,9 @@ class Heavy:
         self.calls: list[dict[str, Any]] = []
         formats = {name: lambda text, name=name: f"{name}: {text}\n" for name in ("txt", "json", "srt", "vtt")}
         self._install(monkeypatch, "asr.engine", Engine=self)
-        self._install(monkeypatch, "asr.text", FORMATS=formats, Transcript=str)
-        self._install(monkeypatch, "asr.recording", transcribe=self.transcribe, offline_settings=dict)
-        self._install(monkeypatch, "asr.audio", duration_s=lambda path: None)
+        self._install(monkeypatch, "asr.transcripts.formats", FORMATS=formats, Transcript=str)
+        self._install(monkeypatch, "asr.transcripts.recording", transcribe=self.transcribe, offline_settings=dict)
+        self._install(monkeypatch, "asr.audio.files", duration_s=lambda path: None)
 
     @staticmethod
     def _install(monkeypatch: pytest.MonkeyPatch, name: str, **contents: Any) -> None:
@@ -317,7 +317,7 @@ def test_the_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[s
 
 def test_models_as_json_has_what_the_list_has(capsys: pytest.CaptureFixture[str]) -> None:
     """Every field of every configured model, for scripts."""
-    from asr.weights import list_models
+    from asr.model_files import list_models
 
     assert cli.run(["models", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
@@ -337,11 +337,11 @@ def test_missing_models_come_with_their_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Not here: no hash to speak of, and what to run."""
-    from asr.weights import ModelStatus
+    from asr.model_files import ModelStatus
 
     gone = ModelStatus("m", "whisper", ("en",), "d", "MIT", "a package", "pip install it[extra]", False, None, None)
     bad = dataclasses.replace(gone, name="n", present=True, hash_ok=False, size_bytes=1)
-    monkeypatch.setattr("asr.weights.list_models", lambda: [gone, bad])
+    monkeypatch.setattr("asr.model_files.list_models", lambda: [gone, bad])
     assert cli.run(["models"]) == 0
     out = capsys.readouterr().out
     assert "m is not here; run: pip install it[extra]" in out
@@ -349,8 +349,8 @@ def test_missing_models_come_with_their_command(
 
 
 def test_the_formats_offered_are_the_formats_there_are() -> None:
-    """commands.py writes them out to start quickly; asr.text has the truth."""
-    from asr.text import FORMATS
+    """commands.py writes them out to start quickly; asr.transcripts.formats has the truth."""
+    from asr.transcripts.formats import FORMATS
 
     assert [text_format.value for text_format in commands.Format] == list(FORMATS)
 

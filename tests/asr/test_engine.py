@@ -11,7 +11,7 @@ from asr.engine import Engine
 from asr.errors import AudioError, ConfigError, SessionError
 from asr.events import Ended, Event, Final, Partial, SpeechEnded, SpeechStarted, text_of
 from asr.models.base import Window
-from asr.session import Session
+from asr.streaming.session import Session
 from tests import properties
 from tests.properties import finish
 from tests.speech import RATE_HZ, SPEECH_WORDS, clip, silence, speech
@@ -300,8 +300,8 @@ def test_an_unknown_language_is_refused_by_name(engine: Engine) -> None:
 
 def test_an_echo_without_length_is_cut() -> None:
     """Words at the end that the alignment finds no time for; one short word alone is speech."""
-    from asr.decoder import _heard
     from asr.models.base import Piece
+    from asr.models.whisper.recogniser import _heard
 
     def pieces(*spans: tuple[float, float]) -> list[Piece]:
         return [Piece(" w", (1,), start, end, 0.9) for start, end in spans]

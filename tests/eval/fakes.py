@@ -13,7 +13,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from asr.config import SAMPLE_RATE_HZ
 from asr.events import Ended, Event, Final, Partial, Word
-from eval.dataset import Clip, Recording, Utterance
+from eval.data.dataset import Clip, Recording, Utterance
 from eval.trace import Entry, Span, Trace
 
 
@@ -51,7 +51,7 @@ def recording(seconds: float, text: str = "red green blue", language: str = "en"
 
 @dataclass
 class ScriptedSession:
-    """Keeps the contract of `asr.session.Session`. Unreal: it knows its words beforehand and hears nothing.
+    """Keeps the contract of `asr.streaming.session.Session`. Unreal: it knows its words beforehand and hears nothing.
 
     Every half second it shows the words that have ended, and commits those that ended a second ago.
     """

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from eval.finding import Finding
-from eval.utterance import Clip, Utterance
+from eval.audit.findings import Finding
+from eval.data.types import Clip, Utterance
 
 
 def labelled(*texts: str, language: str = "en", dataset: str = "d", speaker: str = "") -> list[Utterance]:

@@ -1,4 +1,4 @@
-"""A scripted engine and its sessions: the contract of `asr.engine` and `asr.session` without a model.
+"""A scripted engine and its sessions: the contract of `asr.engine` and `asr.streaming.session` without a model.
 
 Unreal: it hears by the clock, not by the sound. Each half second of audio, silence too, is the next number word, and
 four words are an utterance. A sample of exactly `POISON` makes the step that meets it fail.

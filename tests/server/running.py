@@ -16,10 +16,10 @@ from websockets.sync.client import ClientConnection, connect
 
 from asr.config import SAMPLE_RATE_HZ
 from server.address import address, bind
-from server.app import create_app
 from server.config import load_settings
+from server.http.app import create_app
+from server.http.service import Service
 from server.run import Server
-from server.service import Service
 
 RAW = "encoding=linear16&sample_rate=16000"
 CLOSE = json.dumps({"type": "CloseStream"})

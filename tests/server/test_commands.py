@@ -15,9 +15,10 @@ import soundfile
 from rich.console import Console
 
 from asr.errors import ConfigError
-from server import client, sources
-from server.client import StreamError, listen_url
-from server.display import Display
+from server.client import sources
+from server.client import stream as client
+from server.client.display import Display
+from server.client.stream import StreamError, listen_url
 from tests.server.fakes import ScriptedEngine, words
 from tests.server.running import RAW, Running, pcm, running
 

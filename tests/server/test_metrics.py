@@ -7,10 +7,10 @@ from pathlib import Path
 import soundfile
 from prometheus_client.parser import text_string_to_metric_families
 
+from server.client.sources import pcm16
 from server.metrics import Metrics
-from server.sources import pcm16
 from tests.server.running import CLOSE, RAW, Running, transcript, until_closed
-from tests.server.test_protocol_doc import rows
+from tests.server.wires.test_protocol_doc import rows
 
 Sample = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 

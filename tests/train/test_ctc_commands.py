@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from asr.cli import run as asr
-from eval.serving import serving
+from eval.runs.local_server import serving
 from eval.trace import read_traces
 from tests.speech import RATE_HZ, clip, silence
 

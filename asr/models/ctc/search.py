@@ -1,0 +1,226 @@
+"""Lattice of log-probabilities -> words with their frames: greedy, or prefix beam search with a language model.
+
+Graves et al. 2006 for CTC and its best path; Hannun et al. 2014, "First-Pass Large Vocabulary Continuous Speech
+Recognition using Bi-Directional Recurrent DNNs", for the prefix beam search with a language model on whole words.
+"""
+
+import functools
+import importlib.util
+import itertools
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from asr.config import CtcSettings
+from asr.errors import ConfigError
+from asr.models.ctc.forced_align import Emission, emissions
+from asr.models.ctc.layout import Vocabulary
+
+_LEAST = math.log(1e-3)
+"""Tokens less probable than this in a frame are not tried, the best one excepted."""
+_TO_NATURAL = math.log(10)
+"""KenLM's logarithms are to the base of ten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One word: its frames from ``first`` to ``last``; what follows begins at ``until`` (never, while it is open)."""
+
+    text: str
+    tokens: tuple[int, ...]
+    first: int
+    last: int
+    until: int
+    confidence: float
+
+
+NEVER = 1 << 60
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How a lattice is searched. ``beam`` 1 is greedy; more: a prefix beam search so wide, with a language model and
+    ``hotwords``."""
+
+    beam: int = 1
+    hotwords: tuple[str, ...] = ()
+    settings: CtcSettings = field(default_factory=CtcSettings)
+
+
+def search(lattice: torch.Tensor, vocabulary: Vocabulary, how: Search, said: Sequence[str] = ()) -> list[Found]:
+    """The words of a lattice ``(n, V)``; `said` are words from before, for a language model."""
+    if not len(lattice):
+        return []
+    if how.beam > 1:
+        tokens = _beam(lattice, vocabulary, how, said)
+        return words_of(emissions(lattice, tokens, vocabulary.blank), vocabulary)
+    return words_of(_best_path(lattice, vocabulary.blank), vocabulary)
+
+
+def words_of(written: Sequence[Emission], vocabulary: Vocabulary) -> list[Found]:
+    """Tokens with their frames -> words, parted at the delimiter; without one each token is a word."""
+    delimiter = vocabulary.letters.index(vocabulary.delimiter) if vocabulary.delimiter else -1
+    words: list[Found] = []
+    part: list[Emission] = []
+    for emission in written:
+        if emission.token in vocabulary.special:
+            continue
+        if emission.token == delimiter:
+            words += _word(part, vocabulary, emission.first)
+            part = []
+        elif delimiter < 0:
+            words += _word(part, vocabulary, emission.first)
+            part = [emission]
+        else:
+            part.append(emission)
+    return words + _word(part, vocabulary, NEVER)
+
+
+def _word(part: Sequence[Emission], vocabulary: Vocabulary, until: int) -> list[Found]:
+    if not part:
+        return []
+    text = "".join(vocabulary.letters[emission.token] for emission in part)
+    space = " " if vocabulary.delimiter else ""
+    confidence = math.exp(sum(emission.logprob for emission in part) / len(part))
+    tokens = tuple(emission.token for emission in part)
+    return [Found(space + text, tokens, part[0].first, part[-1].last, until, confidence)]
+
+
+def _best_path(lattice: torch.Tensor, blank: int) -> list[Emission]:
+    """The most probable token of each frame; runs of one are one."""
+    logprobs, best = lattice.max(-1)
+    written: list[Emission] = []
+    before = blank
+    for frame, (token, logprob) in enumerate(zip(best.tolist(), logprobs.tolist(), strict=True)):
+        if token != blank and token == before:
+            run = written[-1]
+            written[-1] = Emission(token, run.first, frame, max(run.logprob, logprob))
+        elif token != blank:
+            written.append(Emission(token, frame, frame, logprob))
+        before = token
+    return written
+
+
+# -- prefix beam search ------------------------------------------------------------------------------------------------
+
+Prefix = tuple[int, ...]
+
+
+def _beam(lattice: torch.Tensor, vocabulary: Vocabulary, how: Search, said: Sequence[str]) -> tuple[int, ...]:
+    """The best tokens by sound, language model and hotwords together."""
+    scorer = _Scorer(vocabulary, how, tuple(said))
+    blank = vocabulary.blank
+    beams: dict[Prefix, tuple[float, float]] = {(): (0.0, -math.inf)}  # log p ending in blank, and not
+    for row in lattice.tolist():
+        best = max(row)
+        tried = [i for i, logprob in enumerate(row) if logprob > _LEAST or logprob == best]
+        grown: dict[Prefix, list[float]] = defaultdict(lambda: [-math.inf, -math.inf])
+        for prefix, (ends_blank, ends_token) in beams.items():
+            either = _add(ends_blank, ends_token)
+            for token in tried:
+                logprob = row[token]
+                if token == blank:
+                    grown[prefix][0] = _add(grown[prefix][0], either + logprob)
+                elif prefix and token == prefix[-1]:
+                    grown[prefix][1] = _add(grown[prefix][1], ends_token + logprob)
+                    longer = (*prefix, token)
+                    grown[longer][1] = _add(grown[longer][1], ends_blank + logprob)
+                else:
+                    longer = (*prefix, token)
+                    grown[longer][1] = _add(grown[longer][1], either + logprob)
+        ranked = sorted(grown, key=lambda p: _add(*grown[p]) + scorer.score(p), reverse=True)
+        beams = {prefix: (grown[prefix][0], grown[prefix][1]) for prefix in ranked[: how.beam]}
+    return max(beams, key=lambda p: _add(*beams[p]) + scorer.score(p, whole=True))
+
+
+class _Scorer:
+    """What a prefix is worth beside its sound."""
+
+    def __init__(self, vocabulary: Vocabulary, how: Search, said: tuple[str, ...]) -> None:
+        settings = how.settings
+        self._vocabulary, self._settings, self._said = vocabulary, settings, said
+        self._delimiter = vocabulary.letters.index(vocabulary.delimiter) if vocabulary.delimiter else -1
+        self._model = language_model(settings.lm) if settings.lm else None
+        self._beginnings = beginnings(settings.lm) if settings.lm else frozenset()
+        self._hotwords = tuple(word.casefold() for word in how.hotwords)
+        self._known: dict[Prefix, float] = {}
+
+    def score(self, prefix: Prefix, whole: bool = False) -> float:
+        """Of its complete words, and of what the last one may become; with `whole` that one counts as complete."""
+        if self._model is None and not self._hotwords:
+            return 0.0
+        words, rest = self._split(prefix)
+        ended = (*words, rest) if whole and rest else words
+        return self._of_words(ended) + (0.0 if whole else self._hope(rest))
+
+    def _split(self, prefix: Prefix) -> tuple[tuple[str, ...], str]:
+        letters = self._vocabulary.letters
+        text = "".join(" " if token == self._delimiter else letters[token] for token in prefix)
+        words = text.split(" ")
+        return tuple(word for word in words[:-1] if word), words[-1]
+
+    def _of_words(self, words: tuple[str, ...]) -> float:
+        s = self._settings
+        total = sum(s.hotword_weight for word in words if word.casefold() in self._hotwords)
+        if self._model is not None and words:
+            context = (*self._said, *words)
+            scores = [
+                score for score, _, _ in self._model.full_scores(" ".join(context).casefold(), bos=False, eos=False)
+            ]
+            total += sum(s.lm_weight * _TO_NATURAL * score + s.word_bonus for score in scores[len(self._said) :])
+        return total
+
+    def _hope(self, rest: str) -> float:
+        """What the last word may become. A beginning that no word of the language model has is a word unknown to it,
+        or the beam would fill with words that never end; the beginning of a hotword has part of its weight.
+        """
+        bare = rest.casefold()
+        if self._beginnings and bare and bare not in self._beginnings:
+            return self._of_words((rest,))
+        parts = [len(bare) / len(word) for word in self._hotwords if bare and word.startswith(bare)]
+        return self._settings.hotword_weight * max(parts, default=0.0)
+
+
+@functools.cache
+def language_model(path: str) -> Any:
+    """An n-gram model in ARPA or KenLM's own form, its words in lower case. Raises `ConfigError`."""
+    if importlib.util.find_spec("kenlm") is None:
+        raise ConfigError("a language model needs the package kenlm, which is not here; run: pip install kenlm")
+    import kenlm
+
+    if not Path(path).is_file():
+        raise ConfigError(f"no language model at {path}, wanted an n-gram model in ARPA or KenLM's form")
+    quiet = kenlm.Config()
+    quiet.show_progress = False
+    quiet.arpa_complain = kenlm.ARPALoadComplain.NONE
+    try:
+        return kenlm.Model(path, quiet)
+    except OSError as error:
+        raise ConfigError(f"{path} is no n-gram model ({error}), wanted one in ARPA or KenLM's form") from None
+
+
+@functools.cache
+def beginnings(path: str) -> frozenset[str]:
+    """Every beginning of every word of a model in ARPA's form; empty for KenLM's own form, which does not list them."""
+    found: set[str] = set()
+    with Path(path).open(encoding="utf-8", errors="replace") as file:
+        if not any(line.startswith("\\1-grams:") for line in itertools.islice(file, 100)):
+            return frozenset()
+        for line in file:
+            if line.startswith("\\"):
+                break
+            parts = line.split("\t")
+            word = parts[1].strip() if len(parts) > 1 else ""
+            found.update(word[:i] for i in range(1, len(word) + 1))
+    return frozenset(found)
+
+
+def _add(a: float, b: float) -> float:
+    """log(exp(a) + exp(b))."""
+    high, low = (a, b) if a > b else (b, a)
+    return high if low == -math.inf else high + math.log1p(math.exp(low - high))

@@ -1,0 +1,133 @@
+"""Whisper's decoder, batched over windows of different lengths: a module that is compiled (`asr.models.torchscript`).
+
+Its rows belong to several streams, so every product is row by row, and each window's attention is its own: what comes
+of a window is the same to the last bit in every batch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+from asr.models.layers import Tensors, attention_weights, layer_norm, norm_of, stacked
+from asr.models.linear import Linear, make_linear
+
+_ROOM_TOKENS = 32
+"""What the cache grows by, beyond what is asked."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """The decoder's state for ``B`` windows: what each sees of its audio, and the self-attention's cache.
+
+    ``keys`` and ``values``: by layer, then window, ``(1, H, n, D)``; each window's ``masks`` ``(1, n)`` are added to
+    its scores. The cache, by layer keys and values ``(B, T, H, D)``, grows with the text: it is copied when a window
+    leaves, so room for what may come would cost more than growing.
+    """
+
+    keys: list[list[torch.Tensor]]
+    values: list[list[torch.Tensor]]
+    masks: list[torch.Tensor]
+    cache: list[tuple[torch.Tensor, torch.Tensor]]
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Drop all rows but these (the others have finished)."""
+        self.keys, self.values = ([[layer[i] for i in rows] for layer in part] for part in (self.keys, self.values))
+        self.masks = [self.masks[i] for i in rows]
+        index = torch.tensor(rows)
+        self.cache = [(k[index], v[index]) for k, v in self.cache]
+
+    def make_room(self, tokens: int) -> None:
+        """Let the cache hold so many tokens; what is not written yet is zero, since a masked NaN would still be one."""
+        missing = tokens - self.cache[0][0].shape[1]
+        if missing > 0:
+            more = (0, 0, 0, 0, 0, missing + _ROOM_TOKENS)
+            self.cache = [(F.pad(k, more), F.pad(v, more)) for k, v in self.cache]
+
+
+class Decoder(torch.nn.Module):
+    """Tokens -> hidden states. ``aligned``: by layer the heads whose queries tell words' times."""
+
+    def __init__(self, tensors: Tensors, heads: int, aligned: Sequence[Sequence[int]], precision: str) -> None:
+        super().__init__()
+        name = "model.decoder"
+        self._layers = torch.nn.ModuleList(
+            _Layer(tensors, f"{name}.layers.{i}", heads, list(some), precision) for i, some in enumerate(aligned)
+        )
+        self._norm = norm_of(tensors, f"{name}.layer_norm")
+        self._embedding = tensors[f"{name}.embed_tokens.weight"].float()
+        self._positions = tensors[f"{name}.embed_positions.weight"].float()
+
+    def forward(
+        self,
+        tokens: torch.Tensor,
+        positions: torch.Tensor,
+        length: int,
+        cache: list[tuple[torch.Tensor, torch.Tensor]],
+        keys: list[list[torch.Tensor]],
+        values: list[list[torch.Tensor]],
+        masks: list[torch.Tensor],
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Tokens and positions ``(B, Q)``, all below `length`, and a `Batch`'s fields.
+
+        Returns hidden states ``(B, Q, width)`` and the alignment heads' queries ``(B, h, Q, D)``.
+        """
+        rows = torch.arange(len(tokens))[:, None]
+        mask = torch.where(torch.arange(length) <= positions[:, :, None], 0.0, -1e9)[:, None]  # (B, 1, Q, T)
+        x = self._embedding[tokens] + self._positions[positions]
+        queries = []
+        for i, layer in enumerate(self._layers):
+            x, query = layer(x, cache[i], rows, positions, mask, keys[i], values[i], masks)
+            queries.append(query)
+        return layer_norm(x, self._norm), torch.cat(queries, 1)
+
+
+class _Layer(torch.nn.Module):
+    def __init__(self, tensors: Tensors, name: str, heads: int, aligned: list[int], precision: str) -> None:
+        super().__init__()
+        cross = attention_weights(tensors, f"{name}.encoder_attn", heads)
+
+        def linear(part: str) -> Linear:
+            weight, bias = tensors[f"{name}.{part}.weight"], tensors[f"{name}.{part}.bias"]
+            return make_linear(weight, bias, precision, rowwise=True)
+
+        self._heads, self._aligned = heads, torch.tensor(aligned, dtype=torch.int64)
+        self._norm = norm_of(tensors, f"{name}.self_attn_layer_norm")
+        self._query_key_value = make_linear(
+            *stacked(*attention_weights(tensors, f"{name}.self_attn", heads), "qkv"), precision, rowwise=True
+        )
+        self._out = linear("self_attn.out_proj")
+        self._cross_norm = norm_of(tensors, f"{name}.encoder_attn_layer_norm")
+        self._cross_query = make_linear(*stacked(*cross, "q"), precision, rowwise=True)
+        self._cross_out = linear("encoder_attn.out_proj")
+        self._mlp_norm = norm_of(tensors, f"{name}.final_layer_norm")
+        self._up, self._down = linear("fc1"), linear("fc2")
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        cache: tuple[torch.Tensor, torch.Tensor],
+        rows: torch.Tensor,
+        positions: torch.Tensor,
+        mask: torch.Tensor,
+        keys: list[torch.Tensor],
+        values: list[torch.Tensor],
+        masks: list[torch.Tensor],
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The rows ``(B, Q, width)`` one layer on, and the alignment heads' queries ``(B, h, Q, D)``."""
+        q, k, v = (
+            self._query_key_value(layer_norm(x, self._norm)).unflatten(-1, [3, self._heads, -1]).unbind(2)
+        )  # (B, Q, H, D)
+        cache[0][rows, positions], cache[1][rows, positions] = k, v
+        k, v = cache[0][:, : mask.shape[-1]].transpose(1, 2), cache[1][:, : mask.shape[-1]].transpose(1, 2)
+        y = F.scaled_dot_product_attention(q.transpose(1, 2), k, v, attn_mask=mask, scale=1.0)
+        x = x + self._out(y.transpose(1, 2).flatten(2))
+
+        q = self._cross_query(layer_norm(x, self._cross_norm)).unflatten(-1, [self._heads, -1]).transpose(1, 2)
+        seen = []
+        for i, row in enumerate(q.to(masks[0].dtype).split(1)):
+            seen.append(F.scaled_dot_product_attention(row, keys[i], values[i], attn_mask=masks[i], scale=1.0))
+        x = x + self._cross_out(torch.cat(seen).float().transpose(1, 2).flatten(2))
+        x = x + self._down(F.gelu(self._up(layer_norm(x, self._mlp_norm))))
+        return x, q[:, self._aligned]

@@ -1,0 +1,94 @@
+"""What a session remembers of its audio, addressed by sample numbers of the stream and forgotten from the front."""
+
+import math
+
+import numpy as np
+
+from asr.config import SAMPLE_RATE_HZ
+from asr.streaming.vad import FRAME_S, FRAME_SAMPLES, SHORTEST_PAUSE_S, silent_runs
+
+_SHORTEST_PAUSE_FRAMES = math.ceil(SHORTEST_PAUSE_S / FRAME_S)
+
+
+class AudioBuffer:
+    """Samples from `start` to `end`. Appending is amortised: memory grows by doubling and is reused after `forget`."""
+
+    def __init__(self) -> None:
+        self._data = np.zeros(FRAME_SAMPLES * 64, np.float32)
+        self.start = 0
+        self.end = 0
+
+    def append(self, samples: np.ndarray) -> None:
+        """Add samples ``(n,)`` at the end."""
+        held = self.end - self.start
+        if held + len(samples) > len(self._data):
+            grown = np.zeros(max(2 * len(self._data), held + len(samples)), np.float32)
+            grown[:held] = self._data[:held]
+            self._data = grown
+        self._data[held : held + len(samples)] = samples
+        self.end += len(samples)
+
+    def slice(self, start: int, end: int) -> np.ndarray:
+        """A copy of the samples from `start` to `end`."""
+        return self._data[start - self.start : end - self.start].copy()
+
+    def forget(self, before: int) -> None:
+        """Drop the samples before this one. Waits until half of what is held can go: moving the rest costs time."""
+        dropped = min(before, self.end) - self.start
+        held = self.end - self.start
+        if dropped <= 0 or 2 * dropped < held:
+            return
+        rest = self._data[dropped:held].copy()
+        self._data = np.zeros(max(FRAME_SAMPLES * 64, 2 * len(rest)), np.float32)
+        self._data[: len(rest)] = rest
+        self.start += dropped
+
+
+class SpeechCurve:
+    """The probability of speech, frame by frame."""
+
+    def __init__(self) -> None:
+        self._probabilities: list[float] = []
+        self._first = 0
+
+    def append(self, probability: float) -> None:
+        """The next frame's."""
+        self._probabilities.append(probability)
+
+    def quietest(self, start: int, end: int) -> int:
+        """The sample between `start` and `end` around which 160 ms are least likely speech, the later of equals."""
+        first, last = start // FRAME_SAMPLES, end // FRAME_SAMPLES
+        part = np.array(self._probabilities[max(0, first - self._first) : last - self._first])
+        smooth = np.convolve(part, np.ones(5), mode="same")[: len(part)]
+        best = len(smooth) - 1 - int(smooth[::-1].argmin())
+        return (max(first, self._first) + best) * FRAME_SAMPLES + FRAME_SAMPLES // 2
+
+    def longest_pause(self, start: int, end: int, least_s: float) -> int | None:
+        """The sample in the middle of the longest silence between `start` and `end`, the later of equals; None where
+        none is so long."""
+        pauses = [(min(stop, end) - max(begin, start), stop) for begin, stop in self.pauses(start, end)]
+        length, stop = max(pauses, default=(0, end))
+        return min(stop, end) - length // 2 if length >= max(1.0, least_s * SAMPLE_RATE_HZ) else None
+
+    def speech_s(self, start: int, end: int) -> float:
+        """Seconds of speech between two samples: frames that are rather speech than not."""
+        first, last = start // FRAME_SAMPLES - self._first, end // FRAME_SAMPLES - self._first
+        return sum(probability >= 0.5 for probability in self._probabilities[first:last]) * FRAME_S
+
+    def pauses(self, start: int, end: int) -> list[tuple[int, int]]:
+        """The silences between two samples, in samples, that are long enough to be none of a word's own."""
+        first, last = start // FRAME_SAMPLES - self._first, -(-end // FRAME_SAMPLES) - self._first
+        runs = silent_runs(np.array(self._probabilities[max(0, first) : max(0, last)]))
+        offset = self._first + max(0, first)
+        return [
+            ((offset + begin) * FRAME_SAMPLES, (offset + stop) * FRAME_SAMPLES)
+            for begin, stop in runs
+            if stop - begin >= _SHORTEST_PAUSE_FRAMES
+        ]
+
+    def forget(self, before: int) -> None:
+        """Drop the frames before this sample."""
+        gone = before // FRAME_SAMPLES - self._first
+        if gone > len(self._probabilities) // 2:
+            del self._probabilities[:gone]
+            self._first += gone

@@ -1,0 +1,160 @@
+"""One recording of any length, through the same Session and Engine as a live stream.
+
+Nobody waits for a recording's words, so its windows do not depend on each other: voice activity alone says where they
+lie, and many are recognised side by side. A session is asked for them all, and answered each time with one wordless
+piece as long as the window; the finals that it says then tell where each window lies and where utterances end. The
+words come later, from wherever they were recognised, and are placed as the session would have placed them (a test holds
+the two equal).
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import numpy as np
+
+from asr.audio.files import read_blocks
+from asr.config import SAMPLE_RATE_HZ, SessionSettings
+from asr.engine import Engine
+from asr.events import Event, Final
+from asr.models.base import Hypothesis, Piece, Window
+from asr.streaming.session import Session
+from asr.streaming.utterance import placed, words_of
+from asr.transcripts.formats import Transcript, segments_from_finals
+
+
+class Named(Protocol):
+    """A model's name and hash, as engines have them."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def weights_sha256(self) -> str: ...
+
+
+FALLBACK_TEMPERATURES = (0.2, 0.4, 0.6, 0.8, 1.0)
+"""As published with the models (openai/whisper, ``transcribe.py``)."""
+
+BATCH_WINDOWS = 24
+"""So many windows are recognised side by side; what the decoder keeps of them in memory grows with their seconds."""
+
+Source = Path | str | BinaryIO | np.ndarray
+
+
+def transcribe(
+    source: Source,
+    engine: Engine,
+    *,
+    language: str | None = None,
+    prompt: str = "",
+    hotwords: Sequence[str] = (),
+    settings: SessionSettings | None = None,
+    on_progress: Callable[[float], None] | None = None,
+) -> Transcript:
+    """The transcript of a file, an open binary file, or mono float32 samples ``(n,)`` at 16 kHz.
+
+    `on_progress` is told the seconds of audio done. Raises `AudioError` for what cannot be decoded and `ConfigError`
+    for a language that the model does not know.
+    """
+    session = engine.open(
+        settings or offline_settings(), language=language, prompt=prompt, hotwords=hotwords, partials=False
+    )
+    windows: list[Window] = []
+    hypotheses: list[Hypothesis] = []
+    for block in blocks(source):
+        session.receive_audio(block)
+        windows += windows_of(session, engine)
+        while len(windows) >= BATCH_WINDOWS:
+            hypotheses += recognised(windows[:BATCH_WINDOWS], engine)
+            del windows[:BATCH_WINDOWS]
+        if on_progress:
+            on_progress(session.received_s - sum(map(seconds_of, windows)))
+    session.receive_end()
+    windows += windows_of(session, engine)
+    hypotheses += recognised(windows, engine) if windows else []
+    return transcript_of(filled(session.take_events(), hypotheses), engine, session.received_s)
+
+
+def windows_of(session: Session, engine: Engine) -> Iterator[Window]:
+    """The windows that a session of a recording asks for by now."""
+    while session.ready:
+        while session.pending_frames:
+            engine.listen([session])
+        window = session.next_window()
+        if window is None:
+            return
+        yield window
+        whole = Piece("", (), 0.0, seconds_of(window), 0.0)
+        session.receive_hypothesis(Hypothesis((whole,), window.language or ""))
+
+
+def recognised(windows: Sequence[Window], engine: Engine) -> list[Hypothesis]:
+    """The windows' hypotheses, without what the model would need to go on: 15 MB a window."""
+    return [replace(hypothesis, memory=None) for hypothesis in engine.recogniser.recognise(windows)]
+
+
+def filled(events: Iterable[Event], hypotheses: Sequence[Hypothesis]) -> list[Event]:
+    """The finals with the words of their windows; those without a window stay empty."""
+    answers = iter(hypotheses)
+    finals: list[Event] = []
+    floor_s = 0.0
+    for final in events:
+        if not isinstance(final, Final):
+            continue
+        if not final.words:
+            finals.append(final)
+            continue
+        hypothesis = next(answers)
+        pieces = placed(hypothesis.pieces, final.words[0].start_s, floor_s)
+        floor_s = pieces[-1].end_s if pieces else floor_s
+        finals.append(replace(final, words=words_of(pieces), language=hypothesis.language))
+    return finals
+
+
+def seconds_of(window: Window) -> float:
+    return len(window.samples) / SAMPLE_RATE_HZ
+
+
+def offline_settings(
+    settings: SessionSettings | None = None, *, beam_size: int | None = None, fallback: bool = False
+) -> SessionSettings:
+    """Settings for recordings: utterances end later than in a stream, since nobody waits for the words, and windows
+    are shorter, since they do not grow.
+
+    On request with a beam search so wide, and with doubtful text drawn again at `FALLBACK_TEMPERATURES`.
+    """
+    base = settings or SessionSettings()
+    decode = replace(
+        base.decode,
+        beam_size=beam_size or base.decode.beam_size,
+        fallback_temperatures=FALLBACK_TEMPERATURES if fallback else base.decode.fallback_temperatures,
+    )
+    stream = replace(base.stream, window_max_s=min(base.stream.window_max_s, base.stream.file_window_s))
+    return replace(base, vad=replace(base.vad, endpoint_ms=base.vad.file_endpoint_ms), stream=stream, decode=decode)
+
+
+def transcript_of(events: Iterable[Event], engine: Named, duration_s: float) -> Transcript:
+    """What a session said, as a transcript; the language is the one of most words."""
+    finals = [event for event in events if isinstance(event, Final)]
+    segments = segments_from_finals(finals)
+    words: dict[str, int] = {}
+    for final in finals:
+        words[final.language] = words.get(final.language, 0) + len(final.words)
+    return Transcript(
+        text="".join(final.text for final in finals).strip(),
+        language=max(words, key=lambda code: words[code]) if words else "",
+        duration_s=duration_s,
+        segments=segments,
+        model=engine.name,
+        weights_sha256=engine.weights_sha256,
+    )
+
+
+def blocks(source: Source) -> Iterator[np.ndarray]:
+    """The samples of a source, in pieces."""
+    if not isinstance(source, np.ndarray):
+        yield from read_blocks(Path(source) if isinstance(source, str) else source)
+        return
+    for start in range(0, len(source), 10 * SAMPLE_RATE_HZ):
+        yield source[start : start + 10 * SAMPLE_RATE_HZ]

@@ -1,0 +1,179 @@
+"""What a recording sounds like, in numbers: pure functions of mono float32 samples ``(n,)`` at 16 kHz.
+
+Levels are in dB of full scale (a square wave of amplitude 1 has 0 dBFS), loudness in LUFS (ITU-R BS.1770-4).
+"""
+
+import hashlib
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from asr.config import SAMPLE_RATE_HZ
+
+FRAME_SAMPLES = 512
+"""Silero's: 32 ms."""
+SPEECH, SILENCE = 0.5, 0.1
+"""Probabilities from which on a frame counts as speech, and below which it counts as none."""
+MARGIN_FRAMES = 2
+"""Frames beside speech are not asked for noise: words begin softly and rooms ring."""
+MIN_NOISE_FRAMES = 4
+MAX_SNR_DB = 80.0
+"""Of recordings whose pauses are digital silence, which no microphone makes."""
+FULL_SCALE = 0.99
+MIN_LOUDNESS_S = 0.4
+"""One block of BS.1770."""
+BANDWIDTH_FROM_HZ, BANDWIDTH_SHARE = 100.0, 1 - 1e-5
+CUT_DB = 12.0
+"""Speech at an edge is cut when it is no softer than the recording's speech less this."""
+
+Vad = Callable[[np.ndarray], np.ndarray]
+"""Samples ``(n * 512,)`` -> probabilities of speech ``(n,)``; `silero` makes one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acoustics:
+    """Of one recording; None where it cannot be told (loudness of less than 0.4 s, noise without pauses)."""
+
+    duration_s: float
+    speech_s: float
+    loudness_lufs: float | None
+    peak_dbfs: float | None
+    snr_db: float | None
+    clipped_share: float
+    bandwidth_hz: float | None
+    cut_start: bool
+    cut_end: bool
+    sound_sha256: str
+
+    @property
+    def speech_share(self) -> float:
+        return self.speech_s / self.duration_s if self.duration_s else 0.0
+
+
+def measure(samples: np.ndarray, vad: Vad) -> Acoustics:
+    """Everything of one recording."""
+    speech = probabilities(samples, vad)
+    return Acoustics(
+        duration_s=len(samples) / SAMPLE_RATE_HZ,
+        speech_s=min(float((speech >= SPEECH).sum()) * FRAME_SAMPLES, len(samples)) / SAMPLE_RATE_HZ,
+        loudness_lufs=loudness_lufs(samples),
+        peak_dbfs=_db(float(np.abs(samples).max(initial=0.0)) ** 2),
+        snr_db=snr_db(samples, speech),
+        clipped_share=clipped_share(samples),
+        bandwidth_hz=bandwidth_hz(samples),
+        cut_start=is_cut(samples, speech),
+        cut_end=is_cut(samples[::-1], speech[::-1]),
+        sound_sha256=sound_sha256(samples),
+    )
+
+
+def silero() -> Vad:
+    """Silero's voice activity on one recording at a time; torch is imported only here."""
+    from asr.streaming.vad import SileroVad, VadState
+
+    network = SileroVad()
+    return lambda samples: network.probabilities([VadState()], [samples])[0]
+
+
+def probabilities(samples: np.ndarray, vad: Vad) -> np.ndarray:
+    """Of each frame ``(ceil(n / 512),)``; the last one filled up with zeros."""
+    return vad(np.pad(samples, (0, -len(samples) % FRAME_SAMPLES)))
+
+
+def loudness_lufs(samples: np.ndarray) -> float | None:
+    """Integrated loudness (ITU-R BS.1770-4, by `pyloudnorm`); None below 0.4 s and for silence."""
+    import pyloudnorm
+
+    if len(samples) < MIN_LOUDNESS_S * SAMPLE_RATE_HZ:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        loudness = float(pyloudnorm.Meter(SAMPLE_RATE_HZ).integrated_loudness(samples.astype(np.float64)))
+    return loudness if np.isfinite(loudness) else None
+
+
+def snr_db(samples: np.ndarray, speech: np.ndarray) -> float | None:
+    """Mean power of speech frames less the median one of the pauses, over the latter.
+
+    An estimate from voice activity (as in P.56 with a given mask), good to some decibels. The median, because a word
+    that voice activity missed would make a clean recording's noise as loud as its speech. None without speech, or
+    without an eighth of a second of pauses well away from speech; at most `MAX_SNR_DB`.
+    """
+    powers = frame_powers(samples, len(speech))
+    talk, pause = speech >= SPEECH, _pauses(speech)
+    if not talk.any() or pause.sum() < MIN_NOISE_FRAMES:
+        return None
+    noise = float(np.median(powers[pause]))
+    signal = float(powers[talk].mean()) - noise
+    if signal <= 0:
+        return 0.0
+    return min(MAX_SNR_DB, 10 * float(np.log10(signal / noise))) if noise else MAX_SNR_DB
+
+
+def _pauses(speech: np.ndarray) -> np.ndarray:
+    """Frames without speech, and none within the margin of them."""
+    return np.asarray(np.convolve(speech >= SILENCE, np.ones(2 * MARGIN_FRAMES + 1), mode="same") == 0)
+
+
+def frame_powers(samples: np.ndarray, frames: int) -> np.ndarray:
+    """Mean square of each frame ``(frames,)``; the last, unfinished one over what it has."""
+    padded = np.pad(samples, (0, frames * FRAME_SAMPLES - len(samples))).astype(np.float64)
+    sums = np.square(padded).reshape(frames, FRAME_SAMPLES).sum(axis=1)
+    sizes = np.full(frames, FRAME_SAMPLES)
+    if frames:
+        sizes[-1] = len(samples) - (frames - 1) * FRAME_SAMPLES
+    return np.asarray(sums / sizes)
+
+
+def clipped_share(samples: np.ndarray) -> float:
+    """Share of samples at 99 % of full scale or beyond."""
+    return float((np.abs(samples) >= FULL_SCALE).mean()) if len(samples) else 0.0
+
+
+def bandwidth_hz(samples: np.ndarray) -> float | None:
+    """The frequency below which 99.999 % of the power above 100 Hz lies; None for silence and less than a frame.
+
+    A telephone's 8 kHz in a 16 kHz file end at or below 4 kHz; hissed sounds of any microphone reach beyond 5.
+    """
+    if len(samples) < FRAME_SAMPLES:
+        return None
+    spectrum = mean_spectrum(samples)
+    hz = np.fft.rfftfreq(FRAME_SAMPLES, 1 / SAMPLE_RATE_HZ)
+    spectrum[hz < BANDWIDTH_FROM_HZ] = 0.0
+    if not spectrum.sum():
+        return None
+    return float(hz[np.searchsorted(np.cumsum(spectrum), BANDWIDTH_SHARE * spectrum.sum())])
+
+
+def mean_spectrum(samples: np.ndarray) -> np.ndarray:
+    """Mean power spectrum ``(257,)`` of windowed frames that overlap by half (Welch 1967)."""
+    frames = np.lib.stride_tricks.sliding_window_view(samples, FRAME_SAMPLES)[:: FRAME_SAMPLES // 2]
+    window = np.blackman(FRAME_SAMPLES)
+    total, step = np.zeros(FRAME_SAMPLES // 2 + 1), 4096
+    for start in range(0, len(frames), step):
+        total += np.square(np.abs(np.fft.rfft(frames[start : start + step] * window))).sum(axis=0)
+    return total / len(frames)
+
+
+def is_cut(samples: np.ndarray, speech: np.ndarray) -> bool:
+    """True where the recording begins in the middle of speech (turned round: ends in it).
+
+    One of the first two frames is speech, and the very first is loud enough to be (it may be an unfinished one).
+    """
+    talk = speech >= SPEECH
+    if not talk[:2].any():
+        return False
+    loud = float(frame_powers(samples, len(speech))[talk].mean())
+    return bool(np.mean(np.square(samples[:FRAME_SAMPLES])) >= loud * 10 ** (-CUT_DB / 10))
+
+
+def sound_sha256(samples: np.ndarray) -> str:
+    """Hash of the samples at 16 bit: the same recording in two lossless files has one."""
+    rounded = np.round(np.clip(samples, -1, 1) * 32767).astype("<i2")
+    return hashlib.sha256(rounded.tobytes()).hexdigest()
+
+
+def _db(power: float) -> float | None:
+    return 10 * float(np.log10(power)) if power > 0 else None

@@ -1,0 +1,116 @@
+"""Streams over a peer's wire -> the same traces as `eval.runs.live` makes over ours.
+
+A peer's text may change until its stream is over. So each message is a partial of the whole text, and the text as it
+stood last becomes final in the moment of its last change: when its words were shown for good is then measured as with
+ours, and the wait for a close that says nothing new is not held against the peer.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidHandshake
+
+from asr.events import Ended, Final, Partial, Word
+from eval.bench.peers.wires import PeerWire
+from eval.data.types import Recording
+from eval.runs.live import PATIENCE_S, Streamer, Tape, Target, why
+from eval.runs.replay import LIVE, chunks, trace_of
+from eval.runs.wire import WireError
+from eval.trace import Entry, Trace
+
+TICK_S = 0.5
+"""How often a silent peer is looked at."""
+
+
+def streamer(wire: Callable[[str], PeerWire]) -> Streamer:
+    """What `eval.runs.live.run_load` streams with; `wire` makes one stream's wire for a language."""
+
+    async def stream(target: Target, recording: Recording) -> Trace:
+        return await peer_stream(target, recording, wire(recording.utterance.language))
+
+    return stream
+
+
+async def peer_stream(target: Target, recording: Recording, wire: PeerWire) -> Trace:
+    """One recording over one socket at the pace of speech. What goes wrong is the trace's `error`."""
+    tape = Tape(recording)
+    try:
+        async with connect(target.url + wire.path, max_size=None, compression=None, proxy=None) as socket:
+            await _begin(socket, wire)
+            await _converse(socket, tape, wire, target.chunk_s)
+    except (OSError, InvalidHandshake, ConnectionClosed, WireError, TimeoutError) as error:
+        tape.error = why(error)
+    told = trace_of(recording, LIVE, target.model, finished(tape.entries), tape.end_wall_s)
+    return replace(told, error=tape.error)
+
+
+async def _begin(socket: ClientConnection, wire: PeerWire) -> None:
+    """Until the peer is ready to hear: a stream's time begins then."""
+    if wire.hello:
+        await socket.send(wire.hello)
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            message = await socket.recv()
+            if wire.is_ready(message):
+                return
+            wire.receive(message)  # raises what the peer complains of
+
+
+async def _converse(socket: ClientConnection, tape: Tape, wire: PeerWire, chunk_s: float) -> None:
+    tape.begin()
+    sending = asyncio.create_task(_send(socket, tape, wire, chunk_s))
+    try:
+        async with asyncio.timeout(tape.recording.duration_s + PATIENCE_S):
+            await _listen(socket, tape, wire, sending)
+    finally:
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+
+
+async def _send(socket: ClientConnection, tape: Tape, wire: PeerWire, chunk_s: float) -> None:
+    for chunk, spoken_s in chunks(tape.recording.samples, chunk_s):
+        await asyncio.sleep(max(0.0, spoken_s - tape.now_s()))
+        await socket.send(wire.chunk(chunk))
+        tape.sent_s = spoken_s
+    tape.end_wall_s = tape.now_s()
+    if wire.quiet_s is None:
+        await socket.send(wire.end)
+
+
+async def _listen(socket: ClientConnection, tape: Tape, wire: PeerWire, sending: "asyncio.Task[None]") -> None:
+    """Until the peer says that it is through, or has been quiet for long after the end of the audio."""
+    shown: tuple[str, ...] = ()
+    heard_s = 0.0
+    while True:
+        try:
+            async with asyncio.timeout(TICK_S):
+                message = await socket.recv()
+        except TimeoutError:
+            if sending.done() and wire.quiet_s is not None and tape.now_s() - heard_s > wire.quiet_s:
+                return await socket.send(wire.end)
+            continue
+        except ConnectionClosedOK:
+            return
+        if wire.is_over(message):
+            return
+        heard_s, text = tape.now_s(), wire.receive(message)
+        if text is not None and text != shown:
+            shown = text
+            tape.note(Partial(tuple(_words(text, tape.sent_s)), 0.0, tape.sent_s, tape.recording.utterance.language))
+
+
+def finished(entries: list[Entry]) -> list[Entry]:
+    """The last text as final, at its own time, and the stream's end."""
+    if not entries:
+        return entries
+    last = entries[-1]
+    assert isinstance(last.event, Partial)
+    text = Final(last.event.words, 0.0, last.event.end_s, last.event.language, ends_utterance=True)
+    return [*entries[:-1], replace(last, event=text), replace(last, event=Ended(last.audio_s))]
+
+
+def _words(text: tuple[str, ...], until_s: float) -> list[Word]:
+    """Without times of their own: their ends come from the reference's alignment."""
+    return [Word(f" {word}", until_s, until_s, 0.0) for word in text]

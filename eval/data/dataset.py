@@ -1,0 +1,157 @@
+"""Labelled recordings: any layout -> a data set; clips joined into longer ones; samples read when needed."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from asr.audio.files import read_blocks
+from asr.config import SAMPLE_RATE_HZ
+from asr.errors import AudioError
+from eval.data.huggingface import is_saved, saved_rows
+from eval.data.manifests import MANIFEST, TRANSCRIPTS, folder_rows, librispeech_rows, manifest_rows
+from eval.data.rows import Rows, utterances_of_rows
+from eval.data.tables import COMMON_VOICE, table_rows
+from eval.data.types import Clip, DataError, Dataset, Problem, Recording, Utterance
+from eval.trace import Attributes, Span
+
+__all__ = [
+    "Attributes",
+    "Clip",
+    "DataError",
+    "Dataset",
+    "Problem",
+    "Recording",
+    "Utterance",
+    "data_sha256",
+    "join",
+    "load_dataset",
+    "read",
+]
+
+
+def load_dataset(path: Path) -> Dataset:
+    """A data set in any layout that is known: a file, or a folder that tells by what lies in it.
+
+    Files: a manifest of JSON lines, a CSV, a TSV of Common Voice. Folders: with `manifest.jsonl`; saved by Hugging
+    Face's `datasets`; Common Voice; LibriSpeech; audio files with a `.txt` beside each. Lines that cannot be used
+    become problems, never errors; raises `DataError` where there is nothing to read at all.
+    """
+    rows, name = _layout(path)
+    found = list(utterances_of_rows(rows, name))
+    utterances = tuple(item for item in found if isinstance(item, Utterance))
+    return Dataset(name, utterances, tuple(item for item in found if isinstance(item, Problem)))
+
+
+def _layout(path: Path) -> tuple[Rows, str]:
+    """The rows and the set's name: the folder's, or the file's where a folder may hold several."""
+    if path.is_file():
+        reader = table_rows if path.suffix in (".csv", ".tsv") else manifest_rows
+        return reader(path), path.resolve().parent.name if path.name == MANIFEST else path.stem
+    if not path.is_dir():
+        raise DataError(f"found nothing at {path}; wanted a {MANIFEST} or a folder of recordings")
+    return _folder_reader(path)(), path.resolve().name
+
+
+def _folder_reader(folder: Path) -> Callable[[], Rows]:
+    if (folder / MANIFEST).is_file():
+        return lambda: manifest_rows(folder / MANIFEST)
+    if is_saved(folder):
+        return lambda: saved_rows(folder)
+    tables = [folder / name for name in COMMON_VOICE if (folder / name).is_file()]
+    if tables:
+        return lambda: table_rows(tables[0])
+    if any(folder.rglob(TRANSCRIPTS)):
+        return lambda: librispeech_rows(folder)
+    return lambda: folder_rows(folder)
+
+
+def join(utterances: Sequence[Utterance], target_s: float = 60.0, gap_s: float = 0.35) -> tuple[Utterance, ...]:
+    """Clips joined, in order, into utterances of at least `target_s` each, but the last of a language.
+
+    Clips of one language are joined with each other; speaker and attributes stay where all clips have the same.
+    """
+    joined: list[Utterance] = []
+    for language in dict.fromkeys(utterance.language for utterance in utterances):
+        batch: list[Utterance] = []
+        for utterance in (u for u in utterances if u.language == language):
+            batch.append(utterance)
+            if _joined(batch, gap_s).duration_s >= target_s:
+                joined.append(_joined(batch, gap_s))
+                batch = []
+        if batch:
+            joined.append(_joined(batch, gap_s))
+    return tuple(joined)
+
+
+def read(utterance: Utterance) -> Recording:
+    """The utterance's samples under its conditions; segments and words placed to the sample. Raises `AudioError`."""
+    gap = np.zeros(round(utterance.gap_s * SAMPLE_RATE_HZ), np.float32)
+    pieces: list[np.ndarray] = []
+    segments: list[Span] = []
+    words: list[Span] = []
+    at = 0
+    for clip in utterance.clips:
+        samples = _read_clip(clip)
+        start_s = at / SAMPLE_RATE_HZ
+        segments += _moved(clip.segments or (Span(clip.text, 0.0, len(samples) / SAMPLE_RATE_HZ),), start_s)
+        words += _moved(clip.words, start_s)
+        pieces += [samples, gap]
+        at += len(samples) + len(gap)
+    aligned = tuple(words) if all(clip.words or not clip.text for clip in utterance.clips) else ()
+    samples = np.concatenate(pieces[:-1])
+    heard = utterance.overlay.apply(samples, utterance.id) if utterance.overlay else samples
+    return Recording(utterance, heard, tuple(segments), aligned)
+
+
+def data_sha256(utterances: Iterable[Utterance]) -> str:
+    """Hash of what is heard and what is expected, in order: audio files' bytes, texts, languages, gaps, conditions."""
+    digest, utterances = hashlib.sha256(), list(utterances)
+    for overlay in dict.fromkeys(utterance.overlay for utterance in utterances):
+        digest.update(overlay.digest().encode() if overlay else b"")
+    for utterance in utterances:
+        digest.update(json.dumps([utterance.language, utterance.gap_s, len(utterance.clips)]).encode())
+        for clip in utterance.clips:
+            digest.update(hashlib.sha256(clip.audio.read_bytes()).digest())
+            if clip.offset_s is not None:
+                digest.update(json.dumps([clip.offset_s, clip.duration_s]).encode())
+            known = [clip.words, clip.segments] if clip.segments else [clip.words]
+            spans = [[[span.text, span.start_s, span.end_s] for span in part] for part in known]
+            digest.update(json.dumps([clip.text, *spans]).encode())
+    return digest.hexdigest()
+
+
+def _moved(spans: Iterable[Span], by_s: float) -> list[Span]:
+    return [Span(span.text, span.start_s + by_s, span.end_s + by_s) for span in spans]
+
+
+def _joined(utterances: Sequence[Utterance], gap_s: float) -> Utterance:
+    first, speakers = utterances[0], {utterance.speaker for utterance in utterances}
+    name = first.id if len(utterances) == 1 else f"{first.id}+{len(utterances) - 1}"
+    clips = tuple(clip for utterance in utterances for clip in utterance.clips)
+    speaker = first.speaker if len(speakers) == 1 else ""
+    common = set(first.attributes).intersection(*(utterance.attributes for utterance in utterances))
+    told = tuple(sorted(common))
+    return replace(first, id=name, clips=clips, speaker=speaker, gap_s=gap_s, attributes=told, source=None)
+
+
+def _read_clip(clip: Clip) -> np.ndarray:
+    blocks = list(read_blocks(clip.audio))
+    samples = _part(np.concatenate(blocks), clip) if blocks else np.zeros(0, np.float32)
+    if not len(samples):
+        raise AudioError(f"{clip.audio} holds no sound{_where(clip)}; wanted at least one sample")
+    return samples
+
+
+def _part(samples: np.ndarray, clip: Clip) -> np.ndarray:
+    if clip.offset_s is None:
+        return samples
+    start = round(clip.offset_s * SAMPLE_RATE_HZ)
+    return samples[start : start + round(clip.duration_s * SAMPLE_RATE_HZ)]
+
+
+def _where(clip: Clip) -> str:
+    return "" if clip.offset_s is None else f" at {clip.offset_s} s"

@@ -1,0 +1,79 @@
+"""How recordings and their texts lie on disk: each layout is read as numbered rows, broken lines as problems.
+
+Tables are in `eval.data.tables`, data sets saved by Hugging Face's `datasets` in `eval.data.huggingface`.
+"""
+
+import json
+from pathlib import Path
+
+from eval.data.rows import Row, Rows
+from eval.data.types import Problem
+
+MANIFEST = "manifest.jsonl"
+AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".mp4", ".webm", ".aac"})
+COMMON_VOICE = ("validated.tsv", "train.tsv", "dev.tsv", "test.tsv")
+"""In a folder of Common Voice the first of these that is there is read; give another's own path."""
+TRANSCRIPTS = "*.trans.txt"
+"""LibriSpeech's, one beside the recordings of each chapter."""
+
+
+def manifest_rows(manifest: Path) -> Rows:
+    """JSON lines with NeMo's fields, audio relative to the manifest."""
+    for number, line in enumerate(manifest.read_bytes().splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            fields = json.loads(line.decode("utf-8"))
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            yield Problem(manifest, number, f"found no JSON ({error}), wanted one object a line")
+            continue
+        if isinstance(fields, dict):
+            yield Row(manifest, number, fields, (manifest.parent,))
+        else:
+            yield Problem(manifest, number, f"found {type(fields).__name__}, wanted an object")
+
+
+def folder_rows(folder: Path) -> Rows:
+    """Every audio file with a text of the same name beside it; the language is the folder's name if that is a code."""
+    name = folder.resolve().name
+    language = name if len(name) == 2 else ""
+    for audio in sorted(path for path in folder.iterdir() if path.suffix.lower() in AUDIO_SUFFIXES):
+        text = _text_of(audio.with_suffix(".txt"))
+        if isinstance(text, Problem):
+            yield Problem(audio, 0, text.what)
+        else:
+            yield Row(audio, 0, {"audio_filepath": audio.name, "text": text, "language": language}, (folder,))
+
+
+def _text_of(beside: Path) -> str | Problem:
+    try:
+        return beside.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return Problem(beside, 0, f"no text at {beside.name} beside it")
+    except UnicodeDecodeError as error:
+        return Problem(beside, 0, f"found {beside.name} to be no UTF-8 ({error}), wanted its text")
+
+
+def librispeech_rows(root: Path) -> Rows:
+    """`*.trans.txt` anywhere below, lines of `ID TEXT`; the speaker is the id's first part, the language English."""
+    speakers = _librispeech_speakers(root)
+    for transcripts in sorted(root.rglob(TRANSCRIPTS)):
+        for number, line in enumerate(transcripts.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+            if not line.strip():
+                continue
+            name, _, text = line.partition(" ")
+            speaker = name.split("-")[0]
+            fields = {"audio_filepath": f"{name}.flac", "text": text.strip(), "language": "en", "speaker": speaker}
+            yield Row(transcripts, number, fields | speakers.get(speaker, {}), (transcripts.parent,))
+
+
+def _librispeech_speakers(root: Path) -> dict[str, dict[str, str]]:
+    """Of `SPEAKERS.TXT` (lines of `ID | SEX | ...`, comments behind `;`), here or in one of two folders above."""
+    told: dict[str, dict[str, str]] = {}
+    files = [folder / "SPEAKERS.TXT" for folder in (root, *root.resolve().parents[:2])]
+    for file in (file for file in files if file.is_file()):
+        for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+            parts = [part.strip() for part in line.split("|")]
+            if len(parts) > 1 and not line.startswith(";"):
+                told.setdefault(parts[0], {"gender": parts[1].lower()})
+    return told

@@ -1,0 +1,127 @@
+"""Rows of whatever says what was recorded -> utterances. The layouts differ in how rows are found, not in what follows.
+
+A row has NeMo's fields: audio_filepath, text, duration, offset; and where known language, speaker, words and segments
+(both [[start_s, end_s, text], ...]). Every other field that holds one value is an attribute.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from asr.audio.files import duration_s
+from asr.errors import AudioError
+from eval.audit.characters import foreign_letters, is_foreign
+from eval.data.types import Clip, Problem, Utterance
+from eval.trace import Attributes, Span
+
+FIELDS = frozenset({"audio_filepath", "text", "duration", "offset", "language", "speaker", "words", "segments"})
+"""With a meaning of their own; every other field is an attribute."""
+GENDERS = {"m": "male", "f": "female", "male_masculine": "male", "female_feminine": "female"}
+"""As speechocean762, LibriSpeech and Common Voice (from version 17 on) write it -> as the others do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One recording as its layout tells it; ``line`` of ``file`` counts from 1, 0 is the whole file.
+
+    ``folders`` are those that a relative path may lie in, in the order in which they are searched.
+    """
+
+    file: Path
+    line: int
+    fields: Mapping[str, Any]
+    folders: tuple[Path, ...]
+
+
+Rows = Iterator[Row | Problem]
+
+
+def utterances_of_rows(rows: Rows, dataset: str) -> Iterator[Utterance | Problem]:
+    """Rows that cannot be used become problems. Ids are the audio files' names, with the line where one comes again."""
+    seen: set[str] = set()
+    for row in rows:
+        if isinstance(row, Problem):
+            yield row
+            continue
+        try:
+            utterance = _utterance(row, dataset)
+        except (ValueError, AudioError) as error:
+            yield Problem(row.file, row.line, str(error))
+            continue
+        name = utterance.id if utterance.id not in seen else f"{utterance.id}:{row.line}"
+        seen.add(name)
+        yield replace(utterance, id=name, source=(row.file, row.line) if row.line else None)
+
+
+def _utterance(row: Row, dataset: str) -> Utterance:
+    """Raises ValueError that says which field is wrong, or that the text cannot be one of its language."""
+    fields = row.fields
+    audio = _found(_string(fields, "audio_filepath", required=True), row.folders)
+    offset_s, told_s = _seconds(fields, "offset"), _duration(fields, audio)
+    words, segments = _spans(fields, "words"), _spans(fields, "segments")
+    clip = Clip(audio, _string(fields, "text"), told_s, words, segments, offset_s)
+    language, speaker = _string(fields, "language"), _string(fields, "speaker")
+    if is_foreign(clip.text, language):
+        raise ValueError(f"found a text in another script ({foreign_letters(clip.text, language)}) than {language} has")
+    return Utterance(audio.stem, dataset, (clip,), language, speaker, attributes=_attributes(fields))
+
+
+def _found(path: str, folders: tuple[Path, ...]) -> Path:
+    """The audio file. Raises ValueError where there is none."""
+    candidates = [folder / path for folder in folders]  # an absolute path stays what it is
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    if Path(path).is_absolute():
+        raise ValueError(
+            f"found the absolute path {path}, no file on this machine; wanted one relative to the manifest"
+        )
+    raise ValueError(f"no audio file at {candidates[0]}")
+
+
+def _string(row: Mapping[str, Any], key: str, required: bool = False) -> str:
+    value = row.get(key)
+    if value is None and not required:
+        return ""
+    if not isinstance(value, str) or (required and not value):
+        raise ValueError(f"found {key} {value!r}, wanted a text")
+    return value
+
+
+def _duration(row: Mapping[str, Any], audio: Path) -> float:
+    value = row.get("duration")
+    if value is None:
+        value = duration_s(audio)
+    if not _is_number(value) or not 0 < value < float("inf"):
+        raise ValueError(f"found duration {value!r} of {audio.name}, wanted seconds above 0")
+    return float(value)
+
+
+def _seconds(row: Mapping[str, Any], key: str) -> float | None:
+    value = row.get(key)
+    if value is None:
+        return None
+    if not _is_number(value) or not 0 <= value < float("inf"):
+        raise ValueError(f"found {key} {value!r}, wanted seconds from 0 on")
+    if row.get("duration") is None:
+        raise ValueError(f"found {key} {value!r} without a duration, wanted both")
+    return float(value)
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _spans(row: Mapping[str, Any], key: str) -> tuple[Span, ...]:
+    try:
+        return tuple(Span(str(text), float(start), float(end)) for start, end, text in row.get(key) or ())
+    except (TypeError, ValueError):
+        raise ValueError(f"found {key} {str(row[key])[:60]}, wanted [[start_s, end_s, text], ...]") from None
+
+
+def _attributes(row: Mapping[str, Any]) -> Attributes:
+    """Every other field that holds one value, as text; empty ones say nothing."""
+    told = {key: str(value).strip() for key, value in row.items() if isinstance(value, str | int | float)}
+    told["gender"] = GENDERS.get(told.get("gender", "").lower(), told.get("gender", ""))
+    return tuple(sorted((key, value) for key, value in told.items() if value and key not in FIELDS))

@@ -1,0 +1,93 @@
+"""Tables of recordings, a line of names first: CSV, and the TSV of Common Voice."""
+
+import csv
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from eval.data.rows import Row, Rows
+from eval.data.types import DataError, Problem
+
+COMMON_VOICE = ("validated.tsv", "train.tsv", "dev.tsv", "test.tsv")
+"""In a folder of Common Voice the first of these that is there is read; give another by its own path."""
+
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "audio_filepath": ("path", "audio_filepath", "audio", "file", "filename", "wav"),
+    "text": ("text", "sentence", "transcript", "transcription"),
+    "speaker": ("speaker", "client_id", "speaker_id"),
+    "language": ("language", "locale", "lang"),
+    "accent": ("accent", "accents"),
+}
+"""A field's names in tables and saved data sets, Common Voice's among them; the first that holds something counts."""
+
+
+def table_rows(table: Path) -> Rows:
+    """Audio lies beside the table, or in `clips` beside it. Raises `DataError` where a column is missing."""
+    text = table.read_bytes().decode("utf-8-sig", errors="replace")
+    lines = _tsv_lines(text) if table.suffix == ".tsv" else _csv_lines(text, table)
+    _, names = next(lines, (0, []))
+    if isinstance(names, Problem):
+        raise DataError(str(names))
+    names = [name.strip().lower() for name in names]
+    for field in ("audio_filepath", "text"):
+        if not set(COLUMNS[field]) & set(names):
+            raise DataError(f"found columns {', '.join(names) or '(none)'} in {table}, wanted {COLUMNS[field][0]}")
+    for number, cells in lines:
+        yield _row(table, number, names, cells)
+
+
+def renamed(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row with the fields' own names; other columns keep theirs."""
+    fields = {name: value for name, value in row.items() if not any(name in names for names in COLUMNS.values())}
+    for field, names in COLUMNS.items():
+        fields[field] = next((row[name] for name in names if row.get(name) not in (None, "")), None)
+    return fields
+
+
+def _row(table: Path, number: int, names: list[str], cells: list[str] | Problem) -> Row | Problem:
+    if isinstance(cells, Problem):
+        return cells
+    if len(cells) != len(names):
+        return Problem(table, number, f"found {len(cells)} columns, wanted {len(names)}")
+    fields = _typed(renamed(dict(zip(names, cells, strict=True))))
+    return Row(table, number, fields, (table.parent, table.parent / "clips"))
+
+
+def _typed(fields: dict[str, Any]) -> dict[str, Any]:
+    """Seconds as numbers; what is none stays as it is and is refused with its name."""
+    for key in ("duration", "offset"):
+        try:
+            fields[key] = float(fields[key]) if fields.get(key) else None
+        except ValueError:
+            continue
+    return fields
+
+
+def _csv_lines(text: str, table: Path) -> Iterator[tuple[int, list[str] | Problem]]:
+    """Cells and the number of the line that they begin in. After a broken quotation nothing can be told apart."""
+    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    while True:
+        number = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield number, Problem(table, number, f"found no line of a table ({error}); the rest is not read")
+            return
+        if cells:
+            yield number, cells
+
+
+def _tsv_lines(text: str) -> Iterator[tuple[int, list[str] | Problem]]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip():
+            yield number, [_unquoted(cell) for cell in line.split("\t")]
+
+
+def _unquoted(cell: str) -> str:
+    """Common Voice quotes cells in older versions and does not in newer ones, where a sentence may be a quotation from
+    its first to its last character: only a cell with doubled quotes inside was quoted."""
+    inside = cell[1:-1]
+    quoted = len(cell) > 2 and cell[0] == cell[-1] == '"' and '""' in inside and '"' not in inside.replace('""', "")
+    return inside.replace('""', '"') if quoted else cell

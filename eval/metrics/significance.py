@@ -1,0 +1,93 @@
+"""Is one system better than another, or was it luck? Tests on paired errors, and what a data set could show at all."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+from eval.metrics.edits import EQUAL, INSERT, Edit
+
+GOOD_WORDS = 2
+"""So many words that both systems have right part two segments (sc_stats' default, `min_num_good`)."""
+
+POWER = 0.8
+ALPHA = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Mapsswe:
+    """Matched pairs: mean and variance of the difference of errors (left minus right) in a segment; its z and p."""
+
+    segments: int
+    mean: float
+    variance: float
+    z: float
+    p: float
+
+
+def mapsswe(pairs: Sequence[tuple[Sequence[Edit], Sequence[Edit]]]) -> Mapsswe | None:
+    """The matched-pairs sentence-segment word error test, two-sided, as in NIST's sc_stats.
+
+    Gillick and Cox 1989 ("Some statistical issues in the comparison of speech recognition algorithms"), section 4.
+    `pairs` holds, of each utterance, both systems' edits of the same reference. None where fewer than two segments
+    have an error, or all differ alike: there is no variance then.
+    """
+    differences = [left - right for pair in pairs for left, right in segments(*pair)]
+    if len(differences) < 2:
+        return None
+    mean = sum(differences) / len(differences)
+    variance = sum((d - mean) ** 2 for d in differences) / (len(differences) - 1)
+    if not variance:
+        return None
+    z = mean / math.sqrt(variance / len(differences))
+    return Mapsswe(len(differences), mean, variance, z, 2 * NormalDist().cdf(-abs(z)))
+
+
+def segments(left: Sequence[Edit], right: Sequence[Edit]) -> tuple[tuple[int, int], ...]:
+    """Errors of both in each stretch with errors; `GOOD_WORDS` words that both have right end a stretch.
+
+    Errors in one stretch hang together, those of two stretches are taken as independent.
+    """
+    found: list[list[int]] = []
+    good = GOOD_WORDS
+    for place, errors in enumerate(zip(_errors(left), _errors(right), strict=True)):
+        if any(errors):
+            if good >= GOOD_WORDS:
+                found.append([0, 0])
+            found[-1] = [a + b for a, b in zip(found[-1], errors, strict=True)]
+            good = 0
+        else:
+            good += place % 2
+    return tuple((a, b) for a, b in found)
+
+
+def holm(p_values: Sequence[float]) -> tuple[float, ...]:
+    """The p-values adjusted for having tried several (Holm 1979), in their order."""
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    adjusted = [0.0] * len(p_values)
+    largest = 0.0
+    for rank, i in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[i]))
+        adjusted[i] = largest
+    return tuple(adjusted)
+
+
+def smallest_difference(error: float, comparisons: int = 1) -> float:
+    """The true difference that such a standard error finds in four of five cases (power 0.8, two-sided 5 %).
+
+    (z of 1 - alpha/2 + z of the power) times the standard error (Cohen 1988, chapter 2); alpha is shared among the
+    comparisons, which is what Holm asks of the first.
+    """
+    normal = NormalDist()
+    return (normal.inv_cdf(1 - ALPHA / comparisons / 2) + normal.inv_cdf(POWER)) * error
+
+
+def _errors(found: Sequence[Edit]) -> list[int]:
+    """Errors at each place: gaps (even) hold insertions, reference words (odd) a substitution or deletion."""
+    places = [0]
+    for edit in found:
+        if edit.kind == INSERT:
+            places[-1] += 1
+        else:
+            places += [int(edit.kind != EQUAL), 0]
+    return places

@@ -1,0 +1,145 @@
+"""Utterance -> session in process -> trace. No network, no waiting: time is counted, not slept.
+
+Two clocks in `replay`: audio time, and the wall time of a worker that has this one stream to serve at real-time pace.
+A chunk arrives when its last sample was spoken; work on it begins when the worker is free and takes as long as it was
+measured to take: ``wall_s = max(arrival, worker free) + measured``. The session sees the chunks in order whatever the
+clocks say, so the text does not depend on the machine's speed.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from asr.config import SAMPLE_RATE_HZ, SessionSettings
+from asr.events import Event
+from eval.data.dataset import Recording, Utterance
+from eval.metrics.cost import own_cpu_s
+from eval.normalise import base_language
+from eval.trace import Entry, Trace
+
+if TYPE_CHECKING:  # both bring torch along, which reading old traces does not need
+    from asr.engine import Engine
+    from asr.streaming.session import Session
+
+CHUNK_S = 0.1
+"""What a browser's worklet or a telephone gateway sends at once."""
+
+OFFLINE, REPLAY, LIVE = "offline", "replay", "live"
+
+Timer = Callable[[], float]
+
+
+def offline(
+    recording: Recording,
+    engine: "Engine",
+    settings: SessionSettings | None = None,
+    *,
+    timer: Timer = time.perf_counter,
+) -> Trace:
+    """One-shot: all audio at once, no partials, the settings of `asr transcribe`. All of it arrives at wall time 0."""
+    from asr.transcripts.recording import offline_settings
+
+    session = _open(recording, engine, offline_settings(settings), partials=False)
+    worker = _Worker(engine, session, timer)
+    worker.serve(lambda: session.receive_audio(recording.samples), arrival_s=0.0)
+    worker.serve(session.receive_end, arrival_s=0.0)
+    return worker.trace(recording, OFFLINE, 0.0)
+
+
+def replay(
+    recording: Recording,
+    engine: "Engine",
+    settings: SessionSettings | None = None,
+    *,
+    chunk_s: float = CHUNK_S,
+    timer: Timer = time.perf_counter,
+) -> Trace:
+    """As a live stream: chunk by chunk, stepping after each until nothing is due."""
+    session = _open(recording, engine, settings, partials=True)
+    worker = _Worker(engine, session, timer)
+    for chunk, arrival_s in chunks(recording.samples, chunk_s):
+        worker.serve(partial(session.receive_audio, chunk), arrival_s)
+    worker.serve(session.receive_end, recording.duration_s)
+    return worker.trace(recording, REPLAY, recording.duration_s)
+
+
+def chunks(samples: np.ndarray, chunk_s: float = CHUNK_S) -> Iterator[tuple[np.ndarray, float]]:
+    """Pieces of ``(n,)`` samples and the second in which each has been spoken to its end."""
+    size = round(chunk_s * SAMPLE_RATE_HZ)
+    for start in range(0, len(samples), size):
+        yield samples[start : start + size], min(start + size, len(samples)) / SAMPLE_RATE_HZ
+
+
+def trace_of(recording: Recording, mode: str, model: str, entries: Sequence[Entry], end_wall_s: float) -> Trace:
+    """A trace with what the recording knows of itself; cost, model's hash and error are for the caller to add."""
+    utterance = recording.utterance
+    return Trace(
+        dataset=utterance.dataset,
+        utterance=utterance.id,
+        mode=mode,
+        model=model,
+        language=utterance.language,
+        reference=utterance.text,
+        duration_s=recording.duration_s,
+        end_wall_s=end_wall_s,
+        entries=tuple(entries),
+        speaker=utterance.speaker,
+        reference_words=recording.words,
+        reference_segments=recording.segments if len(recording.segments) > 1 else (),
+        aligner=recording.aligner,
+        attributes=utterance.attributes,
+        audio=_whole_file(utterance),
+    )
+
+
+def _whole_file(utterance: Utterance) -> str:
+    clips = utterance.clips
+    whole = len(clips) == 1 and clips[0].offset_s is None and utterance.overlay is None
+    return str(clips[0].audio.resolve()) if whole else ""
+
+
+@dataclass(slots=True)
+class _Worker:
+    """One worker serving one session, on a clock of its own."""
+
+    engine: "Engine"
+    session: "Session"
+    timer: Timer
+    entries: list[Entry] = field(default_factory=list)
+    free_s: float = 0.0
+    busy_s: float = 0.0
+    cpu_s: float = 0.0
+
+    def serve(self, receive: Callable[[], None], arrival_s: float) -> None:
+        """What arrives, and the steps it makes due."""
+        self._work(receive, arrival_s)
+        while self.session.ready:
+            self._work(self._step, arrival_s)
+
+    def trace(self, recording: Recording, mode: str, end_wall_s: float) -> Trace:
+        """What it has noted, with its cost."""
+        told = trace_of(recording, mode, self.engine.name, self.entries, end_wall_s)
+        return replace(told, cpu_s=self.cpu_s, busy_s=self.busy_s, weights_sha256=self.engine.weights_sha256)
+
+    def _step(self) -> None:
+        self.engine.step([self.session])
+
+    def _work(self, do: Callable[[], None], arrival_s: float) -> None:
+        """Does it, advances the clock by what it took, and notes what the session said at its end."""
+        cpu_s, began = own_cpu_s(), self.timer()
+        do()
+        events: list[Event] = self.session.take_events()
+        took_s = self.timer() - began
+        self.cpu_s += own_cpu_s() - cpu_s
+        self.busy_s += took_s
+        self.free_s = max(arrival_s, self.free_s) + took_s
+        self.entries += [Entry(event, self.session.received_s, self.free_s) for event in events]
+
+
+def _open(recording: Recording, engine: "Engine", settings: SessionSettings | None, partials: bool) -> "Session":
+    language = base_language(recording.utterance.language) or None
+    return engine.open(settings or SessionSettings(), language=language, partials=partials)

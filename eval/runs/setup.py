@@ -1,0 +1,124 @@
+"""What the commands share: data sets as they are used, the engine or the server, the signature, the printed table."""
+
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from asr.config import SessionSettings, build, read_toml
+from asr.errors import ConfigError
+from eval.data.dataset import Dataset, Utterance, data_sha256, join, load_dataset
+from eval.normalise import normaliser_signature
+from eval.report.terminal import signature_lines, summary
+from eval.runs.local_server import Server, serving
+from eval.runs.replay import CHUNK_S
+from eval.runs.signature import PACKAGES, Model, Signature, sign
+from eval.trace import Trace
+
+if TYPE_CHECKING:
+    from asr.engine import Engine
+
+
+def load_datasets(
+    paths: Sequence[Path], *, limit: int | None = None, minutes: float | None = None, join_s: float | None = None
+) -> tuple[Dataset, ...]:
+    """Each set cut to `limit` utterances and about `minutes`, then joined. Raises `ConfigError` if none is left."""
+    datasets = tuple(_used(load_dataset(path), limit, minutes, join_s) for path in paths)
+    if not any(dataset.utterances for dataset in datasets):
+        problems = [str(problem) for dataset in datasets for problem in dataset.problems]
+        found = f"; the first problem: {problems[0]}" if problems else ""
+        raise ConfigError(f"no usable recording in {', '.join(map(str, paths))}{found}")
+    names = [dataset.name for dataset in datasets]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"two data sets have the same name ({', '.join(names)}); rename one's folder")
+    return datasets
+
+
+def utterances_of(datasets: Sequence[Dataset]) -> tuple[Utterance, ...]:
+    return tuple(utterance for dataset in datasets for utterance in dataset.utterances)
+
+
+def load_settings(path: Path | None) -> SessionSettings:
+    """The session's settings of a TOML file, or the defaults. Raises `ConfigError`."""
+    return SessionSettings() if path is None else build(SessionSettings, read_toml(path), str(path))
+
+
+def load_engine(name: str, precision: str = "auto", threads: int | None = None) -> "Engine":
+    """The engine, imported only now: torch takes seconds."""
+    from asr.engine import Engine
+
+    return Engine.load(name, precision=precision, threads=threads)
+
+
+def engine_model(engine: "Engine", threads: int | None) -> Model:
+    return Model(engine.name, engine.weights_sha256, engine.precision, threads)
+
+
+def live_model(name: str, threads: int | None, traces: Sequence[Trace]) -> Model:
+    """The model as the server told it in the traces."""
+    return Model(name, next((trace.weights_sha256 for trace in traces if trace.weights_sha256), ""), "", threads)
+
+
+def server_at(
+    url: str | None, pid: int | None, model: str, threads: int | None = None, workers: int | None = None
+) -> AbstractContextManager[Server]:
+    """The server at `url`, or one of our own while the context lasts."""
+    options = () if workers is None else ("--workers", str(workers))
+    return nullcontext(Server(url, pid)) if url else serving(model, threads, options)
+
+
+def sign_run(
+    datasets: Sequence[Dataset],
+    model: Model | tuple[Model, ...],
+    settings: SessionSettings | None,
+    options: dict[str, Any],
+    packages: tuple[str, ...] = PACKAGES,
+) -> Signature:
+    """The signature of a run over these data sets, as they were used."""
+    languages = tuple(sorted({utterance.language for utterance in utterances_of(datasets)}))
+    data = {dataset.name: data_sha256(dataset.utterances) for dataset in datasets}
+    models = model if isinstance(model, tuple) else (model,)
+    more = {"chunk_s": CHUNK_S, "options": options}
+    return sign(data, normaliser_signature(languages), models, settings, more, packages)
+
+
+def parse_counts(text: str, option: str = "--streams") -> tuple[int, ...]:
+    """Numbers of streams from a comma list. Raises `ConfigError`."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
+        raise ConfigError(f"found {option} {text!r}, wanted numbers above 0 such as 1,4,8")
+    return tuple(int(part) for part in parts)
+
+
+def console() -> Console:
+    """Standard output, wide enough for the tables where it is no terminal."""
+    return Console() if sys.stdout.isatty() else Console(width=180)
+
+
+def print_summary(traces: Sequence[Trace], signature: Signature, title: str = "") -> None:
+    """The table and the signature on standard output."""
+    console().print(summary(traces, title))
+    print_signature(signature)
+
+
+def print_signature(signature: Signature) -> None:
+    for line in signature_lines(signature):
+        console().print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _used(dataset: Dataset, limit: int | None, minutes: float | None, join_s: float | None) -> Dataset:
+    utterances = _first_minutes(dataset.utterances[:limit], minutes)
+    return Dataset(dataset.name, utterances if join_s is None else join(utterances, join_s), dataset.problems)
+
+
+def _first_minutes(utterances: Sequence[Utterance], minutes: float | None) -> tuple[Utterance, ...]:
+    """The first utterances, until they hold so much audio; at least one."""
+    taken: list[Utterance] = []
+    for utterance in utterances:
+        if minutes is not None and taken and sum(u.duration_s for u in taken) >= 60 * minutes:
+            break
+        taken.append(utterance)
+    return tuple(taken)

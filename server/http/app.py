@@ -1,0 +1,97 @@
+"""Composition: settings and engines -> service -> routes."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from server.config import ServerSettings
+from server.http import routes
+from server.http.listen import listen, listen_without_upgrade
+from server.http.service import Service
+from server.workers.contract import StreamEngine
+
+STATIC = Path(str(files("server").joinpath("static")))
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+}
+"""The page has no inline script or style and no asset from elsewhere; "no-cache" asks whether it has changed."""
+
+
+def create_app(settings: ServerSettings, engines: Sequence[StreamEngine]) -> Starlette:
+    """The ASGI application; its `state.service` is the `Service`.
+
+    The model of the first engine is the default; engines of one name share its streams.
+    """
+    app = Starlette(
+        routes=[
+            Route("/", page),
+            Route("/healthz", routes.healthz),
+            Route("/readyz", routes.readyz),
+            Route("/metrics", routes.metrics),
+            Route("/v1/models", routes.models),
+            Route("/v1/audio/transcriptions", routes.transcriptions, methods=["POST"]),
+            Route("/v1/listen", listen_without_upgrade),
+            WebSocketRoute("/v1/listen", listen),
+            Mount("/static", StaticFiles(directory=STATIC)),
+        ],
+        middleware=[Middleware(SecurityHeaders)],
+        exception_handlers={
+            HTTPException: routes.on_http_exception,
+            ClientDisconnect: routes.on_disconnect,
+            Exception: routes.on_failure,
+        },
+        lifespan=_lifespan,
+    )
+    app.state.service = Service(settings, engines)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: Starlette) -> AsyncIterator[None]:
+    service: Service = app.state.service
+    await service.start()
+    try:
+        yield
+    finally:
+        await service.stop()
+
+
+async def page(request: Request) -> FileResponse:
+    return FileResponse(STATIC / "index.html")
+
+
+class SecurityHeaders:
+    """Adds the headers above to every HTTP answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)

@@ -1,0 +1,193 @@
+"""The routes that are no stream: health, readiness, metrics, models, and one recording at a time."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, BinaryIO, TypeVar
+
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Message
+
+from asr.audio.blocks import blocks_of
+from asr.errors import AsrError, AudioError, CallerError, ConfigError, ModelError
+from asr.transcripts.formats import Transcript
+from server.http.origin import OriginError, check_origin
+from server.http.service import Service
+from server.streams.admission import RETRY_AFTER_S, Unavailable
+from server.wires import openai_transcriptions as openai
+from server.wires.openai_transcriptions import (
+    DEFAULT_MODEL_ALIAS,
+    FormError,
+    TranscriptionOptions,
+    error_body,
+    response_body,
+)
+
+T = TypeVar("T")
+
+MULTIPART_ROOM_BYTES = 65_536
+"""What the other fields and the form's own marks may add to a file of the largest size."""
+
+
+class UploadTooBig(CallerError):
+    """HTTP 413."""
+
+
+STATUSES: tuple[tuple[type[AsrError], int, str | None], ...] = (
+    (OriginError, 403, "forbidden_origin"),
+    (ModelError, 404, "model_not_found"),
+    (UploadTooBig, 413, "file_too_large"),
+    (Unavailable, 503, "server_full"),
+    (CallerError, 400, None),
+    (AsrError, 500, "internal"),
+)
+"""HTTP status and ``code``; the first that fits."""
+
+
+async def healthz(request: Request) -> JSONResponse:
+    """Alive."""
+    return JSONResponse({"status": "ok"})
+
+
+async def readyz(request: Request) -> JSONResponse:
+    """Whether every model recognised the built-in sample."""
+    reason = _service(request).not_ready
+    return JSONResponse({"status": "not ready", "reason": reason}, 503) if reason else JSONResponse({"status": "ready"})
+
+
+async def metrics(request: Request) -> Response:
+    return Response(_service(request).metrics.render(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def models(request: Request) -> JSONResponse:
+    """The names that `model` may have, in OpenAI's form; `default` and what follows are our own."""
+    service = _service(request)
+    data = [
+        {
+            "id": name,
+            "object": "model",
+            "created": 0,
+            "owned_by": "steadyword",
+            "default": name == service.default,
+            "architecture": scheduler.engine.architecture,
+            "languages": list(scheduler.engine.languages),
+            "weights_sha256": scheduler.engine.weights_sha256,
+        }
+        for name, scheduler in service.schedulers.items()
+    ]
+    return JSONResponse({"object": "list", "data": data})
+
+
+async def transcriptions(request: Request) -> Response:
+    """`POST /v1/audio/transcriptions`."""
+    service = _service(request)
+    try:
+        check_origin(request.headers, service.settings.allowed_origins)
+        with service.admission.place(_nothing):
+            limited = _limited(request, service.settings.max_upload_bytes + MULTIPART_ROOM_BYTES)
+            async with limited.form(max_files=1, max_fields=50) as form:
+                file = form.get("file")
+                fields = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+                if not isinstance(file, UploadFile):
+                    raise FormError("file", "file: found none, wanted a recording as multipart/form-data")
+                options = openai.parse_form(fields)
+                transcript = await _unless_gone(request, _transcribe(service, file.file, options))
+    except AsrError as error:
+        return error_response(error, service)
+    media_type, body = response_body(transcript, options)
+    return Response(body, media_type=media_type)
+
+
+async def _transcribe(service: Service, file: BinaryIO, options: TranscriptionOptions) -> Transcript:
+    scheduler = service.scheduler(None if options.model == DEFAULT_MODEL_ALIAS else options.model)
+    service.admission.check_load(scheduler)
+    try:
+        return await service.transcribe(
+            blocks_of(file),
+            scheduler,
+            language=options.language or None,
+            prompt=options.prompt,
+            hotwords=options.hotwords,
+        )
+    except AudioError as error:
+        raise FormError("file", str(error)) from error
+    except ConfigError as error:
+        raise FormError("language", str(error)) from error
+
+
+async def _unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Its result; given up when the client goes away (after the body, that is all there is to receive)."""
+    working = asyncio.create_task(work)
+    gone = asyncio.ensure_future(request.receive())
+    try:
+        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        gone.cancel()
+        working.cancel()
+        await asyncio.gather(gone, working, return_exceptions=True)
+
+
+def _limited(request: Request, max_bytes: int) -> Request:
+    """The same request, whose body is read no further than this.
+
+    A client that is still sending hears nothing, so what is a little too long is read to its end and thrown away.
+    """
+    seen = 0
+
+    async def receive() -> Message:
+        nonlocal seen
+        message = await request.receive()
+        seen += len(message.get("body", b""))
+        if seen > max_bytes:
+            while seen < 2 * max_bytes and message.get("more_body") and message["type"] == "http.request":
+                message = await request.receive()
+                seen += len(message.get("body", b""))
+            raise UploadTooBig(
+                f"found an upload of more than {max_bytes} bytes, which is the limit; send a smaller file"
+            )
+        return message
+
+    return Request(request.scope, receive)
+
+
+def error_response(error: AsrError, service: Service) -> JSONResponse:
+    """OpenAI's form of an error."""
+    status, code = next((status, code) for kind, status, code in STATUSES if isinstance(error, kind))
+    service.metrics.errors.labels(code or "bad_request").inc()
+    kind = "server_error" if status >= 500 else "invalid_request_error"
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else {}
+    param = error.param if isinstance(error, FormError) else "model" if isinstance(error, ModelError) else None
+    return JSONResponse(error_body(str(error), kind=kind, param=param, code=code), status, headers)
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """Starlette's own refusals (404, 405, a broken form) in the same form."""
+    assert isinstance(error, HTTPException)
+    kind = "server_error" if error.status_code >= 500 else "invalid_request_error"
+    return JSONResponse(error_body(str(error.detail), kind=kind), error.status_code, error.headers)
+
+
+async def on_failure(request: Request, error: Exception) -> Response:
+    """A fault of ours; Starlette raises it again for the log."""
+    return JSONResponse(error_body("the server failed on this request", kind="server_error", code="internal"), 500)
+
+
+async def on_disconnect(request: Request, error: Exception) -> Response:
+    """The client went away during the upload; nobody reads this."""
+    assert isinstance(error, ClientDisconnect)
+    return Response(status_code=499)
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+def _nothing() -> None:
+    """An upload cannot be ended early; the drain waits for it, or cuts it when its time is over."""

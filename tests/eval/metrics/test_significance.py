@@ -1,0 +1,118 @@
+"""The matched-pairs test, Holm's correction, and what a data set could show."""
+
+import math
+import random
+from itertools import pairwise
+from statistics import NormalDist
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from eval.metrics.edits import Edit, counts_of, edits
+from eval.metrics.significance import holm, mapsswe, segments, smallest_difference
+from eval.metrics.word_errors import total
+
+Pair = tuple[tuple[Edit, ...], tuple[Edit, ...]]
+
+
+def heard(said: list[str], rate: float, rng: random.Random) -> list[str]:
+    """Each kind of error with that rate, never two side by side, so that every aligner finds the same alignment."""
+    words, before = [], False
+    for word in said:
+        draw = 1.0 if before else rng.random()
+        before = draw < 3 * rate
+        words += [["s" + word], [], [word, "i" + word], [word]][min(int(draw / rate), 3)]
+    return words
+
+
+def two_systems(rate_a: float, rate_b: float, seed: int = 1989, utterances: int = 60) -> list[Pair]:
+    rng = random.Random(seed)
+    pairs = []
+    for number in range(utterances):
+        said = [f"w{number}x{i}" for i in range(rng.randint(5, 25))]
+        a, b = heard(said, rate_a, rng), heard(said, rate_b, rng)
+        pairs.append((edits(said, a), edits(said, b)))
+    return pairs
+
+
+def test_the_segments_of_nists_own_example() -> None:
+    """From the description of the test in NIST's scoring toolkit: four segments, parted by "the best", "times it" and
+    "of times"."""
+    said = ["it", "was", "the", "best", "of", "times", "it", "was", "the", "worst", "of", "times", "it", "was"]
+    a = ["its", "the", "best", "of", "times", "it", "is", "the", "worst", "of", "times", "or", "it", "was"]
+    b = ["it", "was", "the", "best", "times", "it", "won", "the", "test", "of", "times", "it", "was"]
+    assert segments(edits(said, a), edits(said, b)) == ((2, 0), (0, 1), (1, 2), (1, 0))
+
+
+def test_segments_never_reach_over_an_utterance() -> None:
+    """The last word of one and the first of the next are two segments."""
+    wrong = (edits(["a"], ["b"]), edits(["a"], ["a"]))
+    found = mapsswe([wrong, (wrong[1], wrong[0]), wrong])
+    assert found is not None
+    assert found.segments == 3
+
+
+@pytest.mark.parametrize(
+    ("rates", "p", "shares"),
+    [((0.06, 0.08), 0.010, (90.4, 4.9, 4.7, 5.4)), ((0.06, 0.07), 0.294, (90.1, 5.4, 4.5, 4.7))],
+)
+def test_the_same_p_as_sc_stats(rates: tuple[float, float], p: float, shares: tuple[float, ...]) -> None:
+    """`sctk sclite -r ref.trn trn -h a.trn trn a -i wsj -o sgml sum` for both, `sctk sc_stats -t mapsswe -u`, Debian's
+    sctk 2.4.10, on the same sixty utterances. (It looks z up in a table of two decimals: hence the tolerance.)"""
+    pairs = two_systems(*rates)
+    found = mapsswe(pairs)
+    assert found is not None
+    assert found.p == pytest.approx(p, abs=0.001)
+    counts = total(counts_of(a) for a, _ in pairs)
+    told = (counts.hits, counts.substitutions, counts.deletions, counts.insertions)
+    assert [round(100 * n / counts.reference_length, 1) for n in told] == list(shares)
+
+
+def test_z_is_the_textbooks() -> None:
+    """One-sample t on the segments' differences, by scipy; p from the normal distribution, as the paper has it."""
+    pairs = two_systems(0.05, 0.08)
+    found = mapsswe(pairs)
+    assert found is not None
+    t = stats.ttest_1samp([a - b for pair in pairs for a, b in segments(*pair)], 0.0).statistic
+    assert found.z == pytest.approx(float(t))
+    assert found.p == pytest.approx(2 * float(stats.norm.sf(abs(t))))
+
+
+def test_equal_systems_are_rarely_found_different() -> None:
+    """At 5 % about one in twenty: of 300 draws 15, and 27 or more in one of a thousand such trials."""
+    found = [mapsswe(two_systems(0.06, 0.06, seed, utterances=30)) for seed in range(300)]
+    assert 5 <= sum(test is not None and test.p < 0.05 for test in found) <= 27
+
+
+def test_nothing_to_test_is_no_test() -> None:
+    """No errors, or every segment alike."""
+    same, wrong = edits(["a"], ["a"]), edits(["a"], ["b"])
+    assert mapsswe([(same, same)]) is None
+    assert mapsswe([(wrong, same), (wrong, same)]) is None
+
+
+def test_holm_on_a_worked_example() -> None:
+    """0.01, 0.04, 0.03, 0.005 times 3, 1, 2, 4 in rising order, never falling."""
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx((0.03, 0.06, 0.06, 0.02))
+    assert holm([]) == ()
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
+def test_holm_only_raises_and_keeps_the_order(p_values: list[float]) -> None:
+    """And never beyond one."""
+    adjusted = holm(p_values)
+    assert all(p <= a <= 1 for p, a in zip(p_values, adjusted, strict=True))
+    order = np.argsort(p_values, kind="stable")
+    assert all(adjusted[i] <= adjusted[j] for i, j in pairwise(order))
+
+
+def test_the_smallest_difference_is_found_in_four_of_five_cases() -> None:
+    """A normal figure that far from nought passes 1.96 standard errors with probability 0.8."""
+    difference = smallest_difference(1.0)
+    assert 1 - NormalDist(difference).cdf(1.96) == pytest.approx(0.8, abs=0.001)
+    assert difference == pytest.approx(2.80, abs=0.01)
+    assert smallest_difference(1.0, comparisons=3) > difference
+    assert math.isclose(smallest_difference(2.0), 2 * difference)

@@ -1,0 +1,57 @@
+"""Systems side by side."""
+
+from dataclasses import replace
+
+import pytest
+
+from eval.report.systems import comparisons, on_common, systems_of
+from tests.eval.run_folders import run_of, spoken
+
+
+def test_systems_are_models_and_modes_and_runs_where_a_model_comes_again() -> None:
+    """In the order of the modes."""
+    first = run_of("r1", [*spoken("a", "live"), *spoken("a", "offline"), *spoken("b")])
+    assert [(s.name, s.mode) for s in systems_of([first])] == [("a", "offline"), ("a", "live"), ("b", "replay")]
+    second = run_of("r2", spoken("a", "live"))
+    names = {s.name for s in systems_of([first, second])}
+    assert names == {"a (r1)", "a (r2)", "b"}
+
+
+def test_only_recordings_that_all_have_are_compared() -> None:
+    """And only with the same reference."""
+    a, b = spoken("a"), spoken("b")[5:]
+    b[0] = replace(b[0], reference="something else")
+    one, other = on_common(systems_of([run_of("r", [*a, *b])]))
+    assert len(one.judged) == len(other.judged) == 34
+    assert [j.key for j in one.judged] == [j.key for j in other.judged]
+
+
+def test_a_worse_model_is_found_worse_by_both_tests() -> None:
+    """Ten words of 320 more: 3.125 points; the delay and the cost are told beside it."""
+    run = run_of("r", [*spoken("worse", every=4, late_s=0.5, cost=2.0), *spoken("better")])
+    (found,) = comparisons(systems_of([run]))
+    assert (found.left, found.right, found.utterances) == ("worse", "better", 40)
+    assert found.wer.value == pytest.approx(3.125)
+    assert found.clear
+    assert found.matched_pairs is not None
+    assert found.matched_pairs.p < 0.05
+    assert found.cost.value == pytest.approx(2.0)
+    assert found.delay is not None
+    assert found.delay.value == pytest.approx(0.5, abs=0.05)
+    assert found.smallest == pytest.approx(2.80 * (found.wer.error or 0), rel=0.01)
+
+
+def test_equal_models_are_not_told_apart() -> None:
+    """The same traces: no difference, nothing to test."""
+    (found,) = comparisons(systems_of([run_of("r", [*spoken("a"), *spoken("b")])]))
+    assert found.wer.value == 0
+    assert not found.clear
+    assert found.matched_pairs is None
+
+
+def test_three_models_pay_for_three_comparisons() -> None:
+    """Holm: the smallest p is tripled."""
+    found = comparisons(systems_of([run_of("r", [*spoken("a", every=4), *spoken("b"), *spoken("c", every=8)])]))
+    assert len(found) == 3
+    smallest = min(found, key=lambda c: c.wer.p or 1)
+    assert smallest.p_holm == pytest.approx(3 * (smallest.wer.p or 0))

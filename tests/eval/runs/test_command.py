@@ -1,0 +1,209 @@
+"""`asr eval run`, from the command line to the report, with a scripted engine or a scripted server."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from asr.config import SAMPLE_RATE_HZ
+from asr.errors import ConfigError
+from asr.events import Final
+from eval.progress import progress
+from eval.runs.folder import NotTaken, read_run
+from eval.runs.live import Target
+from eval.runs.runner import Findings, parse_modes, run_live
+from eval.runs.setup import load_datasets
+from eval.trace import read_traces
+from tests.eval.fakes import ScriptedEngine, answer, listening, recording
+
+
+@pytest.fixture
+def asr(monkeypatch: pytest.MonkeyPatch, engine: ScriptedEngine):
+    """Runs a command line with the scripted engine in place of a model; its exit code."""
+    from asr.cli import run
+
+    for module in ("eval.runs.command", "eval.bench.server", "eval.bench.files"):
+        monkeypatch.setattr(f"{module}.load_engine", lambda *_: engine)
+    return lambda *arguments: run([str(argument) for argument in arguments])
+
+
+def test_a_run_writes_its_traces_and_its_report(asr, data: Path, tmp_path: Path, capsys) -> None:
+    """Each recording in each mode; the broken one is left out and named, and the run goes on."""
+    out = tmp_path / "out"
+    assert asr("eval", "run", "--data", data, "--out", out, "--mode", "offline,replay") == 0
+    traces = list(read_traces(out / "traces.jsonl"))
+    assert [(t.utterance, t.mode) for t in traces] == [(u, m) for u in "ac" for m in ("offline", "replay")]
+    report = json.loads((out / "report.json").read_text())
+    assert len(report["left_out"]) == 1
+    assert "b.wav" in report["left_out"][0]
+    counts = report["scores"][0]["accuracy"]["normalised"]
+    assert (counts["hits"], counts["substitutions"]) == (4, 2)
+    assert report["streamed"][0]["minus_offline_points"] == 0.0
+    assert report["signature"]["models"][0]["weights_sha256"] == "0" * 64
+    shown = capsys.readouterr()
+    assert "33.33 %" in shown.out
+    assert "b.wav" in shown.err
+
+
+def test_a_run_goes_on_where_it_stopped(asr, engine, data: Path, tmp_path: Path, capsys) -> None:
+    """What a crash left is kept to the last whole line; the rest is run, nothing twice."""
+    out, arguments = tmp_path / "out", ["eval", "run", "--data", data, "--mode", "offline,replay", "--out"]
+    assert asr(*arguments, out) == 0
+    whole = (out / "traces.jsonl").read_bytes()
+    lines = whole.splitlines(keepends=True)
+    (out / "traces.jsonl").write_bytes(b"".join(lines[:2]) + lines[2][:100])
+    engine.opened.clear()
+    assert asr(*arguments, out) == 0
+    assert len(engine.opened) == 2
+    again = (out / "traces.jsonl").read_bytes().splitlines(keepends=True)
+    assert again[:2] == lines[:2]
+    assert [(t.utterance, t.mode, t.text) for t in read_traces(out / "traces.jsonl")] == [
+        (u, m, "red green blue") for u in "ac" for m in ("offline", "replay")
+    ]
+    assert "2 of 6 are done" in capsys.readouterr().err
+
+
+def test_a_finished_run_is_not_run_again(asr, engine, data: Path, tmp_path: Path) -> None:
+    """The same command reads its traces and reports."""
+    for opened in (2, 2):
+        assert asr("eval", "run", "--data", data, "--out", tmp_path / "out", "--mode", "replay") == 0
+        assert len(engine.opened) == opened
+
+
+def test_a_run_with_anything_else_is_refused(asr, data: Path, tmp_path: Path, capsys) -> None:
+    """Numbers of two settings, two data sets or two models do not mix; the sentence names what differs."""
+    arguments = ["eval", "run", "--out", tmp_path / "out", "--mode", "replay"]
+    assert asr(*arguments, "--data", data) == 0
+    (tmp_path / "s.toml").write_text("[stream]\nupdate_ms = 400\n")
+    assert asr(*arguments, "--data", data, "--settings", tmp_path / "s.toml") == 2
+    assert "another settings stream update_ms (there 0, now 400)" in capsys.readouterr().err
+    (data / "a.txt").touch()
+    with (data / "manifest.jsonl").open("a") as manifest:
+        manifest.write('\n{"audio_filepath": "a.wav", "text": "more", "duration": 1.5}')
+    assert asr(*arguments, "--data", data) == 2
+    assert "another data spoken" in capsys.readouterr().err
+
+
+def test_a_model_is_not_given_languages_that_it_does_not_take(asr, engine, data: Path, tmp_path: Path) -> None:
+    """It is said, by language and number; the run goes on with what the model takes."""
+    engine.languages = ("en",)
+    with (data / "manifest.jsonl").open("a") as manifest:
+        manifest.write('\n{"audio_filepath": "a.wav", "text": "xin chào", "duration": 1.5, "language": "vi"}')
+    assert asr("eval", "run", "--data", data, "--out", tmp_path / "out", "--mode", "replay") == 0
+    run = read_run(tmp_path / "out")
+    assert [trace.language for trace in run.traces] == ["en", "en"]
+    assert run.not_taken == (NotTaken("scripted", "spoken", "vi", 1),)
+
+
+def test_a_run_can_be_read_before_it_is_whole(asr, data: Path, tmp_path: Path) -> None:
+    """What it was made with stands there before the first trace."""
+    out = tmp_path / "out"
+    assert asr("eval", "run", "--data", data, "--out", out, "--mode", "replay") == 0
+    (out / "traces.jsonl").unlink()
+    run = read_run(out)
+    assert run.traces == ()
+    assert run.signature.models[0].name == "scripted"
+    with pytest.raises(ConfigError, match=r"found no run\.json"):
+        read_run(tmp_path)
+
+
+def test_a_live_run_makes_the_same_report(asr, data: Path, tmp_path: Path) -> None:
+    """Real sockets; who recognised is known by name only."""
+    with listening(answer) as url:
+        arguments = ["--data", data, "--out", tmp_path / "out", "--mode", "live", "--url", url, "--limit", "1"]
+        assert asr("eval", "run", *arguments) == 0
+    (told,) = read_traces(tmp_path / "out" / "traces.jsonl")
+    assert (told.mode, told.text) == ("live", "red green")
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["scores"][0]["delays"]["stable"]["count"] == 2
+
+
+def test_a_run_whose_every_stream_failed_fails(asr, data: Path, tmp_path: Path, capsys) -> None:
+    """There is nothing to score; the first error is told."""
+    arguments = ["--data", data, "--out", tmp_path / "out", "--mode", "live", "--url", "ws://127.0.0.1:9"]
+    assert asr("eval", "run", *arguments) == 1
+    assert "all 2 streams failed" in capsys.readouterr().err
+
+
+def test_settings_do_not_silently_miss_the_server(asr, data: Path, tmp_path: Path, capsys) -> None:
+    """A run in several modes with settings that only one of them has would compare apples with pears."""
+    (tmp_path / "s.toml").write_text("[stream]\nupdate_ms = 800\n")
+    arguments = ["--data", data, "--out", tmp_path / "out", "--mode", "live", "--settings", tmp_path / "s.toml"]
+    assert asr("eval", "run", *arguments) == 2
+    assert "does not reach a server" in capsys.readouterr().err
+
+
+def test_settings_reach_the_engine_and_the_signature(asr, engine, data: Path, tmp_path: Path) -> None:
+    """A number without its settings cannot be had again."""
+    (tmp_path / "s.toml").write_text("[stream]\nupdate_ms = 800\n")
+    out = tmp_path / "out"
+    assert asr("eval", "run", "--data", data, "--out", out, "--mode", "replay", "--settings", tmp_path / "s.toml") == 0
+    assert engine.opened[0]["settings"].stream.update_ms == 800
+    report = json.loads((out / "report.json").read_text())
+    assert report["signature"]["settings"]["stream"]["update_ms"] == 800
+
+
+@pytest.mark.parametrize("text", ["", "offline,fast", " , "])
+def test_unknown_modes_are_refused(text: str) -> None:
+    """With the names of those that are known."""
+    with pytest.raises(ConfigError, match="wanted some of offline, replay, live"):
+        parse_modes(text)
+
+
+def test_data_without_a_usable_recording_is_wrong_use(tmp_path: Path) -> None:
+    """The first problem is told."""
+    (tmp_path / "manifest.jsonl").write_text("{}\n")
+    with pytest.raises(ConfigError, match=r"no usable recording .*manifest.jsonl:1"):
+        load_datasets([tmp_path])
+
+
+def test_two_sets_of_one_name_are_refused(data: Path) -> None:
+    """Their traces could not be told apart."""
+    with pytest.raises(ConfigError, match="same name"):
+        load_datasets([data, data])
+
+
+def test_minutes_and_joining_shape_the_data(data: Path) -> None:
+    """Cut first, at a whole recording, then joined; no set is left empty."""
+    (one,) = load_datasets([data], minutes=0.01, join_s=60)
+    (two,) = load_datasets([data], minutes=0.04, join_s=60)
+    assert [len(u.clips) for u in one.utterances] == [1]
+    assert [len(u.clips) for u in two.utterances] == [2]
+
+
+def test_a_servers_cpu_time_is_shared_out_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each trace has what the server used since the one before it: together what it used in all."""
+    clock = iter([10.0, 11.0, 14.0])
+    monkeypatch.setattr("eval.runs.runner.process_cpu_s", lambda _pid: next(clock))
+    with progress("x", 1.0) as bar, listening(answer) as url:
+        findings = Findings(bar)
+        recordings = [recording(0.1, name="a"), recording(0.1, name="b")]
+        run_live(recordings, Target(url, "m"), 1, 1, findings)
+    assert [trace.cpu_s for trace in findings.traces] == [1.0, 3.0]
+
+
+def test_live_and_replay_and_offline_agree_on_what_was_said(asr, data: Path, tmp_path: Path) -> None:
+    """One definition of every metric: all modes end in finals."""
+    out = tmp_path / "out"
+    assert asr("eval", "run", "--data", data, "--out", out) == 0
+    for told in read_traces(out / "traces.jsonl"):
+        assert any(isinstance(entry.event, Final) for entry in told.entries)
+        assert told.text == "red green blue"
+
+
+def test_a_run_under_conditions_scores_each_as_a_data_set(asr, data: Path, tmp_path: Path) -> None:
+    """The same utterances under their own names; signature and traces say which conditions; a broken file counts once
+    in each."""
+    soundfile.write(tmp_path / "hiss.wav", np.random.default_rng(0).standard_normal(16_000) / 10, SAMPLE_RATE_HZ)
+    out = tmp_path / "out"
+    noise = ["--noise", tmp_path / "hiss.wav", "--snr", "10,0"]
+    assert asr("eval", "run", "--data", data, "--out", out, "--mode", "offline", *noise) == 0
+    traces = list(read_traces(out / "traces.jsonl"))
+    names = ["spoken", "spoken+hiss@10dB", "spoken+hiss@0dB"]
+    assert [(t.dataset, t.utterance) for t in traces] == [(name, u) for name in names for u in "ac"]
+    assert dict(traces[-1].attributes) == {"noise": "hiss", "snr_db": "0"}
+    signature = json.loads((out / "report.json").read_text())["signature"]
+    assert set(signature["data"]) == set(names)
+    assert signature["settings"]["options"]["conditions"]["snr_db"] == "10,0"

@@ -1,0 +1,110 @@
+"""Real sockets, a scripted server."""
+
+import asyncio
+import http
+
+import pytest
+from websockets.asyncio.server import ServerConnection, serve
+
+from asr.events import Ended, Final, Partial
+from eval.data.dataset import Recording
+from eval.runs.live import Target, run_load, stream
+from eval.trace import Trace
+from tests.eval.fakes import Handler, answer, listening, recording, results
+
+
+def load(handler: Handler, recordings: list[Recording], streams: int = 1) -> list[Trace]:
+    traces: list[Trace] = []
+    with listening(handler) as url:
+        run_load(Target(url, "m", chunk_s=0.05), recordings, streams, traces.append, stagger=False)
+    return traces
+
+
+def test_a_stream_becomes_a_trace_like_replays() -> None:
+    """Sent at the pace of speech: the partial comes with the first chunk, the final after the whole."""
+    (told,) = load(answer, [recording(0.4, text="red green")])
+    said, closing, ended = told.entries
+    assert isinstance(said.event, Partial)
+    assert isinstance(closing.event, Final)
+    assert ended.event == Ended(0.4)
+    assert (told.mode, told.model, told.text, told.reference, told.error) == ("live", "m", "red green", "red green", "")
+    assert said.audio_s < closing.audio_s == 0.4
+
+
+def test_nothing_is_sent_before_it_was_spoken() -> None:
+    """Wall time is counted from the first sample: the last chunk leaves at the recording's end, not before."""
+    (told,) = load(answer, [recording(0.4)])
+    assert told.end_wall_s >= 0.4
+    assert all(entry.wall_s >= entry.audio_s for entry in told.entries)
+
+
+def test_so_many_streams_at_a_time_and_no_more() -> None:
+    """Two clients, five recordings: all are heard, never three at once."""
+    now, most = 0, 0
+
+    async def counting(socket: ServerConnection) -> None:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await answer(socket)
+        now -= 1
+
+    traces = load(counting, [recording(0.1, name=f"u{i}") for i in range(5)], streams=2)
+    assert {trace.utterance for trace in traces} == {f"u{i}" for i in range(5)}
+    assert most == 2
+
+
+def test_a_refused_stream_is_a_trace_with_its_error() -> None:
+    """A full server: nothing was said, and it counts."""
+
+    async def refused() -> Trace:
+        async def refuse(connection: ServerConnection, _request: object) -> object:
+            return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "full")
+
+        async with serve(answer, "127.0.0.1", 0, process_request=refuse) as server:
+            port = server.sockets[0].getsockname()[1]
+            return await stream(Target(f"ws://127.0.0.1:{port}", "m"), recording(0.1))
+
+    told = asyncio.run(refused())
+    assert told.entries == ()
+    assert "503" in told.error
+
+
+def test_a_server_that_is_not_there_is_a_trace_with_its_error() -> None:
+    """The run goes on."""
+    (told,) = run_against_nothing()
+    assert "OSError" in told.error or "Connect" in told.error
+
+
+def run_against_nothing() -> list[Trace]:
+    traces: list[Trace] = []
+    run_load(Target("ws://127.0.0.1:9", "m"), [recording(0.1)], 1, traces.append)
+    return traces
+
+
+async def vanish(socket: ServerConnection) -> None:
+    await socket.recv()
+    await socket.send(results("one", is_final=True))
+    socket.transport.abort()
+
+
+async def hang_up(socket: ServerConnection) -> None:
+    await socket.recv()
+    await socket.send(results("one", is_final=True))
+
+
+async def complain(socket: ServerConnection) -> None:
+    await socket.recv()
+    await socket.send(results("one", is_final=True))
+    await socket.send('{"type": "Error", "description": "the server failed"}')
+
+
+@pytest.mark.parametrize(
+    ("handler", "why"),
+    [(vanish, "ConnectionClosed"), (hang_up, "without saying how much"), (complain, "server failed")],
+)
+def test_a_stream_that_breaks_keeps_what_it_heard(handler: Handler, why: str) -> None:
+    """A server that vanishes, closes without its summary, or says it failed: the final before is in the trace."""
+    (told,) = load(handler, [recording(0.3)])
+    assert told.text == "one"
+    assert why in told.error

@@ -1,0 +1,54 @@
+"""Normalisation and units."""
+
+import pytest
+
+from eval.normalise import base_language, normalise, normaliser_signature, plain, units
+
+
+@pytest.mark.parametrize(
+    ("written", "wanted"),
+    [
+        ("Let's", "let us"),
+        ("he's like", "he is like"),
+        ("Mr. Park visited Assoc. Prof. Kim Jr.", "mister park visited associate professor kim junior"),
+        ("mobilisation", "mobilization"),
+        ("two thousand and ten", "2010"),
+    ],
+)
+def test_english_is_normalised_as_whispers_own_tests_say(written: str, wanted: str) -> None:
+    """Examples from openai/whisper, tests/test_normalizer.py."""
+    assert normalise(written, "en-US") == wanted
+
+
+def test_an_ellipsis_leaves_no_word_behind() -> None:
+    """Whisper's own normaliser makes "because ." of it: one insertion for each sentence that trails off."""
+    assert normalise("because... and 3.5 ...", "en") == "because and 3.5"
+
+
+def test_other_languages_keep_their_diacritics() -> None:
+    """Vietnamese and German marks are letters: taking them away would make wrong words right."""
+    assert normalise("Cho nên, cũng nhẫn nại!", "vi") == "cho nên cũng nhẫn nại"
+    assert normalise("Das Gelände.", "de") == "das gelände"
+
+
+def test_languages_without_spaces_are_counted_in_characters() -> None:
+    """Spaces are no characters there; elsewhere words are counted."""
+    assert units("他 出生", "zh-CN") == ("他", "出", "生")
+    assert units("two words", "en") == ("two", "words")
+
+
+def test_plain_words_differ_in_letters_only() -> None:
+    """Case, outer punctuation and spaces go; inner punctuation and pure punctuation stay."""
+    assert plain(" Hello,") == plain("hello")
+    assert plain(" don't.") == "don't"
+    assert plain(" ...") == "..."
+
+
+def test_a_language_code_loses_its_region() -> None:
+    """Both separators are in use."""
+    assert [base_language(code) for code in ("zh-CN", "pt_BR", "en", "")] == ["zh", "pt", "en", ""]
+
+
+def test_the_signature_names_the_normalisers_that_were_used() -> None:
+    """A score without its normaliser's version cannot be compared."""
+    assert normaliser_signature(("de", "en")).endswith("(basic + english, lone dots dropped)")

@@ -1,0 +1,168 @@
+"""The live protocol, pure: messages in, commands out; events in, messages out."""
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+from deepgram.listen.v1.types import ListenV1Error, ListenV1Metadata, ListenV1Results, ListenV1SpeechStarted
+from deepgram.listen.v1.types import ListenV1UtteranceEnd as UtteranceEnd
+
+from asr.events import Ended, Event, Final, Partial, SpeechEnded, SpeechStarted, Word
+from server.wires import deepgram
+from server.wires.deepgram import (
+    CLIENT_MESSAGES,
+    TRANSITIONS,
+    Audio,
+    CloseStream,
+    Finalize,
+    KeepAlive,
+    MessageError,
+    MessageTooBig,
+    ModelInfo,
+    Receiver,
+    Sender,
+    State,
+)
+from server.wires.deepgram_query import ListenOptions
+
+MODEL = ModelInfo("whisper-tiny.en", "ab" * 32)
+ALL = ListenOptions(interim_results=True, vad_events=True, utterance_end_ms=1000)
+
+
+def final(text: str, start_s: float, end_s: float, **flags: bool) -> Final:
+    return Final((Word(text, start_s, end_s, 0.8),) if text else (), start_s, end_s, "en", **flags)
+
+
+def partial(text: str, start_s: float, end_s: float) -> Partial:
+    return Partial((Word(text, start_s, end_s, 0.4),), start_s, end_s, "en")
+
+
+def said(*events: Event, options: ListenOptions = ALL, decoded_s: float = 0.0) -> list[dict[str, Any]]:
+    return list(Sender(options, MODEL, "id").results(events, decoded_s=decoded_s, lag_s=0.25))
+
+
+def test_messages_become_commands() -> None:
+    """Binary is audio, text is JSON with a type; other fields are let be."""
+    receiver = Receiver(100)
+    assert receiver.receive_bytes(b"\1\2") == Audio(b"\1\2")
+    assert receiver.receive_text('{"type": "KeepAlive", "more": 1}') == KeepAlive()
+    assert receiver.receive_text('{"type": "Finalize"}') == Finalize()
+    assert receiver.receive_text('{"type": "CloseStream"}') == CloseStream()
+
+
+def test_an_empty_binary_message_closes_the_stream() -> None:
+    """Deepgram's older way to say CloseStream, still sent by clients."""
+    assert Receiver(100).receive_bytes(b"") == CloseStream()
+
+
+@pytest.mark.parametrize("text", ["", "hello", "[]", "3", "null", "{}", '{"type": 1}', '{"type": "Sing"}', "[" * 90])
+def test_text_that_is_no_message_is_an_error(text: str) -> None:
+    """The sentence names what may be sent."""
+    with pytest.raises(MessageError, match="KeepAlive, Finalize, CloseStream"):
+        Receiver(100).receive_text(text)
+
+
+def test_a_message_over_the_limit_is_an_error_of_its_own() -> None:
+    """Exactly the limit is let in."""
+    assert Receiver(2).receive_bytes(b"ab") == Audio(b"ab")
+    with pytest.raises(MessageTooBig, match="found a message of 3 bytes, wanted at most 2"):
+        Receiver(2).receive_bytes(b"abc")
+
+
+def test_the_state_table_is_whole() -> None:
+    """Every command has its line in every state."""
+    commands = (Audio, KeepAlive, Finalize, CloseStream)
+    assert set(TRANSITIONS) == set(itertools.product(State, commands))
+
+
+def test_after_close_stream_only_audio_is_wrong() -> None:
+    """A client's clean-up may say goodbye twice; audio would be lost, so it is refused."""
+    receiver = Receiver(100)
+    receiver.receive_text('{"type": "CloseStream"}')
+    for kind in CLIENT_MESSAGES:
+        assert receiver.receive_text(json.dumps({"type": kind})) == KeepAlive()
+    assert receiver.receive_bytes(b"") == KeepAlive()
+    with pytest.raises(MessageError, match="Audio arrived after CloseStream"):
+        receiver.receive_bytes(b"ab")
+
+
+def test_a_final_has_deepgrams_form() -> None:
+    """Checked with the official SDK's own model of it."""
+    [message] = said(final(" Hello,", 0.5, 1.0, ends_utterance=True))
+    parsed = ListenV1Results.model_validate(json.loads(json.dumps(message)))
+    assert (parsed.start, parsed.duration, parsed.is_final, parsed.speech_final) == (0.5, 0.5, True, True)
+    assert parsed.channel.alternatives[0].transcript == "Hello,"
+    [word] = parsed.channel.alternatives[0].words
+    assert (word.word, word.punctuated_word, word.start, word.end) == ("hello", "Hello,", 0.5, 1.0)
+    assert parsed.metadata.model_info.name == "whisper-tiny.en"
+
+
+def test_our_own_fields_are_added() -> None:
+    """The raw text with its joiner, the lag, a number, and whose weights spoke."""
+    first, second = said(final(" Hello,", 0.5, 1.0), final(" you.", 1.0, 1.5))
+    assert first["channel"]["alternatives"][0]["text"] == " Hello,"
+    assert (first["sequence"], second["sequence"]) == (1, 2)
+    assert first["lag_s"] == 0.25
+    assert first["metadata"]["weights_sha256"] == MODEL.weights_sha256
+
+
+def test_words_without_spaces_are_joined_without_spaces() -> None:
+    """Chinese and Japanese write none; `text` can be joined as it is."""
+    finals = said(final("你好", 0.0, 0.5), final("世界", 0.5, 1.0))
+    assert "".join(message["channel"]["alternatives"][0]["text"] for message in finals) == "你好世界"
+
+
+def test_interim_results_are_sent_when_asked_for() -> None:
+    """Off by default."""
+    assert [message["is_final"] for message in said(partial(" Hel", 0.0, 0.5))] == [False]
+    assert said(partial(" Hel", 0.0, 0.5), options=ListenOptions()) == []
+
+
+def test_a_final_without_words_is_sent_only_when_it_tells_something() -> None:
+    """The end of an utterance, or the answer to Finalize."""
+    assert said(final("", 1.0, 1.0)) == []
+    [ended, asked] = said(final("", 1.0, 1.0, ends_utterance=True), final("", 1.0, 1.0, from_finalize=True))
+    assert ended["speech_final"]
+    assert asked["from_finalize"]
+    assert asked["channel"]["alternatives"] == [
+        {"transcript": "", "confidence": 0.0, "words": [], "languages": ["en"], "text": ""}
+    ]
+
+
+def test_speech_started_is_sent_when_asked_for() -> None:
+    """`vad_events`; other voice activity has no message."""
+    [message] = said(SpeechStarted(1.5), SpeechEnded(2.0), Ended(3.0))
+    assert ListenV1SpeechStarted.model_validate(message).timestamp == 1.5
+    assert said(SpeechStarted(1.5), options=ListenOptions()) == []
+
+
+def test_utterance_end_follows_a_gap_in_audio_time_once() -> None:
+    """Only when `utterance_end_ms` of audio have been settled after the last word."""
+    assert [m["type"] for m in said(final(" Hi", 0.0, 0.5), decoded_s=1.4)] == ["Results"]
+    sender = Sender(ALL, MODEL, "id")
+    [_, message] = sender.results([final(" Hi", 0.0, 0.5)], decoded_s=1.5, lag_s=0.0)
+    assert UtteranceEnd.model_validate(message).last_word_end == 0.5
+    assert list(sender.results([], decoded_s=9.0, lag_s=0.0)) == []
+
+
+def test_utterance_end_comes_before_the_words_after_the_gap() -> None:
+    """Also when a fast sender's audio was settled all at once."""
+    kinds = [m["type"] for m in said(final(" Hi", 0.0, 0.5), final(" there", 2.0, 2.5), decoded_s=2.6)]
+    assert kinds == ["Results", "UtteranceEnd", "Results"]
+
+
+def test_metadata_and_error_have_deepgrams_form() -> None:
+    """Checked with the official SDK's own models of them."""
+    sender = Sender(ALL, MODEL, "id")
+    error = ListenV1Error.model_validate(sender.error(deepgram.IDLE, "found nothing"))
+    assert (error.variant, error.description) == ("NET-0001", "found nothing")
+    summary = ListenV1Metadata.model_validate(sender.metadata(duration_s=2.5, audio_sha256="0" * 64, lag_s=0.0))
+    assert (summary.duration, summary.request_id, summary.channels) == (2.5, "id", 1)
+
+
+def test_a_close_reason_fits_into_its_frame() -> None:
+    """RFC 6455: 123 bytes of UTF-8, and no half letter at the end."""
+    reason = deepgram.close_reason(deepgram.BAD_AUDIO, "ü" * 200)
+    assert len(reason.encode()) <= 123
+    assert reason.startswith("DATA-0000: üü")

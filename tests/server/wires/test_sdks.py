@@ -1,0 +1,162 @@
+"""The official SDKs of Deepgram and OpenAI, pointed at this server, on the real default model."""
+
+import re
+import threading
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+import soundfile
+from deepgram import DeepgramClient
+from deepgram.core.events import EventType
+from deepgram.environment import DeepgramClientEnvironment
+from deepgram.listen.v1.types import ListenV1Metadata, ListenV1Results
+
+from server.client.sources import pcm16
+from tests.server.running import Running, pcm, transcript, until_closed
+
+FOX = "the quick brown fox jumps over the lazy dog"
+
+
+def plain(text: str) -> str:
+    """Lower-case words."""
+    return " ".join(re.findall(r"[a-z']+", text.lower()))
+
+
+def pcm_of(path: Path) -> bytes:
+    return pcm16(soundfile.read(path, dtype="float32")[0])
+
+
+def test_the_server_is_ready(real: Running) -> None:
+    """The built-in sample was really recognised."""
+    assert httpx.get(real.url + "/readyz").status_code == 200
+
+
+def deepgram_client(server: Running) -> DeepgramClient:
+    ws = server.url.replace("http", "ws")
+    environment = DeepgramClientEnvironment(base=server.url, production=ws, agent=ws, agent_rest=server.url)
+    return DeepgramClient(api_key="any", environment=environment)
+
+
+def test_deepgrams_sdk_transcribes(real: Running, clip: Path) -> None:
+    """Its event loop, its own types: the text, word by word, and the summary."""
+    messages: list[Any] = []
+    data = pcm_of(clip) + pcm(1.0)
+    options = {"encoding": "linear16", "sample_rate": 16000, "interim_results": True, "punctuate": True}
+    with deepgram_client(real).listen.v1.connect(model="whisper-tiny.en", language="en-US", **options) as stream:  # type: ignore[arg-type]
+        stream.on(EventType.MESSAGE, messages.append)
+        listening = threading.Thread(target=stream.start_listening)
+        listening.start()
+        for start in range(0, len(data), 3200):
+            stream.send_media(data[start : start + 3200])
+        stream.send_keep_alive()
+        stream.send_finalize()
+        stream.send_close_stream()
+        listening.join(60)
+    finals = [m for m in messages if isinstance(m, ListenV1Results) and m.is_final]
+    assert plain(" ".join(m.channel.alternatives[0].transcript for m in finals)) == FOX
+    words = [word for m in finals for word in m.channel.alternatives[0].words]
+    assert plain(" ".join(word.word for word in words)) == FOX
+    assert all(a.start <= a.end <= b.end for a, b in pairwise(words))
+    assert any(m.from_finalize for m in finals)
+    assert isinstance(messages[-1], ListenV1Metadata)
+    assert messages[-1].duration == pytest.approx(len(data) / 32_000, abs=0.01)
+
+
+@pytest.mark.parametrize(("form", "subtype"), [("OGG", "OPUS"), ("WAV", "PCM_16"), ("WAV", "FLOAT")])
+def test_a_container_is_found_without_an_encoding(
+    real: Running, clip: Path, tmp_path: Path, form: str, subtype: str
+) -> None:
+    """As people stream files to Deepgram, in pieces that fit no page and no sample."""
+    samples, rate = soundfile.read(clip, dtype="float32")
+    soundfile.write(tmp_path / "clip", samples, rate, format=form, subtype=subtype)
+    data = (tmp_path / "clip").read_bytes()
+    with real.listen("") as socket:
+        for start in range(0, len(data), 777):
+            socket.send(data[start : start + 777])
+        socket.send('{"type": "CloseStream"}')
+        messages, code = until_closed(socket)
+    assert (plain(transcript(messages)), code) == (FOX, 1000)
+
+
+def test_committed_text_is_never_taken_back_over_the_wire(real: Running, clip: Path) -> None:
+    """Finals do not overlap in time, and silence between clips gives no words."""
+    with real.listen("encoding=linear16&sample_rate=16000&interim_results=true") as socket:
+        socket.send(pcm_of(clip) + pcm(2.0) + pcm_of(clip))
+        socket.send('{"type": "CloseStream"}')
+        messages, _ = until_closed(socket)
+    assert plain(transcript(messages)) == f"{FOX} {FOX}"
+    finals = [m for m in messages if m["type"] == "Results" and m["is_final"]]
+    assert all(a["start"] + a["duration"] <= b["start"] + 0.001 for a, b in pairwise(finals))
+    assert [m["sequence"] for m in messages] == list(range(1, len(messages) + 1))
+
+
+def test_a_socket_that_vanishes_leaves_the_model_to_others(real: Running, clip: Path) -> None:
+    """Mid-word, without farewell; the next stream has its text."""
+    with real.listen() as gone:
+        gone.send(pcm_of(clip)[:50_000])
+        gone.socket.shutdown(2)
+    with real.listen() as socket:
+        socket.send(pcm_of(clip))
+        socket.send('{"type": "CloseStream"}')
+        assert plain(transcript(until_closed(socket)[0])) == FOX
+
+
+@pytest.fixture(scope="module")
+def client(real: Running) -> openai.OpenAI:
+    return openai.OpenAI(api_key="any", base_url=real.url + "/v1", max_retries=0)
+
+
+def test_openais_sdk_transcribes_in_json_and_text(client: openai.OpenAI, clip: Path) -> None:
+    """`whisper-1` is the default model here."""
+    with clip.open("rb") as file:
+        assert plain(client.audio.transcriptions.create(model="whisper-1", file=file).text) == FOX
+    with clip.open("rb") as file:
+        text = client.audio.transcriptions.create(model="whisper-1", file=file, response_format="text", language="en")
+    assert plain(str(text)) == FOX
+
+
+def test_openais_sdk_transcribes_in_subtitles(client: openai.OpenAI, clip: Path) -> None:
+    """SubRip and WebVTT, each with its own way to write a time."""
+    with clip.open("rb") as file:
+        srt = client.audio.transcriptions.create(model="whisper-tiny.en", file=file, response_format="srt")
+    with clip.open("rb") as file:
+        vtt = client.audio.transcriptions.create(model="whisper-tiny.en", file=file, response_format="vtt")
+    assert re.match(r"1\n00:00:0\d,\d{3} --> 00:00:0\d,\d{3}\n", str(srt))
+    assert str(vtt).startswith("WEBVTT\n\n")
+    assert FOX in plain(str(srt))
+    assert FOX in plain(str(vtt))
+
+
+def test_openais_sdk_transcribes_with_times(client: openai.OpenAI, clip: Path) -> None:
+    """`verbose_json` with both granularities, in the SDK's own types; a prompt and a temperature do no harm."""
+    with clip.open("rb") as file:
+        answer = client.audio.transcriptions.create(
+            model="whisper-1",
+            file=file,
+            response_format="verbose_json",
+            timestamp_granularities=["word", "segment"],
+            prompt="A fox and a dog.",
+            temperature=0.0,
+        )
+    assert plain(answer.text) == FOX
+    assert answer.duration == pytest.approx(2.889, abs=0.01)
+    assert answer.language == "en"
+    assert answer.words
+    assert answer.segments
+    assert plain(" ".join(word.word for word in answer.words)) == FOX
+    assert plain(" ".join(segment.text for segment in answer.segments)) == FOX
+    assert all(word.start <= word.end for word in answer.words)
+
+
+def test_openais_sdk_raises_its_own_errors(client: openai.OpenAI, clip: Path) -> None:
+    """By status, with our sentence in them; the model list is read by it too."""
+    with clip.open("rb") as file, pytest.raises(openai.NotFoundError, match="this server has whisper-tiny"):
+        client.audio.transcriptions.create(model="gpt-9", file=file)
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.audio.transcriptions.create(model="whisper-1", file=("a.wav", b"no audio"))
+    assert refused.value.param == "file"
+    assert [model.id for model in client.models.list()] == ["whisper-tiny.en"]
