@@ -14,6 +14,9 @@ from typing import Any
 from asr.errors import CallerError
 from asr.events import Ended, Event, Final, Partial, SpeechEnded, SpeechStarted, Word, text_of
 
+OFFLINE, REPLAY, LIVE = MODES = ("offline", "replay", "live")
+"""How a trace was made: all audio in one call; streamed in process on a counted clock; streamed to a server."""
+
 EVENTS: dict[str, type[Event]] = {cls.__name__: cls for cls in (SpeechStarted, Partial, Final, SpeechEnded, Ended)}
 
 

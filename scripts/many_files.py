@@ -20,7 +20,7 @@ import soundfile
 
 from asr.audio.files import read_blocks
 from asr.config import SAMPLE_RATE_HZ
-from eval.metrics.cost import memory_bytes
+from eval.runs.process_usage import memory_bytes
 
 EVERY_S = 0.5
 A_FOLDER = 500

@@ -15,12 +15,12 @@ from asr.events import Final, Word
 from eval.bench.peers.transcribers import FASTER_WHISPER, FASTER_WHISPER_BATCHED, PEERS, Transcriber, faster_whisper
 from eval.bench.server import print_line
 from eval.data.dataset import Recording
-from eval.metrics.cost import own_cpu_s
 from eval.metrics.score import Score, scores
 from eval.normalise import base_language
 from eval.progress import progress
 from eval.report.terminal import number, rate, score_table
-from eval.runs.replay import OFFLINE, trace_of
+from eval.runs.process_usage import own_cpu_s
+from eval.runs.replay import trace_of
 from eval.runs.runner import Findings, readable
 from eval.runs.setup import (
     console,
@@ -32,7 +32,7 @@ from eval.runs.setup import (
     utterances_of,
 )
 from eval.runs.signature import PACKAGES
-from eval.trace import Entry, Trace
+from eval.trace import OFFLINE, Entry, Trace
 
 if TYPE_CHECKING:
     from asr.engine import Engine

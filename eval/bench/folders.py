@@ -23,16 +23,16 @@ from eval.bench.files import OURS, ratios, ratios_table, scores_table
 from eval.bench.peers.transcribers import FASTER_WHISPER_BATCHED, faster_whisper_batched
 from eval.bench.server import print_line
 from eval.data.dataset import Dataset, Recording
-from eval.metrics.cost import process_cpu_s
 from eval.metrics.score import scores
 from eval.normalise import base_language
 from eval.progress import progress
 from eval.report.terminal import score_table
-from eval.runs.replay import OFFLINE, trace_of
+from eval.runs.process_usage import process_cpu_s
+from eval.runs.replay import trace_of
 from eval.runs.runner import Findings, readable
 from eval.runs.setup import console, load_datasets, print_signature, sign_run, utterances_of
 from eval.runs.signature import PACKAGES, Model
-from eval.trace import Entry, Trace
+from eval.trace import OFFLINE, Entry, Trace
 
 Folder = Callable[[Sequence[Recording]], list[str]]
 """Recordings -> their texts, in order."""

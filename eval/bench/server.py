@@ -14,12 +14,12 @@ from rich.table import Table
 
 from asr.config import SAMPLE_RATE_HZ
 from eval.data.dataset import Recording
-from eval.metrics.cost import peak_memory_bytes
 from eval.metrics.score import Delays, Score, scores
 from eval.progress import progress
 from eval.report.terminal import caption, number, rate, report_of, score_table
 from eval.runs.live import Target
-from eval.runs.replay import LIVE, OFFLINE, REPLAY, offline
+from eval.runs.process_usage import peak_memory_bytes
+from eval.runs.replay import offline
 from eval.runs.runner import Findings, readable, run_in_process, run_live
 from eval.runs.setup import (
     console,
@@ -36,6 +36,7 @@ from eval.runs.setup import (
     utterances_of,
 )
 from eval.runs.signature import Signature
+from eval.trace import LIVE, OFFLINE, REPLAY
 
 CLIP_S = 60.0
 """Clips are joined to about a minute: long enough for windows to move on, short enough to have several."""

@@ -10,7 +10,7 @@ import numpy as np
 from eval.metrics.bootstrap import Interval
 from eval.report.capacity_plan import Level
 from eval.report.systems import System
-from eval.runs.replay import OFFLINE
+from eval.trace import OFFLINE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

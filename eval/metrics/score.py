@@ -8,8 +8,7 @@ from eval.metrics.stability import Stability, stability
 from eval.metrics.word_errors import Counts, count, total
 from eval.metrics.word_times import Percentiles, delays_s, end_source, finalisation_s, percentiles
 from eval.normalise import is_by_character, normalise, units
-from eval.runs.replay import OFFLINE
-from eval.trace import Trace
+from eval.trace import OFFLINE, Trace
 
 LAST_UNITS = 3
 """A last word within so many words of the end of the streamed text is there: what follows it may be heard otherwise."""

@@ -9,8 +9,7 @@ from eval.metrics.stability import Stability, stability
 from eval.metrics.word_errors import Counts, count, count_characters
 from eval.metrics.word_times import WordTimes, displays, final_words, finalisation_s, word_ends, word_times
 from eval.normalise import normalise
-from eval.runs.replay import OFFLINE
-from eval.trace import Trace
+from eval.trace import OFFLINE, Trace
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from asr.errors import CallerError, ConfigError
 from eval.metrics.catalogue import CPU, STABLE_P95, WER, compare, estimate, ratio
 from eval.report.systems import System, on_common, systems_of
 from eval.runs.folder import Run, read_run
-from eval.runs.replay import OFFLINE
+from eval.trace import OFFLINE
 
 
 class GateError(CallerError):

@@ -17,7 +17,7 @@ from eval.report.slices import UNTOLD
 from eval.report.systems import System, systems_of
 from eval.report.tables import Wanted, report_table, wer_rows
 from eval.runs.folder import Run
-from eval.runs.replay import OFFLINE
+from eval.trace import OFFLINE
 
 TEMPLATES = Path(__file__).parents[1] / "html" / "templates"
 TIMED_WORDS = 400

@@ -20,10 +20,9 @@ from eval.metrics.scored_trace import Judged
 from eval.normalise import base_language
 from eval.progress import progress
 from eval.runs.folder import open_folder
-from eval.runs.replay import OFFLINE, REPLAY
 from eval.runs.runner import Findings, run_in_process
 from eval.runs.setup import console, engine_model, load_datasets, load_engine, sign_run, utterances_of
-from eval.trace import Trace, read_traces
+from eval.trace import OFFLINE, REPLAY, Trace, read_traces
 
 PRECISION = "precision"
 """The one key that is the engine's and not the session's."""

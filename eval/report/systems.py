@@ -11,9 +11,7 @@ from eval.metrics.scored_trace import Judged
 from eval.metrics.significance import Mapsswe, holm, mapsswe, smallest_difference
 from eval.normalise import is_by_character
 from eval.runs.folder import Run
-from eval.runs.replay import LIVE, OFFLINE, REPLAY
-
-MODES = (OFFLINE, REPLAY, LIVE)
+from eval.trace import MODES, OFFLINE
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,10 @@ from eval.metrics.catalogue import BY_KEY, MEASURES, Measure, estimate, note, pe
 from eval.metrics.word_times import end_source
 from eval.report.capacity_plan import Level, Plan, levels_of, plan
 from eval.report.slices import UNTOLD, Row, Slice, by_dataset, changed_confusions, common_confusions, slices
-from eval.report.systems import MODES, Comparison, System, comparisons, on_common, systems_of, unit_of
+from eval.report.systems import Comparison, System, comparisons, on_common, systems_of, unit_of
 from eval.report.verdict import PREFERRED, check_sentence, verdict
 from eval.runs.folder import NotTaken, Run
-from eval.runs.replay import OFFLINE
-from eval.trace import Trace
+from eval.trace import MODES, OFFLINE, Trace
 
 GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("accuracy", ("wer", "wer_raw", "cer", "made_up", "made_up_share")),

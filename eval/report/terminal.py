@@ -10,9 +10,8 @@ from eval.data.dataset import Problem
 from eval.metrics.score import Delays, LostEnd, Score, lost_ends, scores, streamed_minus_offline
 from eval.metrics.word_errors import Counts
 from eval.metrics.word_times import Percentiles
-from eval.runs.replay import LIVE, OFFLINE, REPLAY
 from eval.runs.signature import Signature
-from eval.trace import Trace
+from eval.trace import LIVE, OFFLINE, REPLAY, Trace
 
 STREAMED = (REPLAY, LIVE)
 

@@ -9,7 +9,7 @@ from eval.html.formatting import between, listed, p_value, plain, plural
 from eval.metrics.catalogue import BY_KEY, CPU, STABLE_P95, WER, compare, estimate
 from eval.report.systems import Comparison, System, on_common
 from eval.runs.folder import Run
-from eval.runs.replay import LIVE, OFFLINE, REPLAY
+from eval.trace import LIVE, OFFLINE, REPLAY
 
 PREFERRED = (LIVE, REPLAY, OFFLINE)
 """The mode that the verdict is about: the nearest to use that was run."""

@@ -11,7 +11,6 @@ from asr.config import DEFAULT_MODEL, SessionSettings
 from asr.errors import ConfigError
 from eval.data.apply_conditions import Conditions, under
 from eval.data.dataset import Dataset, Utterance
-from eval.metrics.cost import forget_peak_memory
 from eval.normalise import base_language
 from eval.progress import progress
 from eval.report.command import ReportOptions, report
@@ -19,7 +18,7 @@ from eval.runs.align_references import align_references
 from eval.runs.capacity import run_levels
 from eval.runs.folder import NotTaken, RunFolder, open_folder
 from eval.runs.live import Target
-from eval.runs.replay import LIVE
+from eval.runs.process_usage import reset_peak_memory
 from eval.runs.runner import Findings, parse_modes, readable, run_in_process, run_live
 from eval.runs.setup import (
     engine_model,
@@ -33,7 +32,7 @@ from eval.runs.setup import (
     utterances_of,
 )
 from eval.runs.signature import Model
-from eval.trace import read_traces
+from eval.trace import LIVE, read_traces
 
 if TYPE_CHECKING:
     from asr.engine import Engine
@@ -93,7 +92,7 @@ class Engines:
     def get(self, name: str) -> "Engine":
         if self.engine is None or self.name != name:
             self.drop()
-            forget_peak_memory()
+            reset_peak_memory()
             self.engine, self.name = load_engine(name, self.options.precision, self.options.threads), name
         return self.engine
 

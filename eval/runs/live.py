@@ -10,9 +10,9 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from asr.events import Ended, Event
 from eval.data.dataset import Recording
-from eval.runs.replay import CHUNK_S, LIVE, chunks, trace_of
+from eval.runs.replay import CHUNK_S, chunks, trace_of
 from eval.runs.wire import CLOSE_STREAM, WireError, listen_url, parse, pcm16
-from eval.trace import Entry, Trace
+from eval.trace import LIVE, Entry, Trace
 
 PATIENCE_S = 60.0
 """A stream that the server has not closed so long after its end is given up, and its trace says so."""

@@ -17,9 +17,9 @@ import numpy as np
 from asr.config import SAMPLE_RATE_HZ, SessionSettings
 from asr.events import Event
 from eval.data.dataset import Recording, Utterance
-from eval.metrics.cost import own_cpu_s
 from eval.normalise import base_language
-from eval.trace import Entry, Trace
+from eval.runs.process_usage import own_cpu_s
+from eval.trace import OFFLINE, REPLAY, Entry, Trace
 
 if TYPE_CHECKING:  # both bring torch along, which reading old traces does not need
     from asr.engine import Engine
@@ -27,8 +27,6 @@ if TYPE_CHECKING:  # both bring torch along, which reading old traces does not n
 
 CHUNK_S = 0.1
 """What a browser's worklet or a telephone gateway sends at once."""
-
-OFFLINE, REPLAY, LIVE = "offline", "replay", "live"
 
 Timer = Callable[[], float]
 

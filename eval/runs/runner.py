@@ -10,17 +10,15 @@ from asr.config import SessionSettings
 from asr.errors import AudioError, CallerError, ConfigError
 from eval.data.dataset import Problem, Recording, Utterance, read
 from eval.data.types import unreadable
-from eval.metrics.cost import peak_memory_bytes, process_cpu_s
 from eval.progress import Bar
 from eval.runs.align_references import References
 from eval.runs.live import Streamer, Target, run_load
-from eval.runs.replay import LIVE, OFFLINE, REPLAY, offline, replay
-from eval.trace import Trace, write_traces
+from eval.runs.process_usage import peak_memory_bytes, process_cpu_s
+from eval.runs.replay import offline, replay
+from eval.trace import LIVE, MODES, OFFLINE, REPLAY, Trace, write_traces
 
 if TYPE_CHECKING:
     from asr.engine import Engine
-
-MODES = (OFFLINE, REPLAY, LIVE)
 
 Key = tuple[str, str, str, str]
 

@@ -10,7 +10,7 @@ import soundfile
 from batch.command import Wish, found_of, order_of, place_of
 from batch.inputs import Failure, Recording
 from batch.job import run
-from eval.metrics.cost import memory_bytes
+from eval.runs.process_usage import memory_bytes
 from tests.speech import RATE_HZ, speech
 
 COUNT, EVERY = 600, 20

@@ -16,9 +16,9 @@ from asr.events import Ended, Final, Partial, Word
 from eval.bench.peers.wires import PeerWire
 from eval.data.types import Recording
 from eval.runs.live import PATIENCE_S, Streamer, Tape, Target, why
-from eval.runs.replay import LIVE, chunks, trace_of
+from eval.runs.replay import chunks, trace_of
 from eval.runs.wire import WireError
-from eval.trace import Entry, Trace
+from eval.trace import LIVE, Entry, Trace
 
 TICK_S = 0.5
 """How often a silent peer is looked at."""

@@ -10,12 +10,12 @@ import pytest_audioeval
 from asr.engine import Engine
 from eval.bench.peers.transcribers import faster_whisper
 from eval.data.dataset import Clip, Recording, Utterance, read
-from eval.metrics.cost import process_cpu_s
 from eval.metrics.score import lost_ends
 from eval.metrics.word_errors import count
 from eval.normalise import normalise
 from eval.runs.live import Target, run_load
 from eval.runs.local_server import serving
+from eval.runs.process_usage import process_cpu_s
 from eval.runs.replay import offline, replay
 from eval.runs.wire import pcm16
 from eval.trace import Trace

@@ -1,4 +1,4 @@
-"""Cost."""
+"""CPU time and memory of processes."""
 
 import os
 from pathlib import Path
@@ -6,22 +6,7 @@ from pathlib import Path
 import pytest
 
 from asr.errors import CallerError
-from eval.metrics.cost import cpu_per_audio, own_cpu_s, peak_memory_bytes, process_cpu_s, rtfx
-from tests.eval.fakes import trace
-
-
-def test_rates_are_of_sums_not_means_of_rates() -> None:
-    """10 s at 0.1 and 90 s at 0.2: 19 CPU seconds over 100 s."""
-    short, long = trace(duration_s=10.0, cpu_s=1.0, busy_s=1.0), trace(duration_s=90.0, cpu_s=18.0, busy_s=4.0)
-    assert cpu_per_audio([short, long]) == pytest.approx(0.19)
-    assert rtfx([short, long]) == pytest.approx(20.0)
-
-
-def test_traces_that_were_not_measured_are_left_out_of_both_sums() -> None:
-    """Else a server elsewhere would look free."""
-    assert cpu_per_audio([trace(duration_s=10.0, cpu_s=1.0), trace(duration_s=90.0)]) == pytest.approx(0.1)
-    assert cpu_per_audio([trace()]) is None
-    assert rtfx([trace()]) is None
+from eval.runs.process_usage import own_cpu_s, peak_memory_bytes, process_cpu_s
 
 
 def test_a_process_is_read_from_the_kernels_table(tmp_path: Path) -> None:
