@@ -77,11 +77,11 @@ def build_app() -> typer.Typer:
 
 
 def _register(entry: EntryPoint, app: typer.Typer) -> None:
-    """A package that is not whole takes its own subcommands away, not everyone's."""
+    """Adds one package's subcommands. A package that cannot be imported loses its own, not those of others."""
     try:
         register = entry.load()
     except (ImportError, AttributeError) as error:
-        say(f"the subcommands of {entry.name} are not here ({error}); install steadyword whole to have them")
+        say(f"the subcommands of {entry.name} are missing ({error}); reinstall steadyword to have them")
         return
     register(app)
 

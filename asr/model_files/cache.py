@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import secrets
-import time
+import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -56,11 +56,22 @@ def _sync(path: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Removes what crashed writers left in the folder more than a day ago (younger ones may still be at work)."""
-    for path in folder.glob(f".*{_TEMPORARY}"):
-        with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > _DAY_S:
-                path.unlink()
+    """Removes temporary files that crashed writers left in the folder more than a day ago.
+
+    Younger ones may belong to a writer that is still running. Does nothing where the folder cannot be written.
+    """
+    with contextlib.suppress(OSError):
+        oldest_s = _clock_s(folder) - _DAY_S
+        for path in folder.glob(f".*{_TEMPORARY}"):
+            with contextlib.suppress(OSError):
+                if path.stat().st_mtime < oldest_s:
+                    path.unlink()
+
+
+def _clock_s(folder: Path) -> float:
+    """The file system's time, which is also what dates the files in it. Raises OSError."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        return os.fstat(file.fileno()).st_mtime
 
 
 def sha256_of(paths: Iterable[Path]) -> str:

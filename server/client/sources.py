@@ -21,14 +21,14 @@ class MicrophoneError(CallerError):
 
 async def file_chunks(path: Path) -> AsyncIterator[bytes]:
     """Any recording, mono at 16 kHz. Raises `AudioError`."""
-    from asr.audio.blocks import blocks_of  # heavy imports
+    from server.audio_blocks import audio_blocks  # heavy imports
 
     if not path.is_file():
         raise AudioError(f"no file at {path}; name a recording, - for standard input or mic for the microphone")
     size = round(CHUNK_S * SAMPLE_RATE_HZ)
     rest = np.zeros(0, np.float32)
     with path.open("rb") as file:
-        async for block in blocks_of(file):
+        async for block in audio_blocks(file):
             rest = np.concatenate([rest, block])
             whole = len(rest) // size * size
             for start in range(0, whole, size):

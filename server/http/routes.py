@@ -11,9 +11,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Message
 
-from asr.audio.blocks import blocks_of
 from asr.errors import AsrError, AudioError, CallerError, ConfigError, ModelError
 from asr.transcripts.formats import Transcript
+from server.audio_blocks import audio_blocks
 from server.http.origin import OriginError, check_origin
 from server.http.service import Service
 from server.streams.admission import RETRY_AFTER_S, Unavailable
@@ -106,7 +106,7 @@ async def _transcribe(service: Service, file: BinaryIO, options: TranscriptionOp
     service.admission.check_load(scheduler)
     try:
         return await service.transcribe(
-            blocks_of(file),
+            audio_blocks(file),
             scheduler,
             language=options.language or None,
             prompt=options.prompt,

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from asr.audio.blocks import blocks_of
 from asr.config import SAMPLE_RATE_HZ
 from asr.errors import AsrError, AudioError, ModelError
 from asr.events import Event
 from asr.transcripts.formats import Transcript
 from asr.transcripts.recording import offline_settings, transcript_of
+from server.audio_blocks import audio_blocks
 from server.config import ServerSettings
 from server.metrics import Metrics
 from server.streams.admission import Admission
@@ -114,7 +114,7 @@ class Service:
         In step with as few others as real streams share a batch with. The first time is a trial.
         """
         with SAMPLE.open("rb") as file:
-            samples = np.concatenate([block async for block in blocks_of(file)])
+            samples = np.concatenate([block async for block in audio_blocks(file)])
         count = TRIAL_STREAMS * len(scheduler.loads)
         for _ in range(2):
             began_s = time.perf_counter()
@@ -136,7 +136,7 @@ class Service:
         language = _english(scheduler)
         try:
             with SAMPLE.open("rb") as file:
-                transcript = await self.transcribe(blocks_of(file), scheduler, language=language)
+                transcript = await self.transcribe(audio_blocks(file), scheduler, language=language)
         except AsrError as error:
             return f"model {name} failed on the built-in sample: {error}"
         if language and SAMPLE_WORD not in transcript.text.lower() and "7" not in transcript.text:

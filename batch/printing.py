@@ -1,0 +1,102 @@
+"""`asr transcribe` without --output-dir: recordings one after another in this process, each text on standard output."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from asr.audio.files import duration_s
+from asr.engine import Engine
+from asr.errors import AsrError, ConfigError
+from asr.transcripts import recording
+from asr.transcripts.formats import FORMATS
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The model, and the options that change its texts."""
+
+    model: str
+    language: str | None
+    prompt: str
+    hotwords: tuple[str, ...]
+    beam_size: int
+    fallback: bool
+
+
+def print_texts(files: Sequence[Path], options: Options, text_format: str) -> bool:
+    """Prints each recording's text, and errors of recordings on standard error; True if all recordings succeeded.
+
+    `text_format` is a key of `asr.transcripts.formats.FORMATS`. Raises `ModelError`, and `ConfigError` for an option.
+    """
+    engine = Engine.load(options.model)
+    failed = False
+    for file in files:
+        try:
+            _print(_text_of(file, engine, options, text_format), file if len(files) > 1 else None)
+        except ConfigError:
+            raise  # a wrong option is wrong for every file
+        except AsrError as error:
+            failed = True
+            print(f"asr: {_named(file, str(error))}", file=sys.stderr)
+    return not failed
+
+
+def _named(file: Path, message: str) -> str:
+    return message if str(file) in message else f"{file}: {message}"
+
+
+def _text_of(file: Path, engine: Engine, options: Options, text_format: str) -> str:
+    with progress(file.name, duration_s(file)) as on_progress:
+        transcript = recording.transcribe(
+            file,
+            engine,
+            language=options.language,
+            prompt=options.prompt,
+            hotwords=options.hotwords,
+            settings=recording.offline_settings(beam_size=options.beam_size, fallback=options.fallback),
+            on_progress=on_progress,
+        )
+    return FORMATS[text_format](transcript)
+
+
+class _SecondsColumn(ProgressColumn):
+    """Seconds of audio done and in total, as in `62 / 184 s`."""
+
+    def render(self, task: Task) -> Text:
+        total = "?" if task.total is None else f"{task.total:.0f}"
+        return Text(f"{task.completed:.0f} / {total} s")
+
+
+@contextmanager
+def progress(name: str, total_s: float | None) -> Iterator[Callable[[float], None]]:
+    """A bar in seconds of audio on standard error, erased at the end; nothing where that is no terminal.
+
+    Gives the function to call with the seconds done.
+    """
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), _SecondsColumn(), TimeRemainingColumn())
+    bar = Progress(
+        *columns,
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+        redirect_stdout=False,  # it would print results to standard error
+        redirect_stderr=False,
+    )
+    with bar:
+        task = bar.add_task(escape(name), total=total_s)
+        yield lambda done_s: bar.update(task, completed=done_s)
+
+
+def _print(text: str, name: Path | None) -> None:
+    """Each line with the recording's name, if given, before it."""
+    lines = text.rstrip("\n").split("\n")
+    typer.echo("\n".join(lines if name is None else [f"{name}: {line}" for line in lines]))

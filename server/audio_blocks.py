@@ -1,0 +1,19 @@
+"""A file's audio as an asynchronous stream of blocks. Decoding is slow and blocks, so it runs in a thread."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import BinaryIO
+
+import numpy as np
+
+from asr.audio.files import read_blocks
+
+
+async def audio_blocks(file: BinaryIO) -> AsyncIterator[np.ndarray]:
+    """Mono float32 blocks ``(n,)`` at 16 kHz, 10 s each but the last. Each is decoded when the caller asks for it.
+
+    Raises `AudioError`, at any block.
+    """
+    blocks = iter(read_blocks(file))
+    while (block := await asyncio.to_thread(next, blocks, None)) is not None:
+        yield block

@@ -1,0 +1,169 @@
+"""`asr transcribe` on single recordings: what is printed where, with which exit code, and what is refused.
+
+The model is a stand-in: `Engine.load` and `recording.transcribe` are replaced, and a recording's text is its name. The
+recordings are real files, so the errors of damaged and missing ones are real too. `test_folders` runs the real model.
+"""
+
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import soundfile
+
+from asr import cli
+from asr.engine import Engine
+from asr.errors import ConfigError, ModelError
+from asr.transcripts import recording
+from asr.transcripts.formats import Segment, Transcript
+from tests.speech import RATE_HZ, silence
+
+
+class Recogniser:
+    """Keeps the models that were loaded and the arguments of each transcription."""
+
+    def __init__(self) -> None:
+        self.models: list[str] = []
+        self.calls: list[dict[str, Any]] = []
+
+    def load(self, model: str) -> str:
+        self.models.append(model)
+        if model == "unknown":
+            raise ModelError("no model named 'unknown'; wanted another")
+        return "engine"
+
+    def transcribe(self, source: Path, engine: str, *, on_progress: Callable[[float], None], **options: Any) -> Any:
+        """One segment for each word of the file's name."""
+        self.calls.append({"source": source, **options})
+        if options["language"] == "xx":
+            raise ConfigError("language 'xx' is not known; wanted en")
+        on_progress(1.0)
+        words = source.stem.split("-")
+        return Transcript(" ".join(words), "en", 1.0, tuple(Segment(word, 0.0, 1.0, ()) for word in words))
+
+
+@pytest.fixture
+def recogniser(monkeypatch: pytest.MonkeyPatch) -> Recogniser:
+    recogniser = Recogniser()
+    monkeypatch.setattr(Engine, "load", recogniser.load)
+    monkeypatch.setattr(recording, "transcribe", recogniser.transcribe)
+    return recogniser
+
+
+@pytest.fixture(autouse=True)
+def recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two recordings and a file that is none, in the working folder."""
+    for name in ("first.wav", "third-line.wav"):
+        soundfile.write(tmp_path / name, silence(1.0), RATE_HZ)
+    (tmp_path / "broken.wav").write_text("no audio")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_one_recording_is_its_text_and_nothing_else(recogniser: Recogniser, capsys: pytest.CaptureFixture[str]) -> None:
+    """Standard output can be piped: no name, no bar, no greeting."""
+    assert cli.run(["transcribe", "third-line.wav"]) == 0
+    assert capsys.readouterr() == ("third\nline\n", "")
+
+
+def test_options_reach_the_transcription(recogniser: Recogniser) -> None:
+    """As given. By default: the default model, greedy search, and the model detects the language."""
+    options = ["--model", "m", "--language", "de", "--prompt", "p", "--hotword", "Rees", "--hotword", "Ng"]
+    assert cli.run(["transcribe", "first.wav", *options, "--beam-size", "4", "--fallback"]) == 0
+    assert cli.run(["transcribe", "first.wav"]) == 0
+    assert recogniser.models == ["m", "whisper-tiny.en"]
+    assert recogniser.calls == [
+        {
+            "source": Path("first.wav"),
+            "language": "de",
+            "prompt": "p",
+            "hotwords": ("Rees", "Ng"),
+            "settings": recording.offline_settings(beam_size=4, fallback=True),
+        },
+        {
+            "source": Path("first.wav"),
+            "language": None,
+            "prompt": "",
+            "hotwords": (),
+            "settings": recording.offline_settings(beam_size=1, fallback=False),
+        },
+    ]
+
+
+def test_several_recordings_have_their_names_before_each_line(
+    recogniser: Recogniser, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As grep does it."""
+    assert cli.run(["transcribe", "first.wav", "third-line.wav"]) == 0
+    assert capsys.readouterr().out == "first.wav: first\nthird-line.wav: third\nthird-line.wav: line\n"
+
+
+def test_a_broken_recording_does_not_stop_the_others(
+    recogniser: Recogniser, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each failure is one sentence on standard error, and the exit code says that there was one."""
+    assert cli.run(["transcribe", "first.wav", "broken.wav", "missing.wav", "third-line.wav"]) == 1
+    out, err = capsys.readouterr()
+    assert out == "first.wav: first\nthird-line.wav: third\nthird-line.wav: line\n"
+    broken, missing = err.splitlines()
+    assert broken.startswith("asr: found broken.wav to be no recording")
+    assert missing.startswith("asr: found no file at missing.wav")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["first.wav", "first.mp3", "--output-dir", "out"], "two files would both be written to out/first.txt"),
+        (["first.txt", "--output-dir", "."], "first.txt is itself one of the files to read"),
+        (["first.wav", "broken.wav", "--format", "srt"], "2 files in srt cannot share standard output"),
+        (["first.wav", "--format", "txt,srt"], "2 formats cannot share standard output; wanted --output-dir"),
+        (["."], "folders of recordings and their options need a folder for the texts; wanted --output-dir"),
+        (["first.wav", "--watch"], "need a folder for the texts; wanted --output-dir"),
+        (["first.wav", "--output-dir", "broken.wav"], "--output-dir broken.wav is a file, wanted a folder"),
+        (["*.mp3", "--output-dir", "out"], "no file matches '*.mp3'"),
+        (["first.wav", "--format", "pdf"], "unknown --format 'pdf'; wanted txt, json, srt, vtt, tsv, jsonl"),
+        (["first.wav", "--engine", "spark", "--output-dir", "out"], "unknown --engine 'spark'; wanted local or ray"),
+        ([], "Missing argument 'FILE'; see asr transcribe --help"),
+    ],
+)
+def test_wrong_options_are_refused_before_any_work(
+    recogniser: Recogniser, recordings: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    """No model is loaded and nothing is written: the user must not learn it after an hour of work."""
+    assert cli.run(["transcribe", *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert recogniser.models == []
+    assert not (recordings / "out").exists()
+
+
+def test_an_unknown_language_is_wrong_use(recogniser: Recogniser, capsys: pytest.CaptureFixture[str]) -> None:
+    """One message for the command, not one per file."""
+    assert cli.run(["transcribe", "first.wav", "third-line.wav", "--language", "xx"]) == 2
+    assert capsys.readouterr() == ("", "asr: language 'xx' is not known; wanted en\n")
+    assert len(recogniser.calls) == 1
+
+
+def test_an_unknown_model_is_a_failure(recogniser: Recogniser, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the sentence of the core, unchanged."""
+    assert cli.run(["transcribe", "first.wav", "--model", "unknown"]) == 1
+    assert capsys.readouterr() == ("", "asr: no model named 'unknown'; wanted another\n")
+
+
+def test_the_bar_is_drawn_on_a_terminal_and_goes_to_standard_error() -> None:
+    """On a terminal it shows the seconds of audio; standard output stays clean."""
+    code = "from batch.printing import progress\nwith progress('a.wav', 20.0) as done:\n    done(5.0)\nprint('text')\n"
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=theirs, env=environment, check=True
+    )
+    os.close(theirs)
+    screen = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert done.stdout == b"text\n"
+    assert "a.wav" in screen
+    assert "5 / 20 s" in screen
