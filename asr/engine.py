@@ -15,6 +15,7 @@ from asr.models.linear import PRECISIONS, best_precision
 from asr.models.whisper.network import Whisper
 from asr.models.whisper.recogniser import Specials, WhisperRecogniser
 from asr.models.whisper.tokenizer import Tokenizer
+from asr.streaming.commit import POLICIES
 from asr.streaming.session import Session
 from asr.streaming.vad import SileroVad
 
@@ -91,6 +92,7 @@ class Engine:
         tokens = self._recogniser.tokens_of(prompt)
         return Session(
             self._complete(settings or SessionSettings()),
+            POLICIES[self._recogniser.finality],
             language=code,
             prompt=tokens,
             hotwords=tuple(hotwords),

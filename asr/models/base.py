@@ -1,7 +1,8 @@
-"""The contract that every model keeps with the engine: windows of audio in, hypotheses out."""
+"""The contract between the engine and every model: windows of audio in, hypotheses out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Protocol
 
 import numpy as np
@@ -11,7 +12,7 @@ from asr.config import DecodeSettings
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One word of a hypothesis with the tokens that wrote it; times in seconds from the window's first sample."""
+    """One word of a hypothesis with its tokens. Times are seconds from the window's first sample."""
 
     text: str
     tokens: tuple[int, ...]
@@ -20,18 +21,31 @@ class Piece:
     confidence: float
 
 
+class ModelMemory:
+    """What a model keeps from one window of an utterance for the next. Each recogniser has its own subclass.
+
+    The session stores it between two windows and never looks into it.
+    """
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What the model sees of one utterance; ``speech_s`` seconds of it are speech and
-    ``pauses`` its silences (beginnings and ends in seconds from its first sample), as far as that is known.
+    """The audio of one utterance that the model sees, and what is known about it.
 
-    ``memory`` is what the model gave back for the window before, if any: a shorter one that began at the same sample,
-    or one that began earlier, by the samples that it ``released``. A model may use it to compute only what is new.
-    ``prefix`` are committed words whose audio the window still holds: the hypothesis continues them and never changes
-    them. ``draft`` is the previous hypothesis after the prefix; checking it costs one forward pass, decoding it anew
-    costs one a token, and the text is the same. ``context`` is committed text from before the window. The first
-    ``known_tokens`` of the prefix were said before ``known_until_s``: nobody asks when. ``hotwords`` are words to
-    expect, preferred where they are likely.
+    ``samples``: ``(n,)``, mono float32 at 16 kHz. ``speech_s``: how much of it is speech. ``pauses``: its silences,
+    start and end in seconds from its first sample.
+
+    ``context``: tokens of committed text from before the window. ``prefix``: tokens of committed words whose audio is
+    still in the window; the hypothesis continues them and never changes them. ``draft``: tokens of the previous
+    hypothesis after the prefix; it makes decoding faster (one forward pass checks it all) and does not change the text.
+    ``hotwords``: words to expect, preferred where they are likely.
+
+    The times of the first ``known_tokens`` of the prefix, up to ``known_until_s``, are final. Do not compute them.
+
+    ``memory``: the model's own, from the previous window, so that it computes only what is new. That window began at
+    the same sample, or earlier by the samples that its hypothesis ``released``.
     """
 
     samples: np.ndarray
@@ -44,33 +58,45 @@ class Window:
     pauses: tuple[tuple[float, float], ...] = ()
     known_tokens: int = 0
     known_until_s: float = 0.0
-    memory: object | None = None
+    memory: ModelMemory | None = None
     settings: DecodeSettings = field(default_factory=DecodeSettings)
 
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """What may have been said in a window after its prefix.
+    """The words of a window after its prefix. They may change with the next window.
 
-    ``looped`` tells that the repetition guard cut the text; ``memory`` is for the next, longer window.
+    ``looped``: the repetition guard cut the text. ``memory``: the model's own, for the next window.
 
-    ``settled``: so many leading pieces no future audio can change; the session commits just these, and the model,
-    which remembers them, gives them no more. None: the model cannot know, and the session decides by comparing
-    hypotheses. ``released``: the model needs so many samples at the window's start no more; the next window begins
-    behind them, ``memory`` belongs to that window, and its pieces may begin before it, at negative times.
+    Only models of `Finality.SETTLED` set the last two. ``settled``: this many leading pieces can no longer change; the
+    session commits them, and the model does not repeat them in the next hypothesis. ``released``: the model no longer
+    needs this many samples at the window's start. The next window begins behind them, and its pieces may begin before
+    it, at negative times.
     """
 
     pieces: tuple[Piece, ...]
     language: str
     looped: bool = False
-    memory: object | None = None
-    settled: int | None = None
+    memory: ModelMemory | None = None
+    settled: int = 0
     released: int = 0
+
+
+class Finality(Enum):
+    """How it is known that a word of a hypothesis is final. `asr.streaming.commit` has one policy for each."""
+
+    AGREEMENT = "agreement"
+    """The model cannot know: any word may change with the next window. Successive hypotheses are compared."""
+    SETTLED = "settled"
+    """The model knows, and says it in `Hypothesis.settled`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A given word and when it is said, in seconds; ``score`` from 0 to 1; ``characters`` with their times if known."""
+    """A word of a given text and when it is spoken, in seconds; ``score`` from 0 to 1.
+
+    ``characters``: each with its start and end in seconds, if the model can tell.
+    """
 
     text: str
     start_s: float
@@ -82,11 +108,11 @@ class Placed:
 class Recogniser(Protocol):
     """A model with its search.
 
-    ``languages`` is empty where the model does not say what it knows. ``update_ms`` is how much new audio it wants
-    between two hypotheses, where the settings leave that to the model.
+    ``languages``: codes of the languages that the model knows; empty if it does not say. ``update_ms``: how much new
+    audio it wants between two hypotheses, unless the settings say. ``finality``: which commit policy its streams need.
 
-    ``aligner`` names how `place` finds times. It takes audio of at most ``longest_placed_s``, and ``places_silence``
-    tells whether the words' spans leave out the silence between them.
+    ``aligner``: the name of the method that `place` uses. `place` takes at most ``longest_placed_s`` of audio.
+    ``places_silence``: the silence between words is not part of their spans.
     """
 
     name: str
@@ -95,12 +121,13 @@ class Recogniser(Protocol):
     precision: str
     languages: tuple[str, ...]
     update_ms: int
+    finality: Finality
     aligner: str
     longest_placed_s: float
     places_silence: bool
 
     def recognise(self, windows: Sequence[Window]) -> list[Hypothesis]:
-        """One hypothesis a window; the text of a window does not depend on the others in the batch."""
+        """One hypothesis for each window. The text of a window does not depend on the others in the batch."""
         ...
 
     def tokens_of(self, text: str) -> tuple[int, ...]:
@@ -108,5 +135,5 @@ class Recogniser(Protocol):
         ...
 
     def place(self, samples: np.ndarray, text: str, language: str | None = None) -> list[Placed]:
-        """When each word of a text is said in samples ``(n,)``. Raises `CallerError` for a text that does not fit."""
+        """When each word of a text is spoken in samples ``(n,)``. Raises `CallerError` if the text does not fit."""
         ...

@@ -1,31 +1,345 @@
-"""Successive hypotheses of one utterance -> committed words and a changing tail.
+"""When is a word final? Everything that decides it is in this file, and this file does nothing else.
 
-Local agreement (Liu et al. 2020; Macháček et al. 2023, "Turning Whisper into Real-Time Transcription System"):
-a word is committed when two successive hypotheses agree on it and on all before it, and when it ends so far from the
-window's end that little of what may still come could change it: farther where the model is less sure of it.
+One decoded window goes in, one decision comes out. Nothing here holds audio, calls a model, emits an event or changes
+its arguments; `asr.streaming.session` carries the decisions out.
+
+The question
+------------
+While an utterance is spoken, its audio is decoded again and again in a *window* that grows at its end. The text of one
+window is a *hypothesis*. Its first words are the *prefix*: committed words whose audio is still in the window. The
+model is given them and continues them. The words after the prefix are the *tail*, shown to the user as a partial. To
+*commit* a word is to move it from the tail to the prefix: the user is promised that it never changes again.
+
+Why a hypothesis changes: Whisper attends to the whole window, so audio that arrives later can change any word, most of
+all the last ones, whose audio was cut by the window's end. It also fails in ways of its own: it ends its text early, or
+writes nothing more after a complete sentence. A CTC model with limited context knows which of its words can still
+change. Hence two policies of one contract (`CommitPolicy`). A recogniser names its policy with `Finality`.
+
+Rules of `AgreementPolicy`, for models whose words can all change (Whisper)
+--------------------------------------------------------------------------
+* **Agreement.** Commit a word when two successive hypotheses agree on it and on every word before it (local agreement:
+  Liu et al. 2020; Macháček et al. 2023, "Turning Whisper into Real-Time Transcription System").
+* **Holdback.** Two hypotheses often make the same mistake about the newest words. A word must also end at least
+  `holdback_ms` before the window's end; `unsure_holdback_ms` if its confidence is below `sure`.
+* **Collapsed hypothesis.** Now and then Whisper ends its text in the middle of speech, and writes all of it an update
+  later. A hypothesis that ends more than `collapse_s` before the tail is doubted: the tail stays as it is. After
+  `MAX_DOUBTS` doubted hypotheses in a row the next one counts; after `MAX_EMPTY_DOUBTS` if it has no words at all.
+* **Stalled decoder.** Whisper likes to stop at the end of a sentence. If that sentence is the prefix, it writes nothing
+  however long the speech after it. After more than `stall_s` of such speech the window restarts behind the prefix.
+* **Restart place.** The model's end time of the last word is unreliable: it may include the speech that was left out.
+  So the window restarts where speech is least probable, 0.16 to 1.22 s after the *start* of the last committed word.
+* **Shortening.** Beyond `window_soft_s` the window drops its oldest committed words (`_dropped_words`). At least
+  `overlap_s` of committed speech stays, and the decoder continues it: an inexact cut then neither loses nor repeats a
+  word.
+
+Rule of `SettledPolicy`, for models that know which words can change (CTC)
+--------------------------------------------------------------------------
+* **Settled.** Commit exactly the words that the model reports as settled (`Hypothesis.settled`). The window begins
+  behind the samples that it reports as released, so it stays short without rules of its own.
+
+Rules of both
+-------------
+* **Longest window.** A window cannot exceed `window_max_s` (`window_end`). It is cut at a pause near its end and all of
+  its words are committed: no later window sees their audio.
+* **Last window.** At the end of an utterance, or on a finalize request, all words are committed.
+* **Silence.** A window of a new utterance without speech is not decoded (`has_speech`): silence makes models invent
+  words. After a finalize request the rest of an utterance can be silence.
+* **Committed times.** No word begins before the end of the last committed word (`in_stream_time`).
+* **Known times.** Word times of old committed words are not computed again (`words_with_known_times`).
+
+The decisions
+-------------
+The first row that applies decides:
+
+| `AgreementPolicy`                                                              | decision                    |
+|--------------------------------------------------------------------------------|-----------------------------|
+| the window was cut at its maximum length                                       | `Cut` at the window's end   |
+| prefix, no tail, no new word, more than `stall_s` of speech since last decoded | `Restart` after the prefix  |
+| last window of the utterance                                                   | `Finish`                    |
+| ends more than `collapse_s` before the tail, and few doubts in a row so far    | `Wait`                      |
+| otherwise                                                                      | `Commit` what is agreed on  |
+
+| `SettledPolicy`                                                                | decision                    |
+|--------------------------------------------------------------------------------|-----------------------------|
+| the window was cut at its maximum length                                       | `Cut` at the window's end   |
+| last window of the utterance                                                   | `Finish`                    |
+| otherwise                                                                      | `Commit` what is settled    |
+
+What each decision does to the state of the utterance (`asr.streaming.utterance.Utterance`):
+
+| decision             | committed | prefix               | tail      | doubts | window_start    | schedule entry |
+|----------------------|-----------|----------------------|-----------|--------|-----------------|----------------|
+| `Cut(at)`            | all words | empty, new utterance | empty     | 0      | `at`            | decoded again  |
+| `Restart(at)`        | nothing   | empty, new utterance | empty     | 0      | `at`            | decoded again  |
+| `Finish()`           | all words | no utterance         |           |        |                 | done           |
+| `Wait()`             | nothing   | same                 | same      | + 1    | same            | done           |
+| `Commit(n, dropped)` | n words   | + n, - `dropped`     | the other | 0      | at first kept   | done           |
 """
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
 
-from asr.models.base import Piece
+from asr.config import SAMPLE_RATE_HZ, StreamSettings
+from asr.models.base import Finality, Piece
+from asr.streaming.buffers import SpeechCurve
+from asr.streaming.utterance import Utterance
+from asr.streaming.vad import FRAME_SAMPLES
+
+MAX_DOUBTS = 3
+"""After this many doubted hypotheses in a row, accept the next one: the model really took the words back."""
+MAX_EMPTY_DOUBTS = 1
+"""The same for a hypothesis without any word. It empties the tail, so that a stalled decoder is noticed soon."""
+RESTART_AFTER_SAMPLES = 5 * FRAME_SAMPLES
+"""A restarted window begins at least 0.16 s after the start of the last committed word: no word is shorter."""
+RESTART_RANGE_SAMPLES = 33 * FRAME_SAMPLES
+"""The range behind that in which the quietest place is searched: 1.06 s, since few words are longer."""
+SENTENCE_PAUSE_S = 0.25
+"""In the last fifth of a window, cut at a pause of at least this length even if an earlier pause is longer."""
+KNOWN_TIMES_S = 2.0
+"""Committed words that end in the last 2 s before the prefix's end are aligned again: they lead the alignment to the
+words that follow."""
+_SENTENCE_ENDS = (".", "?", "!", "。", "？", "！")
+_PUNCTUATION = ".,;:!?…\"'“”‘’()[]-–—¿¡。、，！？：；"
 
 
-def agreed(previous: Sequence[Piece], current: Sequence[Piece], untils_s: Sequence[float]) -> int:
-    """How many leading words of `current` may be committed: none that ends after its own entry of `untils_s`.
+# -- what goes in, what comes out --------------------------------------------------------------------------------------
 
-    Both hypotheses follow the same prefix; times are on one clock. Case and outer punctuation may differ: they often
-    change with the words that follow, and the later hypothesis is the better informed.
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """One window after decoding: its new words and its place in the stream, in samples.
+
+    ``pieces`` are the words after the prefix, in stream time. The window ended at ``window_end``, which is before
+    ``requested_end`` if it was cut at the maximum length. ``is_last``: nothing of this utterance follows.
+    ``committed_end_s`` is the end of the last committed word of the stream. ``settled``: see `Hypothesis.settled`.
     """
-    count = 0
-    for before, now, until_s in zip(previous, current, untils_s, strict=False):
-        if _bare(before.text) != _bare(now.text) or now.end_s > until_s:
-            break
-        count += 1
-    return count
+
+    pieces: tuple[Piece, ...]
+    window_end: int
+    requested_end: int
+    is_last: bool = False
+    committed_end_s: float = 0.0
+    settled: int = 0
+
+    @property
+    def is_cut(self) -> bool:
+        return self.window_end < self.requested_end
+
+    @property
+    def end_s(self) -> float:
+        """Where its text ends."""
+        return self.pieces[-1].end_s if self.pieces else self.committed_end_s
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """The first ``count`` new words are final, the others are the new tail.
+
+    Then the first ``dropped`` words of the prefix leave the window, which begins at the first word that remains.
+    """
+
+    count: int
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Doubt the hypothesis: keep the tail and decide at the next update."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """Decode again in a window that begins at the sample ``at``, without prefix."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """All words are final. The utterance continues in a new window that begins at the sample ``at``."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """All words are final and the utterance is over."""
+
+
+Decision = Commit | Wait | Restart | Cut | Finish
+
+
+class CommitPolicy(Protocol):
+    """The contract: what to do with a window's hypothesis. Pure: the arguments stay as they are."""
+
+    def decide(self, utterance: Utterance, decoded: Decoded, curve: SpeechCurve, settings: StreamSettings) -> Decision:
+        """The decision about one decoded window.
+
+        `utterance` is the state before this window, `curve` the speech probabilities of the stream so far.
+        """
+        ...
+
+
+# -- the two policies --------------------------------------------------------------------------------------------------
+
+
+class AgreementPolicy:
+    """`CommitPolicy` for models whose words can all change: compares each hypothesis with the one before."""
+
+    def decide(self, utterance: Utterance, decoded: Decoded, curve: SpeechCurve, settings: StreamSettings) -> Decision:
+        """See the first table of decisions in the module's docstring."""
+        if decoded.is_cut:
+            return Cut(decoded.window_end)
+        if _is_stalled(utterance, decoded, curve, settings.stall_s):
+            return Restart(_restart_place(utterance, curve))
+        if decoded.is_last:
+            return Finish()
+        if _is_collapsed(utterance, decoded, settings.collapse_s):
+            return Wait()
+        count = min(_agreed(utterance.tail, decoded.pieces), _old_enough(decoded, settings))
+        return Commit(count, _dropped(utterance, decoded, count, settings))
+
+
+class SettledPolicy:
+    """`CommitPolicy` for models that report which words can no longer change: believes them."""
+
+    def decide(self, utterance: Utterance, decoded: Decoded, curve: SpeechCurve, settings: StreamSettings) -> Decision:
+        """See the second table of decisions in the module's docstring."""
+        if decoded.is_cut:
+            return Cut(decoded.window_end)
+        if decoded.is_last:
+            return Finish()
+        return Commit(decoded.settled)
+
+
+POLICIES: Mapping[Finality, CommitPolicy] = {
+    Finality.AGREEMENT: AgreementPolicy(),
+    Finality.SETTLED: SettledPolicy(),
+}
+
+
+# -- agreement and holdback --------------------------------------------------------------------------------------------
+
+
+def _agreed(previous: Sequence[Piece], current: Sequence[Piece]) -> int:
+    """How many leading words two successive hypotheses agree on.
+
+    Case and outer punctuation may differ: they often change with the words that follow. The later hypothesis is better
+    informed, so its spelling is the one that is committed.
+    """
+    return _leading(_bare(a.text) == _bare(b.text) for a, b in zip(previous, current, strict=False))
+
+
+def _old_enough(decoded: Decoded, settings: StreamSettings) -> int:
+    """How many leading words end so far before the window's end that audio to come will hardly change them."""
+    end_s = decoded.window_end / SAMPLE_RATE_HZ
+    sure_s, unsure_s = end_s - settings.holdback_ms / 1000, end_s - settings.unsure_holdback_ms / 1000
+    return _leading(
+        piece.end_s <= (sure_s if piece.confidence >= settings.sure else unsure_s) for piece in decoded.pieces
+    )
+
+
+def _leading(conditions: Iterable[bool]) -> int:
+    """How many conditions hold before the first that does not."""
+    return sum(1 for _ in itertools.takewhile(bool, conditions))
 
 
 def _bare(text: str) -> str:
     return text.strip().strip(_PUNCTUATION).casefold()
 
 
-_PUNCTUATION = ".,;:!?…\"'“”‘’()[]-–—¿¡。、，！？：；"
+# -- hypotheses that are not to be trusted -----------------------------------------------------------------------------
+
+
+def _is_collapsed(utterance: Utterance, decoded: Decoded, collapse_s: float) -> bool:
+    """Whether a hypothesis ends long before the tail, and not too many in a row did so before it."""
+    if not utterance.tail or utterance.doubts == (MAX_DOUBTS if decoded.pieces else MAX_EMPTY_DOUBTS):
+        return False
+    return utterance.tail[-1].end_s - decoded.end_s > collapse_s
+
+
+def _is_stalled(utterance: Utterance, decoded: Decoded, curve: SpeechCurve, stall_s: float) -> bool:
+    """Whether the decoder writes nothing after the committed words although speech went on.
+
+    With a tail there is no stall: a hypothesis without words then takes the tail back, see `_is_collapsed`.
+    """
+    if decoded.pieces or utterance.tail or not utterance.prefix:
+        return False
+    return curve.speech_s(utterance.decoded_until, decoded.window_end) > stall_s
+
+
+def _restart_place(utterance: Utterance, curve: SpeechCurve) -> int:
+    """The sample at which a stalled window restarts: the quietest place soon after the last committed word began."""
+    first = round(utterance.prefix[-1].start_s * SAMPLE_RATE_HZ) + RESTART_AFTER_SAMPLES
+    last = min(first + RESTART_RANGE_SAMPLES, utterance.decoded_until)
+    place = curve.quietest(first, last) if last > first else first
+    return max(place, utterance.window_start + FRAME_SAMPLES)  # the window always moves: no endless restart
+
+
+# -- where a window begins and ends ------------------------------------------------------------------------------------
+
+
+def window_end(window_start: int, requested_end: int, curve: SpeechCurve, settings: StreamSettings) -> int:
+    """The sample at which a window ends: `requested_end`, or a pause if the window would be longer than the maximum.
+
+    A long pause mostly ends a sentence, and a long window knows more. So: the longest pause of the window's last fifth
+    if it lasts `SENTENCE_PAUSE_S`; else the longest pause of its second half; else the quietest place of that half.
+    """
+    longest = round(settings.window_max_s * SAMPLE_RATE_HZ)
+    end = window_start + longest
+    if requested_end <= end:
+        return requested_end
+    late, half = end - longest // 5, end - longest // 2
+    pause = curve.longest_pause
+    return pause(late, end, SENTENCE_PAUSE_S) or pause(half, end, 0.0) or curve.quietest(half, end)
+
+
+def has_speech(utterance: Utterance, end: int, curve: SpeechCurve, min_speech_s: float) -> bool:
+    """Whether a window up to the sample `end` is worth decoding: always, unless the utterance is new and silent."""
+    is_new = not utterance.prefix and utterance.memory is None
+    return not is_new or curve.speech_s(utterance.window_start, end) >= min_speech_s
+
+
+def _dropped(utterance: Utterance, decoded: Decoded, count: int, settings: StreamSettings) -> int:
+    """How many leading words of the prefix leave the window after `count` new words were committed."""
+    if decoded.window_end - utterance.window_start <= settings.window_soft_s * SAMPLE_RATE_HZ:
+        return 0
+    return _dropped_words(utterance.prefix + decoded.pieces[:count], settings.overlap_s)
+
+
+def _dropped_words(prefix: Sequence[Piece], overlap_s: float) -> int:
+    """The index of the committed word at which a shortened window begins; 0 if there is no good place.
+
+    At least `overlap_s` before the last word's end: at the last end of a sentence, else at the longest gap between
+    words in the later half.
+    """
+    latest_s = prefix[-1].end_s - overlap_s if prefix else 0.0
+    places = [i for i in range(1, len(prefix)) if prefix[i].start_s <= latest_s]
+    if not places:
+        return 0
+    sentences = [i for i in places if prefix[i - 1].text.rstrip().endswith(_SENTENCE_ENDS)]
+    if sentences:
+        return sentences[-1]
+    return max(places[len(places) // 2 :], key=lambda i: prefix[i].start_s - prefix[i - 1].end_s)
+
+
+# -- times of words ----------------------------------------------------------------------------------------------------
+
+
+def in_stream_time(pieces: Iterable[Piece], window_start_s: float, committed_end_s: float) -> tuple[Piece, ...]:
+    """Times from the window's start -> stream times. No piece begins before the last committed word ends."""
+    moved = []
+    for piece in pieces:
+        start_s = max(window_start_s + piece.start_s, committed_end_s)
+        moved.append(replace(piece, start_s=start_s, end_s=max(window_start_s + piece.end_s, start_s)))
+    return tuple(moved)
+
+
+def words_with_known_times(prefix: Sequence[Piece]) -> Sequence[Piece]:
+    """The leading committed words whose times the model need not compute again."""
+    count = len(prefix)
+    while count and prefix[count - 1].end_s > prefix[-1].end_s - KNOWN_TIMES_S:
+        count -= 1
+    return prefix[:count]

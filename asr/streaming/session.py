@@ -1,16 +1,26 @@
-"""One stream of speech: audio in, events out. No I/O, no model, no clock but the count of samples.
+"""One stream of speech: audio in, events out. No I/O, no model, and no clock but the count of samples.
 
-    session = engine.open()
-    session.receive_audio(samples)      # as it comes, any number of samples
-    while session.ready:
-        engine.step([session])          # the only thing that takes time
-    events = session.take_events()
-    session.receive_end()               # then step and take until session.ended
+Two rules of order:
 
-Voice activity writes the session's agenda (`receive_probabilities`, `asr.streaming.schedule`), steps work it off
-(`next_window`, `receive_hypothesis`). Because the agenda depends on samples alone, the same audio gives the same text
-however it was cut into chunks, and however late the steps come.
+* **The owner** calls `receive_audio` and `receive_finalize` in any order, then `receive_end` once. After each of them
+  it steps the engine while `ready` and calls `take_events`; after `receive_end` it does so until `ended`.
+* **The engine** calls, in each step, `next_frames` -> `receive_probabilities`, then `next_window` ->
+  `receive_hypothesis`. Until it is answered, a `next_` call returns the same again: a failed step can be repeated.
+
+        session = engine.open()
+        session.receive_audio(samples)      # any number of samples
+        while session.ready:
+            engine.step([session])          # the only call that takes time
+        events = session.take_events()
+        session.receive_end()               # then step and take events until session.ended
+
+Three parts hold the rules, and the session only carries them out. `asr.streaming.vad` says where speech is.
+`asr.streaming.schedule` turns that into entries: what to decode and emit, in the order of audio time. It depends on
+samples alone, so the same audio gives the same text however it was cut into chunks and however late the steps come.
+`asr.streaming.commit` decides which words of a hypothesis are final; its last table is the state table of an utterance.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,27 +29,42 @@ from asr.errors import AudioError, InternalError, SessionError
 from asr.events import Ended, Event, Final, Partial
 from asr.models.base import Hypothesis, Piece, Window
 from asr.streaming.buffers import AudioBuffer, SpeechCurve
-from asr.streaming.commit import agreed
-from asr.streaming.schedule import Agenda, Decode, Kind, Open
-from asr.streaming.utterance import Utterance, cut_place, known_words, placed, words_of
+from asr.streaming.commit import (
+    Commit,
+    CommitPolicy,
+    Cut,
+    Decoded,
+    Finish,
+    Restart,
+    Wait,
+    has_speech,
+    in_stream_time,
+    window_end,
+    words_with_known_times,
+)
+from asr.streaming.schedule import Decode, Kind, Open, Schedule
+from asr.streaming.utterance import Utterance, words_of
 from asr.streaming.vad import FRAME_SAMPLES, VadState
 
 LISTEN_FRAMES = 4
-"""Voice activity waits for so many frames (0.13 s): a step for each message of 0.1 s would cost more than it tells."""
-_LEAST_WORD, _LONGEST_WORD = 5 * FRAME_SAMPLES, 33 * FRAME_SAMPLES
-"""No word is shorter (0.16 s), or longer by more than this (1.06 s), where a window begins anew behind it."""
-_SENTENCE_PAUSE_S = 0.25
-"""A pause from which on a window is rather cut there than at a longer one far before its end."""
-_MOST_DOUBTS = 3
-"""A text that ends early so many times in a row is believed at the next; that nothing follows what is final, sooner."""
+"""Run voice activity on at least this many frames (0.13 s): a step for each 0.1 s message costs more than it gains."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """The window that `next_window` returned last: why it is decoded, and the sample at which it ends."""
+
+    entry: Decode
+    window_end: int
 
 
 class Session:
-    """One stream. Made by `Engine.open`; only its owner and, during a step, the engine touch it."""
+    """One stream. `Engine.open` makes it. Only its owner and, during a step, the engine may use it."""
 
     def __init__(
         self,
         settings: SessionSettings,
+        policy: CommitPolicy,
         *,
         language: str | None = None,
         prompt: tuple[int, ...] = (),
@@ -48,14 +73,16 @@ class Session:
     ) -> None:
         self.settings = settings
         self.vad_state = VadState()
+        self._policy = policy
         self._language, self._partials = language, partials
         self._context, self._hotwords = prompt, hotwords
         self._audio = AudioBuffer()
-        self._agenda = Agenda(settings)
+        self._curve = SpeechCurve()
+        self._schedule = Schedule(settings)
         self._events: list[Event] = []
         self._utterance: Utterance | None = None
+        self._request: _Request | None = None
         self._committed_end_s = 0.0
-        self._curve = SpeechCurve()
         self._ending = self._end_planned = self._ended = False
 
     # -- the owner's side ----------------------------------------------------------------------------------------
@@ -67,12 +94,12 @@ class Session:
 
     @property
     def decoded_s(self) -> float:
-        """Seconds of audio with nothing due about them."""
-        return min(self._agenda.due, self._audio.end) / SAMPLE_RATE_HZ
+        """Seconds of audio up to which nothing is left to decode."""
+        return min(self._schedule.done_until, self._audio.end) / SAMPLE_RATE_HZ
 
     @property
     def lag_s(self) -> float:
-        """Seconds of audio received and not yet dealt with."""
+        """Seconds of audio received and not yet decoded."""
         return self.received_s - self.decoded_s
 
     @property
@@ -82,166 +109,147 @@ class Session:
 
     @property
     def ready(self) -> bool:
-        """Whether a step is worth its while: something is due, or `LISTEN_FRAMES` are new."""
-        if self._agenda or (self._ending and not self._ended):
+        """Whether a step has work: an entry is due, or at least `LISTEN_FRAMES` unread frames are buffered."""
+        if self._schedule or (self._ending and not self._ended):
             return True
-        return self.pending_frames >= (1 if self._agenda.marked else LISTEN_FRAMES)
+        return self.pending_frames >= (1 if self._schedule.finalize_pending else LISTEN_FRAMES)
 
     @property
     def ended(self) -> bool:
-        """Whether `Ended` has been said."""
+        """Whether `Ended` was emitted."""
         return self._ended
 
     def receive_audio(self, samples: np.ndarray) -> None:
-        """Mono float32 samples ``(n,)`` at 16 kHz. Raises `AudioError` or `SessionError`; then nothing was taken."""
+        """Takes mono float32 samples ``(n,)`` at 16 kHz.
+
+        Raises `AudioError` for anything else and `SessionError` after `receive_end`. Then no sample was taken.
+        """
         check_audio(samples, self._ending)
         self._audio.append(samples)
 
     def receive_finalize(self) -> None:
-        """Commit all that was heard so far: a `Final` with ``from_finalize`` follows even when it holds no words."""
+        """Commit all words so far. A `Final` with ``from_finalize`` follows, even if it has no words.
+
+        Raises `SessionError` after `receive_end`.
+        """
         check_finalize(self._ending)
-        self._agenda.mark(self._audio.end)
+        self._schedule.finalize(self._audio.end)
 
     def receive_end(self) -> None:
-        """No more audio will come; step until `ended`. A second call changes nothing."""
+        """No more audio will come. Step until `ended`. A second call changes nothing."""
         self._ending = True
 
     def take_events(self) -> list[Event]:
-        """What was said since the last call."""
+        """The events since the last call."""
         events, self._events = self._events, []
         return events
 
     def thin_partials(self) -> int:
-        """Under overload: forget the updates that are due, except the newest. Returns how many; no audio is lost."""
-        return self._agenda.thin()
+        """Under overload: skip the updates that are due, except the newest. Returns how many; no audio is lost."""
+        return self._schedule.thin()
 
-    # -- the engine's side: voice activity writes the agenda -------------------------------------------------------
+    # -- the engine's side: voice activity writes the schedule -----------------------------------------------------
 
     @property
     def pending_frames(self) -> int:
-        """Frames that voice activity has not seen; at the end of the stream the last one is filled with zeros."""
-        missing = self._audio.end - self._agenda.heard
+        """Frames without a speech probability. At the end of the stream the last one is filled with zeros."""
+        missing = self._audio.end - self._schedule.received
         return -(-missing // FRAME_SAMPLES) if self._ending else missing // FRAME_SAMPLES
 
     def next_frames(self, limit: int) -> np.ndarray:
         """Samples of the next frames, at most `limit` of them: ``(n * 512,)``."""
         wanted = min(limit, self.pending_frames) * FRAME_SAMPLES
-        heard = self._agenda.heard
-        samples = self._audio.slice(heard, min(heard + wanted, self._audio.end))
+        start = self._schedule.received
+        samples = self._audio.slice(start, min(start + wanted, self._audio.end))
         return np.pad(samples, (0, wanted - len(samples)))
 
     def receive_probabilities(self, probabilities: np.ndarray) -> None:
-        """Speech probabilities of the frames from `next_frames`: ``(n,)``."""
+        """Takes the speech probabilities of the frames from `next_frames`: ``(n,)``."""
         for probability in probabilities.tolist():
             self._curve.append(probability)
-            self._agenda.hear(probability)
+            self._schedule.receive(probability)
 
-    # -- the engine's side: decoding works the agenda off ----------------------------------------------------------
+    # -- the engine's side: decoding works the schedule off --------------------------------------------------------
 
     def next_window(self) -> Window | None:
-        """Say what is due and return the next window that needs the model; None when nothing is left to do.
+        """Do what is due up to the next window that needs the model, and return it; None if nothing is left to do.
 
-        Calling it again before `receive_hypothesis` returns the same window.
+        Called again before `receive_hypothesis`, it returns the same window.
         """
+        self._request = None
         if self._ending and not self._end_planned and not self.pending_frames:
-            self._agenda.end(self._audio.end)
+            self._schedule.end(self._audio.end)
             self._end_planned = True
-        while (entry := self._agenda.head) is not None:
+        while (entry := self._schedule.head) is not None:
             if isinstance(entry, Decode):
                 window = self._window(entry)
                 if window is not None:
                     return window
-                self._conclude(entry)
+                self._finish(entry)
             elif isinstance(entry, Open):
                 self._utterance = Utterance(entry.start)
             else:
-                self._say(entry.event)
-            self._agenda.pop()
+                self._emit(entry.event)
+            self._schedule.pop()
         self._forget_audio()
         return None
 
     def receive_hypothesis(self, hypothesis: Hypothesis) -> None:
-        """The answer to `next_window`."""
-        entry, utterance = self._agenda.head, self._utterance
-        if not isinstance(entry, Decode) or utterance is None:
-            raise InternalError("a hypothesis came for a session that asked for none")
-        until = self._until(entry, utterance)
-        start_s = utterance.window_start / SAMPLE_RATE_HZ
-        utterance.language, utterance.memory, utterance.moved = hypothesis.language, hypothesis.memory, False
-        pieces = placed(hypothesis.pieces, start_s, self._committed_end_s)
-        if until < entry.until:  # longer than the model can see: all up to the cut is final
-            utterance.tail = pieces
-            self._commit(utterance, len(pieces))
-            self._utterance = Utterance(until, utterance.language)
-            return
-        if hypothesis.settled is None and self._is_stalled(utterance, pieces, until):
-            self._restart(utterance)
-            return
-        self._release(utterance, hypothesis.released)
-        if entry.kind is Kind.FINAL:
-            utterance.tail = pieces
-        elif hypothesis.settled is None and self._collapses(utterance, pieces):
-            utterance.doubts += 1
-            self._agenda.pop()
-            return
-        else:
-            self._update(utterance, pieces, entry, hypothesis.settled)
-        utterance.tail_until, utterance.doubts = until, 0
-        self._conclude(entry)
-        self._agenda.pop()
-        self._forget_audio()
+        """Takes the answer to `next_window`. Raises `InternalError` if there is no question open."""
+        request, utterance = self._request, self._utterance
+        if request is None or utterance is None:
+            raise InternalError("found a hypothesis without a window; wanted next_window to be called first")
+        self._request = None
+        decoded = self._decoded(hypothesis, request, utterance)
+        decision = self._policy.decide(utterance, decoded, self._curve, self.settings.stream)
+        utterance.language, utterance.memory, utterance.shortened = hypothesis.language, hypothesis.memory, False
+        match decision:
+            case Cut(at):
+                utterance.tail = decoded.pieces
+                self._commit(utterance, len(utterance.tail))
+                self._utterance = Utterance(at, utterance.language)
+            case Restart(at):
+                self._utterance = Utterance(at, utterance.language)
+            case Wait():
+                utterance.doubts += 1
+                self._schedule.pop()
+            case Finish():
+                utterance.tail = decoded.pieces
+                self._finish(request.entry)
+                self._schedule.pop()
+                self._forget_audio()
+            case Commit():
+                self._update(utterance, decoded, decision, hypothesis.released)
+                self._schedule.pop()
+                self._forget_audio()
 
-    def _is_stalled(self, utterance: Utterance, pieces: tuple[Piece, ...], until: int) -> bool:
-        """Whether the decoder has stopped for good: it writes nothing after the committed words, though speech went on.
-
-        Whisper likes to end its text at the end of a sentence; with that sentence fixed in the prefix it would never
-        write what follows. A tail may still be taken back, so a text that stands still with one is no such stop.
-        """
-        if pieces or utterance.tail or not utterance.prefix:
-            return False
-        return self._curve.speech_s(utterance.tail_until, until) > self.settings.stream.stall_s
-
-    def _collapses(self, utterance: Utterance, pieces: tuple[Piece, ...]) -> bool:
-        """Whether a hypothesis ends long before the one before it did.
-
-        In the middle of speech Whisper now and then ends its text early, and has it whole again an update later.
-        """
-        if not utterance.tail or utterance.doubts == (_MOST_DOUBTS if pieces else 1):
-            return False
-        end_s = pieces[-1].end_s if pieces else self._committed_end_s
-        return utterance.tail[-1].end_s - end_s > self.settings.stream.collapse_s
-
-    def _restart(self, utterance: Utterance) -> None:
-        """Let the window begin anew behind the last committed word, at the quietest place that is near.
-
-        Where that word ends the model does not tell: what it wrote nothing about may count as its end.
-        """
-        first = round(utterance.prefix[-1].start_s * SAMPLE_RATE_HZ) + _LEAST_WORD
-        last = min(first + _LONGEST_WORD, utterance.tail_until)
-        begin = self._curve.quietest(first, last) if last > first else first
-        self._utterance = Utterance(max(begin, utterance.window_start + FRAME_SAMPLES), utterance.language)
+    # -- what the model is asked -----------------------------------------------------------------------------------
 
     def _window(self, entry: Decode) -> Window | None:
-        """What the model must see for this entry; None when the answer is known or not wanted."""
-        utterance = self._utterance
-        if utterance is None or utterance.tail_until == entry.until:
+        """The window of an entry; None if it would bring nothing new or nobody wants its words yet."""
+        utterance, stream = self._utterance, self.settings.stream
+        if utterance is None or utterance.decoded_until == entry.until:
             return None
-        too_long = entry.until - utterance.window_start > self._max_samples
-        if entry.kind is not Kind.FINAL and not self._partials and not too_long:
+        end = window_end(utterance.window_start, entry.until, self._curve, stream)
+        if entry.kind is not Kind.FINAL and not self._partials and end == entry.until:
             return None
-        until = self._until(entry, utterance)
-        if self._is_new(utterance) and self._curve.speech_s(utterance.window_start, until) < self._min_speech_s:
-            return None  # what follows a finalize may be silence, and silence makes the model invent
-        known = known_words(utterance.prefix)
-        known_until_s = known[-1].end_s - utterance.window_start / SAMPLE_RATE_HZ if known else 0.0
+        if not has_speech(utterance, end, self._curve, self.settings.vad.min_speech_ms / 1000):
+            return None
+        self._request = _Request(entry, end)
+        return self._window_of(utterance, end)
+
+    def _window_of(self, utterance: Utterance, end: int) -> Window:
+        start = utterance.window_start
+        known = words_with_known_times(utterance.prefix)
+        known_until_s = known[-1].end_s - start / SAMPLE_RATE_HZ if known else 0.0
         return Window(
-            samples=self._audio.slice(utterance.window_start, until),
-            speech_s=self._curve.speech_s(utterance.window_start, until),
-            pauses=self._pauses(utterance.window_start, until),
-            language=utterance.language if utterance.prefix and not utterance.moved else self._language,
+            samples=self._audio.slice(start, end),
+            speech_s=self._curve.speech_s(start, end),
+            pauses=self._pauses(start, end),
+            language=utterance.language if utterance.prefix and not utterance.shortened else self._language,
             context=self._context,
-            prefix=tuple(token for piece in utterance.prefix for token in piece.tokens),
-            draft=tuple(token for piece in utterance.tail for token in piece.tokens),
+            prefix=_tokens(utterance.prefix),
+            draft=_tokens(utterance.tail),
             hotwords=self._hotwords,
             known_tokens=sum(len(piece.tokens) for piece in known),
             known_until_s=max(0.0, known_until_s),
@@ -249,60 +257,57 @@ class Session:
             settings=self.settings.decode,
         )
 
-    @staticmethod
-    def _is_new(utterance: Utterance) -> bool:
-        """Whether nothing is known of it but its audio."""
-        return not utterance.prefix and utterance.memory is None
-
-    def _pauses(self, start: int, until: int) -> tuple[tuple[float, float], ...]:
-        """The silences of a window, in seconds from its beginning."""
-        pauses = self._curve.pauses(start, until)
+    def _pauses(self, start: int, end: int) -> tuple[tuple[float, float], ...]:
+        """The silences of a window, in seconds from its start."""
+        pauses = self._curve.pauses(start, end)
         return tuple(((a - start) / SAMPLE_RATE_HZ, (b - start) / SAMPLE_RATE_HZ) for a, b in pauses)
 
-    def _until(self, entry: Decode, utterance: Utterance) -> int:
-        """Where the window ends: at the entry's sample, or within the longest the model can see.
+    # -- carrying out decisions ------------------------------------------------------------------------------------
 
-        There at the longest pause of its last fifth, since a long pause is the end of a sentence mostly and a long
-        window knows more; else at the longest of its second half; else where that is quietest.
-        """
-        end = utterance.window_start + self._max_samples
-        if entry.until <= end:
-            return entry.until
-        late, half = end - self._max_samples // 5, end - self._max_samples // 2
-        pause = self._curve.longest_pause
-        return pause(late, end, _SENTENCE_PAUSE_S) or pause(half, end, 0.0) or self._curve.quietest(half, end)
+    def _decoded(self, hypothesis: Hypothesis, request: _Request, utterance: Utterance) -> Decoded:
+        """A hypothesis as the policy sees it."""
+        start_s = utterance.window_start / SAMPLE_RATE_HZ
+        return Decoded(
+            pieces=in_stream_time(hypothesis.pieces, start_s, self._committed_end_s),
+            window_end=request.window_end,
+            requested_end=request.entry.until,
+            is_last=request.entry.kind is Kind.FINAL,
+            committed_end_s=self._committed_end_s,
+            settled=hypothesis.settled,
+        )
 
-    def _update(
-        self, utterance: Utterance, pieces: tuple[Piece, ...], entry: Decode, settled: int | None = None
-    ) -> None:
-        count = self._agreed(utterance, pieces, entry) if settled is None else settled
-        utterance.tail = pieces
-        self._commit(utterance, count)
-        self._show(utterance, entry.until, again=count > 0)
-        self._shorten(utterance, entry.until)
+    def _update(self, utterance: Utterance, decoded: Decoded, commit: Commit, released: int) -> None:
+        """Accept a hypothesis: commit its first words, show the others, move the window's start."""
+        self._release(utterance, released)
+        utterance.tail, utterance.decoded_until, utterance.doubts = decoded.pieces, decoded.window_end, 0
+        self._commit(utterance, commit.count)
+        self._show(utterance, decoded.window_end, again=commit.count > 0)
+        if commit.dropped:
+            self._shorten(utterance, commit.dropped)
 
-    def _agreed(self, utterance: Utterance, pieces: tuple[Piece, ...], entry: Decode) -> int:
-        stream, now_s = self.settings.stream, entry.until / SAMPLE_RATE_HZ
-        sure_until_s, unsure_until_s = now_s - stream.holdback_ms / 1000, now_s - stream.unsure_holdback_ms / 1000
-        untils = [sure_until_s if piece.confidence >= stream.sure else unsure_until_s for piece in pieces]
-        return agreed(utterance.tail, pieces, untils)
-
-    def _release(self, utterance: Utterance, released: int) -> None:
-        """The window begins behind samples that the model needs no more; words before it need not be kept either."""
-        utterance.window_start += released
-        if released:
+    def _release(self, utterance: Utterance, samples: int) -> None:
+        """Move the window's start behind samples that the model no longer needs. It remembers their words itself."""
+        utterance.window_start += samples
+        if samples:
             utterance.prefix = ()
 
-    def _show(self, utterance: Utterance, until: int, again: bool) -> None:
-        """Say the tail if it changed; again after a `Final`, which takes its place on the reader's side."""
-        shown = "".join(piece.text for piece in utterance.tail)
-        if self._partials and (shown != utterance.shown or (again and shown)):
+    def _show(self, utterance: Utterance, end: int, again: bool) -> None:
+        """Emit the tail as a partial if it changed, or `again` because a `Final` replaced the last partial."""
+        text = "".join(piece.text for piece in utterance.tail)
+        if self._partials and (text != utterance.shown or (again and text)):
             start_s = utterance.tail[0].start_s if utterance.tail else self._committed_end_s
-            self._say(Partial(words_of(utterance.tail), start_s, until / SAMPLE_RATE_HZ, utterance.language or ""))
-        utterance.shown = shown
+            self._emit(Partial(words_of(utterance.tail), start_s, end / SAMPLE_RATE_HZ, utterance.language or ""))
+        utterance.shown = text
 
-    def _conclude(self, entry: Decode) -> None:
-        """What an entry of kind FINAL says at last."""
+    def _shorten(self, utterance: Utterance, dropped: int) -> None:
+        """Drop the first words of the prefix; the window begins at the first word that remains."""
+        kept_start = round(utterance.prefix[dropped].start_s * SAMPLE_RATE_HZ)
+        utterance.window_start = max(utterance.window_start, kept_start)
+        utterance.prefix = utterance.prefix[dropped:]
+        utterance.memory, utterance.shortened = None, True
+
+    def _finish(self, entry: Decode) -> None:
+        """An entry of kind FINAL commits the whole tail and closes the utterance; one of another kind does nothing."""
         if entry.kind is not Kind.FINAL:
             return
         utterance = self._utterance or Utterance(entry.until, self._language)
@@ -310,54 +315,36 @@ class Session:
         self._utterance = None
 
     def _commit(self, utterance: Utterance, count: int, entry: Decode | None = None) -> None:
-        """The tail's first words become final; with an entry a `Final` is said even when there are none."""
+        """Move the first words of the tail to the prefix and emit them as a `Final`; with an entry even if none."""
         words, utterance.tail = utterance.tail[:count], utterance.tail[count:]
         if not words and entry is None:
             return
         ends, finalizes = (entry.ends_utterance, entry.from_finalize) if entry else (False, False)
         start_s = words[0].start_s if words else self._committed_end_s
-        end_s = words[-1].end_s if words else max(self._committed_end_s, start_s)
+        end_s = words[-1].end_s if words else self._committed_end_s
         self._committed_end_s = end_s
         utterance.prefix += words
-        self._say(Final(words_of(words), start_s, end_s, utterance.language or "", ends, finalizes))
+        self._emit(Final(words_of(words), start_s, end_s, utterance.language or "", ends, finalizes))
 
-    def _shorten(self, utterance: Utterance, until: int) -> None:
-        """Let the window of a long utterance begin at a later committed word.
-
-        That word and those after it stay in the window, given to the decoder as fixed: a cut that is a little off then
-        neither loses a word nor says one twice.
-        """
-        if until - utterance.window_start <= self.settings.stream.window_soft_s * SAMPLE_RATE_HZ:
-            return
-        kept = cut_place(utterance.prefix, self.settings.stream.overlap_s)
-        if kept:
-            utterance.window_start = max(utterance.window_start, round(utterance.prefix[kept].start_s * SAMPLE_RATE_HZ))
-            utterance.prefix = utterance.prefix[kept:]
-            utterance.memory, utterance.moved = None, True
-
-    def _say(self, event: Event) -> None:
+    def _emit(self, event: Event) -> None:
         self._events.append(event)
         self._ended = isinstance(event, Ended)
 
     def _forget_audio(self) -> None:
-        """Drop what no window can hold any more."""
-        needed = self._agenda.oldest
+        """Drop the audio that no window can contain any more."""
+        needed = self._schedule.earliest_start
         if self._utterance:
             needed = min(needed, self._utterance.window_start)
         self._audio.forget(needed)
         self._curve.forget(needed)
 
-    @property
-    def _min_speech_s(self) -> float:
-        return self.settings.vad.min_speech_ms / 1000
 
-    @property
-    def _max_samples(self) -> int:
-        return round(self.settings.stream.window_max_s * SAMPLE_RATE_HZ)
+def _tokens(pieces: tuple[Piece, ...]) -> tuple[int, ...]:
+    return tuple(token for piece in pieces for token in piece.tokens)
 
 
 def check_audio(samples: np.ndarray, ending: bool) -> None:
-    """Raises what `Session.receive_audio` does; `ending` once the stream's end was told."""
+    """Raises what `Session.receive_audio` raises. `ending`: whether the end of the stream was received."""
     if ending:
         raise SessionError("audio arrived after the end of the stream; open a new session for it")
     if not isinstance(samples, np.ndarray) or samples.ndim != 1 or samples.dtype != np.float32:
@@ -367,7 +354,7 @@ def check_audio(samples: np.ndarray, ending: bool) -> None:
 
 
 def check_finalize(ending: bool) -> None:
-    """Raises what `Session.receive_finalize` does."""
+    """Raises what `Session.receive_finalize` raises. `ending`: whether the end of the stream was received."""
     if ending:
         raise SessionError("finalize arrived after the end of the stream; it commits everything anyway")
 

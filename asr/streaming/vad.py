@@ -1,7 +1,7 @@
 """Voice activity: Silero's probability of speech for each 32 ms frame, and the endpoint rules on top of it.
 
 The network is Silero VAD v6 (package ``silero-vad``, MIT), its 16 kHz weights run by our own forward pass: all frames
-of all streams go through the convolutions in one batch, and only the recurrent cell walks through time.
+of all streams go through the convolutions in one batch; only the recurrent cell needs one frame after the other.
 """
 
 import io
@@ -23,11 +23,11 @@ _HIDDEN = 128
 SILENT = 0.35
 """A frame less likely speech than this is silence (`VadSettings.end_threshold`)."""
 SHORTEST_PAUSE_S = 0.09
-"""Silence inside a word shorter than this is a closure (the p of "apart"), no pause."""
+"""Shorter silence is a closure inside a word (the p of "apart"), not a pause."""
 
 
 class VadState:
-    """What one stream carries from frame to frame: the recurrent state and the last 64 samples."""
+    """The network's state of one stream between two frames: the recurrent state and the last 64 samples."""
 
     def __init__(self) -> None:
         self.hidden = torch.zeros(_HIDDEN)
@@ -36,7 +36,7 @@ class VadState:
 
 
 class SileroVad:
-    """Speech probabilities, batched across streams."""
+    """Silero VAD: speech probabilities of frames, batched across streams. Stateless; see `VadState`."""
 
     def __init__(self) -> None:
         # The package's TorchScript file holds v6; its safetensors file is an older version with other probabilities.
@@ -54,20 +54,21 @@ class SileroVad:
 
     @torch.inference_mode()
     def probabilities(self, states: Sequence[VadState], chunks: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Per stream: whole frames of samples ``(n * 512,)`` -> probabilities ``(n,)``; advances the states."""
+        """For each stream: samples of whole frames ``(n * 512,)`` -> probabilities ``(n,)``. Advances the states."""
         frames = [_frames(state, chunk) for state, chunk in zip(states, chunks, strict=True)]
         encoded = self._encode(torch.from_numpy(np.concatenate(frames)))  # (sum n, 128)
         counts = [len(part) for part in frames]
         parts = encoded.split(counts)
-        heard: list[np.ndarray] = [np.zeros(0, np.float32)] * len(states)
-        for count in set(counts) - {0}:  # streams with as many frames go through time together
+        probabilities: list[np.ndarray] = [np.zeros(0, np.float32)] * len(states)
+        for count in set(counts) - {0}:  # streams with the same number of frames share the recurrent steps
             rows = [i for i, n in enumerate(counts) if n == count]
-            told = self._recur([states[i] for i in rows], torch.stack([parts[i] for i in rows], dim=1))
+            batch = self._recur([states[i] for i in rows], torch.stack([parts[i] for i in rows], dim=1))
             for row, i in enumerate(rows):
-                heard[i] = told[row]
-        return heard
+                probabilities[i] = batch[row]
+        return probabilities
 
     def _encode(self, x: torch.Tensor) -> torch.Tensor:
+        """Frames with their context ``(N, 576)`` -> features ``(N, 128)``."""
         x = F.pad(x, (0, _CONTEXT_SAMPLES), mode="reflect")  # (N, 640)
         x = x.unfold(1, 256, 128) @ self._stft.t()  # (N, 4, 258)
         real, imaginary = x.chunk(2, dim=-1)
@@ -84,30 +85,31 @@ class SileroVad:
         )
         for state, h, c in zip(states, hidden[0], cell[0], strict=True):
             state.hidden, state.cell = h, c
-        heard: np.ndarray = F.linear(y.relu(), *self._out).sigmoid()[:, :, 0].t().numpy()
-        return heard
+        probabilities: np.ndarray = F.linear(y.relu(), *self._out).sigmoid()[:, :, 0].t().numpy()
+        return probabilities
 
 
 def _dense(
     weight: torch.Tensor, bias: torch.Tensor, stride: int, length: int
 ) -> tuple[torch.Tensor, torch.Tensor, int]:
-    """A convolution of width 3, zeros outside, over so few places that one full matrix is the quicker product.
+    """A convolution of width 3 as one full matrix. With so few positions that is the faster product.
 
-    ``(out, in, 3)`` over `length` places -> ``(places' * out, length * in)``, its bias, and the places that come out.
+    Weight ``(out, in, 3)`` and bias ``(out,)`` over `length` positions, zeros outside -> matrix
+    ``(positions * out, length * in)``, bias ``(positions * out,)``, and the number of output positions.
     """
-    out, inside, _ = weight.shape
-    places = (length - 1) // stride + 1
-    dense = torch.zeros(places, out, length, inside)
-    for place in range(places):
+    out, inputs, _ = weight.shape
+    positions = (length - 1) // stride + 1
+    dense = torch.zeros(positions, out, length, inputs)
+    for position in range(positions):
         for tap in range(3):
-            at = place * stride + tap - 1
-            if 0 <= at < length:
-                dense[place, :, at] = weight[:, :, tap]
-    return dense.flatten(2).flatten(0, 1), bias.repeat(places), places
+            source = position * stride + tap - 1
+            if 0 <= source < length:
+                dense[position, :, source] = weight[:, :, tap]
+    return dense.flatten(2).flatten(0, 1), bias.repeat(positions), positions
 
 
 def _frames(state: VadState, chunk: np.ndarray) -> np.ndarray:
-    """Each frame with the 64 samples before it: ``(n, 576)``."""
+    """Samples ``(n * 512,)`` -> each frame with the 64 samples before it ``(n, 576)``. Advances the state's context."""
     if not len(chunk):
         return np.zeros((0, _CONTEXT_SAMPLES + FRAME_SAMPLES), np.float32)
     padded = np.concatenate([state.context, chunk])
@@ -117,14 +119,14 @@ def _frames(state: VadState, chunk: np.ndarray) -> np.ndarray:
 
 
 def silent_runs(probabilities: np.ndarray) -> list[tuple[int, int]]:
-    """Beginnings and ends of the runs of silent frames in a curve ``(n,)``."""
+    """Start and end (exclusive) of each run of silent frames in speech probabilities ``(n,)``."""
     silent = np.concatenate([[False], probabilities < SILENT, [False]])
     edges = np.flatnonzero(np.diff(silent.astype(np.int8)))
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
 class Activity(Enum):
-    """What the endpoint rules say about a moment."""
+    """What the endpoint rules detect."""
 
     STARTED = "started"
     PAUSED = "paused"
@@ -132,8 +134,8 @@ class Activity(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """A change of activity: noticed at ``frame``, true since ``since_frame`` (both count from the stream's start)."""
+class Transition:
+    """A change of activity: detected at ``frame``, true since ``since_frame``. Both count from the stream's start."""
 
     activity: Activity
     frame: int
@@ -141,14 +143,14 @@ class Turn:
 
 
 class Endpointer:
-    """The endpoint rules as a small state table, in frames:
+    """The endpoint rules as a state table. Durations are counted in frames:
 
-    | state    | frame is      | then                                                                        |
-    |----------|---------------|-----------------------------------------------------------------------------|
-    | silence  | speech        | count it; with `min_speech_ms` of it: STARTED (since its first frame)        |
-    | silence  | not speech    | forget the count                                                            |
-    | speech   | speech        | silence count is zero                                                       |
-    | speech   | not speech    | count it; at `pad_after_ms`: PAUSED; at `endpoint_ms`: ENDED, state silence  |
+    | state    | frame is      | then                                                                           |
+    |----------|---------------|--------------------------------------------------------------------------------|
+    | silence  | speech        | count it; at `min_speech_ms`: STARTED (since the first of them), state speech   |
+    | silence  | not speech    | reset the count of speech frames                                               |
+    | speech   | speech        | reset the count of silent frames                                               |
+    | speech   | not speech    | count it; at `pad_after_ms`: PAUSED; at `endpoint_ms`: ENDED, state silence     |
 
     A frame is speech at `start_threshold` in silence and at `end_threshold` in speech (hysteresis).
     """
@@ -165,31 +167,31 @@ class Endpointer:
 
     @property
     def pausing(self) -> bool:
-        """In speech, but silent for a while."""
+        """In speech, but silent for at least `pad_after_ms`."""
         return self.in_speech and self._silence >= self.pause_frames
 
-    def feed(self, frame: int, probability: float) -> Iterator[Turn]:
-        """The turns that this frame brings about, none or one or two."""
+    def receive(self, frame: int, probability: float) -> Iterator[Transition]:
+        """Takes the next frame's speech probability. Yields no, one or two transitions."""
         if self.in_speech:
-            yield from self._feed_speech(frame, probability)
+            yield from self._receive_in_speech(frame, probability)
         elif probability < self._settings.start_threshold:
             self.run_frames = 0
         else:
             self.run_frames += 1
             if self.run_frames >= self._min_speech:
                 self.in_speech, self._silence, self.last_speech_frame = True, 0, frame
-                yield Turn(Activity.STARTED, frame, frame - self.run_frames + 1)
+                yield Transition(Activity.STARTED, frame, frame - self.run_frames + 1)
 
-    def _feed_speech(self, frame: int, probability: float) -> Iterator[Turn]:
+    def _receive_in_speech(self, frame: int, probability: float) -> Iterator[Transition]:
         if probability >= self._settings.end_threshold:
             self._silence, self.last_speech_frame = 0, frame
             return
         self._silence += 1
         if self._silence == self.pause_frames:
-            yield Turn(Activity.PAUSED, frame, self.last_speech_frame + 1)
+            yield Transition(Activity.PAUSED, frame, self.last_speech_frame + 1)
         if self._silence >= self._endpoint:
             self.in_speech, self.run_frames = False, 0
-            yield Turn(Activity.ENDED, frame, self.last_speech_frame + 1)
+            yield Transition(Activity.ENDED, frame, self.last_speech_frame + 1)
 
 
 def _frames_of(ms: int) -> int:

@@ -19,8 +19,9 @@ from asr.config import SAMPLE_RATE_HZ, SessionSettings
 from asr.engine import Engine
 from asr.events import Event, Final
 from asr.models.base import Hypothesis, Piece, Window
+from asr.streaming.commit import in_stream_time
 from asr.streaming.session import Session
-from asr.streaming.utterance import placed, words_of
+from asr.streaming.utterance import words_of
 from asr.transcripts.formats import Transcript, segments_from_finals
 
 
@@ -106,7 +107,7 @@ def filled(events: Iterable[Event], hypotheses: Sequence[Hypothesis]) -> list[Ev
             finals.append(final)
             continue
         hypothesis = next(answers)
-        pieces = placed(hypothesis.pieces, final.words[0].start_s, floor_s)
+        pieces = in_stream_time(hypothesis.pieces, final.words[0].start_s, floor_s)
         floor_s = pieces[-1].end_s if pieces else floor_s
         finals.append(replace(final, words=words_of(pieces), language=hypothesis.language))
     return finals

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from asr.config import SAMPLE_RATE_HZ
-from asr.models.base import Hypothesis, Piece, Placed, Window
+from asr.models.base import Finality, Hypothesis, ModelMemory, Piece, Placed, Window
 from asr.models.ctc.forced_align import place
 from asr.models.ctc.layout import Decoding, Vocabulary
 from asr.models.ctc.network import Step, StreamState, Wav2Vec2
@@ -25,7 +25,7 @@ _BEAM = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(ModelMemory):
     """What a recogniser remembers of an utterance.
 
     ``open``: log-probabilities ``(n, V)`` of the settled frames since the last settled word; ``said``: the last words.
@@ -42,6 +42,7 @@ class CtcRecogniser:
     aligner = "CTC"
     longest_placed_s = 120.0
     places_silence = True
+    finality = Finality.SETTLED
 
     def __init__(
         self,

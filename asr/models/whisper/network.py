@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from asr.models.base import ModelMemory
 from asr.models.layers import Tensors, attention_weights, stacked
 from asr.models.linear import Linear, make_linear
 from asr.models.torchscript import scripted
@@ -37,7 +38,7 @@ class LayerMemory:
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(ModelMemory):
     """What the model remembers of a window that grows: the encoder's state and what the decoder sees of it."""
 
     encoder: EncoderState

@@ -9,7 +9,7 @@ import torch
 
 from asr.config import SAMPLE_RATE_HZ
 from asr.errors import CallerError, ConfigError
-from asr.models.base import Hypothesis, Piece, Placed, Window
+from asr.models.base import Finality, Hypothesis, Piece, Placed, Window
 from asr.models.whisper.features import FRAME_S
 from asr.models.whisper.hotwords import Hotwords
 from asr.models.whisper.network import Memory, Whisper
@@ -58,6 +58,7 @@ class WhisperRecogniser:
     aligner = "alignment heads on the reference text"
     longest_placed_s = 24.0
     places_silence = False
+    finality = Finality.AGREEMENT
 
     def __init__(
         self,

@@ -6,6 +6,7 @@ its samples are released with it. Voice activity is the real one.
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -13,19 +14,27 @@ import pytest
 from asr.config import SAMPLE_RATE_HZ, SessionSettings, StreamSettings
 from asr.engine import Engine
 from asr.events import Event, Final, Partial, text_of
-from asr.models.base import Hypothesis, Piece, Window
+from asr.models.base import Finality, Hypothesis, ModelMemory, Piece, Window
 from tests.speech import clip, silence
 
 WORD_SAMPLES = 3200
 RIGHT_WORDS = 2
 
 
+@dataclass(frozen=True, slots=True)
+class Counted(ModelMemory):
+    """How many numbers are settled."""
+
+    settled: int
+
+
 class Counting:
-    """A recogniser whose memory is how many numbers are settled already."""
+    """A recogniser that counts on from what is settled."""
 
     name, architecture, weights_sha256, precision = "counting", "counting", "0" * 64, "float32"
     languages: tuple[str, ...] = ()
     update_ms = 320
+    finality = Finality.SETTLED
 
     def __init__(self) -> None:
         self.longest = 0
@@ -38,13 +47,13 @@ class Counting:
 
     def _count(self, window: Window) -> Hypothesis:
         self.longest = max(self.longest, len(window.samples))
-        before = window.memory if isinstance(window.memory, int) else 0
+        before = window.memory.settled if isinstance(window.memory, Counted) else 0
         words = len(window.samples) // WORD_SAMPLES
         settled = max(0, words - RIGHT_WORDS)
         step_s = WORD_SAMPLES / SAMPLE_RATE_HZ
         pieces = [Piece(f" {before + i}", (i,), i * step_s, (i + 1) * step_s, 1.0) for i in range(words)]
         return Hypothesis(
-            tuple(pieces), "en", memory=before + settled, settled=settled, released=settled * WORD_SAMPLES
+            tuple(pieces), "en", memory=Counted(before + settled), settled=settled, released=settled * WORD_SAMPLES
         )
 
 

@@ -44,7 +44,7 @@ def turns(probabilities: list[float], **settings: int) -> list[tuple[Activity, i
     return [
         (turn.activity, turn.frame, turn.since_frame)
         for frame, probability in enumerate(probabilities)
-        for turn in endpointer.feed(frame, probability)
+        for turn in endpointer.receive(frame, probability)
     ]
 
 
