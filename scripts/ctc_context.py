@@ -30,7 +30,7 @@ LEFTS_S = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class FullContext:
     """A recording's text and its log-probabilities ``(n, V)`` with the whole recording as context."""
 
     samples: np.ndarray
@@ -77,13 +77,13 @@ def chunked(network: Wav2Vec2, samples: np.ndarray, left_s: float, right_s: floa
     return torch.cat([*parts, step.logprobs[step.settled :]])
 
 
-def _heard(network: Wav2Vec2, samples: np.ndarray, text: str) -> Heard:
+def _heard(network: Wav2Vec2, samples: np.ndarray, text: str) -> FullContext:
     everything = round(ALL_S * SAMPLE_RATE_HZ / network.waveform.hop)
     whole = network.step([samples], [StreamState()], [everything], [everything])[0].logprobs
-    return Heard(samples, text, whole)
+    return FullContext(samples, text, whole)
 
 
-def _row(network: Wav2Vec2, files: ModelFiles, recordings: Sequence[Heard], left_s: float, right_s: float) -> str:
+def _row(network: Wav2Vec2, files: ModelFiles, recordings: Sequence[FullContext], left_s: float, right_s: float) -> str:
     assert files.vocabulary is not None
     found = [chunked(network, heard.samples, left_s, right_s) for heard in recordings]
     how = Search(files.decoding.beam or 1, (), files.decoding.settings) if files.decoding else Search()

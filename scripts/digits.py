@@ -24,7 +24,7 @@ from eval.metrics.word_errors import Counts, count_words, total
 from eval.metrics.word_times import delays_s, percentiles
 from eval.trace import Trace, read_traces
 from train.config import load_settings
-from train.cut import cut_words
+from train.cut_words import cut_words
 
 CONFIGS = [Path(f"configs/train/wav2vec2-{step}.toml") for step in ("taught-front", "taught", "digits")]
 MODELS = ("wav2vec2-digits", "whisper-tiny.en")

@@ -11,14 +11,14 @@ from eval.progress import progress
 from eval.runs.signature import commit, machine, versions
 from train.augment import Augmenter
 from train.config import TrainSettings, load_settings
-from train.ctc import case_of, check_labels, ctc_task, start_vocabulary
+from train.ctc_task import case_of, check_labels, ctc_task, start_vocabulary
 from train.data import Split, letters_of, load_split, sounds
-from train.distil import distil_task
-from train.loop import Training, finished
-from train.task import Task, best_device
-from train.teacher import teacher_of
-from train.whisper import whisper_task
-from train.words import write_language_model
+from train.distil_task import distil_task
+from train.language_model import write_language_model
+from train.loop import Training, is_finished
+from train.task import TrainingTask, best_device
+from train.teacher import load_teacher
+from train.whisper_task import whisper_task
 
 PACKAGES = ("steadyword", "torch", "transformers", "numpy")
 
@@ -33,7 +33,7 @@ def train(config: Path, out: Path | None, minutes: float | None) -> None:
     folder = out or models_dir() / settings.name
     settings = _settled(settings)
     split = load_split(settings.data, settings.labels, settings.loop.seed)
-    if finished(folder, settings, split):
+    if is_finished(folder, settings, split):
         with progress(settings.name, 1) as bar:
             bar.say(f"{folder} is there already, trained for {settings.loop.epochs} epochs")
         return
@@ -69,13 +69,13 @@ def _settled(settings: TrainSettings) -> TrainSettings:
     return replace(settings, labels=replace(settings.labels, case=case))
 
 
-def _task(settings: TrainSettings, split: Split) -> tuple[Task, Split]:
+def _task(settings: TrainSettings, split: Split) -> tuple[TrainingTask, Split]:
     """The model in training, and the examples with all that it learns from."""
     device = best_device(settings.loop.device)
     if settings.kind == "whisper":
         return whisper_task(settings.model, device, settings.data.language), split
     if settings.kind == "distil":
-        return distil_task(settings.model, settings.augment, teacher_of(settings.teacher), split, device)
+        return distil_task(settings.model, settings.augment, load_teacher(settings.teacher), split, device)
     examples = (*split.train, *split.dev)
     task = ctc_task(settings.model, settings.augment, letters_of(e.text for e in examples), device)
     where = "the new vocabulary" if settings.model.start == "random" else settings.model.start

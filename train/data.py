@@ -10,14 +10,14 @@ import numpy as np
 import torch
 
 from asr.errors import AudioError, CallerError, ConfigError
-from eval.data.apply_conditions import recordings
+from eval.data.apply_conditions import audio_set
 from eval.data.dataset import data_sha256, load_dataset, read
 from eval.data.types import Utterance
 from train.config import DataSettings, LabelSettings
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class TeacherStates:
     """A teacher's states ``(frames, layers, width)``, every 20 ms, and of how many samples."""
 
     states: torch.Tensor
@@ -34,7 +34,7 @@ class Example:
     samples: np.ndarray
     text: str
     speaker: str
-    heard: Heard | None = None
+    heard: TeacherStates | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def sounds(paths: Iterable[str]) -> tuple[np.ndarray, ...]:
 
     found: list[np.ndarray] = []
     for path in paths:
-        name_and_files = recordings(Path(path))
+        name_and_files = audio_set(Path(path))
         if name_and_files:
             found += [np.concatenate(list(blocks(file))) for file in name_and_files[1]]
     return tuple(found)

@@ -9,7 +9,7 @@ import json
 import math
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,14 +25,14 @@ from eval.progress import Bar
 from train.augment import Augmenter, Batch
 from train.config import TrainSettings
 from train.data import Example, Split
-from train.task import Task
+from train.task import TrainingTask
 
 WORK = "training"
 CHECKPOINT, RECORD = "checkpoint.pt", "record.json"
 
 
 @dataclass(slots=True)
-class State:
+class TrainingState:
     """Where a training stands. ``step`` counts within the epoch; ``curve`` has a row for each look at the dev set."""
 
     epoch: int = 0
@@ -49,7 +49,9 @@ class State:
 class Training:
     """One run in its folder: the model at its root, checkpoint and record in `training/`."""
 
-    def __init__(self, settings: TrainSettings, task: Task, split: Split, augmenter: Augmenter, folder: Path) -> None:
+    def __init__(
+        self, settings: TrainSettings, task: TrainingTask, split: Split, augmenter: Augmenter, folder: Path
+    ) -> None:
         self.settings, self.task, self.split, self.folder = settings, task, split, folder
         self._augmenter = augmenter
         trained = [parameter for parameter in task.model.parameters() if parameter.requires_grad]
@@ -58,7 +60,7 @@ class Training:
         self._trained = trained
         quiet = replace(settings.augment, speed=(1.0, 1.0), noise_share=0.0, room_share=0.0, gain_db=(0.0, 0.0))
         self._dev = Augmenter(quiet).epoch(split.dev, loop.batch_s, np.random.default_rng(loop.seed))
-        self.state = State()
+        self.state = TrainingState()
 
     def run(self, bar: Bar, stop_after_s: float | None = None) -> bool:
         """Trains to the end, or until `stop_after_s` of this call have passed. Returns whether it is done.
@@ -83,7 +85,7 @@ class Training:
                     return False
             state.epoch, state.step = state.epoch + 1, 0
             if state.epoch % loop.dev_every == 0 or state.epoch == loop.epochs:
-                self._look(bar)
+                self._evaluate(bar)
         self._save()
         return True
 
@@ -113,7 +115,7 @@ class Training:
             self._optimiser.step()
         return float(loss.detach())
 
-    def _look(self, bar: Bar) -> None:
+    def _evaluate(self, bar: Bar) -> None:
         """Counts the dev set's errors, keeps the model if it is to be kept, and says where things stand."""
         state, loop = self.state, self.settings.loop
         rate = errors_of(self.task, self._dev).rate
@@ -155,7 +157,7 @@ class Training:
         table = _checkpoint(path, self.settings, self.split)
         self.task.model.load_state_dict(table["model"])
         self._optimiser.load_state_dict(table["optimiser"])
-        self.state = State(**table["state"])
+        self.state = TrainingState(**table["state"])
         bar.say(f"going on in {self.folder}: {self.state.epoch} of {self.settings.loop.epochs} epochs are done")
         bar.advance(self.state.epoch)
 
@@ -178,12 +180,12 @@ class Training:
         return path
 
 
-def finished(folder: Path, settings: TrainSettings, split: Split) -> bool:
+def is_finished(folder: Path, settings: TrainSettings, split: Split) -> bool:
     """Whether the folder holds this training, to its end. Raises `ConfigError` where it holds another."""
     path = folder / WORK / CHECKPOINT
     if not path.is_file():
         return False
-    state = State(**_checkpoint(path, settings, split)["state"])
+    state = TrainingState(**_checkpoint(path, settings, split)["state"])
     return state.done or state.epoch >= settings.loop.epochs
 
 
@@ -203,7 +205,7 @@ def _fixed(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 @torch.inference_mode()
-def errors_of(task: Task, batches: Sequence[Sequence[Example]]) -> Counts:
+def errors_of(task: TrainingTask, batches: Sequence[Sequence[Example]]) -> Counts:
     """The errors over all batches, dropout off."""
     task.model.eval()
     return total(task.errors(batch) for batch in batches)
@@ -239,6 +241,3 @@ def _seconds(batch: Batch) -> float:
 
 def _audio_s(batches: Sequence[Batch]) -> float:
     return sum(map(_seconds, batches))
-
-
-Say = Callable[[str], None]

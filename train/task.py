@@ -10,7 +10,7 @@ from eval.metrics.word_errors import Counts
 from train.data import Example
 
 
-class Task(Protocol):
+class TrainingTask(Protocol):
     """One model in training. Its parameters lie on one device."""
 
     model: torch.nn.Module

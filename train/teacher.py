@@ -15,8 +15,8 @@ from asr.models.whisper.features import log_mel
 from asr.models.whisper.network import TAIL_SAMPLES
 from eval.progress import progress
 from train.config import TeacherSettings
-from train.data import Example, Heard, Split
-from train.whisper import convolved, layer_states, whisper_network
+from train.data import Example, Split, TeacherStates
+from train.whisper_task import convolved, layer_states, whisper_network
 
 LAYERS = 2
 """So many last layers' states are what a student is to have, the very last one's normed."""
@@ -50,7 +50,7 @@ class Teacher:
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class Normalisation:
     """What a teacher's numbers are measured by: some of Whisper's dimensions are a hundred times as wide as others.
 
     Of the states each dimension's mean and spread ``(LAYERS, width)``; of the front its means ``(width,)`` and one
@@ -65,13 +65,13 @@ class Scale:
         return (x - self.mean) / self.spread
 
 
-def front_scale(examples: Sequence[Example], teacher: Teacher) -> Scale:
+def front_normalisation(examples: Sequence[Example], teacher: Teacher) -> Normalisation:
     """From some of the examples."""
     fronts = torch.cat([teacher.front(e.samples) for e in examples[::_EVERY]])
-    return Scale(fronts.mean(0), fronts.var(0).mean().sqrt())
+    return Normalisation(fronts.mean(0), fronts.var(0).mean().sqrt())
 
 
-def teacher_of(settings: TeacherSettings) -> Teacher:
+def load_teacher(settings: TeacherSettings) -> Teacher:
     """Raises `ModelError` for a model that is no Whisper."""
     files = load_model_files(settings.model)
     if files.architecture != "whisper":
@@ -80,16 +80,16 @@ def teacher_of(settings: TeacherSettings) -> Teacher:
     return Teacher(encoder, int(files.config["num_mel_bins"]))
 
 
-def taught(split: Split, teacher: Teacher) -> tuple[Split, Scale]:
+def with_teacher_states(split: Split, teacher: Teacher) -> tuple[Split, Normalisation]:
     """The same examples, each with the teacher's states of it as it was spoken, in half precision; and their scale."""
     examples = (*split.train, *split.dev)
     heard = []
     with progress("listening to the teacher", sum(len(e.samples) for e in examples) / SAMPLE_RATE_HZ) as bar:
         for example in examples:
             states = teacher.states(example.samples).half()
-            heard.append(replace(example, heard=Heard(states, len(example.samples))))
+            heard.append(replace(example, heard=TeacherStates(states, len(example.samples))))
             bar.advance(len(example.samples) / SAMPLE_RATE_HZ)
     train = tuple(heard[: len(split.train)])
     states = torch.cat([e.heard.states[::_EVERY].float() for e in train if e.heard is not None])
-    scale = Scale(states.mean(0), states.std(0).clamp_min(_LEAST_SPREAD))
+    scale = Normalisation(states.mean(0), states.std(0).clamp_min(_LEAST_SPREAD))
     return replace(split, train=train, dev=tuple(heard[len(split.train) :])), scale

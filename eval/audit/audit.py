@@ -15,12 +15,12 @@ from eval.audit.findings import Finding
 from eval.audit.label_forms import label_findings, without_text
 from eval.audit.leaks import Leak, leaks, split_of
 from eval.audit.numbers_acronyms import spoken_findings
-from eval.audit.recordings import Heard, hear, sound_findings
+from eval.audit.recordings import MeasuredRecording, hear, sound_findings
 from eval.data.problems import kind_of, tally
 from eval.data.types import Dataset, Problem, Utterance
 from eval.trace import Trace
 
-MEASURES: Mapping[str, tuple[str, Callable[[Heard], float | None]]] = {
+MEASURES: Mapping[str, tuple[str, Callable[[MeasuredRecording], float | None]]] = {
     "duration": ("s", lambda h: h.acoustics.duration_s),
     "speech share": ("%", lambda h: 100 * h.acoustics.speech_share),
     "loudness": ("LUFS", lambda h: h.acoustics.loudness_lufs),
@@ -48,7 +48,7 @@ MAX_VALUES = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class Distribution:
     """How a measure is spread: of how many it is known, mean and percentiles; None where of none."""
 
     count: int
@@ -61,7 +61,7 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class SetStatistics:
     """A set, or a slice of one. ``rates_hz``, ``channels`` and ``codecs`` count files by what their headers say."""
 
     name: str
@@ -73,16 +73,16 @@ class Part:
     rates_hz: Mapping[int, int]
     channels: Mapping[int, int]
     codecs: Mapping[str, int]
-    spreads: Mapping[str, Spread]
+    spreads: Mapping[str, Distribution]
 
 
 @dataclass(frozen=True, slots=True)
-class Slice:
+class SetSlices:
     """The parts of one set by one attribute; ``left_out`` counts values that are not shown."""
 
     dataset: str
     attribute: str
-    parts: tuple[Part, ...]
+    parts: tuple[SetStatistics, ...]
     left_out: int
 
 
@@ -91,10 +91,10 @@ class Audit:
     """All of it. ``found`` counts the utterances that were listed, ``heard`` those that could be decoded."""
 
     found: int
-    heard: tuple[Heard, ...]
+    heard: tuple[MeasuredRecording, ...]
     problems: tuple[Problem, ...]
-    parts: tuple[Part, ...]
-    slices: tuple[Slice, ...]
+    parts: tuple[SetStatistics, ...]
+    slices: tuple[SetSlices, ...]
     findings: tuple[Finding, ...]
     leaks: tuple[Leak, ...]
     disputes: tuple[Dispute, ...]
@@ -108,11 +108,11 @@ def audit(
 ) -> Audit:
     """Hears everything once; `on_heard` is told each utterance as it is done."""
     utterances = [utterance for dataset in datasets for utterance in dataset.utterances]
-    results: list[Heard | Problem] = []
+    results: list[MeasuredRecording | Problem] = []
     for utterance, result in zip(utterances, hear(utterances, vad), strict=True):
         results.append(result)
         on_heard(utterance)
-    heard = tuple(result for result in results if isinstance(result, Heard))
+    heard = tuple(result for result in results if isinstance(result, MeasuredRecording))
     told = tuple(problem for dataset in datasets for problem in dataset.problems)
     return Audit(
         found=len(utterances) + len(told),
@@ -126,7 +126,7 @@ def audit(
     )
 
 
-def findings(utterances: Sequence[Utterance], heard: Sequence[Heard]) -> tuple[Finding, ...]:
+def findings(utterances: Sequence[Utterance], heard: Sequence[MeasuredRecording]) -> tuple[Finding, ...]:
     """What is suspicious, the grave first."""
     found = [
         *sound_findings(heard),
@@ -138,17 +138,17 @@ def findings(utterances: Sequence[Utterance], heard: Sequence[Heard]) -> tuple[F
     return tuple(sorted(found, key=lambda finding: not finding.grave))
 
 
-def by_set(heard: Iterable[Heard]) -> dict[str, list[Heard]]:
+def by_set(heard: Iterable[MeasuredRecording]) -> dict[str, list[MeasuredRecording]]:
     """By data set, and by split where one holds several."""
-    sets: dict[str, list[Heard]] = defaultdict(list)
+    sets: dict[str, list[MeasuredRecording]] = defaultdict(list)
     for h in heard:
         sets[split_of(h.utterance)].append(h)
     return sets
 
 
-def part(name: str, heard: Sequence[Heard]) -> Part:
+def part(name: str, heard: Sequence[MeasuredRecording]) -> SetStatistics:
     """A set or slice in numbers."""
-    return Part(
+    return SetStatistics(
         name=name,
         recordings=len(heard),
         audio_s=sum(h.acoustics.duration_s for h in heard),
@@ -162,26 +162,26 @@ def part(name: str, heard: Sequence[Heard]) -> Part:
     )
 
 
-def spread(values: Iterable[float | None]) -> Spread:
+def spread(values: Iterable[float | None]) -> Distribution:
     """Of the values that are known. Percentiles lie between two values as numpy's do."""
     known = [value for value in values if value is not None]
     if not known:
-        return Spread(0, None, None, None, None, None, None)
+        return Distribution(0, None, None, None, None, None, None)
     p5, p50, p95 = (float(p) for p in np.percentile(known, (5, 50, 95)))
-    return Spread(len(known), mean(known), p5, p50, p95, min(known), max(known))
+    return Distribution(len(known), mean(known), p5, p50, p95, min(known), max(known))
 
 
-def slices(heard: Sequence[Heard]) -> tuple[Slice, ...]:
+def slices(heard: Sequence[MeasuredRecording]) -> tuple[SetSlices, ...]:
     """Each set by each attribute that has more than one value in it."""
     found = []
     for name, same in by_set(heard).items():
         for attribute in SLICES:
-            values: dict[str, list[Heard]] = defaultdict(list)
+            values: dict[str, list[MeasuredRecording]] = defaultdict(list)
             for h in same:
                 values[value_of(h.utterance, attribute)].append(h)
             if len(values) > 1:
                 parts = sorted((part(v or "(not told)", hs) for v, hs in values.items()), key=lambda p: -p.audio_s)
-                found.append(Slice(name, attribute, tuple(parts[:MAX_VALUES]), max(0, len(parts) - MAX_VALUES)))
+                found.append(SetSlices(name, attribute, tuple(parts[:MAX_VALUES]), max(0, len(parts) - MAX_VALUES)))
     return tuple(found)
 
 
@@ -235,7 +235,7 @@ def _leak_table(leak: Leak) -> dict[str, Any]:
     return {"kind": leak.kind, "sets": list(leak.sets), **counts, "pairs": pairs}
 
 
-def _recording_table(h: Heard) -> dict[str, Any]:
+def _recording_table(h: MeasuredRecording) -> dict[str, Any]:
     told = {"set": split_of(h.utterance), "id": h.utterance.id, "audio": str(h.utterance.clips[0].audio)}
     return told | {"text": h.utterance.text, "pace": h.pace} | asdict(h.header) | asdict(h.acoustics)
 

@@ -9,8 +9,8 @@ from asr.errors import ConfigError
 from eval.audit.acoustics import silero
 from eval.audit.audit import audit, table_of, verdict
 from eval.audit.html import page
-from eval.data.dataset import Dataset, data_sha256, load_dataset
-from eval.data.types import Utterance
+from eval.data.dataset import data_sha256, load_dataset
+from eval.data.types import Dataset, Utterance
 from eval.progress import progress
 from eval.runs.setup import console
 from eval.runs.signature import commit, versions

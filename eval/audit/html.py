@@ -7,9 +7,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
-from eval.audit.audit import MEASURES, Audit, Part, by_set, leak_sentence, verdict
+from eval.audit.audit import MEASURES, Audit, by_set, leak_sentence, verdict
 from eval.audit.findings import Finding
-from eval.audit.recordings import Heard
+from eval.audit.recordings import MeasuredRecording
 from eval.data.types import Utterance
 from eval.html.histogram import Scale, histogram, number, scale_of
 from eval.html.sounds import Players
@@ -51,7 +51,7 @@ def _of(findings: Sequence[Finding], area: str) -> list[Finding]:
     return [finding for finding in findings if finding.area == area]
 
 
-def _histograms(heard: Sequence[Heard]) -> dict[str, dict[str, Markup]]:
+def _histograms(heard: Sequence[MeasuredRecording]) -> dict[str, dict[str, Markup]]:
     """By measure and set; one scale for all sets, so that they can be compared."""
     sets = by_set(heard)
     pictures: dict[str, dict[str, Markup]] = {}
@@ -62,7 +62,7 @@ def _histograms(heard: Sequence[Heard]) -> dict[str, dict[str, Markup]]:
     return pictures
 
 
-def _values(heard: Sequence[Heard], measure: str) -> list[float]:
+def _values(heard: Sequence[MeasuredRecording], measure: str) -> list[float]:
     told = (MEASURES[measure][1](h) for h in heard)
     return [value for value in told if value is not None]
 
@@ -76,6 +76,3 @@ def _counted(counts: Mapping[Any, int]) -> str:
     if len(counts) == 1:
         return str(next(iter(counts)))
     return ", ".join(f"{value} ({count})" for value, count in counts.items())
-
-
-__all__ = ["Part", "page"]

@@ -46,7 +46,7 @@ DURATION_S, DURATION_SHARE = 0.25, 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class MeasuredRecording:
     """One utterance, decoded and measured; ``header`` is of its first clip's file."""
 
     utterance: Utterance
@@ -60,18 +60,18 @@ class Heard:
         return characters / self.acoustics.speech_s if characters and self.acoustics.speech_s >= NO_SPEECH_S else None
 
 
-def hear(utterances: Iterable[Utterance], vad: Vad) -> Iterator[Heard | Problem]:
+def hear(utterances: Iterable[Utterance], vad: Vad) -> Iterator[MeasuredRecording | Problem]:
     """One recording in memory at a time; what cannot be decoded is a problem."""
     for utterance in utterances:
         try:
-            yield Heard(utterance, header(utterance.clips[0].audio), measure(read(utterance).samples, vad))
+            yield MeasuredRecording(utterance, header(utterance.clips[0].audio), measure(read(utterance).samples, vad))
         except AudioError as error:
             yield unreadable(utterance, error)
 
 
-def sound_findings(heard: Sequence[Heard]) -> list[Finding]:
+def sound_findings(heard: Sequence[MeasuredRecording]) -> list[Finding]:
     """All that is suspicious in what was heard."""
-    finders: tuple[Callable[[Sequence[Heard]], list[Finding]], ...] = (
+    finders: tuple[Callable[[Sequence[MeasuredRecording]], list[Finding]], ...] = (
         one_sound_several_texts,
         sound_twice,
         without_speech,
@@ -88,7 +88,7 @@ def sound_findings(heard: Sequence[Heard]) -> list[Finding]:
     return [finding for finder in finders for finding in finder(heard)]
 
 
-def one_sound_several_texts(heard: Sequence[Heard]) -> list[Finding]:
+def one_sound_several_texts(heard: Sequence[MeasuredRecording]) -> list[Finding]:
     """The same samples with different labels: at least one of them is wrong."""
     written = ((h.acoustics.sound_sha256, h.utterance.text or "(empty)", h.utterance) for h in heard)
     groups = grouped(written, "listen, and keep one label")
@@ -96,7 +96,7 @@ def one_sound_several_texts(heard: Sequence[Heard]) -> list[Finding]:
     return of_groups("labels", "same audio, different texts", what, groups, grave=True)
 
 
-def sound_twice(heard: Sequence[Heard]) -> list[Finding]:
+def sound_twice(heard: Sequence[MeasuredRecording]) -> list[Finding]:
     """The same samples with the same label more than once in a set: they weigh double."""
     found: dict[tuple[str, str, str], list[Utterance]] = defaultdict(list)
     for h in heard:
@@ -106,7 +106,7 @@ def sound_twice(heard: Sequence[Heard]) -> list[Finding]:
     return of_examples(AREA, "same recording twice", "recordings that are in a set more than once", told, "keep one")
 
 
-def without_speech(heard: Sequence[Heard]) -> list[Finding]:
+def without_speech(heard: Sequence[MeasuredRecording]) -> list[Finding]:
     """Labels of recordings in which voice activity finds none."""
 
     def silent(heard: Acoustics) -> bool:
@@ -118,16 +118,16 @@ def without_speech(heard: Sequence[Heard]) -> list[Finding]:
     return of_examples(AREA, "text without speech", "labelled recordings without speech", found, "listen", grave=True)
 
 
-def without_label(heard: Sequence[Heard]) -> list[Finding]:
+def without_label(heard: Sequence[MeasuredRecording]) -> list[Finding]:
     """Recordings of speech whose label is empty: every word of them counts as invented."""
     odd = [h for h in heard if not h.utterance.text.strip() and h.acoustics.speech_share > MUCH_SPEECH_SHARE]
     found = tuple(example(h.utterance, f"{h.acoustics.speech_s:.1f} s of speech found") for h in odd)
     return of_examples(AREA, "speech without text", "recordings of speech without a text", found, "label", grave=True)
 
 
-def pace_outliers(heard: Sequence[Heard]) -> list[Finding]:
+def pace_outliers(heard: Sequence[MeasuredRecording]) -> list[Finding]:
     """Labels too long or too short for their speech: cut recordings, missing words, the wrong label."""
-    by_language: dict[str, list[Heard]] = defaultdict(list)
+    by_language: dict[str, list[MeasuredRecording]] = defaultdict(list)
     for h in heard:
         if h.pace is not None and h.acoustics.duration_s >= JUDGED_S:
             by_language[base_language(h.utterance.language)].append(h)
@@ -136,7 +136,7 @@ def pace_outliers(heard: Sequence[Heard]) -> list[Finding]:
     return of_examples(AREA, "characters per second", what, found, "listen: is all of it said, and no more?")
 
 
-def _outliers(heard: Sequence[Heard]) -> list[Example]:
+def _outliers(heard: Sequence[MeasuredRecording]) -> list[Example]:
     paces = [h.pace or 0.0 for h in heard]
     middle = median(paces)
     spread = 1.4826 * median(abs(pace - middle) for pace in paces)
@@ -147,7 +147,7 @@ def _outliers(heard: Sequence[Heard]) -> list[Example]:
     return [example(h.utterance, f"{pace:.1f} characters/s, usual {middle:.1f}") for _, pace, h in odd]
 
 
-def other_durations(heard: Sequence[Heard]) -> list[Finding]:
+def other_durations(heard: Sequence[MeasuredRecording]) -> list[Finding]:
     """Recordings that are shorter or longer than the manifest has it: cut, padded, or another file."""
 
     def differs(told_s: float, found_s: float) -> bool:
@@ -163,10 +163,10 @@ def other_durations(heard: Sequence[Heard]) -> list[Finding]:
     )
 
 
-def other_containers(heard: Sequence[Heard]) -> list[Finding]:
+def other_containers(heard: Sequence[MeasuredRecording]) -> list[Finding]:
     """Files that are not what their suffix says: read all the same here, and refused by stricter readers."""
 
-    def told(h: Heard) -> Example | None:
+    def told(h: MeasuredRecording) -> Example | None:
         suffix = h.utterance.clips[0].audio.suffix.lower()
         fits = h.header.container in CONTAINERS.get(suffix, (h.header.container,))
         return None if fits else example(h.utterance, f"named {suffix}, holds {h.header.container} ({h.header.codec})")
@@ -175,7 +175,7 @@ def other_containers(heard: Sequence[Heard]) -> list[Finding]:
     return of_examples(AREA, "mislabelled files", "files that are not what their suffix says", found, "rename them")
 
 
-def clipped(heard: Sequence[Heard]) -> list[Finding]:
+def clipped(heard: Sequence[MeasuredRecording]) -> list[Finding]:
     """More than a thousandth of the samples at full scale."""
     odd = sorted(heard, key=lambda h: -h.acoustics.clipped_share)
     found = tuple(
@@ -186,7 +186,7 @@ def clipped(heard: Sequence[Heard]) -> list[Finding]:
     return of_examples(AREA, "clipping", "clipped recordings", found)
 
 
-def narrow_band(heard: Sequence[Heard]) -> list[Finding]:
+def narrow_band(heard: Sequence[MeasuredRecording]) -> list[Finding]:
     """Telephone speech in a file of a higher rate: a slice of its own, not a part of the rest."""
     narrow = [h for h in heard if (h.acoustics.bandwidth_hz or NARROW_HZ) < NARROW_HZ and not _is_told(h)]
     found = tuple(
@@ -199,30 +199,30 @@ def narrow_band(heard: Sequence[Heard]) -> list[Finding]:
     )
 
 
-def _is_told(heard: Heard) -> bool:
+def _is_told(heard: MeasuredRecording) -> bool:
     """True where the file, or the manifest, says that the recording is of 8 kHz."""
     told = dict(heard.utterance.attributes).get("orig_sample_rate", "")
     return heard.header.rate_hz <= 8000 or (told.isdecimal() and int(told) <= 8000)
 
 
-def noisy(heard: Sequence[Heard]) -> list[Finding]:
+def noisy(heard: Sequence[MeasuredRecording]) -> list[Finding]:
     """Signal-to-noise below 10 dB by the estimate of `eval.audit.acoustics.snr_db`."""
     known = sorted((h.acoustics.snr_db, n, h) for n, h in enumerate(heard) if h.acoustics.snr_db is not None)
     found = tuple(example(h.utterance, f"{snr:.0f} dB") for snr, _, h in known if snr < NOISY_DB and h.utterance.text)
     return of_examples(AREA, "noise", "recordings with a signal-to-noise ratio below 10 dB", found)
 
 
-def quiet(heard: Sequence[Heard]) -> list[Finding]:
+def quiet(heard: Sequence[MeasuredRecording]) -> list[Finding]:
     """Loudness below -40 LUFS."""
     known = sorted((h.acoustics.loudness_lufs, n, h) for n, h in enumerate(heard) if h.acoustics.loudness_lufs)
     found = tuple(example(h.utterance, f"{lufs:.0f} LUFS") for lufs, _, h in known if lufs < QUIET_LUFS)
     return of_examples(AREA, "loudness", "recordings quieter than -40 LUFS", found)
 
 
-def cut_off(heard: Sequence[Heard]) -> list[Finding]:
+def cut_off(heard: Sequence[MeasuredRecording]) -> list[Finding]:
     """Speech in the very first or the very last frames: a word may be missing a part."""
 
-    def told(h: Heard) -> str:
+    def told(h: MeasuredRecording) -> str:
         ends = (("beginning", h.acoustics.cut_start), ("end", h.acoustics.cut_end))
         return " and ".join(name for name, cut in ends if cut)
 

@@ -14,14 +14,14 @@ from asr.errors import ConfigError
 from asr.events import Final, Word
 from eval.bench.peers.transcribers import FASTER_WHISPER, FASTER_WHISPER_BATCHED, PEERS, Transcriber, faster_whisper
 from eval.bench.server import print_line
-from eval.data.dataset import Recording
+from eval.data.types import Recording
 from eval.metrics.score import Score, scores
 from eval.normalise import base_language
 from eval.progress import progress
 from eval.report.terminal import number, rate, score_table
 from eval.runs.process_usage import own_cpu_s
 from eval.runs.replay import trace_of
-from eval.runs.runner import Findings, readable
+from eval.runs.runner import TraceCollector, read_recordings
 from eval.runs.setup import (
     console,
     engine_model,
@@ -58,13 +58,13 @@ def files(
         transcribers(engine, model, against, threads) as systems,
         progress(f"bench files {model}", count * sum(u.duration_s for u in utterances)) as bar,
     ):
-        findings = Findings(bar)
-        alternate(readable(utterances, findings), systems, findings)
-    findings.check()
+        collector = TraceCollector(bar)
+        alternate(read_recordings(utterances, collector), systems, collector)
+    collector.check()
     packages = (*PACKAGES, "faster-whisper", "ctranslate2") if against else PACKAGES
     options = {"minutes": minutes, "against": against}
     signature = sign_run(datasets, engine_model(engine, threads), SessionSettings(), options, packages)
-    found = scores(findings.traces)
+    found = scores(collector.traces)
     compared = [] if against is None else ratios(found, against)
     for table in (scores_table(found), *([ratios_table(compared, against)] if against else [])):
         console().print(table)
@@ -91,7 +91,7 @@ def transcribers(
         yield {OURS: ours, FASTER_WHISPER: peer}
 
 
-def alternate(recordings: Iterator[Recording], systems: Mapping[str, Transcriber], findings: Findings) -> None:
+def alternate(recordings: Iterator[Recording], systems: Mapping[str, Transcriber], collector: TraceCollector) -> None:
     """Each recording through each system, in turned order every other time: a machine that slows down or warms up then
     treats them alike. The first goes through each once before, unmeasured."""
     names = list(systems)
@@ -100,7 +100,7 @@ def alternate(recordings: Iterator[Recording], systems: Mapping[str, Transcriber
             for name in names:
                 measured(name, systems[name], recording)
         for name in names if index % 2 == 0 else reversed(names):
-            findings.keep(measured(name, systems[name], recording))
+            collector.add(measured(name, systems[name], recording))
 
 
 def measured(name: str, transcribe: Transcriber, recording: Recording) -> Trace:

@@ -22,14 +22,14 @@ from batch.worker import Task
 from eval.bench.files import OURS, ratios, ratios_table, scores_table
 from eval.bench.peers.transcribers import FASTER_WHISPER_BATCHED, faster_whisper_batched
 from eval.bench.server import print_line
-from eval.data.dataset import Dataset, Recording
+from eval.data.types import Dataset, Recording
 from eval.metrics.score import scores
 from eval.normalise import base_language
 from eval.progress import progress
 from eval.report.terminal import score_table
 from eval.runs.process_usage import process_cpu_s
 from eval.runs.replay import trace_of
-from eval.runs.runner import Findings, readable
+from eval.runs.runner import TraceCollector, read_recordings
 from eval.runs.setup import console, load_datasets, print_signature, sign_run, utterances_of
 from eval.runs.signature import PACKAGES, Model
 from eval.trace import OFFLINE, Entry, Trace
@@ -50,16 +50,16 @@ def folders(data: Sequence[Path], model: str, minutes: float | None, precision: 
         faster_whisper_batched(model, cores()) as peer,
         progress(f"bench folders {model}", total_s) as bar,
     ):
-        findings = Findings(bar)
+        collector = TraceCollector(bar)
         systems: dict[str, Folder] = {OURS: _ours(crew), FASTER_WHISPER_BATCHED: _theirs(peer)}
         for dataset in datasets:
-            in_turns(list(readable(dataset.utterances, findings)), systems, findings)
-    findings.check()
+            in_turns(list(read_recordings(dataset.utterances, collector)), systems, collector)
+    collector.check()
     own = Model(crew.hello.name, crew.hello.weights_sha256, precision, cores())
     options = {"minutes": minutes, "against": FASTER_WHISPER_BATCHED}
     packages = (*PACKAGES, "faster-whisper", "ctranslate2")
     signature = sign_run(datasets, own, SessionSettings(), options, packages)
-    found = scores(findings.traces)
+    found = scores(collector.traces)
     compared = ratios(found, FASTER_WHISPER_BATCHED)
     console().print(scores_table(found))
     console().print(ratios_table(compared, FASTER_WHISPER_BATCHED))
@@ -74,7 +74,7 @@ def _language(datasets: Sequence[Dataset]) -> str | None:
     return languages.pop() or None if len(languages) == 1 else None
 
 
-def in_turns(recordings: Sequence[Recording], systems: Mapping[str, Folder], findings: Findings) -> None:
+def in_turns(recordings: Sequence[Recording], systems: Mapping[str, Folder], collector: TraceCollector) -> None:
     """Halves of the recordings through each system; the first recording goes through each before, unmeasured."""
     names = list(systems)
     for name in names:
@@ -83,7 +83,7 @@ def in_turns(recordings: Sequence[Recording], systems: Mapping[str, Folder], fin
     for index, half in enumerate((recordings[:middle], recordings[middle:])):
         for name in names if index % 2 == 0 else reversed(names):
             for trace in measured(name, systems[name], half):
-                findings.keep(trace)
+                collector.add(trace)
 
 
 def measured(name: str, transcribe: Folder, recordings: Sequence[Recording]) -> Iterator[Trace]:

@@ -11,14 +11,14 @@ from eval.bench.peers.load import streamer
 from eval.bench.peers.serving import peer_python, peer_serving, peer_version
 from eval.bench.peers.wires import STREAMING_PEERS, wire_of
 from eval.bench.server import CLIP_S, delays_of, print_line
-from eval.data.dataset import Recording
+from eval.data.types import Recording
 from eval.metrics.score import Score, scores
 from eval.progress import progress
 from eval.report.terminal import caption, number, rate, score_table
 from eval.runs.align_references import align_references
 from eval.runs.live import Streamer, Target
-from eval.runs.local_server import Server, serving
-from eval.runs.runner import Findings, readable, run_live
+from eval.runs.local_server import RunningServer, serving
+from eval.runs.runner import TraceCollector, read_recordings, run_live
 from eval.runs.setup import (
     console,
     live_model,
@@ -40,11 +40,11 @@ class System:
     """One of the two servers."""
 
     name: str
-    server: Server
+    server: RunningServer
     streamer: Streamer | None
 
-    def run(self, recordings: Sequence[Recording], streams: int, findings: Findings) -> None:
-        run_live(recordings, Target(self.server.url, self.name), self.server.pid, streams, findings, self.streamer)
+    def run(self, recordings: Sequence[Recording], streams: int, collector: TraceCollector) -> None:
+        run_live(recordings, Target(self.server.url, self.name), self.server.pid, streams, collector, self.streamer)
 
 
 def server_against(
@@ -71,17 +71,19 @@ def server_against(
         serving(model, threads, options) as ours,
         peer_serving(peer, environment, model, threads, max(counts) + 1) as (theirs, folder),
     ):
-        findings = Findings(bar, references=align_references(utterances, load_engine(model, "auto", threads), bar.say))
-        recordings = [findings.references.placed(recording) for recording in readable(utterances, findings)]
+        collector = TraceCollector(
+            bar, references=align_references(utterances, load_engine(model, "auto", threads), bar.say)
+        )
+        recordings = [collector.references.placed(recording) for recording in read_recordings(utterances, collector)]
         systems = (System(OURS, ours, None), System(peer, theirs, streamer(lambda code: wire_of(peer, code, folder))))
-        warm_up(systems, recordings[0], Findings(bar))
+        warm_up(systems, recordings[0], TraceCollector(bar))
         for count in counts:
-            alternate(systems, recordings, count, findings)
-    findings.check()
+            alternate(systems, recordings, count, collector)
+    collector.check()
     signature = sign_run(
-        datasets, live_model(model, threads, findings.traces), None, {"against": f"{peer} {version}", "clip_s": clip_s}
+        datasets, live_model(model, threads, collector.traces), None, {"against": f"{peer} {version}", "clip_s": clip_s}
     )
-    found = levels(findings)
+    found = levels(collector)
     console().print(levels_table(found))
     compared = [ratio(found[count, OURS], found[count, peer], count) for count in counts]
     console().print(ratios_table(compared, peer))
@@ -90,24 +92,26 @@ def server_against(
     print_line("server-against", signature, {"scores": figures, "ratios": [asdict(r) for r in compared]})
 
 
-def warm_up(systems: Sequence[System], recording: Recording, findings: Findings, seconds: float = 4.0) -> None:
+def warm_up(systems: Sequence[System], recording: Recording, collector: TraceCollector, seconds: float = 4.0) -> None:
     """Each hears a little, unmeasured: one of them loads its model for the first stream."""
     beginning = replace(recording, samples=recording.samples[: round(seconds * 16_000)], words=())
     for system in systems:
-        system.run([beginning], 1, findings)
+        system.run([beginning], 1, collector)
 
 
-def alternate(systems: Sequence[System], recordings: Sequence[Recording], count: int, findings: Findings) -> None:
+def alternate(
+    systems: Sequence[System], recordings: Sequence[Recording], count: int, collector: TraceCollector
+) -> None:
     """So many streams at once through one server, then through the other; a second time the other way round."""
     for turn in range(ROUNDS):
         clips = [recordings[(turn * count + i) % len(recordings)] for i in range(count)]
         for system in systems if turn % 2 == 0 else tuple(reversed(systems)):
-            system.run(clips, count, findings)
+            system.run(clips, count, collector)
 
 
-def levels(findings: Findings) -> dict[tuple[int, str], Score]:
+def levels(collector: TraceCollector) -> dict[tuple[int, str], Score]:
     """The scores by number of streams and system."""
-    pooled = [replace(trace, dataset=str(trace.streams)) for trace in findings.traces]
+    pooled = [replace(trace, dataset=str(trace.streams)) for trace in collector.traces]
     return {(int(score.dataset), score.model): score for score in scores(pooled)}
 
 

@@ -13,14 +13,14 @@ import numpy as np
 from rich.table import Table
 
 from asr.config import SAMPLE_RATE_HZ
-from eval.data.dataset import Recording
+from eval.data.types import Recording
 from eval.metrics.score import Delays, Score, scores
 from eval.progress import progress
 from eval.report.terminal import caption, number, rate, report_of, score_table
 from eval.runs.live import Target
 from eval.runs.process_usage import peak_memory_bytes
 from eval.runs.replay import offline
-from eval.runs.runner import Findings, readable, run_in_process, run_live
+from eval.runs.runner import TraceCollector, read_recordings, run_in_process, run_live
 from eval.runs.setup import (
     console,
     engine_model,
@@ -59,16 +59,16 @@ def engine(
     utterances = utterances_of(datasets)
     model = load_engine(name, precision, threads)
     with progress(f"bench engine {name}", 2 * sum(u.duration_s for u in utterances)) as bar:
-        findings = Findings(bar)
-        warm_up = next(iter(readable(utterances, findings)), None)
+        collector = TraceCollector(bar)
+        warm_up = next(iter(read_recordings(utterances, collector)), None)
         if warm_up is not None:
             offline(_beginning(warm_up), model, settings)
-        findings.problems.clear()
-        run_in_process(utterances, (OFFLINE, REPLAY), model, settings, findings)
-    findings.check()
+        collector.problems.clear()
+        run_in_process(utterances, (OFFLINE, REPLAY), model, settings, collector)
+    collector.check()
     signature = sign_run(datasets, engine_model(model, threads), settings, {"minutes": minutes, "join_s": CLIP_S})
-    print_summary(findings.traces, signature, "one stream in process, clips of a minute")
-    print_line("engine", signature, report_of(findings.traces, signature, findings.problems))
+    print_summary(collector.traces, signature, "one stream in process, clips of a minute")
+    print_line("engine", signature, report_of(collector.traces, signature, collector.problems))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +106,15 @@ def server(
     utterances = utterances_of(datasets)
     total_s = sum(counts) * sum(u.duration_s for u in utterances) / len(utterances)
     with progress(f"bench server {name}", total_s) as bar, server_at(url, pid, name, threads, workers) as target:
-        recordings = list(readable(utterances, Findings(bar)))
+        recordings = list(read_recordings(utterances, TraceCollector(bar)))
         levels = []
         for count in counts:
-            findings = Findings(bar)
+            collector = TraceCollector(bar)
             clips = [recordings[i % len(recordings)] for i in range(count)]
-            run_live(clips, Target(target.url, name), target.pid, count, findings)
-            findings.check()
-            model = live_model(name, threads, findings.traces)
-            levels.append(_level(count, findings, target.pid))
+            run_live(clips, Target(target.url, name), target.pid, count, collector)
+            collector.check()
+            model = live_model(name, threads, collector.traces)
+            levels.append(_level(count, collector, target.pid))
     signature = sign_run(datasets, model, None, {"streams": counts, "url": url, "workers": workers, "clip_s": clip_s})
     console().print(levels_table(levels))
     print_signature(signature)
@@ -154,8 +154,8 @@ def delays_of(score: Score) -> Delays:
     return score.delays
 
 
-def _level(count: int, findings: Findings, pid: int | None) -> Level:
-    pooled = scores([replace(trace, dataset="all") for trace in findings.traces])[0]
+def _level(count: int, collector: TraceCollector, pid: int | None) -> Level:
+    pooled = scores([replace(trace, dataset="all") for trace in collector.traces])[0]
     return Level(count, pooled, None if pid is None else peak_memory_bytes(pid))
 
 

@@ -8,12 +8,13 @@ from typing import Any
 
 from asr.errors import ConfigError
 from eval.commands import SNR_DB
-from eval.data.conditions import Chain, Condition, Level, Line, Noise, Overlay, Room
-from eval.data.dataset import Dataset, Utterance, load_dataset
+from eval.data.conditions import Chain, Condition, Gain, Line, Noise, Overlay, Room
+from eval.data.dataset import load_dataset
 from eval.data.effects import CODECS
 from eval.data.manifests import AUDIO_SUFFIXES, MANIFEST
+from eval.data.types import Dataset, Utterance
 
-Recordings = tuple[str, tuple[Path, ...]]
+AudioSet = tuple[str, tuple[Path, ...]]
 """A set of noises or of rooms: its name and its files."""
 
 
@@ -38,7 +39,7 @@ class Conditions:
 
         Raises `ConfigError` for what cannot be understood, or needs recordings that are not there.
         """
-        noise, rooms = recordings(self.noise), recordings(self.rirs)
+        noise, rooms = audio_set(self.noise), audio_set(self.rirs)
         asked = [self.chains] if self.chains else []
         if self.snr_db or (noise and not self.chains):
             asked += [f"noise:{level}" for level in (self.snr_db or SNR_DB).split(",")]
@@ -47,12 +48,12 @@ class Conditions:
         return tuple(Overlay(chain, self.seed) for chain in parse_chains(",".join(asked), noise, rooms))
 
 
-def under(datasets: Sequence[Dataset], conditions: Conditions) -> tuple[Dataset, ...]:
+def apply_conditions(datasets: Sequence[Dataset], conditions: Conditions) -> tuple[Dataset, ...]:
     """Each data set as it is, unless only the conditions are wanted, and under each of them."""
     overlays = conditions.overlays()
     if not overlays and not conditions.clean:
         raise ConfigError("found neither clean recordings nor a condition to run, wanted one of them")
-    laid = [[laid_over(dataset, overlay) for overlay in overlays] for dataset in datasets]
+    laid = [[with_overlay(dataset, overlay) for overlay in overlays] for dataset in datasets]
     return tuple(
         one
         for dataset, others in zip(datasets, laid, strict=True)
@@ -60,7 +61,7 @@ def under(datasets: Sequence[Dataset], conditions: Conditions) -> tuple[Dataset,
     )
 
 
-def laid_over(dataset: Dataset, overlay: Overlay) -> Dataset:
+def with_overlay(dataset: Dataset, overlay: Overlay) -> Dataset:
     """The data set under these conditions; what could not be read of it is told once, in the clean one."""
     name = f"{dataset.name}+{overlay}"
     more = dict(pair for condition in overlay.chain for pair in condition.attributes)
@@ -72,7 +73,7 @@ def laid_over(dataset: Dataset, overlay: Overlay) -> Dataset:
     return Dataset(name, tuple(map(laid, dataset.utterances)))
 
 
-def recordings(path: Path | None) -> Recordings | None:
+def audio_set(path: Path | None) -> AudioSet | None:
     """The recordings of a set (its name without a leading "noise-"), of a folder, or one file. Raises `ConfigError`."""
     if path is None:
         return None
@@ -93,7 +94,7 @@ def _files(path: Path) -> tuple[Path, ...]:
     return tuple(sorted(file for file in path.iterdir() if file.suffix.lower() in AUDIO_SUFFIXES))
 
 
-def parse_chains(text: str, noise: Recordings | None, rooms: Recordings | None) -> tuple[Chain, ...]:
+def parse_chains(text: str, noise: AudioSet | None, rooms: AudioSet | None) -> tuple[Chain, ...]:
     """Chains from a comma list, the parts of each joined by "+": `telephone+mulaw,opus:16,noise:10+gain:-20,reverb`.
 
     ``noise`` and ``rooms`` are the name and the files that `noise:SNR` and `reverb` take. Raises `ConfigError`.
@@ -102,14 +103,14 @@ def parse_chains(text: str, noise: Recordings | None, rooms: Recordings | None) 
     return tuple(tuple(_condition(part.strip(), noise, rooms) for part in chain.split("+")) for chain in chains)
 
 
-def _condition(text: str, noise: Recordings | None, rooms: Recordings | None) -> Condition:
+def _condition(text: str, noise: AudioSet | None, rooms: AudioSet | None) -> Condition:
     name, _, argument = text.partition(":")
     if name == "noise":
         return Noise(*_given(noise, "noise", "--noise"), _number(argument, text, "noise:10 (dB)"))
     if name == "reverb" and not argument:
         return Room(*_given(rooms, "reverb", "--rirs"))
     if name == "gain":
-        return Level(_number(argument, text, "gain:-20 (dB)"))
+        return Gain(_number(argument, text, "gain:-20 (dB)"))
     if name in CODECS and argument:
         return Line(name, _number(argument, text, f"{name}:16 (kbit/s)"))
     if name in ("telephone", *CODECS) and not argument:
@@ -118,7 +119,7 @@ def _condition(text: str, noise: Recordings | None, rooms: Recordings | None) ->
     raise ConfigError(f"found the condition {text!r}, wanted one of {known}")
 
 
-def _given(files: Recordings | None, name: str, option: str) -> Recordings:
+def _given(files: AudioSet | None, name: str, option: str) -> AudioSet:
     if files is None:
         raise ConfigError(f"found the condition {name} without recordings for it, wanted {option} with a set of them")
     return files

@@ -75,7 +75,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class Gain:
     """Louder or softer by so much."""
 
     gain_db: float
@@ -92,7 +92,7 @@ class Level:
         return (("gain_db", f"{self.gain_db:+g}"),)
 
 
-Condition = Noise | Room | Line | Level
+Condition = Noise | Room | Line | Gain
 Chain = tuple[Condition, ...]
 
 

@@ -13,24 +13,10 @@ from asr.config import SAMPLE_RATE_HZ
 from asr.errors import AudioError
 from eval.data.huggingface import is_saved, saved_rows
 from eval.data.manifests import MANIFEST, TRANSCRIPTS, folder_rows, librispeech_rows, manifest_rows
-from eval.data.rows import Rows, utterances_of_rows
+from eval.data.rows import SourceRows, utterances_of_rows
 from eval.data.tables import COMMON_VOICE, table_rows
 from eval.data.types import Clip, DataError, Dataset, Problem, Recording, Utterance
-from eval.trace import Attributes, Span
-
-__all__ = [
-    "Attributes",
-    "Clip",
-    "DataError",
-    "Dataset",
-    "Problem",
-    "Recording",
-    "Utterance",
-    "data_sha256",
-    "join",
-    "load_dataset",
-    "read",
-]
+from eval.trace import Span
 
 
 def load_dataset(path: Path) -> Dataset:
@@ -46,7 +32,7 @@ def load_dataset(path: Path) -> Dataset:
     return Dataset(name, utterances, tuple(item for item in found if isinstance(item, Problem)))
 
 
-def _layout(path: Path) -> tuple[Rows, str]:
+def _layout(path: Path) -> tuple[SourceRows, str]:
     """The rows and the set's name: the folder's, or the file's where a folder may hold several."""
     if path.is_file():
         reader = table_rows if path.suffix in (".csv", ".tsv") else manifest_rows
@@ -56,7 +42,7 @@ def _layout(path: Path) -> tuple[Rows, str]:
     return _folder_reader(path)(), path.resolve().name
 
 
-def _folder_reader(folder: Path) -> Callable[[], Rows]:
+def _folder_reader(folder: Path) -> Callable[[], SourceRows]:
     if (folder / MANIFEST).is_file():
         return lambda: manifest_rows(folder / MANIFEST)
     if is_saved(folder):

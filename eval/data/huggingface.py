@@ -14,7 +14,7 @@ import numpy as np
 from asr.config import SAMPLE_RATE_HZ
 from asr.errors import ConfigError
 from asr.model_files.cache import cache_dir, write_atomically
-from eval.data.rows import Row, Rows
+from eval.data.rows import SourceRow, SourceRows
 from eval.data.tables import renamed
 from eval.data.types import DataError, Problem
 
@@ -26,8 +26,8 @@ def is_saved(folder: Path) -> bool:
     return (folder / STATE).is_file() or (folder / SPLITS).is_file()
 
 
-def saved_rows(folder: Path) -> Rows:
-    """Rows count from 1 in each split; of several splits, each row's attribute `split` says which."""
+def saved_rows(folder: Path) -> SourceRows:
+    """SourceRows count from 1 in each split; of several splits, each row's attribute `split` says which."""
     if (folder / STATE).is_file():
         yield from _split_rows(folder, {})
         return
@@ -35,7 +35,7 @@ def saved_rows(folder: Path) -> Rows:
         yield from _split_rows(folder / split, {"split": split})
 
 
-def _split_rows(folder: Path, more: Mapping[str, str]) -> Rows:
+def _split_rows(folder: Path, more: Mapping[str, str]) -> SourceRows:
     labels = _class_labels(folder)
     for number, row in enumerate(_arrow_rows(folder), start=1):
         try:
@@ -45,7 +45,7 @@ def _split_rows(folder: Path, more: Mapping[str, str]) -> Rows:
             yield Problem(folder, number, str(error))
             continue
         fields.update(more, audio_filepath=str(audio))
-        yield Row(folder, number, fields, (folder,))
+        yield SourceRow(folder, number, fields, (folder,))
 
 
 def _arrow_rows(folder: Path) -> Iterator[dict[str, Any]]:

@@ -6,18 +6,16 @@ Tables are in `eval.data.tables`, data sets saved by Hugging Face's `datasets` i
 import json
 from pathlib import Path
 
-from eval.data.rows import Row, Rows
+from eval.data.rows import SourceRow, SourceRows
 from eval.data.types import Problem
 
 MANIFEST = "manifest.jsonl"
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".mp4", ".webm", ".aac"})
-COMMON_VOICE = ("validated.tsv", "train.tsv", "dev.tsv", "test.tsv")
-"""In a folder of Common Voice the first of these that is there is read; give another's own path."""
 TRANSCRIPTS = "*.trans.txt"
 """LibriSpeech's, one beside the recordings of each chapter."""
 
 
-def manifest_rows(manifest: Path) -> Rows:
+def manifest_rows(manifest: Path) -> SourceRows:
     """JSON lines with NeMo's fields, audio relative to the manifest."""
     for number, line in enumerate(manifest.read_bytes().splitlines(), start=1):
         if not line.strip():
@@ -28,12 +26,12 @@ def manifest_rows(manifest: Path) -> Rows:
             yield Problem(manifest, number, f"found no JSON ({error}), wanted one object a line")
             continue
         if isinstance(fields, dict):
-            yield Row(manifest, number, fields, (manifest.parent,))
+            yield SourceRow(manifest, number, fields, (manifest.parent,))
         else:
             yield Problem(manifest, number, f"found {type(fields).__name__}, wanted an object")
 
 
-def folder_rows(folder: Path) -> Rows:
+def folder_rows(folder: Path) -> SourceRows:
     """Every audio file with a text of the same name beside it; the language is the folder's name if that is a code."""
     name = folder.resolve().name
     language = name if len(name) == 2 else ""
@@ -42,7 +40,7 @@ def folder_rows(folder: Path) -> Rows:
         if isinstance(text, Problem):
             yield Problem(audio, 0, text.what)
         else:
-            yield Row(audio, 0, {"audio_filepath": audio.name, "text": text, "language": language}, (folder,))
+            yield SourceRow(audio, 0, {"audio_filepath": audio.name, "text": text, "language": language}, (folder,))
 
 
 def _text_of(beside: Path) -> str | Problem:
@@ -54,7 +52,7 @@ def _text_of(beside: Path) -> str | Problem:
         return Problem(beside, 0, f"found {beside.name} to be no UTF-8 ({error}), wanted its text")
 
 
-def librispeech_rows(root: Path) -> Rows:
+def librispeech_rows(root: Path) -> SourceRows:
     """`*.trans.txt` anywhere below, lines of `ID TEXT`; the speaker is the id's first part, the language English."""
     speakers = _librispeech_speakers(root)
     for transcripts in sorted(root.rglob(TRANSCRIPTS)):
@@ -64,7 +62,7 @@ def librispeech_rows(root: Path) -> Rows:
             name, _, text = line.partition(" ")
             speaker = name.split("-")[0]
             fields = {"audio_filepath": f"{name}.flac", "text": text.strip(), "language": "en", "speaker": speaker}
-            yield Row(transcripts, number, fields | speakers.get(speaker, {}), (transcripts.parent,))
+            yield SourceRow(transcripts, number, fields | speakers.get(speaker, {}), (transcripts.parent,))
 
 
 def _librispeech_speakers(root: Path) -> dict[str, dict[str, str]]:

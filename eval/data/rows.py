@@ -1,4 +1,4 @@
-"""Rows of whatever says what was recorded -> utterances. The layouts differ in how rows are found, not in what follows.
+"""SourceRows of any layout -> utterances. Layouts differ only in how they find their rows.
 
 A row has NeMo's fields: audio_filepath, text, duration, offset; and where known language, speaker, words and segments
 (both [[start_s, end_s, text], ...]). Every other field that holds one value is an attribute.
@@ -22,7 +22,7 @@ GENDERS = {"m": "male", "f": "female", "male_masculine": "male", "female_feminin
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SourceRow:
     """One recording as its layout tells it; ``line`` of ``file`` counts from 1, 0 is the whole file.
 
     ``folders`` are those that a relative path may lie in, in the order in which they are searched.
@@ -34,11 +34,11 @@ class Row:
     folders: tuple[Path, ...]
 
 
-Rows = Iterator[Row | Problem]
+SourceRows = Iterator[SourceRow | Problem]
 
 
-def utterances_of_rows(rows: Rows, dataset: str) -> Iterator[Utterance | Problem]:
-    """Rows that cannot be used become problems. Ids are the audio files' names, with the line where one comes again."""
+def utterances_of_rows(rows: SourceRows, dataset: str) -> Iterator[Utterance | Problem]:
+    """SourceRows that cannot be used become problems. An id is the audio file's name; a repeated one gets `:line`."""
     seen: set[str] = set()
     for row in rows:
         if isinstance(row, Problem):
@@ -54,7 +54,7 @@ def utterances_of_rows(rows: Rows, dataset: str) -> Iterator[Utterance | Problem
         yield replace(utterance, id=name, source=(row.file, row.line) if row.line else None)
 
 
-def _utterance(row: Row, dataset: str) -> Utterance:
+def _utterance(row: SourceRow, dataset: str) -> Utterance:
     """Raises ValueError that says which field is wrong, or that the text cannot be one of its language."""
     fields = row.fields
     audio = _found(_string(fields, "audio_filepath", required=True), row.folders)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from eval.data.rows import Row, Rows
+from eval.data.rows import SourceRow, SourceRows
 from eval.data.types import DataError, Problem
 
 COMMON_VOICE = ("validated.tsv", "train.tsv", "dev.tsv", "test.tsv")
@@ -21,7 +21,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 """A field's names in tables and saved data sets, Common Voice's among them; the first that holds something counts."""
 
 
-def table_rows(table: Path) -> Rows:
+def table_rows(table: Path) -> SourceRows:
     """Audio lies beside the table, or in `clips` beside it. Raises `DataError` where a column is missing."""
     text = table.read_bytes().decode("utf-8-sig", errors="replace")
     lines = _tsv_lines(text) if table.suffix == ".tsv" else _csv_lines(text, table)
@@ -44,13 +44,13 @@ def renamed(row: Mapping[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _row(table: Path, number: int, names: list[str], cells: list[str] | Problem) -> Row | Problem:
+def _row(table: Path, number: int, names: list[str], cells: list[str] | Problem) -> SourceRow | Problem:
     if isinstance(cells, Problem):
         return cells
     if len(cells) != len(names):
         return Problem(table, number, f"found {len(cells)} columns, wanted {len(names)}")
     fields = _typed(renamed(dict(zip(names, cells, strict=True))))
-    return Row(table, number, fields, (table.parent, table.parent / "clips"))
+    return SourceRow(table, number, fields, (table.parent, table.parent / "clips"))
 
 
 def _typed(fields: dict[str, Any]) -> dict[str, Any]:

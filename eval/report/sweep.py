@@ -12,7 +12,7 @@ from rich.table import Table
 
 from asr.config import SessionSettings, build
 from asr.errors import ConfigError
-from eval.data.dataset import Dataset
+from eval.data.types import Dataset
 from eval.html.formatting import between, plain
 from eval.metrics.bootstrap import Interval
 from eval.metrics.catalogue import CPU, STABLE_P95, WER, estimate
@@ -20,7 +20,7 @@ from eval.metrics.scored_trace import Judged
 from eval.normalise import base_language
 from eval.progress import progress
 from eval.runs.folder import open_folder
-from eval.runs.runner import Findings, run_in_process
+from eval.runs.runner import TraceCollector, run_in_process
 from eval.runs.setup import console, engine_model, load_datasets, load_engine, sign_run, utterances_of
 from eval.trace import OFFLINE, REPLAY, Trace, read_traces
 
@@ -76,8 +76,8 @@ def sweep(options: SweepOptions) -> None:
     points = []
     with progress(f"sweep {options.model}", total_s) as bar:
         for setting in combinations:
-            findings = _run_one(setting, options, datasets, Findings(bar))
-            points.append(point_of(setting.name, [Judged(trace) for trace in findings.traces]))
+            collector = _run_one(setting, options, datasets, TraceCollector(bar))
+            points.append(point_of(setting.name, [Judged(trace) for trace in collector.traces]))
     write_front(mark_front(points), options.out)
 
 
@@ -160,7 +160,9 @@ def _value(text: str) -> Any:
         return text
 
 
-def _run_one(setting: Setting, options: SweepOptions, datasets: Sequence[Dataset], findings: Findings) -> Findings:
+def _run_one(
+    setting: Setting, options: SweepOptions, datasets: Sequence[Dataset], collector: TraceCollector
+) -> TraceCollector:
     """A run's folder of its own, so that a stopped sweep goes on too."""
     precision = str(dict(setting.values).get(PRECISION, "auto"))
     engine = load_engine(options.model, precision, options.threads)
@@ -169,12 +171,12 @@ def _run_one(setting: Setting, options: SweepOptions, datasets: Sequence[Dataset
     signature = sign_run(datasets, engine_model(engine, options.threads), settings, signed)
     folder = open_folder(options.out / _file_name(setting.name), signature, ())
     done: list[Trace] = list(read_traces(folder.traces)) if folder.traces.exists() else []
-    findings = Findings(findings.bar, folder.traces, done)
+    collector = TraceCollector(collector.bar, folder.traces, done)
     languages = tuple(getattr(engine, "languages", ()))
     taken = [u for u in utterances_of(datasets) if not languages or base_language(u.language) in ("", *languages)]
-    run_in_process(taken, [options.mode], engine, settings, findings)
-    findings.check()
-    return findings
+    run_in_process(taken, [options.mode], engine, settings, collector)
+    collector.check()
+    return collector
 
 
 def _file_name(name: str) -> str:

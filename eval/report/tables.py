@@ -14,7 +14,7 @@ from eval.report.capacity_plan import Level, Plan, levels_of, plan
 from eval.report.slices import UNTOLD, Row, Slice, by_dataset, changed_confusions, common_confusions, slices
 from eval.report.systems import Comparison, System, comparisons, on_common, systems_of, unit_of
 from eval.report.verdict import PREFERRED, check_sentence, verdict
-from eval.runs.folder import NotTaken, Run
+from eval.runs.folder import Run, UnsupportedLanguage
 from eval.trace import MODES, OFFLINE, Trace
 
 GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -175,11 +175,11 @@ def _cell(row: str, column: str, pairs: Sequence[Comparison]) -> dict[str, Any] 
     }
 
 
-def _datasets(cut: Slice, systems: Sequence[System], not_taken: Sequence[NotTaken]) -> dict[str, Any]:
+def _datasets(cut: Slice, systems: Sequence[System], not_taken: Sequence[UnsupportedLanguage]) -> dict[str, Any]:
     return {"rows": [_dataset_row(row, systems, not_taken) for row in cut.rows]}
 
 
-def _dataset_row(row: Row, systems: Sequence[System], not_taken: Sequence[NotTaken]) -> dict[str, Any]:
+def _dataset_row(row: Row, systems: Sequence[System], not_taken: Sequence[UnsupportedLanguage]) -> dict[str, Any]:
     cells = []
     for system, found in zip(systems, row.wer, strict=True):
         refused = {item.language for item in not_taken if (item.model, item.dataset) == (system.model, row.name)}

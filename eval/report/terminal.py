@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from eval.data.dataset import Problem
+from eval.data.types import Problem
 from eval.metrics.score import Delays, LostEnd, Score, lost_ends, scores, streamed_minus_offline
 from eval.metrics.word_errors import Counts
 from eval.metrics.word_times import Percentiles

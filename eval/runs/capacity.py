@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 from asr.errors import ConfigError
-from eval.data.dataset import Utterance, join
+from eval.data.dataset import join
+from eval.data.types import Utterance
 from eval.progress import Bar, progress
 from eval.runs.folder import RunFolder
 from eval.runs.live import Target
 from eval.runs.local_server import serving
-from eval.runs.runner import Findings, readable, run_live
+from eval.runs.runner import TraceCollector, read_recordings, run_live
 from eval.runs.signature import Model
 from eval.trace import Trace, read_traces, write_traces
 
@@ -46,12 +47,12 @@ def minutes(spoken: Sequence[Utterance], count: int) -> tuple[Utterance, ...]:
 
 def run_level(clips: Sequence[Utterance], level: int, target: Target, pid: int | None, bar: Bar) -> list[Trace]:
     """So many clients at once, each with one clip; the clips come round again."""
-    findings = Findings(bar)
-    recordings = list(readable(clips, findings))
+    collector = TraceCollector(bar)
+    recordings = list(read_recordings(clips, collector))
     chosen = [recordings[i % len(recordings)] for i in range(level)] if recordings else []
-    run_live(chosen, target, pid, level, findings)
-    findings.check()
-    return findings.traces
+    run_live(chosen, target, pid, level, collector)
+    collector.check()
+    return collector.traces
 
 
 def _done(folder: RunFolder) -> set[tuple[str, int]]:

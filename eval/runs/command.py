@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 from asr.cli import say
 from asr.config import DEFAULT_MODEL, SessionSettings
 from asr.errors import ConfigError
-from eval.data.apply_conditions import Conditions, under
-from eval.data.dataset import Dataset, Utterance
+from eval.data.apply_conditions import Conditions, apply_conditions
+from eval.data.types import Dataset, Utterance
 from eval.normalise import base_language
 from eval.progress import progress
 from eval.report.command import ReportOptions, report
 from eval.runs.align_references import align_references
 from eval.runs.capacity import run_levels
-from eval.runs.folder import NotTaken, RunFolder, open_folder
+from eval.runs.folder import RunFolder, UnsupportedLanguage, open_folder
 from eval.runs.live import Target
 from eval.runs.process_usage import reset_peak_memory
-from eval.runs.runner import Findings, parse_modes, readable, run_in_process, run_live
+from eval.runs.runner import TraceCollector, parse_modes, read_recordings, run_in_process, run_live
 from eval.runs.setup import (
     engine_model,
     load_datasets,
@@ -69,7 +69,7 @@ class RunOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class RequestedModel:
     """A model as it was asked for and as it was found; ``languages`` is empty where it does not say."""
 
     asked: str
@@ -82,7 +82,7 @@ class Identity:
 
 
 @dataclass(slots=True)
-class Engines:
+class EngineSlot:
     """One engine at a time: the models' memory is measured, and two would be in each other's."""
 
     options: RunOptions
@@ -99,9 +99,9 @@ class Engines:
     def drop(self) -> None:
         self.engine = None
 
-    def identity(self, name: str) -> Identity:
+    def identity(self, name: str) -> RequestedModel:
         engine = self.get(name)
-        return Identity(name, engine_model(engine, self.options.threads), tuple(getattr(engine, "languages", ())))
+        return RequestedModel(name, engine_model(engine, self.options.threads), tuple(getattr(engine, "languages", ())))
 
 
 def run(options: RunOptions, shown: ReportOptions) -> None:
@@ -109,19 +109,21 @@ def run(options: RunOptions, shown: ReportOptions) -> None:
     modes, settings = parse_modes(options.mode), load_settings(options.settings_file)
     levels = parse_counts(options.capacity, "--capacity") if options.capacity else ()
     _check(options, modes, levels)
-    datasets = under(load_datasets(options.data, limit=options.limit, join_s=options.join_s), options.conditions)
-    engines = Engines(options)
+    datasets = apply_conditions(
+        load_datasets(options.data, limit=options.limit, join_s=options.join_s), options.conditions
+    )
+    engines = EngineSlot(options)
     identities = [_identity(name, options, modes, engines) for name in dict.fromkeys(options.models)]
     in_process = settings if set(modes) != {LIVE} else None
     models = tuple(identity.model for identity in identities)
     signature = sign_run(datasets, models, in_process, options.signed())
     folder = open_folder(options.out, signature, _not_taken(identities, datasets))
     with _stoppable(options.out):
-        findings = _run_all(options, modes, settings, datasets, identities, engines, folder)
+        collector = _run_all(options, modes, settings, datasets, identities, engines, folder)
         if levels:
             run_levels(models, levels, _for_all(identities, datasets), options.threads, folder)
-    findings.check()
-    print_summary(findings.traces, signature)
+    collector.check()
+    print_summary(collector.traces, signature)
     report([options.out], options.out, shown)
 
 
@@ -135,24 +137,24 @@ def _check(options: RunOptions, modes: Sequence[str], levels: Sequence[int]) -> 
         raise ConfigError("--url is one server with one model; give one --model and no --capacity, or leave --url away")
 
 
-def _identity(name: str, options: RunOptions, modes: Sequence[str], engines: Engines) -> Identity:
+def _identity(name: str, options: RunOptions, modes: Sequence[str], engines: EngineSlot) -> RequestedModel:
     """Somebody else's server is known by name only."""
     if options.url and set(modes) == {LIVE}:
-        return Identity(name, Model(name, threads=options.threads))
+        return RequestedModel(name, Model(name, threads=options.threads))
     return engines.identity(name)
 
 
-def _not_taken(identities: Sequence[Identity], datasets: Sequence[Dataset]) -> list[NotTaken]:
+def _not_taken(identities: Sequence[RequestedModel], datasets: Sequence[Dataset]) -> list[UnsupportedLanguage]:
     found = []
     for identity in identities:
         for dataset in datasets:
             refused = [u.language for u in dataset.utterances if not identity.takes(u)]
             for language in dict.fromkeys(refused):
-                found.append(NotTaken(identity.model.name, dataset.name, language, refused.count(language)))
+                found.append(UnsupportedLanguage(identity.model.name, dataset.name, language, refused.count(language)))
     return found
 
 
-def _for_all(identities: Sequence[Identity], datasets: Sequence[Dataset]) -> list[Utterance]:
+def _for_all(identities: Sequence[RequestedModel], datasets: Sequence[Dataset]) -> list[Utterance]:
     """Speech that every model takes."""
     spoken = [utterance for utterance in utterances_of(datasets) if utterance.text]
     return [u for u in spoken if all(identity.takes(u) for identity in identities)]
@@ -173,40 +175,42 @@ def _run_all(
     modes: Sequence[str],
     settings: SessionSettings,
     datasets: Sequence[Dataset],
-    identities: Sequence[Identity],
-    engines: Engines,
+    identities: Sequence[RequestedModel],
+    engines: EngineSlot,
     folder: RunFolder,
-) -> Findings:
+) -> TraceCollector:
     """Each model in each mode. What an earlier run of the folder did is there already."""
     taken = [(i, [u for u in utterances_of(datasets) if i.takes(u)]) for i in identities]
     total_s = len(modes) * sum(u.duration_s for _, mine in taken for u in mine)
     done = list(read_traces(folder.traces)) if folder.traces.exists() else []
     with progress(", ".join(options.models), total_s, sum(trace.duration_s for trace in done)) as bar:
-        findings = Findings(bar, folder.traces, done)
+        collector = TraceCollector(bar, folder.traces, done)
         if done:
             bar.say(f"going on in {folder.path}: {len(done)} of {len(modes) * sum(len(m) for _, m in taken)} are done")
         for problem in (problem for dataset in datasets for problem in dataset.problems):
-            findings.leave_out(problem)
+            collector.leave_out(problem)
         if options.align:
-            due = [u for i, mine in taken for u in mine if any(findings.lacks(u, m, i.model.name) for m in modes)]
+            due = [u for i, mine in taken for u in mine if any(collector.lacks(u, m, i.model.name) for m in modes)]
             engine = load_engine(options.aligner, "auto", options.threads)
-            findings.references = align_references(dict.fromkeys(due), engine, bar.say)
+            collector.references = align_references(dict.fromkeys(due), engine, bar.say)
         for identity, utterances in taken:
             if set(modes) != {LIVE}:
-                run_in_process(utterances, modes, engines.get(identity.asked), settings, findings)
+                run_in_process(utterances, modes, engines.get(identity.asked), settings, collector)
             if LIVE in modes:
                 engines.drop()
-                _live(identity, options, utterances, findings)
-        folder.left_out += [str(problem) for problem in findings.problems]
+                _live(identity, options, utterances, collector)
+        folder.left_out += [str(problem) for problem in collector.problems]
         folder.write()
-    return findings
+    return collector
 
 
-def _live(identity: Identity, options: RunOptions, utterances: Sequence[Utterance], findings: Findings) -> None:
+def _live(
+    identity: RequestedModel, options: RunOptions, utterances: Sequence[Utterance], collector: TraceCollector
+) -> None:
     name = identity.model.name
-    recordings = list(readable([u for u in utterances if findings.lacks(u, LIVE, name)], findings))
+    recordings = list(read_recordings([u for u in utterances if collector.lacks(u, LIVE, name)], collector))
     if not recordings:
         return
     with server_at(options.url, options.pid, identity.asked, options.threads) as server:
         asked = identity.asked if options.url else ""  # our own server has no other
-        run_live(recordings, Target(server.url, name, asked), server.pid, options.streams, findings)
+        run_live(recordings, Target(server.url, name, asked), server.pid, options.streams, collector)

@@ -18,7 +18,7 @@ RUN, TRACES, CAPACITY = "run.json", "traces.jsonl", "capacity.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
-class NotTaken:
+class UnsupportedLanguage:
     """Recordings in a language that a model does not take."""
 
     model: str
@@ -36,7 +36,7 @@ class Run:
     traces: tuple[Trace, ...]
     capacity: tuple[Trace, ...] = ()
     left_out: tuple[str, ...] = ()
-    not_taken: tuple[NotTaken, ...] = ()
+    not_taken: tuple[UnsupportedLanguage, ...] = ()
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ class RunFolder:
 
     path: Path
     signature: Signature
-    not_taken: tuple[NotTaken, ...]
+    not_taken: tuple[UnsupportedLanguage, ...]
     left_out: list[str] = field(default_factory=list)
 
     def write(self) -> None:
@@ -68,7 +68,7 @@ class RunFolder:
         return self.path / CAPACITY
 
 
-def open_folder(path: Path, signature: Signature, not_taken: Sequence[NotTaken]) -> RunFolder:
+def open_folder(path: Path, signature: Signature, not_taken: Sequence[UnsupportedLanguage]) -> RunFolder:
     """A new folder, or the one that an equal run left. Raises `ConfigError` where another run lies."""
     folder = RunFolder(path, signature, tuple(not_taken))
     if (path / RUN).exists():
@@ -94,7 +94,7 @@ def read_run(path: Path) -> Run:
             tuple(read_traces(traces)) if traces.exists() else (),
             tuple(read_traces(capacity)) if capacity.exists() else (),
             tuple(table["left_out"]),
-            tuple(NotTaken(**item) for item in table["not_taken"]),
+            tuple(UnsupportedLanguage(**item) for item in table["not_taken"]),
         )
     except (KeyError, TypeError) as error:
         raise ConfigError(f"{path / RUN} is no run's ({error!r}); name a folder that `asr eval run` made") from None

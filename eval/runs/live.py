@@ -9,7 +9,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from asr.events import Ended, Event
-from eval.data.dataset import Recording
+from eval.data.types import Recording
 from eval.runs.replay import CHUNK_S, chunks, trace_of
 from eval.runs.wire import CLOSE_STREAM, WireError, listen_url, parse, pcm16
 from eval.trace import LIVE, Entry, Trace

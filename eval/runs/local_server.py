@@ -25,7 +25,7 @@ class ServerError(CallerError):
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class RunningServer:
     """Where it listens and which process it is; ``pid`` None for one that somebody else started and did not name."""
 
     url: str
@@ -33,14 +33,14 @@ class Server:
 
 
 @contextmanager
-def serving(model: str, threads: int | None = None, options: Sequence[str] = ()) -> Iterator[Server]:
+def serving(model: str, threads: int | None = None, options: Sequence[str] = ()) -> Iterator[RunningServer]:
     """A ready server of `model`. `threads` bounds the libraries' threads. Raises `ServerError` with its last line."""
     port = free_port()
     command = [sys.executable, "-c", "from asr.cli import main; main()", "serve"]
     command += ["--model", model, "--host", "127.0.0.1", "--port", str(port), *options]
     url = f"http://127.0.0.1:{port}/readyz"
     with started(command, lambda: _answers(url), url, threads) as pid:
-        yield Server(f"ws://127.0.0.1:{port}", pid)
+        yield RunningServer(f"ws://127.0.0.1:{port}", pid)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import numpy as np
 
 from asr.config import SAMPLE_RATE_HZ, SessionSettings
 from asr.events import Event
-from eval.data.dataset import Recording, Utterance
+from eval.data.types import Recording, Utterance
 from eval.normalise import base_language
 from eval.runs.process_usage import own_cpu_s
 from eval.trace import OFFLINE, REPLAY, Entry, Trace

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from asr.config import SessionSettings
 from asr.errors import AudioError, CallerError, ConfigError
-from eval.data.dataset import Problem, Recording, Utterance, read
-from eval.data.types import unreadable
+from eval.data.dataset import read
+from eval.data.types import Problem, Recording, Utterance, unreadable
 from eval.progress import Bar
 from eval.runs.align_references import References
 from eval.runs.live import Streamer, Target, run_load
@@ -29,7 +29,7 @@ def key_of(trace: Trace) -> Key:
 
 
 @dataclass
-class Findings:
+class TraceCollector:
     """What a run has found so far; each trace is in ``file``, where there is one, as soon as it is known.
 
     ``traces`` begins with those that an earlier, unfinished run left. ``references``: the words' times, where they were
@@ -48,7 +48,7 @@ class Findings:
     def lacks(self, utterance: Utterance, mode: str, model: str) -> bool:
         return (model, mode, utterance.dataset, utterance.id) not in self._done
 
-    def keep(self, trace: Trace) -> None:
+    def add(self, trace: Trace) -> None:
         self.traces.append(trace)
         if self.file:
             write_traces(self.file, [trace])
@@ -81,25 +81,25 @@ def run_in_process(
     modes: Sequence[str],
     engine: "Engine",
     settings: SessionSettings,
-    findings: Findings,
+    collector: TraceCollector,
 ) -> None:
     """Each utterance in each of `modes` that needs no server, in that order; one recording in memory at a time.
 
-    What `findings` has already is not run again.
+    What `collector` has already is not run again.
     """
     runners = {mode: {OFFLINE: offline, REPLAY: replay}[mode] for mode in modes if mode != LIVE}
 
     def due(utterance: Utterance) -> list[str]:
-        return [mode for mode in runners if findings.lacks(utterance, mode, engine.name)]
+        return [mode for mode in runners if collector.lacks(utterance, mode, engine.name)]
 
-    for recording in readable((u for u in utterances if due(u)), findings):
+    for recording in read_recordings((u for u in utterances if due(u)), collector):
         for mode in due(recording.utterance):
             try:
                 trace = runners[mode](recording, engine, settings)
             except CallerError as error:  # samples that are no sound, say: the next recording may be one
-                findings.leave_out(Problem(recording.utterance.clips[0].audio, 0, str(error)))
+                collector.leave_out(Problem(recording.utterance.clips[0].audio, 0, str(error)))
                 continue
-            findings.keep(replace(trace, peak_memory_bytes=peak_memory_bytes(os.getpid())))
+            collector.add(replace(trace, peak_memory_bytes=peak_memory_bytes(os.getpid())))
 
 
 def run_live(
@@ -107,7 +107,7 @@ def run_live(
     target: Target,
     pid: int | None,
     streams: int,
-    findings: Findings,
+    collector: TraceCollector,
     streamer: Streamer | None = None,
 ) -> None:
     """All recordings over the wire, `streams` at a time; a `streamer` of its own for a peer's.
@@ -124,17 +124,17 @@ def run_live(
             now_s = process_cpu_s(pid)
             trace = replace(trace, cpu_s=now_s - spent_s, peak_memory_bytes=peak_memory_bytes(pid))
             spent_s = now_s
-        findings.keep(trace)
+        collector.add(trace)
 
     run_load(target, recordings, streams, done, streamer=streamer)
 
 
-def readable(utterances: Iterable[Utterance], findings: Findings) -> Iterator[Recording]:
+def read_recordings(utterances: Iterable[Utterance], collector: TraceCollector) -> Iterator[Recording]:
     """The recordings that can be read; the others are left out."""
     for utterance in utterances:
         try:
             recording = read(utterance)
         except AudioError as error:
-            findings.leave_out(unreadable(utterance, error))
+            collector.leave_out(unreadable(utterance, error))
             continue
-        yield findings.references.placed(recording)
+        yield collector.references.placed(recording)

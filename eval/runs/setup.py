@@ -10,10 +10,11 @@ from rich.console import Console
 
 from asr.config import SessionSettings, build, read_toml
 from asr.errors import ConfigError
-from eval.data.dataset import Dataset, Utterance, data_sha256, join, load_dataset
+from eval.data.dataset import data_sha256, join, load_dataset
+from eval.data.types import Dataset, Utterance
 from eval.normalise import normaliser_signature
 from eval.report.terminal import signature_lines, summary
-from eval.runs.local_server import Server, serving
+from eval.runs.local_server import RunningServer, serving
 from eval.runs.replay import CHUNK_S
 from eval.runs.signature import PACKAGES, Model, Signature, sign
 from eval.trace import Trace
@@ -64,10 +65,10 @@ def live_model(name: str, threads: int | None, traces: Sequence[Trace]) -> Model
 
 def server_at(
     url: str | None, pid: int | None, model: str, threads: int | None = None, workers: int | None = None
-) -> AbstractContextManager[Server]:
+) -> AbstractContextManager[RunningServer]:
     """The server at `url`, or one of our own while the context lasts."""
     options = () if workers is None else ("--workers", str(workers))
-    return nullcontext(Server(url, pid)) if url else serving(model, threads, options)
+    return nullcontext(RunningServer(url, pid)) if url else serving(model, threads, options)
 
 
 def sign_run(

@@ -13,7 +13,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from asr.config import SAMPLE_RATE_HZ
 from asr.events import Ended, Event, Final, Partial, Word
-from eval.data.dataset import Clip, Recording, Utterance
+from eval.data.types import Clip, Recording, Utterance
 from eval.trace import Entry, Span, Trace
 
 

@@ -9,7 +9,7 @@ from eval.progress import Bar
 from tests.speech import clip
 from train.augment import Augmenter
 from train.config import AugmentSettings, DataSettings, LoopSettings, ModelSettings, TrainSettings
-from train.ctc import ctc_task
+from train.ctc_task import ctc_task
 from train.data import Example, Split, letters_of
 from train.loop import Training
 

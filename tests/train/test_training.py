@@ -17,10 +17,10 @@ from tests.speech import RATE_HZ, clip
 from tests.train.learned import PLAIN, SETTINGS, TINY, examples, training
 from train.augment import Augmenter, faster
 from train.config import AugmentSettings, DataSettings, LabelSettings, LoopSettings, ModelSettings
-from train.ctc import CtcTask, case_of, check_labels, ctc_task
+from train.ctc_task import CtcTask, case_of, check_labels, ctc_task
 from train.data import Example, check_letters, load_split, written
 from train.filters import PHASES, mel_filters
-from train.loop import RECORD, WORK, finished, learning_rate
+from train.loop import RECORD, WORK, is_finished, learning_rate
 
 CPU = torch.device("cpu")
 
@@ -73,14 +73,14 @@ def test_a_training_that_is_done_is_known_without_its_model(tmp_path: Path, bar:
     """Done is what has all its epochs; with more of them it goes on; another's folder is refused."""
     short = replace(SETTINGS, loop=replace(SETTINGS.loop, epochs=2, dev_every=1))
     run = training(tmp_path, short)
-    assert not finished(tmp_path, short, run.split)
+    assert not is_finished(tmp_path, short, run.split)
     assert not run.run(bar, stop_after_s=1e-9)
-    assert not finished(tmp_path, short, run.split)
+    assert not is_finished(tmp_path, short, run.split)
     assert training(tmp_path, short).run(bar)
-    assert finished(tmp_path, short, run.split)
-    assert not finished(tmp_path, replace(short, loop=replace(short.loop, epochs=3)), run.split)
+    assert is_finished(tmp_path, short, run.split)
+    assert not is_finished(tmp_path, replace(short, loop=replace(short.loop, epochs=3)), run.split)
     with pytest.raises(ConfigError, match="other settings or data"):
-        finished(tmp_path, replace(short, model=replace(short.model, dropout=0.3)), run.split)
+        is_finished(tmp_path, replace(short, model=replace(short.model, dropout=0.3)), run.split)
 
 
 def test_another_training_is_not_written_over(tmp_path: Path, bar: Bar) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from asr.errors import ConfigError
 from eval.bench.peers.transcribers import ctranslate2_folder
 from eval.bench.peers.wires import WHISPER_LIVE
-from eval.runs.local_server import Server, free_port, started
+from eval.runs.local_server import RunningServer, free_port, started
 
 ENVIRONMENTS = Path(".peers")
 """Where `make peer-NAME` puts them."""
@@ -43,13 +43,13 @@ def peer_version(peer: str, python: Path) -> str:
 @contextmanager
 def peer_serving(
     peer: str, python: Path, model: str, threads: int | None, clients: int
-) -> Iterator[tuple[Server, str]]:
+) -> Iterator[tuple[RunningServer, str]]:
     """The peer with the same weights for so many clients, and the folder it has them from. Raises `ServerError`."""
     port = free_port()
     with ctranslate2_folder(model) as folder:
         command = _command(peer, python, folder, port, clients)
         with started(command, lambda: _listens(port), f"{peer} on port {port}", threads) as pid:
-            yield Server(f"ws://127.0.0.1:{port}", pid), str(folder)
+            yield RunningServer(f"ws://127.0.0.1:{port}", pid), str(folder)
 
 
 def _command(peer: str, python: Path, folder: Path, port: int, clients: int) -> list[str]:

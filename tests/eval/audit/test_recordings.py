@@ -10,7 +10,7 @@ from asr.audio.files import Header, header
 from asr.config import SAMPLE_RATE_HZ
 from eval.audit.acoustics import Acoustics
 from eval.audit.recordings import (
-    Heard,
+    MeasuredRecording,
     clipped,
     cut_off,
     hear,
@@ -32,10 +32,10 @@ from tests.eval.labelled import forms, labelled, notes
 GOOD = Acoustics(1.0, 0.8, -23.0, -3.0, 30.0, 0.0, 7500.0, False, False, "")
 
 
-def heard(*texts: str, dataset: str = "d", **fields: object) -> list[Heard]:
+def heard(*texts: str, dataset: str = "d", **fields: object) -> list[MeasuredRecording]:
     """Good recordings of these labels, each of another sound, with some of their measurements changed."""
     return [
-        Heard(u, Header("wav", "pcm_16", 16_000, 1), replace(GOOD, **({"sound_sha256": u.id} | fields)))  # type: ignore[arg-type]
+        MeasuredRecording(u, Header("wav", "pcm_16", 16_000, 1), replace(GOOD, **({"sound_sha256": u.id} | fields)))  # type: ignore[arg-type]
         for u in labelled(*texts, dataset=dataset)
     ]
 
@@ -117,5 +117,5 @@ def test_what_cannot_be_decoded_is_a_problem_and_a_wrong_suffix_a_finding(tmp_pa
     fine, broken, gone = hear(utterances, lambda samples: np.zeros(len(samples) // 512))
     assert isinstance(broken, Problem)
     assert isinstance(gone, Problem)
-    assert isinstance(fine, Heard)
+    assert isinstance(fine, MeasuredRecording)
     assert notes(other_containers([fine])) == [("u0", "named .mp3, holds flac (flac)")]

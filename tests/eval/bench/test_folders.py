@@ -8,9 +8,9 @@ import soundfile
 
 from eval.bench.files import OURS
 from eval.bench.folders import in_turns, measured
-from eval.data.dataset import Recording
+from eval.data.types import Recording
 from eval.progress import progress
-from eval.runs.runner import Findings
+from eval.runs.runner import TraceCollector
 from tests.eval.bench.test_server import line
 from tests.eval.fakes import recording
 from tests.eval.runs.test_command import asr
@@ -31,10 +31,10 @@ def test_halves_are_run_in_turns() -> None:
         return transcribe
 
     with progress("x", 1.0) as bar:
-        findings = Findings(bar)
-        in_turns([recording(1.0, name=name) for name in "123"], {"a": system("a"), "b": system("b")}, findings)
+        collector = TraceCollector(bar)
+        in_turns([recording(1.0, name=name) for name in "123"], {"a": system("a"), "b": system("b")}, collector)
     assert calls == ["a1", "b1", "a12", "b12", "b3", "a3"]
-    assert [t.model + t.utterance for t in findings.traces] == ["a1", "a2", "b1", "b2", "b3", "a3"]
+    assert [t.model + t.utterance for t in collector.traces] == ["a1", "a2", "b1", "b2", "b3", "a3"]
 
 
 def test_a_halfs_cost_is_shared_out_by_seconds() -> None:

@@ -16,8 +16,8 @@ from eval.bench.peers.wires import WhisperLiveKitWire, WhisperLiveWire, wire_of
 from eval.metrics.score import scores
 from eval.progress import progress
 from eval.runs.live import Target
-from eval.runs.local_server import Server
-from eval.runs.runner import Findings
+from eval.runs.local_server import RunningServer
+from eval.runs.runner import TraceCollector
 from eval.runs.wire import WireError
 from eval.trace import Trace
 from tests.eval.fakes import Handler, final, listening, partial, recording, trace, word
@@ -136,12 +136,12 @@ def test_systems_take_turns() -> None:
     calls: list[str] = []
 
     class Noting(System):
-        def run(self, recordings, streams, findings) -> None:
+        def run(self, recordings, streams, collector) -> None:
             calls.append(self.name + "".join(r.utterance.id for r in recordings))
 
-    systems = tuple(Noting(name, Server(""), None) for name in "ab")
+    systems = tuple(Noting(name, RunningServer(""), None) for name in "ab")
     with progress("x", 1.0) as bar:
-        alternate(systems, [recording(0.1, name=str(i)) for i in range(4)], 2, Findings(bar))
+        alternate(systems, [recording(0.1, name=str(i)) for i in range(4)], 2, TraceCollector(bar))
     assert calls == ["a01", "b01", "b23", "a23"]
 
 

@@ -12,7 +12,7 @@ from eval.bench.server import Level, parse_counts
 from eval.metrics.score import scores
 from eval.progress import progress
 from eval.runs.local_server import ServerError, serving
-from eval.runs.runner import Findings
+from eval.runs.runner import TraceCollector
 from tests.eval.fakes import answer, final, listening, recording, said, trace, word
 from tests.eval.runs.test_command import asr
 
@@ -75,12 +75,12 @@ def test_files_are_run_in_turns() -> None:
         return lambda file, language, seconds: calls.append(name + file.stem) or "said"
 
     with progress("x", 1.0) as bar:
-        findings = Findings(bar)
+        collector = TraceCollector(bar)
         alternate(
-            iter([recording(1.0, name="1"), recording(1.0, name="2")]), {"a": system("a"), "b": system("b")}, findings
+            iter([recording(1.0, name="1"), recording(1.0, name="2")]), {"a": system("a"), "b": system("b")}, collector
         )
     assert calls == ["a1", "b1", "a1", "b1", "b2", "a2"]
-    assert [t.model + t.utterance for t in findings.traces] == ["a1", "b1", "b2", "a2"]
+    assert [t.model + t.utterance for t in collector.traces] == ["a1", "b1", "b2", "a2"]
 
 
 def test_a_files_trace_is_scored_like_any_other() -> None:

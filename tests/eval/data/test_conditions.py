@@ -9,9 +9,10 @@ import soundfile
 
 from asr.config import SAMPLE_RATE_HZ
 from asr.errors import ConfigError
-from eval.data.apply_conditions import Conditions, laid_over, parse_chains, recordings, under
-from eval.data.conditions import Level, Line, Noise, Overlay, Room
-from eval.data.dataset import Dataset, data_sha256, load_dataset, read
+from eval.data.apply_conditions import Conditions, apply_conditions, audio_set, parse_chains, with_overlay
+from eval.data.conditions import Gain, Line, Noise, Overlay, Room
+from eval.data.dataset import data_sha256, load_dataset, read
+from eval.data.types import Dataset
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def added(dataset: Dataset, clean: Dataset) -> np.ndarray:
 
 def test_noise_at_several_levels_makes_a_data_set_of_each(clean: Dataset, noises: Path) -> None:
     """Named after set, noise and level; the attributes say it and keep what was told; the clean one is first."""
-    sets = under([clean], Conditions(noises, "20,0"))
+    sets = apply_conditions([clean], Conditions(noises, "20,0"))
     assert [s.name for s in sets] == [clean.name, f"{clean.name}+babble@20dB", f"{clean.name}+babble@0dB"]
     noisy = sets[2].utterances[0]
     assert noisy.attributes == (("device", "desk"), ("noise", "babble"), ("snr_db", "0"))
@@ -55,23 +56,23 @@ def test_noise_at_several_levels_makes_a_data_set_of_each(clean: Dataset, noises
 
 def test_the_same_noise_is_heard_at_every_level_and_again(clean: Dataset, noises: Path) -> None:
     """Twenty decibels more of it and nothing else; another seed, or another utterance, has another part of it."""
-    _, loud, soft = under([clean], Conditions(noises, "0,20"))
+    _, loud, soft = apply_conditions([clean], Conditions(noises, "0,20"))
     np.testing.assert_allclose(added(loud, clean), 10 * added(soft, clean), atol=1e-5)
-    again = under([clean], Conditions(noises, "0"))[1]
+    again = apply_conditions([clean], Conditions(noises, "0"))[1]
     assert np.array_equal(read(again.utterances[0]).samples, read(loud.utterances[0]).samples)
-    other = under([clean], Conditions(noises, "0", seed=1))[1]
+    other = apply_conditions([clean], Conditions(noises, "0", seed=1))[1]
     assert not np.allclose(added(other, clean), added(loud, clean), atol=1e-3)
 
 
 def test_the_datas_hash_knows_the_conditions(clean: Dataset, noises: Path) -> None:
-    """Level, seed and the noise's own sound; the clean set's hash is as it was."""
-    plain, noisy = under([clean], Conditions(noises, "10"))
+    """Gain, seed and the noise's own sound; the clean set's hash is as it was."""
+    plain, noisy = apply_conditions([clean], Conditions(noises, "10"))
     before = data_sha256(noisy.utterances)
     hashes = {data_sha256(plain.utterances), before}
-    hashes.add(data_sha256(under([clean], Conditions(noises, "5"))[1].utterances))
-    hashes.add(data_sha256(under([clean], Conditions(noises, "10", seed=1))[1].utterances))
+    hashes.add(data_sha256(apply_conditions([clean], Conditions(noises, "5"))[1].utterances))
+    hashes.add(data_sha256(apply_conditions([clean], Conditions(noises, "10", seed=1))[1].utterances))
     soundfile.write(noises / "n0.wav", np.ones(16000) / 4, SAMPLE_RATE_HZ)
-    hashes.add(data_sha256(under([clean], Conditions(noises, "10"))[1].utterances))
+    hashes.add(data_sha256(apply_conditions([clean], Conditions(noises, "10"))[1].utterances))
     assert len(hashes) == 5
     assert data_sha256(plain.utterances) == data_sha256(clean.utterances)
 
@@ -80,21 +81,21 @@ def test_chains_are_applied_in_order(clean: Dataset) -> None:
     """Louder and clipped, then softer is not softer, then louder."""
     overlays = Conditions(chains="gain:30+gain:-30,gain:-30+gain:30").overlays()
     assert [str(overlay) for overlay in overlays] == ["gain+30dB+gain-30dB", "gain-30dB+gain+30dB"]
-    first, second = (read(laid_over(clean, overlay).utterances[0]).samples for overlay in overlays)
+    first, second = (read(with_overlay(clean, overlay).utterances[0]).samples for overlay in overlays)
     assert np.abs(first).max() == pytest.approx(10**-1.5, rel=1e-3)
     np.testing.assert_allclose(second, read(clean.utterances[0]).samples, rtol=1e-4, atol=1e-6)
 
 
 def test_conditions_are_understood_as_they_are_written(noises: Path) -> None:
     """Commas between conditions, plus signs inside."""
-    given = recordings(noises)
+    given = audio_set(noises)
     assert given is not None
     chains = parse_chains("telephone+mulaw, opus:16 ,reverb+noise:7.5,gain:-20,", given, given)
     assert chains == (
         (Line("telephone"), Line("mulaw")),
         (Line("opus", 16),),
         (Room("babble", given[1]), Noise("babble", given[1], 7.5)),
-        (Level(-20),),
+        (Gain(-20),),
     )
     assert [str(Overlay(chain)) for chain in chains] == [
         "telephone+mulaw",
@@ -124,23 +125,23 @@ def test_conditions_that_are_none_are_refused(text: str, what: str) -> None:
 def test_levels_without_noise_and_nothing_to_run_are_refused(clean: Dataset) -> None:
     """Each in one sentence."""
     with pytest.raises(ConfigError, match="wanted --noise"):
-        under([clean], Conditions(snr_db="10"))
+        apply_conditions([clean], Conditions(snr_db="10"))
     with pytest.raises(ConfigError, match="neither clean recordings nor a condition"):
-        under([clean], Conditions(clean=False))
+        apply_conditions([clean], Conditions(clean=False))
 
 
 def test_rooms_alone_and_noise_alone_need_not_be_named(clean: Dataset, noises: Path) -> None:
     """Unless conditions are named: then those are all."""
-    names = [s.name.split("+", 1)[1] for s in under([clean], Conditions(noises, rirs=noises, clean=False))]
+    names = [s.name.split("+", 1)[1] for s in apply_conditions([clean], Conditions(noises, rirs=noises, clean=False))]
     assert names == ["babble@20dB", "babble@10dB", "babble@5dB", "babble@0dB", "reverb"]
-    (named,) = under([clean], Conditions(noises, rirs=noises, chains="reverb+noise:5", clean=False))
+    (named,) = apply_conditions([clean], Conditions(noises, rirs=noises, chains="reverb+noise:5", clean=False))
     assert named.name == f"{clean.name}+reverb+babble@5dB"
     assert dict(named.utterances[0].attributes)["room"] == "babble"
 
 
 def test_a_noise_may_be_one_file(noises: Path) -> None:
     """Called as the file is."""
-    assert recordings(noises / "n0.wav") == ("n0", (noises / "n0.wav",))
+    assert audio_set(noises / "n0.wav") == ("n0", (noises / "n0.wav",))
     (noises.parent / "empty").mkdir()
     with pytest.raises(ConfigError, match="found no recording"):
-        recordings(noises.parent / "empty")
+        audio_set(noises.parent / "empty")

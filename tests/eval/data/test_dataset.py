@@ -10,7 +10,8 @@ import soundfile
 
 from asr.config import SAMPLE_RATE_HZ
 from asr.errors import AudioError
-from eval.data.dataset import Clip, DataError, Utterance, data_sha256, join, load_dataset, read
+from eval.data.dataset import data_sha256, join, load_dataset, read
+from eval.data.types import Clip, DataError, Utterance
 from eval.trace import Span
 
 

@@ -9,7 +9,8 @@ import pytest
 import soundfile
 
 from asr.config import SAMPLE_RATE_HZ
-from eval.data.dataset import DataError, data_sha256, load_dataset, read
+from eval.data.dataset import data_sha256, load_dataset, read
+from eval.data.types import DataError
 
 
 def sound(path: Path, seconds: float = 1.0) -> Path:

@@ -10,7 +10,7 @@ from eval.data.dataset import load_dataset
 from eval.data.problems import kind_of, tally
 from eval.data.types import Problem
 from eval.progress import progress
-from eval.runs.runner import Findings, readable
+from eval.runs.runner import TraceCollector, read_recordings
 
 
 def test_each_broken_line_and_file_has_its_kind_and_its_line(tmp_path: Path) -> None:
@@ -62,10 +62,10 @@ def test_a_recording_that_cannot_be_decoded_is_told_with_the_line_that_named_it(
     rows = [{"audio_filepath": name, "text": "hello", "duration": 1.0} for name in names]
     (tmp_path / "manifest.jsonl").write_text("\n".join(map(json.dumps, rows)))
     with progress("x", 4.0) as bar:
-        findings = Findings(bar)
-        heard = list(readable(load_dataset(tmp_path).utterances, findings))
+        collector = TraceCollector(bar)
+        heard = list(read_recordings(load_dataset(tmp_path).utterances, collector))
     assert [recording.utterance.id for recording in heard] == ["good"]
-    told = [(problem.file.name, problem.line, kind_of(problem)) for problem in findings.problems]
+    told = [(problem.file.name, problem.line, kind_of(problem)) for problem in collector.problems]
     assert told == [
         ("manifest.jsonl", 1, "no sound in the file"),
         ("manifest.jsonl", 3, "empty file"),

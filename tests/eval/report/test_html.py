@@ -15,7 +15,7 @@ from eval.report.html import PageOptions, render, script_json, write_report
 from eval.report.systems import comparisons, systems_of
 from eval.report.tables import report_table
 from eval.report.verdict import verdict
-from eval.runs.folder import NotTaken, Run
+from eval.runs.folder import Run, UnsupportedLanguage
 from tests.eval.fakes import said
 from tests.eval.run_folders import run_of, spoken, write_run
 from tests.speech import RATE_HZ, clip
@@ -34,7 +34,7 @@ def run() -> Run:
         said("xin <b>chào</b>", reference="xin chao", model="better", dataset="vi", language="vi", utterance="v")
     )
     left_out = ("data/manifest.jsonl:3: no audio file",)
-    return run_of("made-up", traces, left_out=left_out, not_taken=(NotTaken("worse", "vi", "vi", 1),))
+    return run_of("made-up", traces, left_out=left_out, not_taken=(UnsupportedLanguage("worse", "vi", "vi", 1),))
 
 
 def headline(*traces) -> str:

@@ -11,9 +11,9 @@ from asr.config import SAMPLE_RATE_HZ
 from asr.errors import ConfigError
 from asr.events import Final
 from eval.progress import progress
-from eval.runs.folder import NotTaken, read_run
+from eval.runs.folder import UnsupportedLanguage, read_run
 from eval.runs.live import Target
-from eval.runs.runner import Findings, parse_modes, run_live
+from eval.runs.runner import TraceCollector, parse_modes, run_live
 from eval.runs.setup import load_datasets
 from eval.trace import read_traces
 from tests.eval.fakes import ScriptedEngine, answer, listening, recording
@@ -94,7 +94,7 @@ def test_a_model_is_not_given_languages_that_it_does_not_take(asr, engine, data:
     assert asr("eval", "run", "--data", data, "--out", tmp_path / "out", "--mode", "replay") == 0
     run = read_run(tmp_path / "out")
     assert [trace.language for trace in run.traces] == ["en", "en"]
-    assert run.not_taken == (NotTaken("scripted", "spoken", "vi", 1),)
+    assert run.not_taken == (UnsupportedLanguage("scripted", "spoken", "vi", 1),)
 
 
 def test_a_run_can_be_read_before_it_is_whole(asr, data: Path, tmp_path: Path) -> None:
@@ -178,10 +178,10 @@ def test_a_servers_cpu_time_is_shared_out_whole(monkeypatch: pytest.MonkeyPatch)
     clock = iter([10.0, 11.0, 14.0])
     monkeypatch.setattr("eval.runs.runner.process_cpu_s", lambda _pid: next(clock))
     with progress("x", 1.0) as bar, listening(answer) as url:
-        findings = Findings(bar)
+        collector = TraceCollector(bar)
         recordings = [recording(0.1, name="a"), recording(0.1, name="b")]
-        run_live(recordings, Target(url, "m"), 1, 1, findings)
-    assert [trace.cpu_s for trace in findings.traces] == [1.0, 3.0]
+        run_live(recordings, Target(url, "m"), 1, 1, collector)
+    assert [trace.cpu_s for trace in collector.traces] == [1.0, 3.0]
 
 
 def test_live_and_replay_and_offline_agree_on_what_was_said(asr, data: Path, tmp_path: Path) -> None:

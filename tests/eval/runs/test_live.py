@@ -7,7 +7,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from asr.events import Ended, Final, Partial
-from eval.data.dataset import Recording
+from eval.data.types import Recording
 from eval.runs.live import Target, run_load, stream
 from eval.trace import Trace
 from tests.eval.fakes import Handler, answer, listening, recording, results

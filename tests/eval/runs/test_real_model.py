@@ -9,7 +9,8 @@ import pytest_audioeval
 
 from asr.engine import Engine
 from eval.bench.peers.transcribers import faster_whisper
-from eval.data.dataset import Clip, Recording, Utterance, read
+from eval.data.dataset import read
+from eval.data.types import Clip, Recording, Utterance
 from eval.metrics.score import lost_ends
 from eval.metrics.word_errors import count
 from eval.normalise import normalise

@@ -19,7 +19,7 @@ from asr.models.ctc.layout import Vocabulary
 from asr.models.ctc.search import NEVER, Search, language_model, search
 from tests.asr.ctc_models import random_model, save
 from tests.speech import RATE_HZ, clip
-from train.words import write_language_model
+from train.language_model import write_language_model
 
 
 def asked(beam_size: int = 1, **told: object) -> Window:

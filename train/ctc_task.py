@@ -24,7 +24,7 @@ SETTINGS_FILES = ("vocab.json", "tokenizer_config.json", "preprocessor_config.js
 
 
 class CtcTask:
-    """`train.task.Task` for a CTC model. ``vocabulary`` maps what is written to its place in the output."""
+    """`train.task.TrainingTask` for a CTC model. ``vocabulary`` maps what is written to its place in the output."""
 
     measure = "WER"
 

@@ -16,11 +16,11 @@ from tests.speech import RATE_HZ, clip
 from tests.train.learned import PLAIN, SETTINGS, TINY, examples
 from train.augment import Augmenter, faster
 from train.config import AugmentSettings, LoopSettings, ModelSettings, TeacherSettings, TrainSettings, load_settings
-from train.ctc import ctc_task
-from train.data import Example, Heard, Split
-from train.distil import DistilTask, Student, distil_task, first_centre, targets
+from train.ctc_task import ctc_task
+from train.data import Example, Split, TeacherStates
+from train.distil_task import DistilTask, Student, distil_task, first_centre, targets
 from train.loop import Training
-from train.teacher import LAYERS, Teacher, teacher_of
+from train.teacher import LAYERS, Teacher, load_teacher
 
 CPU = torch.device("cpu")
 FRONT = ("wavlm.feature_extractor", "wavlm.feature_projection")
@@ -28,7 +28,7 @@ FRONT = ("wavlm.feature_extractor", "wavlm.feature_projection")
 
 @pytest.fixture(scope="module")
 def teacher() -> Teacher:
-    return teacher_of(TeacherSettings())
+    return load_teacher(TeacherSettings())
 
 
 def student(
@@ -111,7 +111,7 @@ def test_a_frames_centre_is_the_middle_of_the_samples_that_move_it(
 def test_targets_stay_in_time_with_a_recording_played_faster(speed: float) -> None:
     """A teacher whose state is the number of its frame: each centre has that of its time in the recording as spoken."""
     states = torch.arange(150.0)[:, None, None].expand(-1, LAYERS, 3)
-    spoken = Example(np.zeros(3 * RATE_HZ, np.float32), "", "a", Heard(states, 3 * RATE_HZ))
+    spoken = Example(np.zeros(3 * RATE_HZ, np.float32), "", "a", TeacherStates(states, 3 * RATE_HZ))
     played = replace(spoken, samples=faster(spoken.samples, speed))
     centres = 519.5 + FRAME_SAMPLES * np.arange(60)
     told = targets(played, centres)
@@ -145,7 +145,7 @@ def test_a_teacher_that_cannot_teach_is_refused(tmp_path: Path, teacher: Teacher
 
     folder = save(random_model("wav2vec2 large"), tmp_path)
     with pytest.raises(ModelError, match=r"is a wav2vec2 model, wanted a Whisper model as teacher\.model"):
-        teacher_of(TeacherSettings(model=str(folder)))
+        load_teacher(TeacherSettings(model=str(folder)))
     with pytest.raises(ConfigError, match=r"conv_stride \[160, 3\] makes a frame every 480 samples, wanted 320"):
         student(teacher, replace(TINY, conv_stride=(160, 3)))
     with pytest.raises(ModelError, match=r"is a wav2vec2 model, wanted random or what an earlier kind = distil made"):

@@ -38,7 +38,7 @@ DECODER = "model.decoder.layers"
 
 
 class WhisperTask:
-    """`train.task.Task` for a Whisper model."""
+    """`train.task.TrainingTask` for a Whisper model."""
 
     measure = "WER"
 

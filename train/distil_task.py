@@ -20,10 +20,10 @@ from asr.model_files.source import read_object
 from asr.models.whisper.encoder import FRAME_SAMPLES
 from eval.metrics.word_errors import Counts
 from train.config import AugmentSettings, ModelSettings
-from train.ctc import FIRST, masks_of, padded, start_folder, training_config, with_filters, write_preprocessor
+from train.ctc_task import FIRST, masks_of, padded, start_folder, training_config, with_filters, write_preprocessor
 from train.data import Example, Split
 from train.task import freeze
-from train.teacher import LAYERS, Scale, Teacher, front_scale, taught
+from train.teacher import LAYERS, Normalisation, Teacher, front_normalisation, with_teacher_states
 
 _BUCKETS, _FURTHEST = 320, 800
 """WavLM's own: frames up to 80 away have a place of their own."""
@@ -49,7 +49,7 @@ class Student(torch.nn.Module):
 
 
 class DistilTask:
-    """`train.task.Task` for a student; its examples have been `taught`.
+    """`train.task.TrainingTask` for a student; its examples have been `taught`.
 
     Errors are frames that are nearer to what the teacher heard in another frame than to what it heard in theirs.
     """
@@ -57,7 +57,12 @@ class DistilTask:
     measure = "frame error rate"
 
     def __init__(
-        self, student: Student, teacher: Teacher, front: Scale, states: Scale | None, device: torch.device
+        self,
+        student: Student,
+        teacher: Teacher,
+        front: Normalisation,
+        states: Normalisation | None,
+        device: torch.device,
     ) -> None:
         self.model: torch.nn.Module = student.to(device)
         self._student, self._teacher, self._device = student, teacher, device
@@ -172,13 +177,13 @@ def distil_task(
             f"augment.join is {augment.join} and edge_s {list(augment.edge_s)}, wanted 1 and [0, 0] for kind = distil: "
             "the teacher heard no joined recordings"
         )
-    front = front_scale(split.train, teacher)
+    front = front_normalisation(split.train, teacher)
     body = _transplanted(settings, augment, teacher, front) if settings.start == "random" else _begun(settings.start)
     student = Student(body)
     freeze(student, settings.freeze, settings.train_only)
     states = None
     if student.whole:
-        split, states = taught(split, teacher)
+        split, states = with_teacher_states(split, teacher)
     return DistilTask(student, teacher, front, states, device), split
 
 
@@ -194,7 +199,7 @@ def _begun(start: str) -> Any:
 
 
 @torch.no_grad()
-def _transplanted(settings: ModelSettings, augment: AugmentSettings, teacher: Teacher, front: Scale) -> Any:
+def _transplanted(settings: ModelSettings, augment: AugmentSettings, teacher: Teacher, front: Normalisation) -> Any:
     """A WavLM with the teacher's transformer and convolutions from chance."""
     from transformers import WavLMConfig, WavLMModel
 

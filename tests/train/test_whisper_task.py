@@ -12,9 +12,9 @@ from asr.models.base import Window
 from tests.speech import clip
 from tests.train.learned import PLAIN
 from train.config import ModelSettings
-from train.ctc import ctc_task
+from train.ctc_task import ctc_task
 from train.data import Example
-from train.whisper import DECODER, WhisperTask, whisper_task
+from train.whisper_task import DECODER, WhisperTask, whisper_task
 
 CPU = torch.device("cpu")
 SPOKEN = "hello wurld"

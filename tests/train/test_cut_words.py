@@ -8,7 +8,7 @@ from asr.align import AlignedWord, Alignment, align
 from asr.engine import Engine
 from eval.data.dataset import load_dataset, read
 from tests.speech import RATE_HZ, clip
-from train.cut import _placed, cut_words, spans
+from train.cut_words import _placed, cut_words, spans
 
 
 def test_a_word_is_cut_with_a_margin_that_does_not_reach_its_neighbour() -> None:
