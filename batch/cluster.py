@@ -17,8 +17,8 @@ from asr.errors import AsrError, CallerError, ConfigError, InternalError
 from batch.inputs import Recording
 from batch.job import Workplace
 from batch.loop import TRIES, Done, Failed, Loop, Outcome
-from batch.pool import OwnCrew
-from batch.worker import Bench, Hello, Task
+from batch.worker import Hello, Task, load_worker
+from server.workers.pool import InlinePool
 
 SHARE_FILES = 16
 SHARE_BYTES = 16 << 20
@@ -34,19 +34,16 @@ class _Share:
 
 
 class _Transcriber:
-    """The actor: a bench of its own, one share at a time. Errors that are ours travel as values."""
+    """The actor: one worker, one share at a time. Errors that are ours travel as values."""
 
     def __init__(self, task: Task) -> None:
-        import torch
-
-        torch.set_num_threads(1)
-        self._bench = Bench(task)
+        self._worker = load_worker(task)
 
     def hello(self) -> Hello:
-        return self._bench.hello
+        return self._worker.hello
 
     def work(self, recordings: Sequence[Recording]) -> list[Outcome]:
-        return list(Loop(OwnCrew(self._bench), recordings, lambda _seconds: None).run())
+        return list(Loop(InlinePool(self._worker), recordings, lambda _seconds: None).run())
 
 
 @contextmanager

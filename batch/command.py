@@ -124,16 +124,16 @@ def place_of(wish: Wish, order: "Order", workers: int) -> "AbstractContextManage
 @contextmanager
 def _here(order: "Order", workers: int) -> "Iterator[Workplace]":
     from batch.job import Workplace
+    from batch.local import worker_pool
     from batch.loop import Loop
-    from batch.pool import crew_of
 
-    with crew_of(order.task, workers) as crew:
-        yield Workplace(crew.hello, crew.size, lambda left, heard: Loop(crew, left, heard).run())
+    with worker_pool(order.task, workers) as pool:
+        yield Workplace(pool.hello, pool.size, lambda left, heard: Loop(pool, left, heard).run())
 
 
 def default_workers(recordings: Sequence[Recording] | None) -> int:
     """As many as there are cores, fewer for little work."""
-    from batch.pool import cores
+    from server.workers.pool import cores
 
     if recordings is None or any(address(recording.path) for recording in recordings):
         return cores()

@@ -13,7 +13,7 @@ from batch.inputs import Found, Recording
 from batch.job import Order, left_to_do, outputs_of, read_notes
 from batch.journal import Speed
 from batch.progress import clock, printable, told
-from batch.worker import Bench, Task
+from batch.worker import BatchWorker, Task
 
 TRIAL_S = 30.0
 SHOWN = 20
@@ -69,7 +69,7 @@ def _speed(speeds: Sequence[Speed], key: str, task: Task, left: Sequence[Recordi
 
 def _trial(task: Task, left: Sequence[Recording]) -> float:
     """One worker's speed on the beginning of the largest recordings; 0 where none can be read."""
-    bench = Bench(task)
+    worker = BatchWorker(task)
     heard_s = took_s = 0.0
     for recording in islice(left, 10):
         try:
@@ -79,7 +79,7 @@ def _trial(task: Task, left: Sequence[Recording]) -> float:
         began = time.perf_counter()
         transcribe(
             samples,
-            bench.engine,
+            worker.engine,
             language=task.language,
             prompt=task.prompt,
             hotwords=task.hotwords,

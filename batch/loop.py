@@ -14,9 +14,9 @@ from asr.events import Event, Final
 from asr.models.base import Hypothesis, Window
 from asr.transcripts.recording import BATCH_WINDOWS, filled, seconds_of
 from batch.inputs import Recording
-from batch.pool import Crew, Lost
 from batch.recordings import Heard
-from batch.worker import Listen, Recognise, Request
+from batch.worker import Listen, Pool, Recognise, Request
+from server.workers.process import WorkerDied
 
 BATCH_S = 400.0
 """A batch is about this at most: what the decoder keeps of it in memory grows with its seconds."""
@@ -76,10 +76,10 @@ class _Waiting:
 
 
 class Loop:
-    """One run over some recordings with a crew."""
+    """One run over some recordings with a pool of workers."""
 
-    def __init__(self, crew: Crew, recordings: Iterable[Recording], on_audio: Callable[[float], None]) -> None:
-        self._crew, self._on_audio = crew, on_audio
+    def __init__(self, pool: Pool, recordings: Iterable[Recording], on_audio: Callable[[float], None]) -> None:
+        self._workers, self._on_audio = pool, on_audio
         self._queue = deque((recording, 0) for recording in recordings)
         self._open: dict[int, _Open] = {}
         self._pool = _Pool()
@@ -92,13 +92,13 @@ class Loop:
     def run(self) -> Iterator[Outcome]:
         """Each recording's outcome, as they come."""
         while True:
-            for worker in range(self._crew.size):
+            for worker in range(self._workers.size):
                 if worker not in self._asked:
                     self._employ(worker)
             yield from self._taken()
             if not self._asked:
                 return
-            for worker, answer in self._crew.results():
+            for worker, answer in self._workers.results():
                 self._take(worker, answer)
             yield from self._taken()
 
@@ -137,7 +137,7 @@ class Loop:
 
     def _ask(self, worker: int, request: Request, batch: tuple[_Waiting, ...]) -> None:
         self._asked[worker] = (request, batch)
-        self._crew.send(worker, request)
+        self._workers.send(worker, request)
 
     # -- taking answers --------------------------------------------------------------------------------------------
 
@@ -145,7 +145,7 @@ class Loop:
         request, batch = self._asked.pop(worker)
         if isinstance(request, Listen):
             self._listening.discard(request.key)
-        if isinstance(answer, Lost):
+        if isinstance(answer, WorkerDied):
             self._lose(worker, request, batch)
         elif isinstance(request, Listen):
             self._take_heard(request.key, answer)
@@ -200,8 +200,8 @@ class Loop:
         opened = self._open.pop(key, None)
         if opened is None:
             return
-        told = error if isinstance(error, AsrError) else InternalError(f"found {error!r}, wanted an answer")
-        self._outcomes.append(Failed(opened.recording, told))
+        failure = error if isinstance(error, AsrError) else InternalError(f"failed with {error}")
+        self._outcomes.append(Failed(opened.recording, failure))
 
     def _lose(self, worker: int, request: Request, batch: tuple[_Waiting, ...]) -> None:
         """What the lost worker listened to begins anew; a window that it had goes alone, lest it take others along."""

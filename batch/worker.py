@@ -1,4 +1,4 @@
-"""What one worker does, wherever it stands: listen to recordings, recognise windows. Requests in, answers out."""
+"""What one worker does, in any process: find the speech of recordings, recognise windows."""
 
 import os
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from asr.models.base import Hypothesis, Window
 from asr.streaming.session import Session
 from asr.transcripts.recording import recognised
 from batch.recordings import Heard, Listener
+from server.workers.pool import WorkerPool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +53,19 @@ class Recognise:
 
 Request = Listen | Recognise
 Answer = Heard | tuple[Hypothesis, ...]
+Pool = WorkerPool[Hello, Request, Answer]
 
 
-class Bench:
-    """An engine, and the recordings that are being listened to."""
+def load_worker(task: Task) -> "BatchWorker":
+    """A worker with one thread: the cores are shared by processes. Raises `ModelError`, `ConfigError`."""
+    import torch
+
+    torch.set_num_threads(1)
+    return BatchWorker(task)
+
+
+class BatchWorker:
+    """A `server.workers.process.Handler`: an engine, and the recordings that it is reading."""
 
     def __init__(self, task: Task, engine: Engine | None = None) -> None:
         self._task = task

@@ -57,7 +57,7 @@ def _serve(settings: "ServerSettings", listening: socket.socket) -> None:
     from server.address import address
     from server.http.app import create_app
     from server.run import Server
-    from server.workers.contract import load_engines
+    from server.workers.remote import load_engines
 
     def greet(service: "Service") -> None:
         typer.echo(f"{', '.join(service.schedulers)} on {address(listening)} (Ctrl-C ends it)")

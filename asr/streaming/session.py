@@ -112,7 +112,13 @@ class Session:
         """Whether a step has work: an entry is due, or at least `LISTEN_FRAMES` unread frames are buffered."""
         if self._schedule or (self._ending and not self._ended):
             return True
-        return self.pending_frames >= (1 if self._schedule.finalize_pending else LISTEN_FRAMES)
+        return self._audio.end >= self.ready_at_samples
+
+    @property
+    def ready_at_samples(self) -> int:
+        """`ready` becomes true when this many samples have been received, even if nothing else happens."""
+        frames = 1 if self._schedule.finalize_pending else LISTEN_FRAMES
+        return self._schedule.received + frames * FRAME_SAMPLES
 
     @property
     def ended(self) -> bool:

@@ -16,9 +16,9 @@ from asr.events import Final, Word, text_of
 from asr.models.linear import best_precision
 from asr.transcripts.recording import offline_settings
 from batch.inputs import Recording as Input
+from batch.local import worker_pool
 from batch.loop import Done, Loop
-from batch.pool import Crew, cores, crew_of
-from batch.worker import Task
+from batch.worker import Pool, Task
 from eval.bench.files import OURS, ratios, ratios_table, scores_table
 from eval.bench.peers.transcribers import FASTER_WHISPER_BATCHED, faster_whisper_batched
 from eval.bench.server import print_line
@@ -33,6 +33,7 @@ from eval.runs.runner import TraceCollector, read_recordings
 from eval.runs.setup import console, load_datasets, print_signature, sign_run, utterances_of
 from eval.runs.signature import PACKAGES, Model
 from eval.trace import OFFLINE, Entry, Trace
+from server.workers.pool import cores
 
 Folder = Callable[[Sequence[Recording]], list[str]]
 """Recordings -> their texts, in order."""
@@ -46,16 +47,16 @@ def folders(data: Sequence[Path], model: str, minutes: float | None, precision: 
     precision = best_precision() if precision == "auto" else precision
     task = Task(model, _language(datasets), precision=precision, settings=offline_settings())
     with (
-        crew_of(task, cores()) as crew,
+        worker_pool(task, cores()) as pool,
         faster_whisper_batched(model, cores()) as peer,
         progress(f"bench folders {model}", total_s) as bar,
     ):
         collector = TraceCollector(bar)
-        systems: dict[str, Folder] = {OURS: _ours(crew), FASTER_WHISPER_BATCHED: _theirs(peer)}
+        systems: dict[str, Folder] = {OURS: _ours(pool), FASTER_WHISPER_BATCHED: _theirs(peer)}
         for dataset in datasets:
             in_turns(list(read_recordings(dataset.utterances, collector)), systems, collector)
     collector.check()
-    own = Model(crew.hello.name, crew.hello.weights_sha256, precision, cores())
+    own = Model(pool.hello.name, pool.hello.weights_sha256, precision, cores())
     options = {"minutes": minutes, "against": FASTER_WHISPER_BATCHED}
     packages = (*PACKAGES, "faster-whisper", "ctranslate2")
     signature = sign_run(datasets, own, SessionSettings(), options, packages)
@@ -100,12 +101,12 @@ def measured(name: str, transcribe: Folder, recordings: Sequence[Recording]) -> 
         yield replace(trace, cpu_s=cpu_s * share, busy_s=busy_s * share)
 
 
-def _ours(crew: Crew) -> Folder:
+def _ours(pool: Pool) -> Folder:
     def transcribe(recordings: Sequence[Recording]) -> list[str]:
         paths = [recording.utterance.clips[0].audio for recording in recordings]
         largest_first = sorted(set(paths), key=lambda path: -path.stat().st_size)
         inputs = [Input(path, path.stem) for path in largest_first]
-        outcomes = Loop(crew, inputs, lambda _seconds: None).run()
+        outcomes = Loop(pool, inputs, lambda _seconds: None).run()
         texts = {o.recording.path: text_of(list(o.events)) for o in outcomes if isinstance(o, Done)}
         return [texts.get(path, "") for path in paths]
 

@@ -19,6 +19,7 @@ from server.streams.scheduler import Scheduler
 from server.wires.deepgram import ModelInfo, Sender
 from server.wires.deepgram_query import ListenOptions, parse_query
 from server.workers.contract import StreamSession
+from server.workers.messages import StreamOptions
 
 REFUSALS: tuple[tuple[type[AsrError], int, str], ...] = (
     (OriginError, 403, "FORBIDDEN_ORIGIN"),
@@ -42,10 +43,7 @@ class Prepared:
         options = self.options
         return await self.scheduler.open(
             self.settings,
-            language=options.language,
-            prompt=options.prompt,
-            hotwords=options.hotwords,
-            partials=options.interim_results,
+            StreamOptions(options.language, options.prompt, options.hotwords, options.interim_results),
         )
 
 

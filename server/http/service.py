@@ -18,6 +18,7 @@ from server.metrics import Metrics
 from server.streams.admission import Admission
 from server.streams.scheduler import Scheduler
 from server.workers.contract import StreamEngine, StreamSession
+from server.workers.messages import StreamOptions
 
 SAMPLE = Path(__file__).parents[1] / "ready.flac"
 """Made by scripts/make_ready_sample.py."""
@@ -85,7 +86,7 @@ class Service:
     ) -> Transcript:
         """A whole recording, block by block, among live streams. Raises `AudioError`, `ConfigError`, `StepError`."""
         settings = offline_settings(self.settings.session)
-        session = await scheduler.open(settings, language=language, prompt=prompt, hotwords=hotwords, partials=False)
+        session = await scheduler.open(settings, StreamOptions(language, prompt, hotwords, partials=False))
         try:
             return await self._transcribed(blocks, session, scheduler)
         finally:
@@ -123,7 +124,7 @@ class Service:
 
     async def _hear(self, samples: np.ndarray, scheduler: Scheduler) -> None:
         """As a live stream, but as fast as it goes."""
-        session = await scheduler.open(self.settings.session, language=_english(scheduler), partials=True)
+        session = await scheduler.open(self.settings.session, StreamOptions(language=_english(scheduler)))
         for start in range(0, len(samples), CHUNK_SAMPLES):
             session.receive_audio(samples[start : start + CHUNK_SAMPLES])
             while session.ready:

@@ -203,9 +203,11 @@ class Connection:
         self._session.receive_end()
 
     async def _step(self) -> None:
+        thinned = self._session.thinned
         if self._thins and self._session.lag_s > self._limits.thin_lag_s:
-            self._metrics.thinned.inc(self._session.thin_partials())
+            self._session.thin_partials()
         await self._scheduler.step(self._session)
+        self._metrics.thinned.inc(self._session.thinned - thinned)
         self._metrics.lag_s.observe(self._session.lag_s)
         self._check_pace()
 

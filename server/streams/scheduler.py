@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 from asr.config import SessionSettings
@@ -19,6 +19,7 @@ from asr.errors import AsrError, InternalError
 from server.metrics import Metrics
 from server.streams.load_meter import Load, at_speech_pace
 from server.workers.contract import StreamEngine, StreamSession
+from server.workers.messages import StreamOptions
 
 T = TypeVar("T")
 
@@ -76,13 +77,13 @@ class Scheduler:
         """Of each lane."""
         return [lane.load for lane in self._lanes]
 
-    async def open(self, settings: SessionSettings, **options: Any) -> StreamSession:
+    async def open(self, settings: SessionSettings, options: StreamOptions) -> StreamSession:
         """As `Engine.open`, in the lane that has the most room."""
         lane = min(self._lanes, key=lambda lane: (round(lane.load.demand, 2), lane.load.streams))
         place = _Place(lane)
         lane.load.open(place)  # before it is open: those who come meanwhile go elsewhere
         try:
-            session: StreamSession = await lane.call(lambda: lane.engine.open(settings, **options))
+            session: StreamSession = await lane.call(lambda: lane.engine.open(settings, options))
         except BaseException:
             lane.load.close(place)
             raise

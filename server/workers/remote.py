@@ -1,218 +1,236 @@
-"""An engine in a process of its own, for the server's side of it: `asr.engine.Engine` and its sessions, at a distance.
+"""An engine in a worker process, and its sessions: the server's end (see `server.workers.worker` for the other).
 
 Python runs one thread at a time, and a model's step is a thousand small calls: two engines in one process, or an engine
-beside the event loop, wait for each other (docs/LOG.md). Each worker has its own Python. What a session is told waits
-here until its next step, which takes it along; so a stream costs one message there and one back a step.
+beside the event loop, wait for each other (docs/LOG.md). Calls on a session are kept here until its next step takes
+them along, so a stream costs one message each way per step.
 """
 
+import functools
 import itertools
-import multiprocessing
 import weakref
 from collections import deque
 from collections.abc import Sequence
-from multiprocessing.context import SpawnProcess
-from typing import Any
 
 import numpy as np
 
 from asr.config import SAMPLE_RATE_HZ, SessionSettings
+from asr.errors import InternalError
 from asr.events import Event
-from asr.streaming.session import LISTEN_FRAMES, check_audio, check_finalize
-from asr.streaming.vad import FRAME_SAMPLES
-from server.workers.worker import Call, Hello, Open, State, Step, WorkerError, work
+from asr.streaming.session import check_audio, check_finalize
+from server.config import ServerSettings
+from server.workers.messages import (
+    Answer,
+    Audio,
+    Call,
+    End,
+    Finalize,
+    Hello,
+    Input,
+    Open,
+    Request,
+    State,
+    Step,
+    StreamOptions,
+    ThinPartials,
+)
+from server.workers.pool import cores
+from server.workers.process import WorkerProcess
+from server.workers.worker import load_worker
 
-STOP_S = 5.0
-"""A worker ends when its pipe does; one that has not by then is killed."""
+MAX_DEFAULT_WORKERS = 4
+"""Workers for each model where the settings give no number: each holds a copy of the model."""
 
 
 class RemoteEngine:
-    """One worker. `open` and `step` block and belong to one thread; a worker that died is started anew by `open`."""
+    """A `server.workers.contract.StreamEngine` in a process.
 
-    def __init__(self, model: str, threads: int = 1) -> None:
-        self._model, self._threads = model, threads
+    `await_ready`, `open` and `step` block, and one thread at a time may call them. The properties never block: they are
+    copies from the hello, so any thread may read them, also while a dead worker is being replaced.
+    """
+
+    def __init__(self, process: WorkerProcess[Hello, Request, Answer]) -> None:
+        self._process = process
         self._keys = itertools.count()
-        self._gone: deque[int] = deque()
+        self._closed: deque[int] = deque()
         self._hello: Hello | None = None
-        self._lost = False
-        self._start()
 
-    def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")  # a fork would copy the threads' locks
-        self._pipe, theirs = context.Pipe()
-        self._process: SpawnProcess = context.Process(
-            target=work, args=(theirs, self._model, self._threads), name=f"worker {self._model}", daemon=True
-        )
-        self._process.start()
-        self._lost = False
-        theirs.close()  # or the end of the process would not end the pipe
+    @classmethod
+    def start(cls, model: str, threads: int = 1) -> "RemoteEngine":
+        """Starts the process, which loads the model by name; does not wait. `threads` is torch's number there."""
+        return cls(WorkerProcess(functools.partial(load_worker, model, threads), f"worker of {model}"))
 
     def await_ready(self) -> None:
-        """Returns when the model is loaded; raises what loading raised."""
-        self._hello = self._received()
+        """Returns when the model is loaded; call it once, first. Raises what loading raised, or `WorkerDied`."""
+        self._hello = self._process.await_hello()
 
     @property
-    def _known(self) -> Hello:
+    def hello(self) -> Hello:
+        """Raises `InternalError` before `await_ready`."""
         if self._hello is None:
-            self.await_ready()
-        assert self._hello is not None
+            raise InternalError("found an engine whose worker is still loading, wanted `await_ready` first")
         return self._hello
 
     @property
     def name(self) -> str:
-        return self._known.name
+        return self.hello.name
 
     @property
     def architecture(self) -> str:
-        return self._known.architecture
+        return self.hello.architecture
 
     @property
     def weights_sha256(self) -> str:
-        return self._known.weights_sha256
+        return self.hello.weights_sha256
 
     @property
     def precision(self) -> str:
-        return self._known.precision
+        return self.hello.precision
 
     @property
     def languages(self) -> tuple[str, ...]:
-        return self._known.languages
+        return self.hello.languages
 
     @property
     def pid(self) -> int | None:
-        """The worker's process."""
+        """The process id of the worker."""
         return self._process.pid
 
-    def open(
-        self, settings: SessionSettings | None = None, *, partials: bool = True, **options: Any
-    ) -> "RemoteSession":
-        """As `asr.engine.Engine.open`."""
-        if self._lost or not self._process.is_alive():
-            self.close()
-            self._hello = None
-            self._start()
-        if self._hello is None:
-            self.await_ready()
+    def open(self, settings: SessionSettings, options: StreamOptions) -> "RemoteSession":
+        """A new session, after a new process where the last one has died.
+
+        Raises `ConfigError` as `asr.engine.Engine.open`; `WorkerError` for a worker that fails or does not start.
+        """
+        if not self._process.is_alive:
+            self.restart()
         key = next(self._keys)
-        self._ask(Open(key, settings, {"partials": partials, **options}))
-        session = RemoteSession(key)
-        weakref.finalize(session, self._gone.append, key)
+        [state] = self._process.ask(Open(key, settings, options))
+        session = RemoteSession(key, state)
+        weakref.finalize(session, self._closed.append, key)
         return session
 
+    def restart(self) -> None:
+        """Replaces the process; every session of the old one is lost. Raises as `await_ready`."""
+        self._hello = self._process.restart()
+
     def step(self, sessions: "Sequence[RemoteSession]") -> None:
-        """As `asr.engine.Engine.step`; `WorkerError` when the process has ended or failed."""
-        gone = tuple(self._gone.popleft() for _ in range(len(self._gone)))
-        states = self._ask(Step(gone, tuple((session.key, session.take_calls()) for session in sessions)))
+        """As `asr.engine.Engine.step`; `WorkerError` when the worker has failed, `WorkerDied` when it has ended."""
+        closed = tuple(self._closed.popleft() for _ in range(len(self._closed)))
+        states = self._process.ask(Step(closed, tuple(session.take_input() for session in sessions)))
         for session, state in zip(sessions, states, strict=True):
             session.receive_state(state)
 
     def close(self) -> None:
         """Ends the process."""
-        self._pipe.close()
-        self._process.join(STOP_S)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
-
-    def _ask(self, request: Open | Step) -> Any:
-        try:
-            self._pipe.send(request)
-        except OSError as error:
-            raise self._loss() from error
-        return self._received()
-
-    def _received(self) -> Any:
-        try:
-            answer = self._pipe.recv()
-        except (EOFError, OSError) as error:
-            raise self._loss() from error
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    def _loss(self) -> WorkerError:
-        self._lost = True
-        return WorkerError(f"the worker of {self._model} has ended")
+        self._process.close()
 
 
 class RemoteSession:
-    """The owner's side of `asr.streaming.session.Session`. What it is told goes to the worker with the next step."""
+    """A `server.workers.contract.StreamSession` whose `asr.streaming.session.Session` is in a worker."""
 
-    def __init__(self, key: int) -> None:
-        self.key = key
+    def __init__(self, key: int, state: State) -> None:
+        self._key = key
         self._calls: list[Call] = []
         self._audio: list[np.ndarray] = []
+        self._received_samples = 0
+        self._ending = False
         self._events: list[Event] = []
-        self._received = self._sent = 0
-        self._decoded_s = 0.0
         self._thinned = 0
-        self._more = self._ending = self._ended = False
+        self._state = state
+        self._retry = False
+
+    # -- the stream's side: as `Session` -----------------------------------------------------------------------------
 
     @property
     def received_s(self) -> float:
-        return self._received / SAMPLE_RATE_HZ
+        return self._received_samples / SAMPLE_RATE_HZ
 
     @property
     def decoded_s(self) -> float:
-        return self._decoded_s
+        return self._state.decoded_s
 
     @property
     def lag_s(self) -> float:
-        return self.received_s - self._decoded_s
+        return self.received_s - self.decoded_s
 
     @property
     def ready(self) -> bool:
-        """Whether the worker has more to do, or here is what it should know at once: some frames, or the end."""
-        frames = self._received // FRAME_SAMPLES - self._sent // FRAME_SAMPLES
-        return not self._ended and (self._more or bool(self._calls) or frames >= LISTEN_FRAMES)
+        """True if the worker has work left, or if there is something here that it should process now."""
+        if self.ended:
+            return False
+        has_news = bool(self._calls) or self._received_samples >= self._state.ready_at_samples
+        return self._state.ready or self._retry or has_news
 
     @property
     def ended(self) -> bool:
-        return self._ended
+        return self._state.ended
+
+    @property
+    def thinned(self) -> int:
+        """Partials dropped by `thin_partials` so far, as of the last step."""
+        return self._thinned
 
     def receive_audio(self, samples: np.ndarray) -> None:
         check_audio(samples, self._ending)
         self._audio.append(samples)
-        self._received += len(samples)
+        self._received_samples += len(samples)
 
     def receive_finalize(self) -> None:
         check_finalize(self._ending)
-        self._call("receive_finalize")
+        self._call(Finalize())
 
     def receive_end(self) -> None:
         if not self._ending:
             self._ending = True
-            self._call("receive_end")
+            self._call(End())
 
-    def thin_partials(self) -> int:
-        """Returns how many the call *before* this one forgot: the worker tells with its answer."""
-        self._call("thin_partials")
-        thinned, self._thinned = self._thinned, 0
-        return thinned
+    def thin_partials(self) -> None:
+        self._call(ThinPartials())
 
     def take_events(self) -> list[Event]:
         events, self._events = self._events, []
         return events
 
-    def _call(self, name: str) -> None:
+    def _call(self, call: Call) -> None:
         self._flush_audio()
-        self._calls.append((name, None))
+        self._calls.append(call)
 
     def _flush_audio(self) -> None:
+        """One array for all chunks: the samples cross the pipe in one piece."""
         if self._audio:
-            self._calls.append(("receive_audio", np.concatenate(self._audio)))
+            self._calls.append(Audio(np.concatenate(self._audio)))
             self._audio.clear()
 
-    # -- the engine's side -----------------------------------------------------------------------------------------
+    # -- the engine's side: `take_input`, then `receive_state` unless the step fails ----------------------------------
 
-    def take_calls(self) -> tuple[Call, ...]:
-        """All that the worker does not know yet."""
+    def take_input(self) -> Input:
+        """All calls that the worker has not received yet."""
         self._flush_audio()
         calls, self._calls = tuple(self._calls), []
-        self._sent, self._more = self._received, True  # should the step fail, there is still something to do
-        return calls
+        self._retry = True  # if the step fails, the worker has the input and still has to process it
+        return Input(self._key, calls)
 
     def receive_state(self, state: State) -> None:
-        """What the worker tells after a step."""
+        """The session after the step."""
+        self._state, self._retry = state, False
         self._events += state.events
-        self._decoded_s, self._more, self._ended = state.decoded_s, state.ready, state.ended
         self._thinned += state.thinned
+
+
+def load_engines(settings: ServerSettings) -> list[RemoteEngine]:
+    """The workers of all models of the settings, loaded side by side. Raises `ModelError`, `WorkerDied`."""
+    count = settings.workers or default_workers()
+    threads = max(1, cores() // count)
+    engines = [RemoteEngine.start(model, threads) for model in settings.models for _ in range(count)]
+    try:
+        for engine in engines:
+            engine.await_ready()
+    except BaseException:
+        for engine in engines:
+            engine.close()
+        raise
+    return engines
+
+
+def default_workers() -> int:
+    """One for each core: two threads in one process wait for each other's Python (docs/LOG.md)."""
+    return min(cores(), MAX_DEFAULT_WORKERS)

@@ -1,144 +1,140 @@
-"""A process that recognises: one engine and its sessions, behind a pipe. `server.workers.remote` is the other end.
+"""The recognition worker: one engine and its sessions, inside the worker process.
 
-<- Hello, or the error that loading raised
--> Open                <- None, or an error
--> Step                <- a State for each session, or an error: then no session has lost or said anything
-end of the pipe: the process ends
+`server.workers.messages` are its requests and answers, `server.workers.remote` is the server's end.
 """
 
 import os
-import signal
-import traceback
-from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from typing import Any
+from typing import assert_never
 
-from asr.config import SessionSettings
 from asr.engine import Engine
 from asr.errors import AsrError
-from asr.events import Event
 from asr.streaming.session import Session
-
-Call = tuple[str, Any]
-"""A method of `asr.streaming.session.Session` that takes input, and its argument or None."""
-
-
-class WorkerError(Exception):
-    """What went wrong in the worker and is nobody's fault outside; its notes say where."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hello:
-    """The engine is ready."""
-
-    name: str
-    architecture: str
-    weights_sha256: str
-    precision: str
-    languages: tuple[str, ...]
+from server.workers.messages import (
+    Answer,
+    Audio,
+    Call,
+    End,
+    Finalize,
+    Hello,
+    Input,
+    Open,
+    Request,
+    State,
+    Step,
+    ThinPartials,
+)
+from server.workers.process import WorkerError
 
 
-@dataclass(frozen=True, slots=True)
-class Open:
-    """Open a session and call it ``key`` from now on."""
-
-    key: int
-    settings: SessionSettings | None
-    options: dict[str, Any]
+def load_worker(model: str, threads: int) -> "RecognitionWorker":
+    """The worker of a model; `threads` is torch's number, unless OMP_NUM_THREADS sets it. Raises `ModelError`."""
+    return RecognitionWorker(Engine.load(model, threads=None if "OMP_NUM_THREADS" in os.environ else threads))
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Forget the sessions ``gone``, apply the calls of the others, and advance these."""
+@dataclass(slots=True)
+class _Stream:
+    """An open session and what its next state reports."""
 
-    gone: tuple[int, ...]
-    calls: tuple[tuple[int, tuple[Call, ...]], ...]
+    session: Session
+    thinned: int = 0
+    error: AsrError | None = None
+    """A session that refused a call has a hole in its input: it fails in every later step."""
 
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """A session after a step. ``thinned`` counts what its `thin_partials` has forgotten since the step before."""
-
-    events: list[Event]
-    decoded_s: float
-    ready: bool
-    ended: bool
-    thinned: int
-
-
-def work(pipe: Connection, model: str, threads: int) -> None:
-    """The life of the process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes; the server says when it is over
-    try:
-        engine = Engine.load(model, threads=None if "OMP_NUM_THREADS" in os.environ else threads)
-    except Exception as error:  # noqa: BLE001 - told to the server, which raises it
-        pipe.send(_told(error))
-        return
-    pipe.send(Hello(engine.name, engine.architecture, engine.weights_sha256, engine.precision, tuple(engine.languages)))
-    worker = Worker(engine)
-    while True:
+    def receive(self, calls: tuple[Call, ...]) -> None:
         try:
-            request = pipe.recv()
-        except (EOFError, OSError):
-            return  # the server has gone
-        try:
-            pipe.send(worker.answer(request))
-        except BrokenPipeError:
-            return
+            for call in calls:
+                self.thinned += apply(call, self.session)
+        except AsrError as error:
+            self.error = error
+
+    def state(self) -> State:
+        session, thinned = self.session, self.thinned
+        self.thinned = 0
+        return State(
+            events=tuple(session.take_events()),
+            decoded_s=session.decoded_s,
+            ready=session.ready,
+            ready_at_samples=session.ready_at_samples,
+            ended=session.ended,
+            thinned=thinned,
+        )
 
 
-class Worker:
-    """The sessions of one engine, by key."""
+class RecognitionWorker:
+    """A `server.workers.process.Handler`."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._sessions: dict[int, Session] = {}
-        self._broken: dict[int, Exception] = {}
+        self._streams: dict[int, _Stream] = {}
 
-    def answer(self, request: Open | Step) -> list[State] | Exception | None:
-        """What the other end wants to know; errors are values here."""
-        try:
-            if isinstance(request, Step):
+    @property
+    def hello(self) -> Hello:
+        engine = self._engine
+        return Hello(engine.name, engine.architecture, engine.weights_sha256, engine.precision, tuple(engine.languages))
+
+    @property
+    def open_sessions(self) -> int:
+        """Number of sessions held in memory."""
+        return len(self._streams)
+
+    def answer(self, request: Request) -> Answer:
+        """Raises `ConfigError` for options that the model refuses, and whatever the step raised."""
+        match request:
+            case Open():
+                return (self._open(request),)
+            case Step():
                 return self._step(request)
-            self._sessions[request.key] = self._engine.open(request.settings, **request.options)
-            return None
-        except Exception as error:  # noqa: BLE001 - the other end raises it
-            return _told(error)
+            case _:
+                assert_never(request)
 
-    def _step(self, request: Step) -> list[State]:
-        for key in request.gone:
-            self._sessions.pop(key, None)
-            self._broken.pop(key, None)
-        thinned = [self._apply(key, calls) for key, calls in request.calls]
-        for key, _ in request.calls:
-            if key in self._broken:
-                raise self._broken[key]
-        sessions = [self._sessions[key] for key, _ in request.calls]
-        self._engine.step(sessions)
-        return [_state(session, count) for session, count in zip(sessions, thinned, strict=True)]
+    def _open(self, request: Open) -> State:
+        options = request.options
+        session = self._engine.open(
+            request.settings,
+            language=options.language,
+            prompt=options.prompt,
+            hotwords=options.hotwords,
+            partials=options.partials,
+        )
+        self._streams[request.key] = _Stream(session)
+        return self._streams[request.key].state()
 
-    def _apply(self, key: int, calls: Sequence[Call]) -> int:
-        """Returns how many updates were thinned. A session that does not take its input fails in every step."""
-        thinned = 0
-        try:
-            session = self._sessions[key]
-            for name, argument in calls:
-                method = getattr(session, name)
-                thinned += (method() if argument is None else method(argument)) or 0
-        except (AsrError, KeyError) as error:  # KeyError: opened in a worker that died
-            self._broken[key] = error
-        return thinned
+    def _step(self, request: Step) -> Answer:
+        for key in request.closed:
+            self._streams.pop(key, None)
+        self._receive(request.inputs)
+        streams = [self._stream(stream_input.key) for stream_input in request.inputs]
+        self._engine.step([stream.session for stream in streams])
+        return tuple(stream.state() for stream in streams)
+
+    def _receive(self, inputs: tuple[Input, ...]) -> None:
+        """All of them, before any failure is raised: the server does not send an input twice."""
+        for stream_input in inputs:
+            if stream := self._streams.get(stream_input.key):
+                stream.receive(stream_input.calls)
+
+    def _stream(self, key: int) -> _Stream:
+        """Raises the error of a stream that cannot be stepped."""
+        stream = self._streams.get(key)
+        if stream is None:
+            raise WorkerError(f"stream {key} was opened in a worker process that has ended")
+        if stream.error is not None:
+            raise stream.error
+        return stream
 
 
-def _state(session: Session, thinned: int) -> State:
-    return State(session.take_events(), session.decoded_s, session.ready, session.ended, thinned)
-
-
-def _told(error: Exception) -> Exception:
-    """Our own errors as they are; of others what can be sent, with the place where they came from."""
-    if isinstance(error, AsrError):
-        return error
-    told = WorkerError(f"{type(error).__name__}: {error}")
-    told.add_note(traceback.format_exc())
-    return told
+def apply(call: Call, session: Session) -> int:
+    """Makes the call. Returns the number of partials that it dropped; raises what the session raises."""
+    match call:
+        case Audio():
+            session.receive_audio(call.samples)
+        case Finalize():
+            session.receive_finalize()
+        case End():
+            session.receive_end()
+        case ThinPartials():
+            return session.thin_partials()
+        case _:
+            assert_never(call)
+    return 0

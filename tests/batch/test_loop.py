@@ -1,5 +1,6 @@
 """The loop, on the real model: the same text as alone, whoever works, whatever goes wrong with some."""
 
+import functools
 import os
 import signal
 from collections.abc import Iterator, Sequence
@@ -20,8 +21,9 @@ from asr.transcripts.recording import offline_settings, recognised, transcribe, 
 from batch import loop as work
 from batch.inputs import Recording
 from batch.loop import Done, Failed, Loop, Outcome
-from batch.pool import OwnCrew, ProcessCrew, Result
-from batch.worker import Bench, Listen, Recognise, Request, Task
+from batch.worker import Answer, BatchWorker, Hello, Listen, Recognise, Request, Task, load_worker
+from server.workers.pool import InlinePool, ProcessPool
+from server.workers.process import WorkerDied
 from tests import properties
 from tests.speech import RATE_HZ, silence, speech
 
@@ -31,8 +33,8 @@ TASK = Task("whisper-tiny.en", settings=SHORT_WINDOWS)
 
 
 @pytest.fixture(scope="module")
-def bench() -> Bench:
-    return Bench(TASK)
+def worker() -> BatchWorker:
+    return BatchWorker(TASK)
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +49,9 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Recording]:
     return [Recording(path, path.stem) for path in sorted(folder.iterdir())]
 
 
-def texts(outcomes: Sequence[Outcome], bench: Bench) -> dict[str, Transcript]:
+def texts(outcomes: Sequence[Outcome], worker: BatchWorker) -> dict[str, Transcript]:
     done = [outcome for outcome in outcomes if isinstance(outcome, Done)]
-    return {o.recording.stem: transcript_of(o.events, bench.engine, o.heard.duration_s) for o in done}
+    return {o.recording.stem: transcript_of(o.events, worker.engine, o.heard.duration_s) for o in done}
 
 
 def ignore(_seconds: float) -> None:
@@ -57,9 +59,9 @@ def ignore(_seconds: float) -> None:
 
 
 @pytest.fixture(scope="module")
-def alone(bench: Bench, recordings: list[Recording]) -> dict[str, Transcript]:
+def alone(worker: BatchWorker, recordings: list[Recording]) -> dict[str, Transcript]:
     """Each recording by itself, window by window."""
-    return {stem: stepped(path, bench.engine) for path, stem in sounds(recordings)}
+    return {stem: stepped(path, worker.engine) for path, stem in sounds(recordings)}
 
 
 def sounds(recordings: list[Recording]) -> list[tuple[Path, str]]:
@@ -72,10 +74,10 @@ def stepped(path: Path, engine: Engine) -> Transcript:
     return transcript_of(properties.run(engine, samples, session, len(samples)), engine, session.received_s)
 
 
-def test_in_batches_as_alone(bench: Bench, recordings: list[Recording], alone: dict[str, Transcript]) -> None:
+def test_in_batches_as_alone(worker: BatchWorker, recordings: list[Recording], alone: dict[str, Transcript]) -> None:
     """Texts, times and confidences, to the last digit; a broken file is a failure with its sentence."""
-    outcomes = list(Loop(OwnCrew(bench), recordings, ignore).run())
-    assert texts(outcomes, bench) == alone
+    outcomes = list(Loop(InlinePool(worker), recordings, ignore).run())
+    assert texts(outcomes, worker) == alone
     assert len(alone["long"].text) > 200
     (failed,) = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
     assert failed.recording.stem == "broken"
@@ -83,42 +85,47 @@ def test_in_batches_as_alone(bench: Bench, recordings: list[Recording], alone: d
 
 
 def test_a_single_recording_in_batches_as_alone(
-    bench: Bench, recordings: list[Recording], alone: dict[str, Transcript], monkeypatch: pytest.MonkeyPatch
+    worker: BatchWorker, recordings: list[Recording], alone: dict[str, Transcript], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`transcribe` recognises windows side by side too, whole batches and what is left."""
     monkeypatch.setattr(recording, "BATCH_WINDOWS", 3)
-    assert {stem: transcribe(path, bench.engine, settings=SHORT_WINDOWS) for path, stem in sounds(recordings)} == alone
+    assert {stem: transcribe(path, worker.engine, settings=SHORT_WINDOWS) for path, stem in sounds(recordings)} == alone
 
 
-def test_what_is_kept_of_a_recognised_window_is_its_text_alone(bench: Bench) -> None:
+def test_what_is_kept_of_a_recognised_window_is_its_text_alone(worker: BatchWorker) -> None:
     """An hour's windows would hold gigabytes of the model's memories."""
-    (hypothesis,) = recognised([Window(speech())], bench.engine)
+    (hypothesis,) = recognised([Window(speech())], worker.engine)
     assert hypothesis.pieces
     assert hypothesis.memory is None
 
 
 def test_in_small_batches_and_a_small_pool_as_alone(
-    bench: Bench, recordings: list[Recording], alone: dict[str, Transcript], monkeypatch: pytest.MonkeyPatch
+    worker: BatchWorker, recordings: list[Recording], alone: dict[str, Transcript], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What shares a batch depends on time and luck; the texts do not."""
     monkeypatch.setattr(work, "BATCH_WINDOWS", 3)
     monkeypatch.setattr(work, "POOL_S", 20.0)
     monkeypatch.setattr(work, "STRETCH_S", 7.0)
-    assert texts(list(Loop(OwnCrew(bench), reversed(recordings), ignore).run()), bench) == alone
+    assert texts(list(Loop(InlinePool(worker), reversed(recordings), ignore).run()), worker) == alone
 
 
-def test_all_speech_is_told_of(bench: Bench, recordings: list[Recording]) -> None:
+def test_all_speech_is_told_of(worker: BatchWorker, recordings: list[Recording]) -> None:
     """The seconds that progress is made of."""
     heard: list[float] = []
-    list(Loop(OwnCrew(bench), [r for r in recordings if r.stem == "long"], heard.append).run())
+    list(Loop(InlinePool(worker), [r for r in recordings if r.stem == "long"], heard.append).run())
     assert 40 < sum(heard) < 65
 
 
-class Faulty(OwnCrew):
+Inline = InlinePool[Hello, Request, Answer]
+Processes = ProcessPool[Hello, Request, Answer]
+Result = tuple[int, Answer | Exception]
+
+
+class Faulty(Inline):
     """A worker whose model fails on every batch with one window, as a defect in it would."""
 
-    def __init__(self, bench: Bench, samples: np.ndarray) -> None:
-        super().__init__(bench)
+    def __init__(self, worker: BatchWorker, samples: np.ndarray) -> None:
+        super().__init__(worker)
         self._samples = samples
 
     def results(self) -> Sequence[Result]:
@@ -130,60 +137,55 @@ class Faulty(OwnCrew):
 
 
 def test_a_window_that_the_model_fails_on_fails_its_recording_only(
-    bench: Bench, recordings: list[Recording], alone: dict[str, Transcript]
+    worker: BatchWorker, recordings: list[Recording], alone: dict[str, Transcript]
 ) -> None:
     """The others of its batch are recognised again, without it."""
     (victim,) = [r for r in recordings if r.stem == "short3"]
-    windows = bench.answer(Listen(999, victim.path, 1e9)).windows  # type: ignore[union-attr]
-    outcomes = list(Loop(Faulty(bench, windows[0].samples), recordings, ignore).run())
+    windows = worker.answer(Listen(999, victim.path, 1e9)).windows  # type: ignore[union-attr]
+    outcomes = list(Loop(Faulty(worker, windows[0].samples), recordings, ignore).run())
     assert {o.recording.stem for o in outcomes if isinstance(o, Failed)} == {"broken", "short3"}
-    assert texts(outcomes, bench) == {name: text for name, text in alone.items() if name != "short3"}
+    assert texts(outcomes, worker) == {name: text for name, text in alone.items() if name != "short3"}
 
 
 @pytest.fixture
-def crew() -> Iterator[ProcessCrew]:
-    crew = ProcessCrew(TASK, 2)
-    yield crew
-    crew.close()
+def processes() -> Iterator[Processes]:
+    pool = ProcessPool(functools.partial(load_worker, TASK), 2, "batch worker")
+    yield pool
+    pool.close()
 
 
 def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(
-    crew: ProcessCrew, bench: Bench, recordings: list[Recording], alone: dict[str, Transcript]
+    processes: Processes, worker: BatchWorker, recordings: list[Recording], alone: dict[str, Transcript]
 ) -> None:
     """Two processes, one killed while it listens to or recognises something."""
     outcomes: list[Outcome] = []
-    for outcome in Loop(crew, recordings, ignore).run():
+    for outcome in Loop(processes, recordings, ignore).run():
         if not outcomes:
-            os.kill(crew._workers[0][0].pid or 0, signal.SIGKILL)
+            os.kill(processes.pids[0] or 0, signal.SIGKILL)
         outcomes.append(outcome)
-    assert texts(outcomes, bench) == alone
+    assert texts(outcomes, worker) == alone
 
 
-class Deadly(OwnCrew):
+class Deadly(Inline):
     """A worker that one recording kills each time it is listened to."""
 
-    def __init__(self, bench: Bench, path: Path) -> None:
-        super().__init__(bench)
+    def __init__(self, worker: BatchWorker, path: Path) -> None:
+        super().__init__(worker)
         self._path = path
 
-    def send(self, worker: int, request: Request) -> None:
-        super().send(worker, request)
-
     def results(self) -> Sequence[Result]:
-        from batch.pool import Lost
-
         if isinstance(self._request, Listen) and self._request.path == self._path:
             self._request = None
-            return [(0, Lost())]
+            return [(0, WorkerDied("ended"))]
         return super().results()
 
 
 def test_a_recording_that_kills_its_worker_fails_after_two_tries(
-    bench: Bench, recordings: list[Recording], alone: dict[str, Transcript]
+    worker: BatchWorker, recordings: list[Recording], alone: dict[str, Transcript]
 ) -> None:
     """With a sentence; all others are done, also those that the worker was listening to beside it."""
     (killer,) = [r for r in recordings if r.stem == "short1"]
-    outcomes = list(Loop(Deadly(bench, killer.path), recordings, ignore).run())
+    outcomes = list(Loop(Deadly(worker, killer.path), recordings, ignore).run())
     told = {o.recording.stem: str(o.error) for o in outcomes if isinstance(o, Failed)}
     assert "ended 2 worker processes" in told["short1"]
-    assert texts(outcomes, bench) == {name: text for name, text in alone.items() if name != "short1"}
+    assert texts(outcomes, worker) == {name: text for name, text in alone.items() if name != "short1"}

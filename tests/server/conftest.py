@@ -20,12 +20,16 @@ def scripted() -> Iterator[Running]:
 
 @pytest.fixture(scope="session")
 def real() -> Iterator[Running]:
-    """The default model; loaded once."""
-    from asr.engine import Engine
+    """The default model in two worker processes, as `asr serve` starts them; once for all tests."""
+    from server.config import load_settings
+    from server.workers.remote import load_engines
 
-    with running(Engine.load("whisper-tiny.en")) as server:
+    engines = load_engines(load_settings(models=["whisper-tiny.en"], workers=2))
+    with running(*engines) as server:
         assert not server.service.not_ready
         yield server
+    for engine in engines:
+        engine.close()
 
 
 @pytest.fixture(scope="session")

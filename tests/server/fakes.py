@@ -13,6 +13,7 @@ import numpy as np
 from asr.config import SAMPLE_RATE_HZ, SessionSettings
 from asr.errors import AudioError, ConfigError, SessionError
 from asr.events import Ended, Event, Final, Partial, SpeechEnded, SpeechStarted, Word
+from server.workers.messages import StreamOptions
 
 WORD_S = 0.5
 UTTERANCE_WORDS = 4
@@ -50,6 +51,10 @@ class ScriptedSession:
         return self.received_s - self.decoded_s
 
     @property
+    def ready_at_samples(self) -> int:
+        return self.settled + round(WORD_S * SAMPLE_RATE_HZ)
+
+    @property
     def ready(self) -> bool:
         due = self.received_s >= self.decoded_s + WORD_S or bool(self._marks) or self._ending
         return due and not self.ended
@@ -73,6 +78,7 @@ class ScriptedSession:
         return events
 
     def thin_partials(self) -> int:
+        """One at each call. Returned as by `asr.streaming.session`; counted as in the server's contract."""
         self.thinned += 1
         return 1
 
@@ -111,6 +117,7 @@ class ScriptedEngine:
 
     name = "scripted-1"
     weights_sha256 = "5" * 64
+    precision = "none"
     architecture = "scripted"
     languages = ("en", "ja")
 
@@ -123,19 +130,12 @@ class ScriptedEngine:
         self.asked: list[tuple[str, tuple[str, ...]]] = []
         """Each stream's prompt and hotwords."""
 
-    def open(
-        self,
-        settings: SessionSettings | None = None,
-        *,
-        language: str | None = None,
-        prompt: str = "",
-        hotwords: tuple[str, ...] = (),
-        partials: bool = True,
-    ) -> ScriptedSession:
+    def open(self, settings: SessionSettings, options: StreamOptions) -> ScriptedSession:
+        language = options.language
         if language not in (None, *self.languages):
             raise ConfigError(f"found the language {language!r}, wanted one of en, ja")
-        self.asked.append((prompt, hotwords))
-        self.opened.append(ScriptedSession(settings or SessionSettings(), language or "en", partials))
+        self.asked.append((options.prompt, options.hotwords))
+        self.opened.append(ScriptedSession(settings, language or "en", options.partials))
         return self.opened[-1]
 
     def step(self, sessions: Sequence[ScriptedSession]) -> None:

@@ -11,12 +11,13 @@ import pytest
 from asr.config import SessionSettings
 from server.metrics import Metrics
 from server.streams.scheduler import Scheduler, StepError
+from server.workers.messages import StreamOptions
 from tests.server.fakes import POISON, ScriptedEngine
 from tests.server.running import pcm
 
 
 async def heard(scheduler: Scheduler, seconds: float = 1.0, value: float = 0.0) -> Any:
-    session = await scheduler.open(SessionSettings())
+    session = await scheduler.open(SessionSettings(), StreamOptions())
     session.receive_audio(np.frombuffer(pcm(seconds, value), "<i2").astype(np.float32) / 32768)
     return session
 
@@ -149,13 +150,13 @@ def test_a_stream_that_is_over_makes_room_in_its_lane() -> None:
 
     async def run() -> None:
         scheduler = Scheduler(engines, 8, Metrics())
-        sessions = [await scheduler.open(SessionSettings()) for _ in range(6)]
+        sessions = [await scheduler.open(SessionSettings(), StreamOptions()) for _ in range(6)]
         scheduler.close(sessions[1])
         del sessions[3]  # of the second lane, as the one before
         for engine in engines:
             engine.opened.clear()
         gc.collect()
-        sessions += [await scheduler.open(SessionSettings()) for _ in range(2)]
+        sessions += [await scheduler.open(SessionSettings(), StreamOptions()) for _ in range(2)]
         assert [len(engine.opened) for engine in engines] == [0, 2]
         await scheduler.stop()
 

@@ -5,6 +5,7 @@ import gc
 import os
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,37 +15,46 @@ import soundfile
 
 from asr.config import SAMPLE_RATE_HZ, SessionSettings
 from asr.engine import Engine
-from asr.errors import AudioError, ConfigError, ModelError, SessionError
+from asr.errors import AudioError, ConfigError, InternalError, ModelError, SessionError
 from asr.events import Event, Final
 from server.client.sources import pcm16
-from server.workers.remote import RemoteEngine, RemoteSession
-from server.workers.worker import Hello, Open, Step, Worker, WorkerError
-from tests.server.fakes import POISON, ScriptedEngine
-from tests.server.running import CLOSE, eventually, running, transcript, until_closed
+from server.config import load_settings
+from server.workers.messages import StreamOptions
+from server.workers.process import WorkerDied, WorkerError
+from server.workers.remote import RemoteEngine, RemoteSession, load_engines
+from tests.server.fakes import POISON
+from tests.server.running import CLOSE, Running, running, transcript, until_closed
+from tests.server.workers.helpers import InProcess, scripted_worker
 from tests.speech import speech
 
 
 @pytest.fixture(scope="module")
 def remote() -> Iterator[RemoteEngine]:
     """The default model in a process beside."""
-    engine = RemoteEngine("whisper-tiny.en")
+    engine = RemoteEngine.start("whisper-tiny.en")
+    engine.await_ready()
     yield engine
     engine.close()
 
 
-def heard(engine: Any, pieces: list[np.ndarray], **options: Any) -> list[Event]:
-    """All that a session says when it is stepped after each piece."""
-    session = engine.open(SessionSettings(), **options)
+def events_of(engine: Engine | RemoteEngine, chunks: list[np.ndarray]) -> list[Event]:
+    """All events of a session that is stepped after each chunk."""
+    session: Any = _open(engine) if isinstance(engine, RemoteEngine) else engine.open(SessionSettings())
+    stepper: Any = engine
     events: list[Event] = []
-    for piece in pieces:
-        session.receive_audio(piece)
+    for chunk in chunks:
+        session.receive_audio(chunk)
         while session.ready:
-            engine.step([session])
+            stepper.step([session])
         events += session.take_events()
     session.receive_end()
     while not session.ended:
-        engine.step([session])
+        stepper.step([session])
     return events + session.take_events()
+
+
+def _open(engine: RemoteEngine, **options: Any) -> RemoteSession:
+    return engine.open(SessionSettings(), StreamOptions(**options))
 
 
 def chunks(samples: np.ndarray, size: int = 1600) -> list[np.ndarray]:
@@ -54,8 +64,8 @@ def chunks(samples: np.ndarray, size: int = 1600) -> list[np.ndarray]:
 def test_a_worker_says_what_an_engine_says(remote: RemoteEngine) -> None:
     """Every event, with its times: the process between changes nothing, chunks that cut frames neither."""
     here = Engine.load("whisper-tiny.en", threads=1)
-    assert heard(remote, chunks(speech())) == heard(here, chunks(speech()))
-    assert heard(remote, chunks(speech(), 999)) == heard(here, chunks(speech(), 999))
+    assert events_of(remote, chunks(speech())) == events_of(here, chunks(speech()))
+    assert events_of(remote, chunks(speech(), 999)) == events_of(here, chunks(speech(), 999))
     for attribute in ("name", "architecture", "weights_sha256", "precision", "languages"):
         assert getattr(remote, attribute) == getattr(here, attribute)
 
@@ -63,12 +73,12 @@ def test_a_worker_says_what_an_engine_says(remote: RemoteEngine) -> None:
 def test_what_cannot_be_opened_is_refused_as_by_an_engine(remote: RemoteEngine) -> None:
     """With the engine's own sentence."""
     with pytest.raises(ConfigError, match="does not know language 'tlh'"):
-        remote.open(language="tlh")
+        _open(remote, language="tlh")
 
 
 def test_a_model_that_cannot_be_loaded_is_said_in_a_sentence() -> None:
     """The error is the one that loading raised there."""
-    engine = RemoteEngine("no-such-model")
+    engine = RemoteEngine.start("no-such-model")
     with pytest.raises(ModelError, match="no-such-model"):
         engine.await_ready()
     engine.close()
@@ -76,50 +86,32 @@ def test_a_model_that_cannot_be_loaded_is_said_in_a_sentence() -> None:
 
 def test_a_worker_that_dies_fails_its_sessions_and_is_there_again_for_the_next() -> None:
     """A step says so; `open` starts another."""
-    engine = RemoteEngine("whisper-tiny.en")
-    lost, pid = engine.open(), engine.pid
+    engine = RemoteEngine.start("whisper-tiny.en")
+    engine.await_ready()
+    lost, pid = _open(engine), engine.pid
     lost.receive_audio(speech())
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    with pytest.raises(WorkerError, match="has ended"):
+    with pytest.raises(WorkerDied, match="has ended"):
         engine.step([lost])
-    events = heard(engine, [speech()])
+    events = events_of(engine, [speech()])
     assert "fox" in "".join(event.text for event in events if isinstance(event, Final))
-    with pytest.raises(WorkerError, match="KeyError"):
+    with pytest.raises(WorkerError, match="opened in a worker process that has ended"):
         engine.step([lost])
     engine.close()
 
 
-def test_a_worker_ends_with_its_server() -> None:
-    """When the pipe does; nothing is left running."""
-    engine = RemoteEngine("whisper-tiny.en")
+@pytest.fixture
+def process() -> InProcess:
+    """A scripted engine's worker, without a process."""
+    return InProcess(scripted_worker)
+
+
+@pytest.fixture
+def engine(process: InProcess) -> RemoteEngine:
+    engine = RemoteEngine(process)
     engine.await_ready()
-    engine.close()
-    eventually(lambda: not engine._process.is_alive())
-    assert engine._process.exitcode == 0
-
-
-class HereEngine(RemoteEngine):
-    """Unreal: the worker is an object in this process, without the pipe."""
-
-    def __init__(self, engine: ScriptedEngine) -> None:
-        self.worker = Worker(engine)  # type: ignore[arg-type]
-        super().__init__("scripted")
-
-    def _start(self) -> None:
-        self._process = self  # type: ignore[assignment]
-
-    def await_ready(self) -> None:
-        self._hello = Hello("scripted", "scripted", "5" * 64, "none", ("en",))
-
-    def is_alive(self) -> bool:
-        return True
-
-    def _ask(self, request: Open | Step) -> Any:
-        answer = self.worker.answer(request)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+    return engine
 
 
 def seconds(count: float, value: float = 0.0) -> np.ndarray:
@@ -127,15 +119,14 @@ def seconds(count: float, value: float = 0.0) -> np.ndarray:
 
 
 def opened(engine: RemoteEngine, *values: float) -> list[RemoteSession]:
-    sessions = [engine.open() for _ in values]
+    sessions = [_open(engine) for _ in values]
     for session, value in zip(sessions, values, strict=True):
         session.receive_audio(seconds(1.0, value))
     return sessions
 
 
-def test_a_step_that_fails_takes_no_audio_with_it() -> None:
+def test_a_step_that_fails_takes_no_audio_with_it(engine: RemoteEngine) -> None:
     """What the sessions were told arrived; stepped alone, the good one says it and the culprit fails again."""
-    engine = HereEngine(ScriptedEngine())
     good, bad = opened(engine, 0.0, POISON)
     with pytest.raises(WorkerError, match="poison") as caught:
         engine.step([good, bad])
@@ -147,9 +138,8 @@ def test_a_step_that_fails_takes_no_audio_with_it() -> None:
         engine.step([bad])
 
 
-def test_lag_is_what_the_worker_has_not_decoded() -> None:
+def test_lag_is_what_the_worker_has_not_decoded(engine: RemoteEngine) -> None:
     """As of the last step, plus what came since."""
-    engine = HereEngine(ScriptedEngine())
     (session,) = opened(engine, 0.0)
     assert (session.received_s, session.lag_s) == (1.0, 1.0)
     engine.step([session])
@@ -160,31 +150,68 @@ def test_lag_is_what_the_worker_has_not_decoded() -> None:
     assert session.ready
 
 
-def test_a_session_that_nobody_holds_is_forgotten_by_its_worker() -> None:
+def test_a_session_that_nobody_holds_is_forgotten_by_its_worker(engine: RemoteEngine, process: InProcess) -> None:
     """With the next step of any other."""
-    engine = HereEngine(ScriptedEngine())
     kept, given_up = opened(engine, 0.0, 0.0)
     engine.step([kept, given_up])
     del given_up
     gc.collect()
     kept.receive_audio(seconds(1.0))
     engine.step([kept])
-    assert len(engine.worker._sessions) == 1
+    assert process.handler.open_sessions == 1
 
 
-def test_updates_that_were_thinned_are_counted() -> None:
-    """Told with the worker's answer, so the next call knows."""
-    engine = HereEngine(ScriptedEngine())
+def test_thinned_partials_are_counted_with_the_step_that_thins_them(engine: RemoteEngine) -> None:
+    """A total: what a step added is the difference."""
     (session,) = opened(engine, 0.0)
-    assert session.thin_partials() == 0
+    session.thin_partials()
+    assert session.thinned == 0
     engine.step([session])
-    assert session.thin_partials() == 1
-    assert session.thin_partials() == 0
+    assert session.thinned == 1
+    engine.step([session])
+    assert session.thinned == 1
 
 
-def test_bad_input_is_refused_before_it_is_sent() -> None:
+def test_ready_is_what_the_session_in_the_worker_says(remote: RemoteEngine) -> None:
+    """Sample by sample as a session in this process: the rule stands in one place."""
+    here, far = Engine.load("whisper-tiny.en", threads=1), _open(remote)
+    near = here.open(SessionSettings())
+    for samples in (500, 1548, 100, 1948, 512, 512, 512, 600):
+        for session in (near, far):
+            session.receive_audio(seconds(samples / SAMPLE_RATE_HZ))
+        assert far.ready == near.ready
+        while near.ready:
+            here.step([near])
+            remote.step([far])
+            assert far.ready == near.ready
+    for session in (near, far):
+        session.receive_finalize()
+    assert far.ready
+
+
+def test_a_model_is_known_while_its_worker_is_dead_and_a_restart_is_one_call(
+    engine: RemoteEngine, process: InProcess
+) -> None:
+    """Nobody waits for a worker to say the model's name: the hello is kept."""
+    process.kill()
+    assert (engine.name, engine.languages) == ("scripted-1", ("en", "ja"))
+    with pytest.raises(WorkerDied):
+        engine.step([])
+    engine.restart()
+    (session,) = opened(engine, 0.0)
+    engine.step([session])
+    assert session.take_events()
+
+
+def test_nothing_is_known_of_a_model_that_is_still_loading(process: InProcess) -> None:
+    """A property never waits."""
+    with pytest.raises(InternalError, match="await_ready"):
+        _ = RemoteEngine(process).name
+
+
+def test_bad_input_is_refused_before_it_is_sent(engine: RemoteEngine) -> None:
     """As by the session itself."""
-    (session,) = opened(HereEngine(ScriptedEngine()), 0.0)
+    (session,) = opened(engine, 0.0)
     with pytest.raises(AudioError, match="found NaN or infinite samples"):
         session.receive_audio(seconds(0.1, np.nan))
     session.receive_end()
@@ -195,9 +222,18 @@ def test_bad_input_is_refused_before_it_is_sent() -> None:
         session.receive_finalize()
 
 
+def text_of_stream(server: Running, samples: np.ndarray) -> str:
+    """What a client gets that sends it all."""
+    with server.listen() as socket:
+        socket.send(pcm16(samples))
+        socket.send(CLOSE)
+        return transcript(until_closed(socket)[0])
+
+
 def test_a_server_outlives_its_worker(clip: Path) -> None:
     """The stream of a worker that dies is told of a fault that is the server's, and the next one is served."""
-    engine = RemoteEngine("whisper-tiny.en")
+    engine = RemoteEngine.start("whisper-tiny.en")
+    engine.await_ready()
     samples, _ = soundfile.read(clip, dtype="float32")
     with running(engine) as server:
         assert not server.service.not_ready
@@ -208,16 +244,16 @@ def test_a_server_outlives_its_worker(clip: Path) -> None:
             messages, code = until_closed(socket)
         assert (code, messages[-1]["variant"]) == (1011, "INTERNAL")
         assert "worker" not in messages[-1]["description"]
-        with server.listen() as following:
-            following.send(pcm16(samples))
-            following.send(CLOSE)
-            assert "lazy dog" in transcript(until_closed(following)[0])
+        with ThreadPoolExecutor() as clients:  # the first one has the worker replaced, nobody else waits for that
+            texts = [clients.submit(text_of_stream, server, samples) for _ in range(2)]
+            assert "whisper-tiny.en" in server.get("/v1/models")
+            assert all("lazy dog" in text.result() for text in texts)
     engine.close()
 
 
 def test_streams_of_several_workers_say_what_one_says(clip: Path) -> None:
     """Four clients at once before two processes."""
-    engines = [RemoteEngine("whisper-tiny.en") for _ in range(2)]
+    engines = load_engines(load_settings(models=["whisper-tiny.en"], workers=2))
     samples, _ = soundfile.read(clip, dtype="float32")
     with running(*engines) as server, contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(server.listen()) for _ in range(4)]

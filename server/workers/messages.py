@@ -1,0 +1,107 @@
+"""What crosses the pipe between a server and its recognition workers, and nothing else. All values are frozen.
+
+    worker -> server   Hello once, or the error that loading raised
+    server -> worker   Open                 -> the State of the new session
+    server -> worker   Step                 -> a State for each of its inputs, in their order
+                       or an error instead: then no session has lost audio or events
+
+The end of the pipe ends the worker.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from asr.config import SessionSettings
+from asr.events import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The model is loaded. The fields are the properties of `asr.engine.Engine` of the same names."""
+
+    name: str
+    architecture: str
+    weights_sha256: str
+    precision: str
+    languages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOptions:
+    """What a client may ask for in its stream; see `asr.engine.Engine.open`."""
+
+    language: str | None = None
+    prompt: str = ""
+    hotwords: tuple[str, ...] = ()
+    partials: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Open a session. ``key`` names it in later steps."""
+
+    key: int
+    settings: SessionSettings
+    options: StreamOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """`Session.receive_audio`: mono float32 samples ``(n,)`` at 16 kHz."""
+
+    samples: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Finalize:
+    """`Session.receive_finalize`."""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """`Session.receive_end`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ThinPartials:
+    """`Session.thin_partials`."""
+
+
+Call = Audio | Finalize | End | ThinPartials
+"""A call on a session."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """The calls on one session since its last step, in their order."""
+
+    key: int
+    calls: tuple[Call, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Drop the sessions ``closed``, make the calls of the others, then step those together."""
+
+    closed: tuple[int, ...]
+    inputs: tuple[Input, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A session after it was opened or stepped."""
+
+    events: tuple[Event, ...]
+    """New since the last state."""
+    decoded_s: float
+    ready: bool
+    ready_at_samples: int
+    """See `asr.streaming.session.Session.ready_at_samples`."""
+    ended: bool
+    thinned: int
+    """Partials that `ThinPartials` dropped since the last state."""
+
+
+Request = Open | Step
+Answer = tuple[State, ...]

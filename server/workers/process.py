@@ -1,0 +1,190 @@
+"""A worker process: both ends of its pipe. `asr serve` and `asr transcribe` start their workers here.
+
+    worker = WorkerProcess(make_handler, "worker of whisper-tiny.en")   # spawns the process; does not wait
+    hello = worker.await_hello()                                        # when the handler is made: the model is loaded
+    answer = worker.ask(request)                                        # one request, one answer
+    worker.restart()                                                    # after `WorkerDied`
+    worker.close()
+
+`make_handler` runs in the child process; the `Handler` that it returns answers the requests there. Requests and answers
+are picklable values. An error is a value on the pipe too: the child survives it, and `ask` raises it in the parent.
+
+One thread at a time uses a worker. Every call blocks, so the event loop must make none of them: it reads copies of what
+the hello said. Two threads that read one pipe would take each other's answers; the second one gets an `InternalError`.
+
+Nothing heavy is imported here: the command line imports this module before it knows whether a model is needed.
+"""
+
+import contextlib
+import multiprocessing
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from typing import Any, Generic, Protocol, TypeVar
+
+from asr.errors import AsrError, InternalError
+
+HelloT = TypeVar("HelloT")
+RequestT = TypeVar("RequestT")
+AnswerT = TypeVar("AnswerT")
+HelloT_co = TypeVar("HelloT_co", covariant=True)
+RequestT_contra = TypeVar("RequestT_contra", contravariant=True)
+AnswerT_co = TypeVar("AnswerT_co", covariant=True)
+
+STOP_S = 5.0
+"""A process whose pipe is closed ends after its current answer. One that has not ended after this time is killed."""
+
+
+class WorkerError(Exception):
+    """An unexpected error in a worker. Its notes hold the traceback of the worker."""
+
+
+class WorkerDied(WorkerError):
+    """The process ended without an answer. All that it held in memory is lost; `WorkerProcess.restart` replaces it."""
+
+
+class Handler(Protocol[HelloT_co, RequestT_contra, AnswerT_co]):
+    """The work of a worker: made once in the child process, then asked again and again."""
+
+    @property
+    def hello(self) -> HelloT_co:
+        """Sent once, when the handler is ready."""
+        ...
+
+    def answer(self, request: RequestT_contra) -> AnswerT_co:
+        """The answer to one request. May raise anything: the parent gets the error."""
+        ...
+
+
+def answer_of(handler: Handler[HelloT, RequestT, AnswerT], request: RequestT) -> AnswerT | Exception:
+    """The handler's answer, or its error as a value."""
+    try:
+        return handler.answer(request)
+    except Exception as error:  # noqa: BLE001 - the caller decides what fails with it
+        return as_value(error)
+
+
+def as_value(error: Exception) -> Exception:
+    """An error that can cross a pipe: an `AsrError` as it is, any other as a `WorkerError` with the traceback noted."""
+    if isinstance(error, AsrError):
+        return error
+    value = WorkerError(f"{type(error).__name__}: {error}")
+    value.add_note(traceback.format_exc())
+    return value
+
+
+def serve(pipe: Connection, make_handler: Callable[[], Handler[Any, Any, Any]]) -> None:
+    """The child process, from start to end: hello, then an answer for each request until the pipe ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; only the parent ends the work
+    try:
+        handler = make_handler()
+    except Exception as error:  # noqa: BLE001 - the parent raises it
+        pipe.send(as_value(error))
+        return
+    with contextlib.suppress(EOFError, OSError):  # the parent has ended or closed the pipe
+        pipe.send(handler.hello)
+        while True:
+            pipe.send(answer_of(handler, pipe.recv()))
+
+
+class WorkerProcess(Generic[HelloT, RequestT, AnswerT]):
+    """The parent's end of one worker."""
+
+    def __init__(self, make_handler: Callable[[], Handler[HelloT, RequestT, AnswerT]], name: str) -> None:
+        """Starts the process. `name` completes "the ... has ended" in messages."""
+        self._make_handler, self._name = make_handler, name
+        self._in_use = threading.RLock()
+        self._start()
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")  # a fork would copy locks that other threads hold
+        self._pipe, child_pipe = context.Pipe()
+        self._process: SpawnProcess = context.Process(
+            target=serve, args=(child_pipe, self._make_handler), name=self._name, daemon=True
+        )
+        self._process.start()
+        self._died = False
+        child_pipe.close()  # while the parent holds this end too, the pipe does not end with the process
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the current process."""
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process runs and has not been found dead by a request."""
+        return not self._died and self._process.is_alive()
+
+    @property
+    def exitcode(self) -> int | None:
+        """Of the current process; None while it runs."""
+        return self._process.exitcode
+
+    @property
+    def pipe(self) -> Connection:
+        """For `multiprocessing.connection.wait`."""
+        return self._pipe
+
+    def await_hello(self) -> HelloT:
+        """Waits until the handler is made; call it once after each start.
+
+        Raises what making it raised, or `WorkerDied`.
+        """
+        with self._one_caller():
+            hello = self.receive()
+        if isinstance(hello, WorkerDied):
+            raise WorkerDied(f"the {self._name} ended before it was ready; see its messages above")
+        if isinstance(hello, Exception):
+            raise hello
+        return hello  # type: ignore[return-value]  # the first value on a pipe is the hello
+
+    def ask(self, request: RequestT) -> AnswerT:
+        """The answer to a request. Raises what the handler raised, or `WorkerDied`."""
+        with self._one_caller():
+            self.send(request)
+            answer = self.receive()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def send(self, request: RequestT) -> None:
+        """The first half of `ask`. `receive` reports a process that has died."""
+        with contextlib.suppress(OSError):
+            self._pipe.send(request)
+
+    def receive(self) -> AnswerT | Exception:
+        """The second half of `ask`, with errors as values."""
+        try:
+            answer: AnswerT | Exception = self._pipe.recv()
+        except (EOFError, OSError):
+            self._died = True
+            return WorkerDied(f"the {self._name} has ended")
+        return answer
+
+    def restart(self) -> HelloT:
+        """Replaces the process and waits for the new one. Raises as `await_hello`."""
+        with self._one_caller():
+            self.close()
+            self._start()
+            return self.await_hello()
+
+    def close(self, patience_s: float = STOP_S) -> None:
+        """Ends the process; kills it after `patience_s` seconds. A second call changes nothing."""
+        self._pipe.close()
+        self._process.join(patience_s)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+    @contextlib.contextmanager
+    def _one_caller(self) -> Iterator[None]:
+        if not self._in_use.acquire(blocking=False):
+            raise InternalError(f"found two threads that use the {self._name}, wanted one")
+        try:
+            yield
+        finally:
+            self._in_use.release()

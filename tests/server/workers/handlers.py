@@ -1,0 +1,38 @@
+"""Handlers without a model, for worker processes: importing this module takes no time."""
+
+import os
+import time
+
+from asr.errors import ConfigError
+
+
+class Obedient:
+    """Echoes what it is asked, or does what the word says."""
+
+    hello = "ready"
+
+    def answer(self, request: object) -> object:
+        match request:
+            case "die":
+                os._exit(3)
+            case "refuse":
+                raise ConfigError("found this, wanted that")
+            case "fail":
+                raise RuntimeError("broken inside")
+            case "pid":
+                return os.getpid()
+            case "work":
+                time.sleep(60)
+        return request
+
+
+def refuse_to_load() -> Obedient:
+    raise ConfigError("found no model")
+
+
+def fail_to_load() -> Obedient:
+    raise RuntimeError("no memory")
+
+
+def die_while_loading() -> Obedient:
+    os._exit(1)
