@@ -1,6 +1,6 @@
-"""Subcommands of the evaluation: `asr eval run` and `asr bench engine|server|files`.
+"""The subcommands `asr eval ...` and `asr bench ...`: declares options and calls each room's command.
 
-Nothing heavy is imported here: `asr --help` must answer at once.
+Imports nothing heavy at module level: `asr --help` must stay fast.
 """
 
 from pathlib import Path
@@ -10,30 +10,39 @@ import typer
 
 from asr.config import DEFAULT_MODEL
 from asr.errors import ConfigError
+from eval.defaults import AUDIO_MB, AUDIT_AUDIO_MB, CLIP_S, PLAN_P95_S, PLAN_STREAMS, SNR_DB
 
-Data = Annotated[list[Path], typer.Option(help="A manifest or a folder of recordings; may be given again.")]
-ModelName = Annotated[str, typer.Option(help="A name from `asr models`, or a folder.")]
-ModelNames = Annotated[
-    list[str] | None, typer.Option("--model", help="A name from `asr models`, or a folder; several are compared.")
-]
-PlanStreams = Annotated[int, typer.Option(min=1, help="Plan the machine for so many streams at once.")]
-PlanP95 = Annotated[float, typer.Option(min=0.1, help="... and 95 % of the words standing within so many seconds.")]
-Mlflow = Annotated[
-    str, typer.Option(help="Log parameters, figures and report: a server, sqlite:///FILE or a folder (extra mlops).")
-]
-AudioMb = Annotated[float, typer.Option(min=0, help="Megabytes of recordings that the page may hold.")]
-SettingsFile = Annotated[
-    Path | None, typer.Option("--settings", help="TOML with the session's settings: [vad], [stream], [decode].")
-]
-Threads = Annotated[int | None, typer.Option(min=1, help="Bound the threads of the model's libraries.")]
-NoiseSet = Annotated[Path | None, typer.Option(help="Recordings of noise: a data set, a folder or a file.")]
-RoomSet = Annotated[Path | None, typer.Option(help="Impulse responses of rooms, for the condition reverb.")]
-SNR_DB = "20,10,5,0"
 CONDITIONS_HELP = (
-    "Conditions to run under, several with commas, those of one joined by +: telephone, mulaw, alaw, amr, opus:KBIT, "
+    "Conditions to run under, separated by commas; + chains several: telephone, mulaw, alaw, amr, opus:KBIT, "
     "mp3:KBIT, gain:DB, reverb, noise:SNR (telephone+mulaw,opus:16,reverb+noise:10)."
 )
-Minutes = Annotated[float | None, typer.Option(min=0.01, help="Use no more audio than about this.")]
+
+# -- options that several commands share ------------------------------------------------------------------------------
+
+Data = Annotated[list[Path], typer.Option(help="A manifest or a folder of recordings; repeatable.")]
+ModelName = Annotated[str, typer.Option(help="A name from `asr models`, or a folder.")]
+ModelNames = Annotated[
+    list[str] | None,
+    typer.Option("--model", help="A name from `asr models`, or a folder; repeat it to compare models."),
+]
+Precision = Annotated[str, typer.Option(help="Number format the model computes in.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Limit the threads of the model's libraries.")]
+SettingsFile = Annotated[
+    Path | None, typer.Option("--settings", help="TOML with session settings: [vad], [stream], [decode].")
+]
+Limit = Annotated[int | None, typer.Option(min=1, help="Use at most this many utterances of each data set.")]
+Minutes = Annotated[float | None, typer.Option(min=0.01, help="Use at most about this many minutes of audio.")]
+JoinS = Annotated[float | None, typer.Option("--join", help="Join clips into clips of about this many seconds.")]
+ClipS = Annotated[float, typer.Option("--clip", min=1, help="Join clips into clips of about this many seconds.")]
+Url = Annotated[str | None, typer.Option(help="A running server; without it one is started.")]
+Pid = Annotated[int | None, typer.Option(help="That server's process id, to measure its CPU time.")]
+PlanStreams = Annotated[int, typer.Option(min=1, help="Plan the machine for this many streams at once.")]
+PlanP95 = Annotated[float, typer.Option(min=0.1, help="... with 95 % of the words stable within this many seconds.")]
+AudioMb = Annotated[float, typer.Option(min=0, help="Megabytes of audio to embed in the page.")]
+Mlflow = Annotated[
+    str,
+    typer.Option(help="Log parameters, metrics and report to a server, sqlite:///FILE or a folder (extra mlops)."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -54,30 +63,30 @@ def register(app: typer.Typer) -> None:
 
 def eval_run(
     data: Data,
-    out: Annotated[Path, typer.Option(help="The run's folder; one that was stopped is gone on with.")],
+    out: Annotated[Path, typer.Option(help="The run's folder; an interrupted run continues there.")],
     model: ModelNames = None,
-    mode: Annotated[str, typer.Option(help="offline, replay, live, or several with commas.")] = "offline,replay",
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many utterances of each data set.")] = None,
-    join_s: Annotated[float | None, typer.Option("--join", help="Join clips to about so many seconds.")] = None,
+    mode: Annotated[str, typer.Option(help="offline, replay, live; separate several by commas.")] = "offline,replay",
+    limit: Limit = None,
+    join_s: JoinS = None,
     settings_file: SettingsFile = None,
-    precision: Annotated[str, typer.Option(help="What the model calculates in.")] = "auto",
+    precision: Precision = "auto",
     threads: Threads = None,
-    url: Annotated[str | None, typer.Option(help="Live: a running server; else one is started.")] = None,
-    pid: Annotated[int | None, typer.Option(help="That server's process, for its CPU time.")] = None,
-    streams: Annotated[int, typer.Option(min=1, help="Live: so many clients at a time.")] = 1,
-    noise: NoiseSet = None,
-    snr: Annotated[str | None, typer.Option(help=f"Noise at these levels in dB. [default: {SNR_DB}]")] = None,
-    rirs: RoomSet = None,
+    url: Url = None,
+    pid: Pid = None,
+    streams: Annotated[int, typer.Option(min=1, help="Live: number of clients at once.")] = 1,
+    noise: Annotated[Path | None, typer.Option(help="Noise recordings: a data set, a folder or a file.")] = None,
+    snr: Annotated[str | None, typer.Option(help=f"Add noise at these levels in dB. [default: {SNR_DB}]")] = None,
+    rirs: Annotated[Path | None, typer.Option(help="Room impulse responses, for the condition reverb.")] = None,
     condition: Annotated[list[str] | None, typer.Option(help=CONDITIONS_HELP)] = None,
-    clean: Annotated[bool, typer.Option(help="Run the recordings as they are as well.")] = True,
-    seed: Annotated[int, typer.Option(help="Of what the conditions leave to chance.")] = 0,
-    capacity: Annotated[str, typer.Option(help="Then so many clients at once on minutes of speech: 1,4,8.")] = "",
-    plan_streams: PlanStreams = 100,
-    plan_p95: PlanP95 = 2.0,
-    audio_mb: AudioMb = 4.0,
+    clean: Annotated[bool, typer.Option(help="Also run the unchanged recordings.")] = True,
+    seed: Annotated[int, typer.Option(help="Seed of the conditions' random choices.")] = 0,
+    capacity: Annotated[str, typer.Option(help="Then run 1,4,8 clients at once on clips of a minute.")] = "",
+    plan_streams: PlanStreams = PLAN_STREAMS,
+    plan_p95: PlanP95 = PLAN_P95_S,
+    audio_mb: AudioMb = AUDIO_MB,
     mlflow: Mlflow = "",
     align: Annotated[
-        bool, typer.Option("--align", help="Delays from the words' true ends, by forced alignment.")
+        bool, typer.Option("--align", help="Measure delays from the words' true ends, by forced alignment.")
     ] = False,
     aligner: Annotated[str, typer.Option(help="The model that aligns.")] = DEFAULT_MODEL,
 ) -> None:
@@ -86,7 +95,6 @@ def eval_run(
     from eval.report.command import ReportOptions
     from eval.runs.command import RunOptions, run
 
-    conditions = Conditions(noise, snr, rirs, ",".join(condition or ()), seed, clean)
     options = RunOptions(
         data=tuple(data),
         out=out,
@@ -101,7 +109,7 @@ def eval_run(
         pid=pid,
         streams=streams,
         capacity=capacity,
-        conditions=conditions,
+        conditions=Conditions(noise, snr, rirs, ",".join(condition or ()), seed, clean),
         align=align,
         aligner=aligner,
     )
@@ -109,11 +117,11 @@ def eval_run(
 
 
 def eval_compare(
-    runs: Annotated[list[Path], typer.Argument(help="Folders that `asr eval run` made.")],
+    runs: Annotated[list[Path], typer.Argument(help="Folders made by `asr eval run`.")],
     out: Annotated[Path, typer.Option(help="The folder of the report.")],
-    plan_streams: PlanStreams = 100,
-    plan_p95: PlanP95 = 2.0,
-    audio_mb: AudioMb = 4.0,
+    plan_streams: PlanStreams = PLAN_STREAMS,
+    plan_p95: PlanP95 = PLAN_P95_S,
+    audio_mb: AudioMb = AUDIO_MB,
     mlflow: Mlflow = "",
 ) -> None:
     """Compare the models of one run or several: report.html, report.md and report.json, the verdict first."""
@@ -123,27 +131,29 @@ def eval_compare(
 
 
 def eval_gate(
-    run: Annotated[Path, typer.Argument(help="The folder of the run that is judged.")],
-    baseline: Annotated[Path, typer.Option(help="The folder of the run that it must not fall behind.")],
-    max_wer_rise: Annotated[float | None, typer.Option(min=0, help="Points of WER that are let pass.")] = None,
-    max_p95_rise: Annotated[float | None, typer.Option(min=0, help="Seconds of the delay's p95 let pass.")] = None,
-    max_cost_rise: Annotated[float | None, typer.Option(min=0, help="Share of CPU time let pass: 0.1 is 10 %.")] = None,
-    junit: Annotated[Path | None, typer.Option(help="Write the checks as JUnit XML as well.")] = None,
+    run: Annotated[Path, typer.Argument(help="The folder of the run to check.")],
+    baseline: Annotated[Path, typer.Option(help="The folder of the run to compare with.")],
+    max_wer_rise: Annotated[float | None, typer.Option(min=0, help="Allowed rise of WER, in points.")] = None,
+    max_p95_rise: Annotated[float | None, typer.Option(min=0, help="Allowed rise of the delay's p95, in s.")] = None,
+    max_cost_rise: Annotated[float | None, typer.Option(min=0, help="Allowed rise of CPU time: 0.1 is 10 %.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="Also write the checks as JUnit XML.")] = None,
 ) -> None:
-    """Stop a build: exits 1 with one sentence where the run is worse than the baseline, beyond chance and the limit."""
+    """Stop a build: exit 1 with one sentence if the run is worse than the baseline, beyond chance and the limit."""
     from eval.report.gate import Limits, gate
 
     gate(run, baseline, Limits(max_wer_rise, max_p95_rise, max_cost_rise), junit)
 
 
 def eval_audit(
-    data: Annotated[list[Path], typer.Argument(help="Manifests or folders of recordings, in any layout known.")],
+    data: Annotated[list[Path], typer.Argument(help="Manifests or folders of recordings, in any known layout.")],
     out: Annotated[Path, typer.Option(help="The folder for audit.html and audit.json.")],
-    traces: Annotated[list[Path] | None, typer.Option(help="Runs whose models' words judge the labels.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many utterances of each data set.")] = None,
-    embed_mb: Annotated[float, typer.Option(min=0, help="Recordings inside the page, at most; others linked.")] = 8.0,
+    traces: Annotated[list[Path] | None, typer.Option(help="Runs whose transcripts are compared with labels.")] = None,
+    limit: Limit = None,
+    embed_mb: Annotated[
+        float, typer.Option(min=0, help="Megabytes of audio to embed in the page; the rest is linked.")
+    ] = AUDIT_AUDIO_MB,
 ) -> None:
-    """Define the data: labels that contradict each other, how recordings sound, what two sets share."""
+    """Describe the data: contradictory labels, how recordings sound, what two sets share."""
     from eval.audit.command import run
 
     run(data, out, traces or (), limit, embed_mb)
@@ -151,15 +161,15 @@ def eval_audit(
 
 def eval_sweep(
     data: Data,
-    out: Annotated[Path, typer.Option(help="The folder of the sweep; one that was stopped is gone on with.")],
+    out: Annotated[Path, typer.Option(help="The folder of the sweep; an interrupted sweep continues there.")],
     grid: Annotated[list[str], typer.Option(help="KEY=VALUE,VALUE, such as stream.update_ms=400,800.")],
     model: ModelName = DEFAULT_MODEL,
     mode: Annotated[str, typer.Option(help="replay or offline.")] = "replay",
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many utterances of each data set.")] = None,
-    join_s: Annotated[float | None, typer.Option("--join", help="Join clips to about so many seconds.")] = None,
+    limit: Limit = None,
+    join_s: JoinS = None,
     threads: Threads = 1,
 ) -> None:
-    """Try every combination of settings: which give the best of error, delay and cost."""
+    """Try every combination of settings and find the best trade-offs of error, delay and cost."""
     from eval.report.sweep import SweepOptions, sweep
 
     sweep(SweepOptions(tuple(data), out, model, tuple(grid), mode, limit, join_s, threads))
@@ -171,9 +181,9 @@ def bench_engine(
     minutes: Minutes = None,
     threads: Threads = 1,
     settings_file: SettingsFile = None,
-    precision: Annotated[str, typer.Option(help="What the model calculates in.")] = "auto",
+    precision: Precision = "auto",
 ) -> None:
-    """The engine alone, on recordings joined into clips of a minute: cost, delay, and streamed against one-shot."""
+    """The engine alone, on clips of a minute: cost, delay, and streamed against one-shot."""
     from eval.bench.server import engine
 
     engine(tuple(data), model, minutes, threads, settings_file, precision)
@@ -181,21 +191,21 @@ def bench_engine(
 
 def bench_server(
     data: Data,
-    streams: Annotated[str, typer.Option(help="How many clients at once; several with commas.")] = "1,4,8,16",
-    url: Annotated[str | None, typer.Option(help="A running server; else one is started.")] = None,
-    pid: Annotated[int | None, typer.Option(help="That server's process, for its CPU time.")] = None,
+    streams: Annotated[str, typer.Option(help="Clients at once; separate several by commas.")] = "1,4,8,16",
+    url: Url = None,
+    pid: Pid = None,
     model: ModelName = DEFAULT_MODEL,
     threads: Threads = None,
-    workers: Annotated[int | None, typer.Option(min=0, help="Processes of the server that is started.")] = None,
+    workers: Annotated[int | None, typer.Option(min=0, help="Worker processes of the started server.")] = None,
     against: Annotated[
         str | None, typer.Option(help="A peer to run in turns with ours: whisper-live, whisperlivekit.")
     ] = None,
     peer_python: Annotated[
-        Path | None, typer.Option(help="The Python of the peer's environment; else .peers/NAME/bin/python.")
+        Path | None, typer.Option(help="Python of the peer's environment. [default: .peers/NAME/bin/python]")
     ] = None,
-    clip_s: Annotated[float, typer.Option("--clip", min=1, help="Join clips to about so many seconds.")] = 60.0,
+    clip_s: ClipS = CLIP_S,
 ) -> None:
-    """A server under real clients at real-time pace: each client streams clips joined to a minute."""
+    """A server under real clients at real-time pace: each client streams clips of a minute."""
     if against is not None:
         from eval.bench.peer_servers import server_against
 
@@ -214,11 +224,11 @@ def bench_files(
     minutes: Minutes = None,
     threads: Threads = 1,
     against: Annotated[
-        str | None, typer.Option(help="A peer to run beside: faster-whisper, or faster-whisper-batched.")
+        str | None, typer.Option(help="A peer to compare with: faster-whisper, or faster-whisper-batched.")
     ] = None,
-    precision: Annotated[str, typer.Option(help="What the model calculates in.")] = "auto",
+    precision: Precision = "auto",
 ) -> None:
-    """Recordings as files, not streamed: how many times faster than real time, beside a peer."""
+    """Recordings as files, not streamed: how many times faster than real time, next to a peer."""
     from eval.bench.files import files
 
     files(tuple(data), model, minutes, threads, against, precision)

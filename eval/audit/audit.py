@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from eval.audit.acoustics import Vad
-from eval.audit.characters import script_findings
+from eval.audit.characters import character_findings
 from eval.audit.disputed_labels import Dispute, disputes
 from eval.audit.findings import Finding
 from eval.audit.label_forms import label_findings, without_text
@@ -130,7 +130,7 @@ def findings(utterances: Sequence[Utterance], heard: Sequence[MeasuredRecording]
     """What is suspicious, the grave first."""
     found = [
         *sound_findings(heard),
-        *script_findings(utterances),
+        *character_findings(utterances),
         *without_text(utterances),
         *spoken_findings(utterances),
         *label_findings(utterances),

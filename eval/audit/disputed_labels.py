@@ -16,7 +16,7 @@ from eval.trace import Trace
 
 
 @dataclass(frozen=True, slots=True)
-class Transcript:
+class ModelTranscript:
     """What one model wrote down in one mode, and its error rate against the label; None for an empty label."""
 
     model: str
@@ -35,7 +35,7 @@ class Dispute:
     dataset: str
     utterance: str
     label: str
-    hearings: tuple[Transcript, ...]
+    hearings: tuple[ModelTranscript, ...]
     against: float
     between: float | None
 
@@ -72,7 +72,7 @@ def _dispute(traces: Sequence[Trace]) -> Dispute | None:
         return None
     between = total(_both_ways(a, b, first.language) for a, b in combinations(texts, 2)) if len(texts) > 1 else None
     hearings = tuple(
-        Transcript(trace.model, trace.mode, trace.text, count(label, text, first.language).rate)
+        ModelTranscript(trace.model, trace.mode, trace.text, count(label, text, first.language).rate)
         for trace, text in zip(traces, texts, strict=True)
     )
     apart = None if between is None else between.rate if between.rate is not None else 0.0

@@ -10,7 +10,7 @@ from asr.errors import ConfigError
 from eval.bench.peers.load import streamer
 from eval.bench.peers.serving import peer_python, peer_serving, peer_version
 from eval.bench.peers.wires import STREAMING_PEERS, wire_of
-from eval.bench.server import CLIP_S, delays_of, print_line
+from eval.bench.server import delays_of, print_line
 from eval.data.types import Recording
 from eval.metrics.score import Score, scores
 from eval.progress import progress
@@ -55,7 +55,7 @@ def server_against(
     model: str,
     threads: int | None,
     workers: int | None,
-    clip_s: float = CLIP_S,
+    clip_s: float,
 ) -> None:
     """Each number of streams twice through each server; delays are from the aligned reference's word ends for both."""
     if peer not in STREAMING_PEERS:

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from asr.config import SAMPLE_RATE_HZ
 from eval.data.types import Recording
+from eval.defaults import CLIP_S
 from eval.metrics.score import Delays, Score, scores
 from eval.progress import progress
 from eval.report.terminal import caption, number, rate, report_of, score_table
@@ -37,9 +38,6 @@ from eval.runs.setup import (
 )
 from eval.runs.signature import Signature
 from eval.trace import LIVE, OFFLINE, REPLAY
-
-CLIP_S = 60.0
-"""Clips are joined to about a minute: long enough for windows to move on, short enough to have several."""
 
 CARRIED_P95_S = 2.5
 """Streams count as carried while 95 % of the words are stable within this."""
@@ -98,7 +96,7 @@ def server(
     name: str,
     threads: int | None,
     workers: int | None,
-    clip_s: float = CLIP_S,
+    clip_s: float,
 ) -> None:
     """Real clients, each level with so many at once, one clip each (the clips come round again)."""
     counts = parse_counts(streams)

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from asr.errors import ConfigError
-from eval.commands import SNR_DB
 from eval.data.conditions import Chain, Condition, Gain, Line, Noise, Overlay, Room
 from eval.data.dataset import load_dataset
 from eval.data.effects import CODECS
 from eval.data.manifests import AUDIO_SUFFIXES, MANIFEST
 from eval.data.types import Dataset, Utterance
+from eval.defaults import SNR_DB
 
 AudioSet = tuple[str, tuple[Path, ...]]
 """A set of noises or of rooms: its name and its files."""

@@ -16,6 +16,7 @@ from eval.data.manifests import MANIFEST, TRANSCRIPTS, folder_rows, librispeech_
 from eval.data.rows import SourceRows, utterances_of_rows
 from eval.data.tables import COMMON_VOICE, table_rows
 from eval.data.types import Clip, DataError, Dataset, Problem, Recording, Utterance
+from eval.defaults import CLIP_S
 from eval.trace import Span
 
 
@@ -55,7 +56,7 @@ def _folder_reader(folder: Path) -> Callable[[], SourceRows]:
     return lambda: folder_rows(folder)
 
 
-def join(utterances: Sequence[Utterance], target_s: float = 60.0, gap_s: float = 0.35) -> tuple[Utterance, ...]:
+def join(utterances: Sequence[Utterance], target_s: float = CLIP_S, gap_s: float = 0.35) -> tuple[Utterance, ...]:
     """Clips joined, in order, into utterances of at least `target_s` each, but the last of a language.
 
     Clips of one language are joined with each other; speaker and attributes stay where all clips have the same.

@@ -11,8 +11,8 @@ from typing import Any, TypeGuard
 
 from asr.audio.files import duration_s
 from asr.errors import AudioError
-from eval.audit.characters import foreign_letters, is_foreign
 from eval.data.types import Clip, Problem, Utterance
+from eval.data.writing_systems import foreign_letters, is_foreign
 from eval.trace import Attributes, Span
 
 FIELDS = frozenset({"audio_filepath", "text", "duration", "offset", "language", "speaker", "words", "segments"})

@@ -18,10 +18,10 @@ from eval.runs.setup import console
 class ReportOptions:
     """What the command line asked for. ``mlflow``: a tracking store, "" for none."""
 
-    plan_streams: int = 100
-    plan_p95_s: float = 2.0
-    audio_mb: float = 4.0
-    mlflow: str = ""
+    plan_streams: int
+    plan_p95_s: float
+    audio_mb: float
+    mlflow: str
 
 
 def report(paths: Sequence[Path], out: Path, options: ReportOptions) -> None:

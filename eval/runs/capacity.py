@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from asr.errors import ConfigError
 from eval.data.dataset import join
 from eval.data.types import Utterance
+from eval.defaults import CLIP_S
 from eval.progress import Bar, progress
 from eval.runs.folder import RunFolder
 from eval.runs.live import Target
@@ -12,9 +13,6 @@ from eval.runs.local_server import serving
 from eval.runs.runner import TraceCollector, read_recordings, run_live
 from eval.runs.signature import Model
 from eval.trace import Trace, read_traces, write_traces
-
-CLIP_S = 60.0
-"""Clips are joined to about a minute: long enough for windows to move on, short enough to have several."""
 
 
 def run_levels(

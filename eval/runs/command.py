@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asr.cli import say
-from asr.config import DEFAULT_MODEL, SessionSettings
+from asr.config import SessionSettings
 from asr.errors import ConfigError
 from eval.data.apply_conditions import Conditions, apply_conditions
 from eval.data.types import Dataset, Utterance
@@ -49,18 +49,18 @@ class RunOptions:
     out: Path
     models: tuple[str, ...]
     mode: str
-    limit: int | None = None
-    join_s: float | None = None
-    settings_file: Path | None = None
-    precision: str = "auto"
-    threads: int | None = None
-    url: str | None = None
-    pid: int | None = None
-    streams: int = 1
-    capacity: str = ""
-    conditions: Conditions = field(default_factory=Conditions)
-    align: bool = False
-    aligner: str = DEFAULT_MODEL
+    limit: int | None
+    join_s: float | None
+    settings_file: Path | None
+    precision: str
+    threads: int | None
+    url: str | None
+    pid: int | None
+    streams: int
+    capacity: str
+    conditions: Conditions
+    align: bool
+    aligner: str
 
     def signed(self) -> dict[str, Any]:
         """Those that change numbers, as JSON can hold them."""

@@ -1,6 +1,7 @@
 """Fixtures of the evaluation's tests."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,16 @@ from tests.eval.fakes import ScriptedEngine
 @pytest.fixture
 def engine() -> ScriptedEngine:
     return ScriptedEngine()
+
+
+@pytest.fixture
+def asr(monkeypatch: pytest.MonkeyPatch, engine: ScriptedEngine) -> Callable[..., int]:
+    """Runs a command line with the scripted engine in place of a model; returns its exit code."""
+    from asr.cli import run
+
+    for module in ("eval.runs.command", "eval.bench.server", "eval.bench.files"):
+        monkeypatch.setattr(f"{module}.load_engine", lambda *_: engine)
+    return lambda *arguments: run([str(argument) for argument in arguments])
 
 
 @pytest.fixture

@@ -6,16 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eval.audit.characters import (
-    foreign_letters,
+    character_findings,
     invisible,
     mixed_words,
     mojibake,
     normal_forms,
-    script_findings,
     stand_ins,
     tone_key,
     wrong_script,
 )
+from eval.data.writing_systems import foreign_letters
 from tests.eval.labelled import labelled, notes
 
 PHRASE = "tiếng Việt đẹp"
@@ -84,7 +84,7 @@ def test_letters_of_another_script_than_the_languages_are_found() -> None:
 @given(st.lists(st.text(max_size=30), max_size=4), st.sampled_from(["", "en", "vi", "ja"]))
 def test_no_text_is_too_odd_to_be_looked_at(texts: list[str], language: str) -> None:
     """Lone surrogates cannot come out of UTF-8; everything else can."""
-    assert all(finding.count > 0 for finding in script_findings(labelled(*texts, language=language)))
+    assert all(finding.count > 0 for finding in character_findings(labelled(*texts, language=language)))
 
 
 def test_a_tone_key_is_one_for_both_places_of_the_mark_and_another_for_another_tone() -> None:

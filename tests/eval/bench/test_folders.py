@@ -13,10 +13,7 @@ from eval.progress import progress
 from eval.runs.runner import TraceCollector
 from tests.eval.bench.test_server import line
 from tests.eval.fakes import recording
-from tests.eval.runs.test_command import asr
 from tests.speech import RATE_HZ, clip
-
-__all__ = ["asr"]
 
 
 def test_halves_are_run_in_turns() -> None:

@@ -21,9 +21,6 @@ from eval.runs.runner import TraceCollector
 from eval.runs.wire import WireError
 from eval.trace import Trace
 from tests.eval.fakes import Handler, final, listening, partial, recording, trace, word
-from tests.eval.runs.test_command import asr
-
-__all__ = ["asr"]
 
 
 def segments(*texts: str, open_text: str = "") -> str:

@@ -14,9 +14,6 @@ from eval.progress import progress
 from eval.runs.local_server import ServerError, serving
 from eval.runs.runner import TraceCollector
 from tests.eval.fakes import answer, final, listening, recording, said, trace, word
-from tests.eval.runs.test_command import asr
-
-__all__ = ["asr"]
 
 
 def line(shown: str) -> dict:

@@ -16,17 +16,7 @@ from eval.runs.live import Target
 from eval.runs.runner import TraceCollector, parse_modes, run_live
 from eval.runs.setup import load_datasets
 from eval.trace import read_traces
-from tests.eval.fakes import ScriptedEngine, answer, listening, recording
-
-
-@pytest.fixture
-def asr(monkeypatch: pytest.MonkeyPatch, engine: ScriptedEngine):
-    """Runs a command line with the scripted engine in place of a model; its exit code."""
-    from asr.cli import run
-
-    for module in ("eval.runs.command", "eval.bench.server", "eval.bench.files"):
-        monkeypatch.setattr(f"{module}.load_engine", lambda *_: engine)
-    return lambda *arguments: run([str(argument) for argument in arguments])
+from tests.eval.fakes import answer, listening, recording
 
 
 def test_a_run_writes_its_traces_and_its_report(asr, data: Path, tmp_path: Path, capsys) -> None:
