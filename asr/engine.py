@@ -7,14 +7,9 @@ import torch
 
 from asr.config import DEFAULT_MODEL, SessionSettings
 from asr.errors import ConfigError
-from asr.model_files import ModelFiles, load_model_files
 from asr.models.base import Recogniser
-from asr.models.ctc.network import Wav2Vec2
-from asr.models.ctc.recogniser import CtcRecogniser
 from asr.models.linear import PRECISIONS, best_precision
-from asr.models.whisper.network import Whisper
-from asr.models.whisper.recogniser import Specials, WhisperRecogniser
-from asr.models.whisper.tokenizer import Tokenizer
+from asr.models.registry import load_recogniser
 from asr.streaming.commit import POLICIES
 from asr.streaming.session import Session
 from asr.streaming.vad import SileroVad
@@ -37,7 +32,7 @@ class Engine:
             raise ConfigError(f"unknown precision {precision!r}; use auto, {', '.join(PRECISIONS)}")
         if threads is not None:
             torch.set_num_threads(threads)
-        return cls(recogniser_of(load_model_files(model), best_precision() if precision == "auto" else precision))
+        return cls(load_recogniser(model, best_precision() if precision == "auto" else precision))
 
     @property
     def name(self) -> str:
@@ -46,7 +41,7 @@ class Engine:
 
     @property
     def architecture(self) -> str:
-        """The kind of network: ``whisper``, or of the CTC models ``wav2vec2``, ``hubert`` and ``wavlm``."""
+        """The kind of network, as the model's files name it."""
         return self._recogniser.architecture
 
     @property
@@ -138,38 +133,3 @@ def _language_code(language: str | None, known: Sequence[str], model: str) -> st
         listed = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
         raise ConfigError(f"model {model} does not know language {language!r}; it knows {listed}")
     return code
-
-
-def recogniser_of(files: ModelFiles, precision: str) -> Recogniser:
-    """A model's files put together."""
-    if files.vocabulary is not None:
-        ctc = Wav2Vec2(files.tensors, files.config, normalise=files.vocabulary.normalise, precision=precision)
-        return CtcRecogniser(
-            files.name, files.architecture, files.weights_sha256, ctc, files.vocabulary, files.decoding
-        )
-    tokenizer = Tokenizer(files.tokenizer_json)
-    specials = Specials.of(tokenizer, files.generation)
-    network = Whisper(
-        files.tensors,
-        files.config,
-        _alignment_heads(files),
-        _suppressed(files, specials),
-        precision=precision,
-    )
-    return WhisperRecogniser(files.name, files.weights_sha256, network, tokenizer, specials)
-
-
-def _alignment_heads(files: ModelFiles) -> list[tuple[int, int]]:
-    """As the model states them, else all heads of the upper half, Whisper's own default."""
-    stated = files.generation.get("alignment_heads")
-    if stated:
-        return [(int(layer), int(head)) for layer, head in stated]
-    layers, heads = int(files.config["decoder_layers"]), int(files.config["decoder_attention_heads"])
-    return [(layer, head) for layer in range(layers // 2, layers) for head in range(heads)]
-
-
-def _suppressed(files: ModelFiles, specials: Specials) -> list[int]:
-    """Tokens never written: the model's own list, and every special token but the end."""
-    vocabulary = int(files.config["vocab_size"])
-    never = {*files.generation["suppress_tokens"], *range(specials.end + 1, vocabulary)}
-    return sorted(never - {specials.end})

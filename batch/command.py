@@ -94,8 +94,8 @@ def _arrived(wish: Wish) -> Found:
 
 def order_of(wish: Wish) -> "tuple[Order, str]":
     """The order, and the hash of all that its texts depend on. Raises `ModelError`, `ConfigError`."""
-    from asr.model_files.load import find_source
     from asr.models.linear import best_precision
+    from asr.models.registry import find_model
     from asr.transcripts.recording import offline_settings
     from batch.job import Order, task_key
     from batch.worker import Task
@@ -103,7 +103,7 @@ def order_of(wish: Wish) -> "tuple[Order, str]":
     settings = offline_settings(beam_size=wish.beam_size, fallback=wish.fallback)
     task = Task(wish.model, wish.language, wish.prompt, wish.hotwords, best_precision(), settings)
     order = Order(wish.folder, task, wish.formats, wish.word_times)
-    return order, task_key(order, find_source(wish.model).verified_sha256(), task.precision)
+    return order, task_key(order, find_model(wish.model)[1].verified_sha256(), task.precision)
 
 
 def hire_of(wish: Wish, order: "Order", recordings: Sequence[Recording]) -> "Hire":

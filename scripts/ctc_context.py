@@ -16,11 +16,12 @@ import numpy as np
 import torch
 
 from asr.config import SAMPLE_RATE_HZ, CtcSettings
-from asr.model_files import ModelFiles, load_model_files
-from asr.models.ctc.layout import Vocabulary
+from asr.models.ctc.files import CtcFiles
 from asr.models.ctc.network import StreamState, Wav2Vec2
 from asr.models.ctc.recogniser import RIGHT_S, UPDATE_MS
 from asr.models.ctc.search import Search, search
+from asr.models.ctc.vocabulary import Vocabulary
+from asr.models.registry import load_model_files
 from eval.data.dataset import load_dataset, read
 from eval.metrics.word_errors import count_words, total
 
@@ -47,12 +48,12 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     files = load_model_files(options.model)
-    assert files.vocabulary is not None, f"{options.model} is no CTC model"
+    assert isinstance(files, CtcFiles), f"{options.model} is no CTC model"
     network = Wav2Vec2(files.tensors, files.config, normalise=files.vocabulary.normalise)
     utterances = load_dataset(options.data).utterances[: options.limit or None]
     recordings = [_heard(network, read(u).samples, u.text) for u in utterances]
     print("left_s  right_s      WER   mean |d log p|   largest   other best token")
-    for left_s, right_s in contexts(files.decoding.settings if files.decoding else CtcSettings()):
+    for left_s, right_s in contexts(files.decoding.settings):
         print(_row(network, files, recordings, left_s, right_s), flush=True)
 
 
@@ -83,10 +84,9 @@ def _heard(network: Wav2Vec2, samples: np.ndarray, text: str) -> FullContext:
     return FullContext(samples, text, whole)
 
 
-def _row(network: Wav2Vec2, files: ModelFiles, recordings: Sequence[FullContext], left_s: float, right_s: float) -> str:
-    assert files.vocabulary is not None
+def _row(network: Wav2Vec2, files: CtcFiles, recordings: Sequence[FullContext], left_s: float, right_s: float) -> str:
     found = [chunked(network, heard.samples, left_s, right_s) for heard in recordings]
-    how = Search(files.decoding.beam or 1, (), files.decoding.settings) if files.decoding else Search()
+    how = Search(files.decoding.beam or 1, (), files.decoding.settings)
     errors = total(
         count_words(heard.text, _text(lattice, files.vocabulary, how))
         for heard, lattice in zip(recordings, found, strict=True)

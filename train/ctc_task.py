@@ -237,12 +237,12 @@ def _training(settings: ModelSettings, masks: dict[str, Any]) -> dict[str, Any]:
 
 def start_folder(start: str) -> Path:
     """Where a start's files are. Raises `ModelError`."""
-    from asr.model_files.load import find_source
+    from asr.models.registry import find_model
 
     folder = Path(start).expanduser()
     if folder.is_dir():
         return folder
-    return trained_folder(start) or find_source(start).config_json.parent
+    return trained_folder(start) or find_model(start)[1].folder
 
 
 def _write_settings(folder: Path, vocabulary: dict[str, int], normalise: bool) -> None:

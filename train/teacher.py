@@ -8,15 +8,13 @@ import numpy as np
 import torch
 
 from asr.config import SAMPLE_RATE_HZ
-from asr.errors import ModelError
-from asr.model_files import load_model_files
 from asr.models.whisper.encoder import FRAME_SAMPLES
 from asr.models.whisper.features import log_mel
 from asr.models.whisper.network import TAIL_SAMPLES
 from eval.progress import progress
 from train.config import TeacherSettings
 from train.data import Example, Split, TeacherStates
-from train.whisper_task import convolved, layer_states, whisper_network
+from train.whisper_task import convolved, layer_states, whisper_files, whisper_network
 
 LAYERS = 2
 """So many last layers' states are what a student is to have, the very last one's normed."""
@@ -72,10 +70,8 @@ def front_normalisation(examples: Sequence[Example], teacher: Teacher) -> Normal
 
 
 def load_teacher(settings: TeacherSettings) -> Teacher:
-    """Raises `ModelError` for a model that is no Whisper."""
-    files = load_model_files(settings.model)
-    if files.architecture != "whisper":
-        raise ModelError(f"{settings.model} is a {files.architecture} model, wanted a Whisper model as teacher.model")
+    """The encoder of a Whisper model. Raises `ModelError` for another model."""
+    files = whisper_files(settings.model, "as teacher.model")
     encoder = whisper_network(files).model.encoder.eval().requires_grad_(False)
     return Teacher(encoder, int(files.config["num_mel_bins"]))
 

@@ -8,18 +8,20 @@ makes minutes of CPU enough. Augmentation of the audio therefore has no effect h
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from asr.engine import recogniser_of
 from asr.errors import CallerError, ModelError
-from asr.model_files import ModelFiles, load_model_files
 from asr.models.base import Window
+from asr.models.registry import find_model
+from asr.models.whisper.architecture import WHISPER, recogniser_of
 from asr.models.whisper.encoder import FRAME_SAMPLES, MAX_FRAMES
 from asr.models.whisper.features import log_mel
+from asr.models.whisper.files import WhisperFiles
 from asr.models.whisper.network import TAIL_SAMPLES
 from asr.models.whisper.recogniser import WhisperRecogniser
 from asr.models.whisper.tokenizer import Tokenizer
@@ -42,7 +44,7 @@ class WhisperTask:
 
     measure = "WER"
 
-    def __init__(self, files: ModelFiles, device: torch.device, language: str) -> None:
+    def __init__(self, files: WhisperFiles, device: torch.device, language: str) -> None:
         self._files, self._device, self._language = files, device, language
         self._tokenizer = Tokenizer(files.tokenizer_json)
         self.model = whisper_network(files).to(device)
@@ -89,18 +91,7 @@ class WhisperTask:
 
     def _recogniser(self) -> WhisperRecogniser:
         tensors = {k: v.detach().cpu() for k, v in self.model.state_dict().items() if k != "proj_out.weight"}
-        files = ModelFiles(
-            self._files.name,
-            "whisper",
-            tensors,
-            self._files.config,
-            self._files.generation,
-            self._files.tokenizer_json,
-            "",
-        )
-        recogniser = recogniser_of(files, "float32")
-        assert isinstance(recogniser, WhisperRecogniser)
-        return recogniser
+        return recogniser_of(replace(self._files, tensors=tensors, weights_sha256=""), "float32")
 
     def _states(self, batch: Sequence[Example]) -> torch.Tensor:
         """What the decoder sees of each recording, silence behind it to one length: ``(B, n, width)``."""
@@ -134,12 +125,17 @@ class WhisperTask:
 
 def whisper_task(settings: ModelSettings, device: torch.device, language: str) -> WhisperTask:
     """The model to begin with. Raises `ModelError` for a start that is no Whisper model."""
-    files = load_model_files(settings.start)
-    if files.architecture != "whisper":
-        raise ModelError(f"{settings.start} is a {files.architecture} model, wanted a Whisper model for kind = whisper")
-    task = WhisperTask(files, device, language)
+    task = WhisperTask(whisper_files(settings.start, "for kind = whisper"), device, language)
     freeze(task.model, settings.freeze, settings.train_only or (DECODER,))
     return task
+
+
+def whisper_files(name: str, purpose: str) -> WhisperFiles:
+    """The files of a Whisper model. Raises `ModelError`, for another architecture too; `purpose` ends its message."""
+    _, source = find_model(name)
+    if not WHISPER.accepts(source):
+        raise ModelError(f"{name} is a {source.model_type} model, wanted a Whisper model {purpose}")
+    return WHISPER.load_files(name, source)
 
 
 @torch.no_grad()
@@ -165,7 +161,7 @@ def layer_states(encoder: Any, heard: torch.Tensor) -> list[torch.Tensor]:
     return states
 
 
-def whisper_network(files: ModelFiles) -> Any:
+def whisper_network(files: WhisperFiles) -> Any:
     """Transformers' network with these weights."""
     from transformers import WhisperConfig, WhisperForConditionalGeneration
 
@@ -179,7 +175,7 @@ def whisper_network(files: ModelFiles) -> Any:
     return model
 
 
-def _head(files: ModelFiles, tokenizer: Tokenizer, language: str) -> list[int]:
+def _head(files: WhisperFiles, tokenizer: Tokenizer, language: str) -> list[int]:
     """What stands before the text: start, language and task where there are several, no times."""
     names = ["<|startoftranscript|>"]
     if files.generation["is_multilingual"]:

@@ -1,5 +1,10 @@
-"""A model's name -> its files, checked by SHA-256: configured packages, local folders, a model hub."""
+"""A model's name -> its files, checked by SHA-256: configured packages, local folders, a model hub.
 
-from asr.model_files.load import ModelFiles, ModelStatus, list_models, load_model_files
+Nothing here knows an architecture: `asr.models.registry` asks each which files it takes.
+"""
 
-__all__ = ["ModelFiles", "ModelStatus", "list_models", "load_model_files"]
+from asr.model_files.find import find_source
+from asr.model_files.listing import ModelStatus, list_models
+from asr.model_files.source import Source
+
+__all__ = ["ModelStatus", "Source", "find_source", "list_models"]

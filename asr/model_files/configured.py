@@ -61,6 +61,7 @@ class ConfiguredModel:
         return Source(
             where=f"model {self.name}",
             layout=self.layout,
+            model_type=self.architecture,
             weights=weights,
             config_json=config,
             tokenizer_json=tokenizer,
@@ -91,6 +92,4 @@ def _read(path: Path) -> ConfiguredModel:
         raise ConfigError(f"{path}: name is {model.name!r}, wanted the file's own name")
     if model.layout not in LAYOUTS:
         raise ConfigError(f"{path}: layout is {model.layout!r}, wanted {' or '.join(LAYOUTS)}")
-    if model.architecture != "whisper":
-        raise ConfigError(f"{path}: architecture is {model.architecture!r}, wanted 'whisper'")
     return model

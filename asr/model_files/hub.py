@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from asr.errors import ModelError
@@ -10,29 +11,29 @@ from asr.model_files.source import Source
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
-SETTINGS = [
-    *("config.json", "generation_config.json", "tokenizer.json", "vocabulary.*"),
-    *("vocab.json", "tokenizer_config.json", "special_tokens_map.json"),  # of CTC models
-    *("preprocessor_config.json", "processor_config.json"),
-]
 WEIGHTS = ["model.safetensors", "model.safetensors.index.json", "model-*.safetensors", "model.bin"]
 OLDER_WEIGHTS = ["pytorch_model*.bin", "pytorch_model.bin.index.json"]
-"""Fetched only where the others are not: most models offer the same tensors in both."""
+"""Fetched only when the model has no others: most offer the same tensors in both formats."""
 
 
 def is_hub_id(name: str) -> bool:
+    """Whether the name has the form `organisation/model`."""
     return _HUB_ID.fullmatch(name) is not None
 
 
-def hub_source(name: str) -> Source:
-    """The files of a hub id `organisation/model`, fetched where they are not here yet. Raises `ModelError`."""
+def hub_source(name: str, settings_files: Sequence[str]) -> Source:
+    """The files of a hub id `organisation/model`; those that are not in the hub's cache yet are fetched.
+
+    `settings_files` are names or patterns of what is wanted beside `config.json` and the weights. Raises `ModelError`.
+    """
     if importlib.util.find_spec("huggingface_hub") is None:
         raise ModelError(
             f"{name} must come from a model hub, whose client is not here; run: pip install huggingface_hub"
         )
-    folder = _fetch(name, SETTINGS + WEIGHTS)
+    settings = ["config.json", *settings_files]
+    folder = _fetch(name, settings + WEIGHTS)
     if not any(path for pattern in WEIGHTS for path in folder.glob(pattern)):
-        folder = _fetch(name, SETTINGS + OLDER_WEIGHTS)
+        folder = _fetch(name, settings + OLDER_WEIGHTS)
     return folder_source(folder, where=name, remedy=f"run: hf download {name} --force-download")
 
 
@@ -47,5 +48,5 @@ def _fetch(name: str, patterns: list[str]) -> Path:
             f"{name} is not here and the model hub cannot be reached; where it can, run: hf download {name}"
         ) from None
     except (OSError, HFValidationError) as error:  # the client's HTTP errors are OSErrors
-        told = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"{name} cannot be fetched from the model hub: {told}") from None
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"{name} cannot be fetched from the model hub: {reason}") from None

@@ -18,30 +18,38 @@ class Expected:
 
     def check(self, remedy: str) -> None:
         """Raises `ModelError` that ends in `remedy`, and OSError."""
-        found = known_sha256(self.files)
-        if found != self.sha256:
+        sha256 = known_sha256(self.files)
+        if sha256 != self.sha256:
             names = " + ".join(str(path) for path in self.files)
-            raise ModelError(f"{names} is damaged: its SHA-256 is {found}, wanted {self.sha256}; {remedy}")
+            raise ModelError(f"{names} is damaged: its SHA-256 is {sha256}, wanted {self.sha256}; {remedy}")
 
 
 @dataclass(frozen=True)
 class Source:
     """One model's files.
 
-    ``layout`` is "ctranslate2" or "transformers"; ``weights`` are in order (parts of one file, or shards).
-    ``where`` names the model in errors, ``remedy`` is what helps when a file is damaged.
+    ``layout`` is "ctranslate2" or "transformers". ``model_type`` is the kind of model that the files name ("whisper",
+    "wav2vec2"); None where the layout names none. ``weights`` are in order (parts of one file, or shards).
+    ``tokenizer_json`` is set where it is not simply one of the files beside ``config_json``. ``where`` names the model
+    in errors; ``remedy`` says what helps when a file is damaged.
     """
 
     where: str
     layout: str
+    model_type: str | None
     weights: tuple[Path, ...]
     config_json: Path
-    tokenizer_json: Path
+    tokenizer_json: Path | None = None
     expected: tuple[Expected, ...] = ()
-    remedy: str = "fetch it anew"
+    remedy: str = "fetch it again"
+
+    @property
+    def folder(self) -> Path:
+        """Where `config.json` is, and with it all other settings."""
+        return self.config_json.parent
 
     def verified_sha256(self) -> str:
-        """The weights' SHA-256, once every file that somebody vouches for has been compared. Raises `ModelError`."""
+        """The weights' SHA-256, after all files with a published hash were compared with it. Raises `ModelError`."""
         try:
             for expected in self.expected:
                 expected.check(self.remedy)
@@ -50,28 +58,8 @@ class Source:
             raise ModelError(f"{error.filename} cannot be read ({error.strerror}); {self.remedy}") from None
 
     def config(self) -> dict[str, Any]:
+        """The content of `config.json`. Raises `ModelError`."""
         return read_object(self.config_json)
-
-    def generation(self) -> dict[str, Any]:
-        """What the folder says of decoding, under Transformers' names."""
-        return _from_ctranslate2(self.config_json) if self.layout == "ctranslate2" else _from_folder(self.config_json)
-
-
-def _from_ctranslate2(config_json: Path) -> dict[str, Any]:
-    own = read_object(config_json) if config_json.is_file() else {}
-    return {
-        "alignment_heads": own.get("alignment_heads"),
-        "suppress_tokens": own.get("suppress_ids"),
-        "begin_suppress_tokens": own.get("suppress_ids_begin"),
-    }
-
-
-def _from_folder(config_json: Path) -> dict[str, Any]:
-    """`generation_config.json`; before there was one, `config.json` held the lists of suppressed tokens."""
-    beside = config_json.with_name("generation_config.json")
-    older = read_object(config_json)
-    lists = {key: older.get(key) for key in ("suppress_tokens", "begin_suppress_tokens")}
-    return lists | (read_object(beside) if beside.is_file() else {})
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -81,7 +69,12 @@ def read_object(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ModelError(f"{path} cannot be read ({error.strerror}); wanted the model's settings") from None
     except ValueError:
-        raise ModelError(f"{path} is not valid JSON; fetch it anew") from None
+        raise ModelError(f"{path} is not valid JSON; fetch it again") from None
     if not isinstance(table, dict):
         raise ModelError(f"{path} holds a {type(table).__name__}, wanted an object")
     return table
+
+
+def read_optional(path: Path) -> dict[str, Any]:
+    """The same; empty when there is no such file. Raises `ModelError`."""
+    return read_object(path) if path.is_file() else {}

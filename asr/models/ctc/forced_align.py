@@ -11,7 +11,7 @@ import torch
 
 from asr.errors import CallerError
 from asr.models.base import Placed
-from asr.models.ctc.layout import Vocabulary
+from asr.models.ctc.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ class Wav2Vec2:
         self._heads = int(config["num_attention_heads"])
         self._stable = bool(config.get("do_stable_layer_norm", False))
         self._eps = float(config.get("layer_norm_eps", 1e-5))
-        self._tensors_prefix = name = str(config["model_type"])
+        name = str(config["model_type"])
         self._projection_norm = self._norm(tensors, f"{name}.feature_projection.layer_norm", optional=True)
         # The projection's input has a great range: in int8 it would cost more than it saves.
         self._project = _linear(tensors, f"{name}.feature_projection.projection", "float32")

@@ -9,9 +9,9 @@ import torch
 from asr.config import SAMPLE_RATE_HZ
 from asr.models.base import Finality, Hypothesis, ModelMemory, Piece, Placed, Window
 from asr.models.ctc.forced_align import place
-from asr.models.ctc.layout import Decoding, Vocabulary
 from asr.models.ctc.network import Step, StreamState, Wav2Vec2
 from asr.models.ctc.search import Found, Search, search
+from asr.models.ctc.vocabulary import Decoding, Vocabulary
 
 UPDATE_MS = 320
 """A chunk: a frame is computed right / chunk times over, so much shorter costs more than it brings."""

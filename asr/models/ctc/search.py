@@ -19,7 +19,7 @@ import torch
 from asr.config import CtcSettings
 from asr.errors import ConfigError
 from asr.models.ctc.forced_align import Emission, emissions
-from asr.models.ctc.layout import Vocabulary
+from asr.models.ctc.vocabulary import Vocabulary
 
 _LEAST = math.log(1e-3)
 """Tokens less probable than this in a frame are not tried, the best one excepted."""

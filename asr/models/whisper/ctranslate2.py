@@ -47,7 +47,7 @@ class _Reader:
         end = self._at + n_bytes
         if end > len(self._data):
             found = f"ends after {len(self._data)} bytes, wanted at least {end}"
-            raise ModelError(f"{self._where} {found}: it is truncated or damaged; fetch it anew")
+            raise ModelError(f"{self._where} {found}: it is truncated or damaged; fetch it again")
         piece = self._data[self._at : end]
         self._at = end
         return piece
@@ -136,7 +136,7 @@ def whisper_model(data: memoryview, where: str) -> tuple[Tensors, dict[str, Any]
         raise ModelError(f"{where} holds a {model.spec} model, wanted a WhisperSpec (Whisper) model")
     if model.revision != WHISPER_REVISION:
         raise ModelError(
-            f"{where} has WhisperSpec revision {model.revision}, wanted {WHISPER_REVISION}; convert it anew"
+            f"{where} has WhisperSpec revision {model.revision}, wanted {WHISPER_REVISION}; convert it again"
         )
     source = _Source(dequantise(model.tensors), where)
     tensors = dict(_encoder(source)) | dict(_decoder(source))
@@ -214,7 +214,6 @@ def _decoder(source: _Source) -> Iterator[tuple[str, torch.Tensor]]:
 def _config(source: _Source) -> dict[str, Any]:
     d_model, n_mels, _ = source["encoder/conv1/weight"].shape
     return {
-        "model_type": "whisper",
         "d_model": d_model,
         "num_mel_bins": n_mels,
         "encoder_layers": source.layers("encoder"),

@@ -78,7 +78,8 @@ def ctranslate2_folder(model: str) -> Iterator[Path]:
         raise ModelError(f"model {model} is not in CTranslate2's layout; wanted such a folder or configured model")
     source = configured.located()
     with tempfile.TemporaryDirectory() as folder:
-        _write(Path(folder), source.weights, source.config_json, source.tokenizer_json)
+        tokenizer_json = source.tokenizer_json or source.folder / "tokenizer.json"
+        _write(Path(folder), source.weights, source.config_json, tokenizer_json)
         yield Path(folder)
 
 

@@ -9,8 +9,8 @@ import huggingface_hub.constants
 import pytest
 
 from asr.errors import ModelError
-from asr.model_files import load_model_files
 from asr.model_files.hub import is_hub_id
+from asr.models.registry import load_model_files
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 

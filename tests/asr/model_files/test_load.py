@@ -14,8 +14,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from asr.errors import ConfigError, ModelError
-from asr.model_files import list_models, load_model_files
+from asr.model_files import list_models
 from asr.model_files.cache import cache_dir, write_atomically
+from asr.models.registry import load_model_files
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -148,14 +149,23 @@ def test_the_list_tells_present_missing_and_damaged(packaged: Packaged) -> None:
     assert (missing.present, missing.hash_ok, missing.size_bytes) == (False, None, None)
 
 
-@pytest.mark.parametrize("key", ["architecture", "layout", "name"])
-def test_a_model_file_of_another_kind_is_refused(packaged: Packaged, key: str) -> None:
-    """What no code can read must not look like a model that is here."""
+@pytest.mark.parametrize(
+    ("key", "error", "message"),
+    [
+        ("layout", ConfigError, "layout is 'other', wanted"),
+        ("name", ConfigError, "name is 'other', wanted"),
+        ("architecture", ModelError, "model tiny-test holds a ctranslate2 model of type 'other', wanted whisper, "),
+    ],
+)
+def test_a_configured_model_of_another_kind_is_refused(
+    packaged: Packaged, key: str, error: type[Exception], message: str
+) -> None:
+    """The error quotes the key's value and what is wanted."""
     lines = [
         f'{key} = "other"' if line.startswith(f"{key} =") else line for line in packaged.toml.read_text().split("\n")
     ]
     packaged.toml.write_text("\n".join(lines))
-    with pytest.raises(ConfigError, match=f"{key} is 'other', wanted"):
+    with pytest.raises(error, match=message):
         load_model_files("tiny-test")
 
 
@@ -391,14 +401,15 @@ def test_a_cut_safetensors_file_is_refused(
     path.write_bytes(path.read_bytes()[:end])
     message = refusal(path.parent)
     assert message.startswith(f"{path} cannot be read as weights")
-    assert message.endswith("fetch it anew")
+    assert message.endswith("fetch it again")
 
 
 def test_another_architecture_is_refused_by_name(write_transformers: Callable[[Path], Path], tmp_path: Path) -> None:
     """A BERT beside a config.json that says so."""
     folder = write_transformers(tmp_path / "model")
     (folder / "config.json").write_text(json.dumps({"model_type": "bert", "hidden_size": 8}))
-    assert refusal(folder) == f"{folder} holds a model of type 'bert', wanted 'whisper'"
+    wanted = "whisper, wav2vec2, hubert or wavlm"
+    assert refusal(folder) == f"{folder} holds a transformers model of type 'bert', wanted {wanted}"
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1, 2]", "\ufeff"])

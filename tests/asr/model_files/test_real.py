@@ -2,7 +2,8 @@
 
 import torch
 
-from asr.model_files import list_models, load_model_files
+from asr.model_files import list_models
+from asr.models.registry import load_model_files
 
 
 def test_the_two_models_of_the_project_load_by_name() -> None:

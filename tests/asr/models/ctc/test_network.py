@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from asr.model_files import load_model_files
 from asr.models.ctc.network import StreamState, Wav2Vec2
+from asr.models.registry import load_model_files
 from tests.asr.ctc_models import LAYOUTS, random_model, save
 from tests.speech import RATE_HZ, clip
 

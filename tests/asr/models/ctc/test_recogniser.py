@@ -15,8 +15,8 @@ from asr.errors import CallerError, ConfigError, ModelError
 from asr.model_files import list_models
 from asr.models.base import Window
 from asr.models.ctc.forced_align import emissions, place
-from asr.models.ctc.layout import Vocabulary
 from asr.models.ctc.search import NEVER, Search, language_model, search
+from asr.models.ctc.vocabulary import Vocabulary
 from tests.asr.ctc_models import random_model, save
 from tests.speech import RATE_HZ, clip
 from train.language_model import write_language_model

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from asr.errors import ModelError
-from asr.model_files import load_model_files
+from asr.models.registry import load_model_files
 from asr.models.whisper import ctranslate2
 
 pytestmark = pytest.mark.usefixtures("own_cache")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from asr.errors import ModelError
-from asr.model_files import load_model_files
+from asr.models.registry import load_model_files
 from asr.models.whisper.generation import generation_settings
 
 pytestmark = pytest.mark.usefixtures("own_cache")

@@ -3,7 +3,7 @@
 import pytest
 
 from asr.errors import ModelError
-from asr.model_files import load_model_files
+from asr.models.registry import load_model_files
 from asr.models.whisper.tokenizer import Tokenizer
 
 

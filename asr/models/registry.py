@@ -1,0 +1,48 @@
+"""The architectures, and the way from a model's name to its recogniser."""
+
+from typing import Any
+
+from asr.errors import ModelError
+from asr.model_files import Source, find_source
+from asr.models.architecture import Architecture, ModelFiles
+from asr.models.base import Recogniser
+from asr.models.ctc.architecture import CTC
+from asr.models.whisper.architecture import WHISPER
+
+ARCHITECTURES: tuple[Architecture[Any], ...] = (WHISPER, CTC)
+"""In the order in which they are asked."""
+
+
+def load_recogniser(name: str, precision: str) -> Recogniser:
+    """The model of a configured name, a local folder or a hub id. Raises `ModelError`, see `find_model`."""
+    architecture, source = find_model(name)
+    return architecture.load(name, source, precision)
+
+
+def load_model_files(name: str) -> ModelFiles:
+    """The same model's files, without its networks: for training and for tests. Raises `ModelError`."""
+    architecture, source = find_model(name)
+    files: ModelFiles = architecture.load_files(name, source)
+    return files
+
+
+def find_model(name: str) -> tuple[Architecture[Any], Source]:
+    """Where a model's files are and which architecture takes them; nothing is loaded.
+
+    Raises `ModelError` when it is unknown, not on this machine, incomplete or of a kind that is not supported.
+    """
+    settings_files = [pattern for architecture in ARCHITECTURES for pattern in architecture.settings_files]
+    source = find_source(name, settings_files)
+    architecture = architecture_of(source)
+    architecture.tokenizer_file(source)
+    return architecture, source
+
+
+def architecture_of(source: Source) -> Architecture[Any]:
+    """The first architecture that accepts the files. Raises `ModelError` when none does."""
+    for architecture in ARCHITECTURES:
+        if architecture.accepts(source):
+            return architecture
+    *types, last = [name for architecture in ARCHITECTURES for name in architecture.model_types]
+    wanted = f"{', '.join(types)} or {last}"
+    raise ModelError(f"{source.where} holds a {source.layout} model of type {source.model_type!r}, wanted {wanted}")
