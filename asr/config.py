@@ -14,6 +14,9 @@ from asr.errors import ConfigError
 SAMPLE_RATE_HZ = 16_000
 """The one rate inside; only `asr.audio.files` knows others."""
 
+SHORTEST_PAUSE_S = 0.09
+"""Shorter silence is a closure inside a word (the p of "apart"), not a pause."""
+
 DEFAULT_MODEL = "whisper-tiny.en"
 
 T = TypeVar("T")

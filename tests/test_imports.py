@@ -29,9 +29,13 @@ a server, a batch job and a test."""
 
 FOUNDATION = {"asr.config", "asr.errors", "asr.events"}
 MODELS = {"asr.models.base", "asr.models.linear", "asr.models.layers", "asr.models.torchscript"}
-"""What the architectures share."""
-ARCHITECTURES = {"asr.models.whisper", "asr.models.ctc"}
-ENGINE = {"asr.engine", "asr.streaming", "asr.model_files", *MODELS, *ARCHITECTURES}
+"""What the networks and searches of the architectures share."""
+ARCHITECTURES = {
+    f"asr.models.{path.name}" for path in (ROOT / "asr" / "models").iterdir() if (path / "architecture.py").is_file()
+}
+LOADING = ("architecture", "files", "converted_copy")
+"""The modules of an architecture's folder that read files. Its network and its search do not know any file."""
+ENGINE = {"asr.engine", "asr.streaming", "asr.model_files", "asr.models.registry", *MODELS}
 
 ROOMS: Mapping[str, set[str]] = {
     "asr.errors": set(),
@@ -39,9 +43,20 @@ ROOMS: Mapping[str, set[str]] = {
     "asr.config": {"asr.errors"},
     "asr.audio": FOUNDATION,
     **dict.fromkeys(MODELS, FOUNDATION | MODELS),
+    "asr.model_files": FOUNDATION,
+    "asr.models.architecture": FOUNDATION | {"asr.models.base", "asr.model_files"},
     **dict.fromkeys(ARCHITECTURES, FOUNDATION | MODELS),
+    **{
+        f"{architecture}.{module}": FOUNDATION
+        | {"asr.models.architecture", "asr.model_files", architecture}
+        | {f"{architecture}.{other}" for other in LOADING}
+        for architecture in ARCHITECTURES
+        for module in LOADING
+    },
+    "asr.models.registry": FOUNDATION
+    | {"asr.models.architecture", "asr.models.base", "asr.model_files"}
+    | {f"{architecture}.architecture" for architecture in ARCHITECTURES},
     "asr.streaming": FOUNDATION | {"asr.models.base"},
-    "asr.model_files": FOUNDATION | MODELS | ARCHITECTURES,
     "asr.engine": FOUNDATION | ENGINE,
     "asr.transcripts": FOUNDATION | ENGINE | {"asr.audio"},
     "asr.align": FOUNDATION | ENGINE | {"asr.audio", "asr.transcripts"},
@@ -51,11 +66,10 @@ ROOMS: Mapping[str, set[str]] = {
     "asr.commands": FOUNDATION | ENGINE | {"asr.align", "asr.transcripts"},
 }
 """Each room of `asr/`, and the other rooms that it may import: audio knows no model, streaming no architecture, an
-architecture no other architecture and no session, and only `engine` and `model_files` know every architecture."""
+architecture no other architecture and no session, the files of models no model code, and only the registry knows every
+architecture."""
 
 KNOWN = {
-    "asr.models.ctc.layout imports asr.model_files.source",
-    "asr.models.whisper.word_times imports asr.streaming.vad",
     "cycle: batch.inputs, batch.store",
     "cycle: eval.bench.files, eval.bench.folders",
     "tests.asr.audio.test_streams imports tests.asr.audio.test_containers",

@@ -7,10 +7,10 @@ import numpy as np
 
 from asr.align.speech import SpeechRuns, speech_runs
 from asr.align.windows import Stretch, stretches
-from asr.config import SAMPLE_RATE_HZ
+from asr.config import SAMPLE_RATE_HZ, SHORTEST_PAUSE_S
 from asr.engine import Engine
 from asr.models.base import Placed
-from asr.streaming.vad import FRAME_S, SHORTEST_PAUSE_S
+from asr.streaming.vad import FRAME_S
 from asr.transcripts.recording import Source, blocks, transcribe
 
 _MARGIN_S = 0.15

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asr.streaming.vad import FRAME_S, FRAME_SAMPLES, SHORTEST_PAUSE_S, SILENT, SileroVad, VadState, silent_runs
+from asr.config import SHORTEST_PAUSE_S
+from asr.streaming.vad import FRAME_S, FRAME_SAMPLES, SILENT, SileroVad, VadState, silent_runs
 
 _FRAMES_AT_ONCE = 1024
 

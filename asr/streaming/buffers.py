@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from asr.config import SAMPLE_RATE_HZ
-from asr.streaming.vad import FRAME_S, FRAME_SAMPLES, SHORTEST_PAUSE_S, silent_runs
+from asr.config import SAMPLE_RATE_HZ, SHORTEST_PAUSE_S
+from asr.streaming.vad import FRAME_S, FRAME_SAMPLES, silent_runs
 
 _SHORTEST_PAUSE_FRAMES = math.ceil(SHORTEST_PAUSE_S / FRAME_S)
 

@@ -22,8 +22,6 @@ _CONTEXT_SAMPLES = 64
 _HIDDEN = 128
 SILENT = 0.35
 """A frame less likely speech than this is silence (`VadSettings.end_threshold`)."""
-SHORTEST_PAUSE_S = 0.09
-"""Shorter silence is a closure inside a word (the p of "apart"), not a pause."""
 
 
 class VadState:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from asr.streaming.vad import SHORTEST_PAUSE_S
+from asr.config import SHORTEST_PAUSE_S
 
 Span = tuple[float, float]
 LONGEST_ONSET_S = 0.26

@@ -19,7 +19,7 @@ from asr.model_files import Source
 from asr.model_files.configured import configured_models
 from asr.models import registry
 from asr.models.architecture import Architecture, ModelFiles
-from asr.models.base import Hypothesis, Placed, Window
+from asr.models.base import Finality, Hypothesis, Placed, Window
 from asr.models.registry import ARCHITECTURES, architecture_of, find_model, load_model_files
 
 ROOT = Path(__file__).parents[3]
@@ -32,6 +32,7 @@ class Transducer:
     """A third architecture's recogniser: it hears nothing."""
 
     architecture, precision, languages, update_ms = "transducer", "float32", (), 500
+    finality = Finality.SETTLED
     aligner, longest_placed_s, places_silence = "none", 0.0, False
 
     def __init__(self, files: ModelFiles) -> None:
