@@ -1,64 +1,28 @@
-"""`GET /v1/listen`: what is checked before a WebSocket is accepted, and how it is refused."""
+"""`GET /v1/listen`, Deepgram's live wire: what is checked before a WebSocket is accepted, and how it is refused."""
 
 import uuid
-from dataclasses import dataclass, replace
 
-from starlette.datastructures import QueryParams
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket
 
-from asr.audio.files import StreamDecoder
-from asr.config import SessionSettings
 from asr.errors import AsrError
 from server.http.origin import OriginError, check_origin
 from server.http.service import Service
+from server.http.websocket import WebSocketTransport
 from server.streams.admission import RETRY_AFTER_S, Unavailable
 from server.streams.connection import Connection
-from server.streams.scheduler import Scheduler
-from server.wires.deepgram import ModelInfo, Sender
+from server.streams.stream import Stream
+from server.wires.deepgram import DeepgramWire
+from server.wires.deepgram_messages import ModelInfo
 from server.wires.deepgram_query import ListenOptions, parse_query
-from server.workers.contract import StreamSession
-from server.workers.messages import StreamOptions
 
 REFUSALS: tuple[tuple[type[AsrError], int, str], ...] = (
     (OriginError, 403, "FORBIDDEN_ORIGIN"),
     (Unavailable, 503, "SERVER_FULL"),
     (AsrError, 400, "INVALID_QUERY_PARAMETER"),
 )
-"""HTTP status and ``err_code``; the first that fits."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A stream for which everything was found to be possible."""
-
-    options: ListenOptions
-    scheduler: Scheduler
-    decoder: StreamDecoder
-    settings: SessionSettings
-
-    async def open(self) -> StreamSession:
-        """The stream's session. Raises `ConfigError` for a language that the model does not know."""
-        options = self.options
-        return await self.scheduler.open(
-            self.settings,
-            StreamOptions(options.language, options.prompt, options.hotwords, options.interim_results),
-        )
-
-
-def prepare(service: Service, query: QueryParams) -> Prepared:
-    """What can be found out without the model's worker. Raises `ParameterError`, `ModelError`, `AudioError`."""
-    options = parse_query(query.multi_items())
-    scheduler = service.scheduler(options.model)
-    decoder = StreamDecoder(options.encoding, options.sample_rate, options.channels)
-    return Prepared(options, scheduler, decoder, _session_settings(service.settings.session, options))
-
-
-def _session_settings(settings: SessionSettings, options: ListenOptions) -> SessionSettings:
-    if options.endpointing is None:
-        return settings
-    return replace(settings, vad=replace(settings.vad, endpoint_ms=options.endpointing))
+"""HTTP status and ``err_code``; the first that matches."""
 
 
 async def listen(socket: WebSocket) -> None:
@@ -66,36 +30,42 @@ async def listen(socket: WebSocket) -> None:
     service: Service = socket.app.state.service
     request_id = str(uuid.uuid4())
     try:
-        check_origin(socket.headers, service.settings.allowed_origins)
-        prepared = prepare(service, socket.query_params)
-        service.admission.check()
-        service.admission.check_load(prepared.scheduler)
-        session = await prepared.open()
-        connection = _connection(service, socket, prepared, session, request_id)
+        options, stream = await _admitted(socket, service)
+        connection = _connection(service, socket, options, stream, request_id)
         try:
-            with service.admission.place(connection.end):
+            with service.admission.place(connection.shut_down):
                 await _accept(socket, request_id)
                 await connection.run()
         finally:
-            prepared.scheduler.close(session)
+            connection.close()
     except AsrError as error:
         await socket.send_denial_response(refusal(error, request_id, service))
 
 
 async def listen_without_upgrade(request: Request) -> JSONResponse:
-    """The same address by plain HTTP says what a WebSocket would be told: browsers hide that from their pages."""
+    """The same address by plain HTTP: the refusal that a WebSocket would get, which browsers hide from their pages."""
     service: Service = request.app.state.service
     request_id = str(uuid.uuid4())
     try:
-        check_origin(request.headers, service.settings.allowed_origins)
-        prepared = prepare(service, request.query_params)
-        service.admission.check()
-        service.admission.check_load(prepared.scheduler)
-        prepared.scheduler.close(await prepared.open())
+        _, stream = await _admitted(request, service)
+        stream.close()
     except AsrError as error:
         return refusal(error, request_id, service)
     body = {"err_code": "UPGRADE_REQUIRED", "err_msg": "this address speaks WebSocket; connect with ws:// or wss://"}
     return JSONResponse(body | {"request_id": request_id}, 426, {"Upgrade": "websocket"})
+
+
+async def _admitted(request: HTTPConnection, service: Service) -> tuple[ListenOptions, Stream]:
+    """All checks before the upgrade, in the order in which their errors are reported; then the open stream.
+
+    Raises `OriginError`, `ParameterError`, `ModelError`, `AudioError`, `Unavailable`, and `ConfigError` for a language
+    that the model does not know.
+    """
+    check_origin(request.headers, service.settings.allowed_origins)
+    options = parse_query(request.query_params.multi_items())
+    opening = service.opening(options.stream)
+    service.admission.check()
+    return options, await opening.open()
 
 
 def refusal(error: AsrError, request_id: str, service: Service) -> JSONResponse:
@@ -108,19 +78,18 @@ def refusal(error: AsrError, request_id: str, service: Service) -> JSONResponse:
 
 
 def _connection(
-    service: Service, socket: WebSocket, prepared: Prepared, session: StreamSession, request_id: str
+    service: Service, socket: WebSocket, options: ListenOptions, stream: Stream, request_id: str
 ) -> Connection:
-    engine = prepared.scheduler.engine
-    sender = Sender(prepared.options, ModelInfo(engine.name, engine.weights_sha256, engine.architecture), request_id)
+    engine = stream.engine
+    model = ModelInfo(engine.name, engine.weights_sha256, engine.architecture)
     return Connection(
-        socket,
-        session,
-        prepared.decoder,
-        sender,
-        scheduler=prepared.scheduler,
-        options=prepared.options,
+        WebSocketTransport(socket),
+        DeepgramWire(options, model, request_id),
+        stream,
+        open_stream=service.open_stream,
         limits=service.settings,
         metrics=service.metrics,
+        request_id=request_id,
     )
 
 

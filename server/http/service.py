@@ -3,10 +3,12 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from asr.audio.streams import StreamDecoder
 from asr.config import SAMPLE_RATE_HZ
 from asr.errors import AsrError, AudioError, ModelError
 from asr.events import Event
@@ -17,6 +19,8 @@ from server.config import ServerSettings
 from server.metrics import Metrics
 from server.streams.admission import Admission
 from server.streams.scheduler import Scheduler
+from server.streams.stream import Stream
+from server.wires.base import StreamRequest
 from server.workers.contract import StreamEngine, StreamSession
 from server.workers.messages import StreamOptions
 
@@ -28,6 +32,34 @@ TRIAL_STREAMS = 2
 (docs/LOG.md)."""
 CHUNK_SAMPLES = SAMPLE_RATE_HZ // 10
 """As browsers send them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A requested stream, checked as far as possible without the model's worker."""
+
+    service: "Service"
+    request: StreamRequest
+    scheduler: Scheduler
+    decoder: StreamDecoder
+
+    async def open(self) -> Stream:
+        """Opens the stream; close it in the end. Raises `Unavailable`, and `ConfigError` for an unknown language."""
+        service, request = self.service, self.request
+        service.admission.check_load(self.scheduler)
+        settings = service.settings.session
+        if request.endpoint_ms is not None:
+            settings = replace(settings, vad=replace(settings.vad, endpoint_ms=request.endpoint_ms))
+        options = StreamOptions(request.language, request.prompt, request.hotwords, request.partials)
+        session = await self.scheduler.open(settings, options)
+        return Stream(
+            session,
+            self.decoder,
+            request,
+            scheduler=self.scheduler,
+            limits=service.settings,
+            metrics=service.metrics,
+        )
 
 
 class Service:
@@ -74,6 +106,16 @@ class Service:
         except KeyError:
             known = ", ".join(self.schedulers)
             raise ModelError(f"unknown model {str(model)[:100]!r}; this server has {known}") from None
+
+    def opening(self, request: StreamRequest) -> Opening:
+        """The checked request, to be opened. Raises `ModelError`, `AudioError`."""
+        scheduler = self.scheduler(request.model)
+        decoder = StreamDecoder(request.encoding, request.sample_rate_hz, request.channels)
+        return Opening(self, request, scheduler, decoder)
+
+    async def open_stream(self, request: StreamRequest) -> Stream:
+        """A stream for a connection that holds a place. Raises as `opening` and `Opening.open`."""
+        return await self.opening(request).open()
 
     async def transcribe(
         self,

@@ -1,48 +1,56 @@
-"""One WebSocket, one stream: a reader that fills the inbox, a worker that hears, steps and tells.
+"""One client's connection: a wire, a transport and the stream between them.
 
-The only place that turns errors into close codes. Whatever ends a stream from this side, all that was heard before is
-told first; only a client that has gone, or does not take its results, is dropped.
+One task reads frames into the inbox. Another takes the wire's commands from there, feeds the stream, steps it and sends
+the results. This is the only place that decides how an error ends a connection. Everything received before an error is
+recognised and sent first; only a client that has gone, or takes no results, is dropped.
 """
 
 import asyncio
 import hashlib
-import json
 import logging
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Protocol
 
-import numpy as np
-from starlette.websockets import WebSocket, WebSocketDisconnect
-
-from asr.errors import AsrError, AudioError
-from asr.events import Final
+from asr.errors import AsrError, AudioError, CallerError
 from server.config import ServerSettings
 from server.metrics import Metrics
-from server.streams.admission import RETRY_AFTER_S
+from server.streams.admission import RETRY_AFTER_S, Unavailable
 from server.streams.inbox import Inbox
-from server.streams.load_meter import Lateness
-from server.streams.scheduler import Scheduler
-from server.wires import deepgram
-from server.wires.deepgram import Audio, CloseStream, Command, Ending, Finalize, MessageError, Receiver, Sender
-from server.wires.deepgram_query import ListenOptions
-from server.workers.contract import StreamSession
-
-SLICE_BYTES = 16_384
-"""Decoded without a pause: a big message must not hold up the event loop, and with it all other streams.
-
-Not with raw Opus, where a message is a packet."""
+from server.streams.stream import Stream
+from server.wires.base import (
+    Audio,
+    Cause,
+    Command,
+    End,
+    Finalize,
+    Frame,
+    MessageError,
+    MessageTooBig,
+    Open,
+    Progress,
+    Reply,
+    StreamRequest,
+    Summary,
+    Wire,
+)
 
 _log = logging.getLogger("steadyword.server")
 
 
-class Decoder(Protocol):
-    """What is wanted of `asr.audio.files.StreamDecoder`."""
+class PeerGone(Exception):
+    """The client has gone, or does not take what it is sent: nothing can be sent any more."""
 
-    def decode(self, data: bytes) -> np.ndarray: ...
-    def flush(self) -> np.ndarray: ...
+
+class Transport(Protocol):
+    """The socket under a connection. Each method raises `PeerGone` when the client has gone."""
+
+    async def receive(self) -> Frame: ...
+    async def send(self, frame: Frame) -> None: ...
+    async def close(self, code: int, reason: str) -> None: ...
 
 
 class IdleError(AsrError):
-    """The client said nothing for too long."""
+    """The client sent nothing for too long."""
 
 
 class NoAudioError(AsrError):
@@ -50,131 +58,137 @@ class NoAudioError(AsrError):
 
 
 class ShutdownError(AsrError):
-    """The server wants to go."""
+    """The server is shutting down."""
 
 
 class OverloadError(AsrError):
     """The server cannot keep up with the stream."""
 
 
-class _PeerGone(Exception):
-    """Nobody is there to be told anything."""
-
-
-ENDING_OF: tuple[tuple[type[BaseException], Ending], ...] = (
-    (deepgram.MessageTooBig, deepgram.TOO_BIG),
-    (MessageError, deepgram.BAD_MESSAGE),
-    (AudioError, deepgram.BAD_AUDIO),
-    (NoAudioError, deepgram.NO_AUDIO),
-    (IdleError, deepgram.IDLE),
-    (ShutdownError, deepgram.RESTART),
-    (OverloadError, deepgram.OVERLOADED),
-    (BaseException, deepgram.BROKEN),
+CAUSE_OF: tuple[tuple[type[BaseException], Cause], ...] = (
+    (MessageTooBig, Cause.MESSAGE_TOO_BIG),
+    (MessageError, Cause.BAD_MESSAGE),
+    (AudioError, Cause.BAD_AUDIO),
+    (NoAudioError, Cause.NO_AUDIO),
+    (IdleError, Cause.IDLE),
+    (ShutdownError, Cause.SHUTDOWN),
+    (OverloadError, Cause.OVERLOADED),
+    (Unavailable, Cause.OVERLOADED),
+    (BaseException, Cause.INTERNAL),
 )
-"""The first that fits. An error that is none of ours is our fault."""
+"""The first that matches. An error that is not in the table is the server's fault."""
+
+OpenStream = Callable[[StreamRequest], Awaitable[Stream]]
+"""Opens a stream during a connection. Raises `CallerError` for what cannot be served, and `Unavailable`."""
 
 
 class Connection:
-    """A WebSocket that was accepted, and its stream. `run` returns when both are over."""
+    """An accepted connection. `run` returns when it is over.
+
+    `stream` is already open for a wire whose settings come with the handshake, else None: the wire's `Open` opens it
+    with `open_stream`. `request_id` names the connection in the log.
+    """
 
     def __init__(
         self,
-        socket: WebSocket,
-        session: StreamSession,
-        decoder: Decoder,
-        sender: Sender,
+        transport: Transport,
+        wire: Wire,
+        stream: Stream | None,
         *,
-        options: ListenOptions,
-        scheduler: Scheduler,
+        open_stream: OpenStream,
         limits: ServerSettings,
         metrics: Metrics,
+        request_id: str,
     ) -> None:
-        self._socket, self._session, self._decoder, self._sender = socket, session, decoder, sender
-        self._scheduler, self._limits, self._metrics = scheduler, limits, metrics
-        self._receiver = Receiver(limits.max_message_bytes)
+        self._transport, self._wire, self._stream, self._open_stream = transport, wire, stream, open_stream
+        self._limits, self._metrics, self._request_id = limits, metrics, request_id
         self._inbox: Inbox[Command | AsrError] = Inbox(limits.max_message_bytes)
+        self._ending = False
         self._failure: AsrError | None = None
-        self._slice_bytes = limits.max_message_bytes if options.encoding == "opus" else SLICE_BYTES
-        self._thins = options.interim_results
-        self._lateness = Lateness(limits.max_lag_s, limits.max_lagging_s)
         self._audio_hash = hashlib.sha256()
-        self._heard_bytes = 0
+        self._audio_bytes = 0
 
-    def end(self) -> None:
-        """The server is shutting down: say what was heard, and close."""
+    def shut_down(self) -> None:
+        """The server is shutting down: send the results of everything received, and close."""
         self._inbox.put(ShutdownError("the server is shutting down; connect again when it is back"))
 
     async def run(self) -> None:
+        """Serves the client until it has all its results, or has gone."""
         reader = asyncio.create_task(self._read())
         worker = asyncio.create_task(self._work())
         try:
             await asyncio.wait({reader, worker}, return_when=asyncio.FIRST_COMPLETED)
-            if worker.done():
-                await self._close(worker.exception())
-        except (_PeerGone, WebSocketDisconnect):
+            await self._end((worker if worker.done() else reader).exception())
+        except PeerGone:
             pass
         finally:
             reader.cancel()
             worker.cancel()
             await asyncio.gather(reader, worker, return_exceptions=True)
 
+    def close(self) -> None:
+        """Frees the stream's place in the scheduler; to be called after `run`, or instead of it."""
+        if self._stream:
+            self._stream.close()
+
     # -- the reader ------------------------------------------------------------------------------------------------
 
     async def _read(self) -> None:
-        """Until the client has gone. What is wrong with its messages the worker learns in their order."""
+        """Runs until the client has gone. Errors go into the inbox, so that the worker meets them in order."""
+        listening = True
         try:
             while True:
-                command = await self._next_command()
-                self._inbox.put(command, len(command.data) if isinstance(command, Audio) else 0)
+                for command in self._wire.receive(await self._next_frame(listening)):
+                    self._inbox.put(command, len(command.data) if isinstance(command, Audio) else 0)
+                    listening = listening and not isinstance(command, End)
                 await self._inbox.room()
         except AsrError as error:
             self._inbox.put(error)
             while True:
-                await self._receive()
+                await self._transport.receive()
 
-    async def _next_command(self) -> Command:
-        listening = self._receiver.state is deepgram.State.OPEN
+    async def _next_frame(self, listening: bool) -> Frame:
+        """The next frame; after the client's `End` it may take any time. Raises `IdleError`, `MessageTooBig`."""
+        limit_s, limit_bytes = self._limits.idle_timeout_s, self._limits.max_message_bytes
         try:
-            async with asyncio.timeout(self._limits.idle_timeout_s if listening else None):
-                message = await self._receive()
+            async with asyncio.timeout(limit_s if listening else None):
+                frame = await self._transport.receive()
         except TimeoutError:
-            limit_s = self._limits.idle_timeout_s
-            raise IdleError(f"found neither audio nor KeepAlive for {limit_s:g} s; send one of them") from None
-        if message.get("bytes") is not None:
-            return self._receiver.receive_bytes(message["bytes"])
-        return self._receiver.receive_text(message["text"])
-
-    async def _receive(self) -> Any:
-        message = await self._socket.receive()
-        if message["type"] == "websocket.disconnect":
-            raise _PeerGone
-        return message
+            raise IdleError(f"found no message for {limit_s:g} s, wanted audio or a keep-alive message") from None
+        if len(frame) > limit_bytes:
+            raise MessageTooBig(f"found a message of {len(frame)} bytes, wanted at most {limit_bytes}")
+        return frame
 
     # -- the worker ------------------------------------------------------------------------------------------------
 
     async def _work(self) -> None:
-        """Until all that was heard has been told; then raises what ended the stream, if it was not CloseStream."""
-        while not self._session.ended:
-            await self._hear()
-            if self._session.ready:
-                await self._step()
-                await self._tell()
-            elif not self._session.ended:
+        """Runs until all results are sent; then raises what ended the connection, unless it was the wire's `End`."""
+        await self._send(self._wire.open())
+        while not self._over():
+            await self._take_commands()
+            if self._stream and self._stream.ready:
+                await self._step(self._stream)
+            elif not self._over():
                 await self._inbox.wait()
         if self._failure:
             raise self._failure
 
-    async def _hear(self) -> None:
-        """Takes what was read, as far as there is room for it."""
-        while not self._failure and self._session.lag_s < self._limits.max_buffered_audio_s:
+    def _over(self) -> bool:
+        return self._ending and (self._stream is None or self._stream.ended)
+
+    async def _take_commands(self) -> None:
+        """Carries out the commands received, as far as the stream has room for their audio."""
+        while not self._failure and self._has_room():
             item = self._inbox.take()
             if item is None:
                 return
             try:
                 await self._apply(item)
             except AsrError as error:
-                self._failure = error
-                self._session.receive_end()
+                self._fail(error)
+
+    def _has_room(self) -> bool:
+        return self._stream is None or self._stream.progress.lag_s < self._limits.max_buffered_audio_s
 
     async def _apply(self, item: Command | AsrError) -> None:
         if isinstance(item, AsrError):
@@ -182,90 +196,93 @@ class Connection:
         if isinstance(item, Audio):
             await self._apply_audio(item.data)
         elif isinstance(item, Finalize):
-            self._session.receive_finalize()
-        elif isinstance(item, CloseStream):
+            self._opened().receive_finalize()
+        elif isinstance(item, End):
             self._apply_end()
+        elif isinstance(item, Reply):
+            await self._send(item.frames)
+        elif isinstance(item, Open):
+            await self._apply_open(item.request)
 
     async def _apply_audio(self, data: bytes) -> None:
+        stream = self._opened()
         self._audio_hash.update(data)
-        self._heard_bytes += len(data)
-        before_s = self._session.received_s
-        for start in range(0, len(data), self._slice_bytes):
-            self._session.receive_audio(self._decoder.decode(data[start : start + self._slice_bytes]))
-            if start:
-                await asyncio.sleep(0)
-        self._metrics.audio_s.inc(self._session.received_s - before_s)
+        self._audio_bytes += len(data)
+        await stream.receive_audio(data)
 
     def _apply_end(self) -> None:
-        if not self._heard_bytes:
-            raise NoAudioError("the stream ended without any audio; send audio before CloseStream")
-        self._session.receive_audio(self._decoder.flush())
-        self._session.receive_end()
+        if not self._audio_bytes:
+            raise NoAudioError("the stream ended without any audio; send audio before its end")
+        self._opened().receive_end()
+        self._ending = True
 
-    async def _step(self) -> None:
-        thinned = self._session.thinned
-        if self._thins and self._session.lag_s > self._limits.thin_lag_s:
-            self._session.thin_partials()
-        await self._scheduler.step(self._session)
-        self._metrics.thinned.inc(self._session.thinned - thinned)
-        self._metrics.lag_s.observe(self._session.lag_s)
-        self._check_pace()
-
-    def _check_pace(self) -> None:
-        """A stream that has long been late ends, with all that was heard of it said: it would come ever later."""
-        if self._failure:
+    async def _apply_open(self, request: StreamRequest) -> None:
+        """Finishes the stream that is open, then opens the requested one."""
+        if self._stream:
+            self._stream.receive_end()
+            while self._stream.ready:
+                await self._step(self._stream)
+            self._stream.close()
+            self._stream = None
+        if self._failure:  # the old stream was too slow to be finished
             return
-        lag_s, limits = self._session.lag_s, self._limits
-        is_late = self._lateness.seen(lag_s, self._session.decoded_s)
-        if self._scheduler.gives_up(self._session, is_late, limits.max_lagging_s):
-            self._failure = OverloadError(
-                f"the server cannot keep up: words came {lag_s:.1f} s late; what was heard until second "
-                f"{self._session.received_s:.1f} is final, send the rest in a new stream in {RETRY_AFTER_S} seconds"
-            )
-            self._session.receive_end()
-
-    async def _tell(self) -> None:
-        events = self._session.take_events()
-        for event in events:
-            if isinstance(event, Final):
-                for word in event.words:
-                    self._metrics.word_delay_s.observe(self._session.received_s - word.end_s)
-        for message in self._sender.results(events, decoded_s=self._session.decoded_s, lag_s=self._session.lag_s):
-            if message["type"] == "Results":
-                (self._metrics.finals if message["is_final"] else self._metrics.partials).inc()
-            await self._send(message)
-
-    async def _send(self, message: dict[str, Any]) -> None:
-        """Raises `_PeerGone` when the client does not take it in time."""
         try:
-            async with asyncio.timeout(self._limits.send_timeout_s):
-                await self._socket.send_text(json.dumps(message, ensure_ascii=False, separators=(",", ":")))
-        except TimeoutError:
-            raise _PeerGone from None
+            self._stream = await self._open_stream(request)
+        except CallerError as error:
+            raise MessageError(str(error)) from error
+
+    def _opened(self) -> Stream:
+        if self._stream is None:
+            raise MessageError("found audio or a command before the stream's settings; send those first")
+        return self._stream
+
+    def _fail(self, error: AsrError) -> None:
+        """Ends the connection because of this error, after the results of everything received before it."""
+        self._failure, self._ending = error, True
+        if self._stream:
+            self._stream.cut()
+
+    async def _step(self, stream: Stream) -> None:
+        await stream.step()
+        if not self._failure and stream.must_give_way():
+            self._fail(_overload(stream.progress))
+        events = stream.take_events()
+        await self._send(self._wire.send(events, stream.progress))
+
+    async def _send(self, frames: Iterable[Frame]) -> None:
+        """Raises `PeerGone` when the client does not take a frame in time."""
+        for frame in frames:
+            try:
+                async with asyncio.timeout(self._limits.send_timeout_s):
+                    await self._transport.send(frame)
+            except TimeoutError:
+                raise PeerGone from None
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
-    async def _close(self, error: BaseException | None) -> None:
-        if isinstance(error, _PeerGone | WebSocketDisconnect):
+    async def _end(self, error: BaseException | None) -> None:
+        if isinstance(error, PeerGone):
             return
-        ending = deepgram.NORMAL if error is None else next(e for kind, e in ENDING_OF if isinstance(error, kind))
-        if ending is deepgram.BROKEN:
-            _log.error("a stream broke", exc_info=error)
-        description = _description(error)
-        if ending.variant:
-            self._metrics.errors.labels(ending.variant).inc()
-            await self._send(self._sender.error(ending, description))
-        else:
-            await self._send(self._summary())
+        cause = Cause.FINISHED if error is None else next(cause for kind, cause in CAUSE_OF if isinstance(error, kind))
+        if cause is Cause.INTERNAL:
+            _log.error("stream %s failed", self._request_id, exc_info=error)
+        ending = self._wire.end(cause, _description(error), self._summary())
+        if ending.error:
+            self._metrics.errors.labels(ending.error).inc()
+        await self._send(ending.frames)
         self._metrics.ended.labels(ending.close_code).inc()
-        await self._socket.close(ending.close_code, deepgram.close_reason(ending, description))
+        await self._transport.close(ending.close_code, ending.reason)
 
-    def _summary(self) -> dict[str, Any]:
-        return self._sender.metadata(
-            duration_s=self._session.received_s,
-            audio_sha256=self._audio_hash.hexdigest(),
-            lag_s=self._session.lag_s,
-        )
+    def _summary(self) -> Summary:
+        progress = self._stream.progress if self._stream else Progress(0.0, 0.0)
+        return Summary(progress.received_s, progress.lag_s, self._audio_hash.hexdigest())
+
+
+def _overload(progress: Progress) -> OverloadError:
+    return OverloadError(
+        f"the server cannot keep up: words came {progress.lag_s:.1f} s late; the text up to second "
+        f"{progress.received_s:.1f} is final, send the rest in a new stream in {RETRY_AFTER_S} seconds"
+    )
 
 
 def _description(error: BaseException | None) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from asr.errors import CallerError
+from server.wires.base import StreamRequest
 
 RAW_ENCODINGS = ("linear16", "linear32", "mulaw", "alaw", "opus")
 """Without a container, so the sample rate must be told."""
@@ -45,6 +46,21 @@ class ListenOptions:
     """Text that the decoder takes as said before."""
     hotwords: tuple[str, ...] = ()
     """Words and names to expect."""
+
+    @property
+    def stream(self) -> StreamRequest:
+        """What the stream is opened with. The other options change only the messages."""
+        return StreamRequest(
+            encoding=self.encoding,
+            sample_rate_hz=self.sample_rate,
+            channels=self.channels,
+            model=self.model,
+            language=self.language,
+            partials=self.interim_results,
+            endpoint_ms=self.endpointing,
+            prompt=self.prompt,
+            hotwords=self.hotwords,
+        )
 
 
 def _whole(low: int, high: int) -> Callable[[str, str], int]:

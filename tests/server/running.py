@@ -6,11 +6,12 @@ import json
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from starlette.routing import BaseRoute
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
@@ -54,11 +55,13 @@ class Running:
 
 
 @contextmanager
-def running(*engines: Any, **settings: Any) -> Iterator[Running]:
+def running(*engines: Any, routes: Sequence[BaseRoute] = (), **settings: Any) -> Iterator[Running]:
+    """A server of these engines, with further routes and changed settings."""
     open_doors = {"max_load": 99.0}  # on a machine that is busy with other tests a measurement would refuse streams
     made = dataclasses.replace(load_settings(), port=0, **open_doors | settings)
     listening = bind(made)
     app = create_app(made, engines)
+    app.router.routes.extend(routes)
     server = Server(app, made)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
     thread.start()

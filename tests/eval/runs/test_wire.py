@@ -7,7 +7,8 @@ import pytest
 
 from asr.events import Ended, Final, Partial, SpeechEnded, SpeechStarted, Word
 from eval.runs.wire import WireError, listen_url, parse, pcm16
-from server.wires.deepgram import ModelInfo, Sender
+from server.wires.base import Progress
+from server.wires.deepgram_messages import ModelInfo, Sender
 from server.wires.deepgram_query import parse_query
 from tests.eval.fakes import results
 
@@ -75,7 +76,7 @@ def test_our_own_servers_messages_give_its_events_back(language: str) -> None:
     events = [Partial(words[:2], 0.0, 1.5, language), Final(words, 0.0, 2.5, language, True), SpeechStarted(4.0)]
     options = parse_query([("encoding", "linear16"), ("sample_rate", "16000"), ("interim_results", "true")])
     sender = Sender(options, ModelInfo("m", "0" * 64), "id")
-    messages = [json.dumps(message) for message in sender.results(events, decoded_s=5.0, lag_s=0.0)]
+    messages = [json.dumps(message) for message in sender.results(events, Progress(5.0, 5.0))]
     heard = [parse(message, language) for message in messages]
     assert [one.event for one in heard] == events[:2]
     assert {one.weights_sha256 for one in heard} == {"0" * 64}

@@ -304,7 +304,7 @@ def test_a_stream_that_cannot_keep_up_is_told_so_and_closed_with_its_text_final(
     assert (messages[-1]["type"], messages[-1]["variant"]) == ("Error", "NET-0002")
     heard_s = engine.opened[-1].received_s
     assert transcript(messages) == words(int(heard_s / 0.5))
-    assert f"until second {heard_s:.1f} is final" in messages[-1]["description"]
+    assert f"up to second {heard_s:.1f} is final" in messages[-1]["description"]
 
 
 def _speak(socket: ClientConnection, chunks: int) -> None:

@@ -9,21 +9,9 @@ from deepgram.listen.v1.types import ListenV1Error, ListenV1Metadata, ListenV1Re
 from deepgram.listen.v1.types import ListenV1UtteranceEnd as UtteranceEnd
 
 from asr.events import Ended, Event, Final, Partial, SpeechEnded, SpeechStarted, Word
-from server.wires import deepgram
-from server.wires.deepgram import (
-    CLIENT_MESSAGES,
-    TRANSITIONS,
-    Audio,
-    CloseStream,
-    Finalize,
-    KeepAlive,
-    MessageError,
-    MessageTooBig,
-    ModelInfo,
-    Receiver,
-    Sender,
-    State,
-)
+from server.wires.base import Audio, Cause, End, Finalize, KeepAlive, MessageError, Progress, Summary
+from server.wires.deepgram import CLIENT_MESSAGES, TRANSITIONS, DeepgramWire, Receiver, State
+from server.wires.deepgram_messages import ModelInfo, Sender
 from server.wires.deepgram_query import ListenOptions
 
 MODEL = ModelInfo("whisper-tiny.en", "ab" * 32)
@@ -39,52 +27,45 @@ def partial(text: str, start_s: float, end_s: float) -> Partial:
 
 
 def said(*events: Event, options: ListenOptions = ALL, decoded_s: float = 0.0) -> list[dict[str, Any]]:
-    return list(Sender(options, MODEL, "id").results(events, decoded_s=decoded_s, lag_s=0.25))
+    return list(Sender(options, MODEL, "id").results(events, Progress(decoded_s + 0.25, decoded_s)))
 
 
 def test_messages_become_commands() -> None:
-    """Binary is audio, text is JSON with a type; other fields are let be."""
-    receiver = Receiver(100)
-    assert receiver.receive_bytes(b"\1\2") == Audio(b"\1\2")
-    assert receiver.receive_text('{"type": "KeepAlive", "more": 1}') == KeepAlive()
-    assert receiver.receive_text('{"type": "Finalize"}') == Finalize()
-    assert receiver.receive_text('{"type": "CloseStream"}') == CloseStream()
+    """Binary is audio, text is JSON with a type; other fields are ignored."""
+    receiver = Receiver()
+    assert receiver.receive(b"\1\2") == Audio(b"\1\2")
+    assert receiver.receive('{"type": "KeepAlive", "more": 1}') == KeepAlive()
+    assert receiver.receive('{"type": "Finalize"}') == Finalize()
+    assert receiver.receive('{"type": "CloseStream"}') == End()
 
 
 def test_an_empty_binary_message_closes_the_stream() -> None:
-    """Deepgram's older way to say CloseStream, still sent by clients."""
-    assert Receiver(100).receive_bytes(b"") == CloseStream()
+    """Deepgram's older form of CloseStream, still sent by clients."""
+    assert Receiver().receive(b"") == End()
 
 
 @pytest.mark.parametrize("text", ["", "hello", "[]", "3", "null", "{}", '{"type": 1}', '{"type": "Sing"}', "[" * 90])
 def test_text_that_is_no_message_is_an_error(text: str) -> None:
-    """The sentence names what may be sent."""
+    """The sentence names the messages that are allowed."""
     with pytest.raises(MessageError, match="KeepAlive, Finalize, CloseStream"):
-        Receiver(100).receive_text(text)
-
-
-def test_a_message_over_the_limit_is_an_error_of_its_own() -> None:
-    """Exactly the limit is let in."""
-    assert Receiver(2).receive_bytes(b"ab") == Audio(b"ab")
-    with pytest.raises(MessageTooBig, match="found a message of 3 bytes, wanted at most 2"):
-        Receiver(2).receive_bytes(b"abc")
+        Receiver().receive(text)
 
 
 def test_the_state_table_is_whole() -> None:
     """Every command has its line in every state."""
-    commands = (Audio, KeepAlive, Finalize, CloseStream)
+    commands = (Audio, KeepAlive, Finalize, End)
     assert set(TRANSITIONS) == set(itertools.product(State, commands))
 
 
 def test_after_close_stream_only_audio_is_wrong() -> None:
     """A client's clean-up may say goodbye twice; audio would be lost, so it is refused."""
-    receiver = Receiver(100)
-    receiver.receive_text('{"type": "CloseStream"}')
+    receiver = Receiver()
+    receiver.receive('{"type": "CloseStream"}')
     for kind in CLIENT_MESSAGES:
-        assert receiver.receive_text(json.dumps({"type": kind})) == KeepAlive()
-    assert receiver.receive_bytes(b"") == KeepAlive()
+        assert receiver.receive(json.dumps({"type": kind})) == KeepAlive()
+    assert receiver.receive(b"") == KeepAlive()
     with pytest.raises(MessageError, match="Audio arrived after CloseStream"):
-        receiver.receive_bytes(b"ab")
+        receiver.receive(b"ab")
 
 
 def test_a_final_has_deepgrams_form() -> None:
@@ -141,9 +122,9 @@ def test_utterance_end_follows_a_gap_in_audio_time_once() -> None:
     """Only when `utterance_end_ms` of audio have been settled after the last word."""
     assert [m["type"] for m in said(final(" Hi", 0.0, 0.5), decoded_s=1.4)] == ["Results"]
     sender = Sender(ALL, MODEL, "id")
-    [_, message] = sender.results([final(" Hi", 0.0, 0.5)], decoded_s=1.5, lag_s=0.0)
+    [_, message] = sender.results([final(" Hi", 0.0, 0.5)], Progress(1.5, 1.5))
     assert UtteranceEnd.model_validate(message).last_word_end == 0.5
-    assert list(sender.results([], decoded_s=9.0, lag_s=0.0)) == []
+    assert list(sender.results([], Progress(9.0, 9.0))) == []
 
 
 def test_utterance_end_comes_before_the_words_after_the_gap() -> None:
@@ -155,14 +136,17 @@ def test_utterance_end_comes_before_the_words_after_the_gap() -> None:
 def test_metadata_and_error_have_deepgrams_form() -> None:
     """Checked with the official SDK's own models of them."""
     sender = Sender(ALL, MODEL, "id")
-    error = ListenV1Error.model_validate(sender.error(deepgram.IDLE, "found nothing"))
+    error = ListenV1Error.model_validate(sender.error("NET-0001", "found nothing"))
     assert (error.variant, error.description) == ("NET-0001", "found nothing")
-    summary = ListenV1Metadata.model_validate(sender.metadata(duration_s=2.5, audio_sha256="0" * 64, lag_s=0.0))
+    summary = ListenV1Metadata.model_validate(sender.metadata(Summary(2.5, 0.0, "0" * 64)))
     assert (summary.duration, summary.request_id, summary.channels) == (2.5, "id", 1)
 
 
-def test_a_close_reason_fits_into_its_frame() -> None:
-    """RFC 6455: 123 bytes of UTF-8, and no half letter at the end."""
-    reason = deepgram.close_reason(deepgram.BAD_AUDIO, "ü" * 200)
-    assert len(reason.encode()) <= 123
-    assert reason.startswith("DATA-0000: üü")
+def test_a_stream_that_ends_well_ends_with_metadata_and_one_that_fails_with_an_error() -> None:
+    """The close reason begins with the error's variant."""
+    summary = Summary(2.5, 0.0, "0" * 64)
+    finished = DeepgramWire(ALL, MODEL, "id").end(Cause.FINISHED, "", summary)
+    assert (json.loads(finished.frames[0])["type"], finished.close_code, finished.reason) == ("Metadata", 1000, "")
+    failed = DeepgramWire(ALL, MODEL, "id").end(Cause.BAD_AUDIO, "no Opus", summary)
+    assert json.loads(failed.frames[0])["variant"] == failed.error == "DATA-0000"
+    assert (failed.close_code, failed.reason) == (1008, "DATA-0000: no Opus")

@@ -2,15 +2,25 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
-import pytest
-
-from asr.errors import AsrError
+from asr.events import Final, SpeechStarted, Word
 from server.config import ServerSettings
 from server.http import listen, routes
-from server.wires import deepgram
+from server.streams.connection import CAUSE_OF
 from server.wires import openai_transcriptions as openai
-from server.wires.deepgram_query import CONTAINERS, HOTWORDS, IGNORED, NOT_HERE, PARAMETERS, RAW_ENCODINGS
+from server.wires.base import Cause, Progress, Summary
+from server.wires.deepgram import CLIENT_MESSAGES, CLOSES
+from server.wires.deepgram_messages import ModelInfo, Sender
+from server.wires.deepgram_query import (
+    CONTAINERS,
+    HOTWORDS,
+    IGNORED,
+    NOT_HERE,
+    PARAMETERS,
+    RAW_ENCODINGS,
+    ListenOptions,
+)
 
 DOC = (Path(__file__).parents[3] / "docs" / "PROTOCOL.md").read_text(encoding="utf-8")
 
@@ -25,7 +35,7 @@ def rows(heading: str) -> list[list[str]]:
 def test_every_close_code_is_written_down_and_no_other() -> None:
     """With its variant."""
     written = {(int(code), variant.strip("`")) for code, variant, _ in rows("Close codes")}
-    assert written == {(ending.close_code, ending.variant) for ending in deepgram.ENDINGS}
+    assert written == {(close.code, close.variant) for close in CLOSES.values()}
 
 
 def test_every_parameter_is_written_down_and_no_other() -> None:
@@ -36,19 +46,25 @@ def test_every_parameter_is_written_down_and_no_other() -> None:
         assert f"`{name}`" in DOC
 
 
-@pytest.mark.parametrize("name", [*deepgram.SERVER_MESSAGES, *deepgram.CLIENT_MESSAGES])
-def test_every_message_is_written_down(name: str) -> None:
+def server_messages() -> dict[str, dict[str, Any]]:
+    """One message of each type that the server sends, by type."""
+    sender = Sender(ListenOptions(vad_events=True, utterance_end_ms=1000), ModelInfo("whisper-tiny.en", "1a"), "id")
+    events = [SpeechStarted(0.4), Final((Word(" The", 0.5, 0.9, 0.98),), 0.5, 0.9, "en")]
+    messages = list(sender.results(events, Progress(2.3, 2.0)))
+    messages += [sender.error("INTERNAL", "it failed"), sender.metadata(Summary(2.3, 0.3, "0" * 64))]
+    return {message["type"]: message for message in messages}
+
+
+def test_every_message_is_written_down_and_no_other() -> None:
     """Client messages as JSON, server messages with a paragraph of their own."""
-    assert f"**`{name}`**" in DOC or f'{{"type": "{name}"}}' in DOC
+    for name in CLIENT_MESSAGES:
+        assert f'{{"type": "{name}"}}' in DOC
+    assert set(re.findall(r"^\*\*`(\w+)`\*\*", DOC, re.MULTILINE)) == set(server_messages())
 
 
 def test_every_field_of_a_result_is_written_down() -> None:
     """The example has all of a message's keys, and no other."""
-    from asr.events import Final, Word
-    from server.wires.deepgram_query import ListenOptions
-
-    sender = deepgram.Sender(ListenOptions(), deepgram.ModelInfo("whisper-tiny.en", "1a"), "id")
-    [message] = sender.results([Final((Word(" The", 0.5, 0.9, 0.98),), 0.5, 0.9, "en")], decoded_s=1.0, lag_s=0.3)
+    message = server_messages()["Results"]
     example = DOC.split("**`Results`**", 1)[1].split("```")[1]
     assert set(re.findall(r'"(\w+)":', str(message).replace("'", '"'))) == set(re.findall(r'"(\w+)":', example))
 
@@ -79,10 +95,8 @@ def test_the_limits_named_are_settings() -> None:
     assert named >= {key for key in keys if key.startswith("max_") or key.endswith("_s")} - {"max_batch"}
 
 
-def test_every_kind_of_error_has_a_close_code() -> None:
-    """The table in `server.streams.connection` ends with one that takes all."""
-    from server.streams.connection import ENDING_OF
-
-    assert ENDING_OF[-1] == (BaseException, deepgram.BROKEN)
-    assert {ending for _, ending in ENDING_OF} | {deepgram.NORMAL} == set(deepgram.ENDINGS)
-    assert issubclass(AsrError, ENDING_OF[-1][0])
+def test_every_cause_has_a_close_code_and_every_error_a_cause() -> None:
+    """The table of causes ends with one that takes all errors."""
+    assert set(CLOSES) == set(Cause)
+    assert CAUSE_OF[-1] == (BaseException, Cause.INTERNAL)
+    assert {cause for _, cause in CAUSE_OF} | {Cause.FINISHED} == set(Cause)

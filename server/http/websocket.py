@@ -1,0 +1,44 @@
+"""A Starlette WebSocket as the transport of `server.streams.connection`."""
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from server.streams.connection import PeerGone
+from server.wires.base import Frame
+
+MAX_REASON_BYTES = 123
+"""RFC 6455, 5.5: a control frame carries 125 bytes, two of them the close code."""
+
+
+class WebSocketTransport:
+    """An accepted WebSocket. Each method raises `PeerGone` when the client has gone."""
+
+    def __init__(self, socket: WebSocket) -> None:
+        self._socket = socket
+
+    async def receive(self) -> Frame:
+        """The next message."""
+        message = await self._socket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise PeerGone
+        data: bytes | None = message.get("bytes")
+        text: str | None = message.get("text")
+        return data if data is not None else text or ""
+
+    async def send(self, frame: Frame) -> None:
+        """Sends text as a text message, bytes as a binary one."""
+        try:
+            await (self._socket.send_text(frame) if isinstance(frame, str) else self._socket.send_bytes(frame))
+        except WebSocketDisconnect:
+            raise PeerGone from None
+
+    async def close(self, code: int, reason: str) -> None:
+        """Sends the close frame."""
+        try:
+            await self._socket.close(code, fitting(reason))
+        except WebSocketDisconnect:
+            raise PeerGone from None
+
+
+def fitting(reason: str) -> str:
+    """The text cut to what fits in a close frame, never within a character."""
+    return reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")

@@ -1,0 +1,126 @@
+"""One stream at the model: wire bytes in, events out. The audio decoder, the session and its place in the scheduler.
+
+stream.receive_audio(data), stream.receive_finalize(), stream.receive_end()
+while stream.ready: await stream.step(); events = stream.take_events()
+stream.close()
+"""
+
+import asyncio
+from typing import Protocol
+
+import numpy as np
+
+from asr.events import Event, Final, Partial
+from server.config import ServerSettings
+from server.metrics import Metrics
+from server.streams.load_meter import Lateness
+from server.streams.scheduler import Scheduler
+from server.wires.base import Progress, StreamRequest, says_something
+from server.workers.contract import StreamEngine, StreamSession
+
+SLICE_BYTES = 16_384
+"""Decoded without a pause: a long message must not hold up the event loop, and with it all other streams.
+
+Raw Opus is not sliced: a message is a packet."""
+
+
+class Decoder(Protocol):
+    """What a stream needs of `asr.audio.streams.StreamDecoder`. Both return mono float32 samples ``(n,)`` at 16 kHz."""
+
+    def decode(self, data: bytes) -> np.ndarray: ...
+    def flush(self) -> np.ndarray: ...
+
+
+class Stream:
+    """An open stream; `close` it when it is over, however it ended."""
+
+    def __init__(
+        self,
+        session: StreamSession,
+        decoder: Decoder,
+        request: StreamRequest,
+        *,
+        scheduler: Scheduler,
+        limits: ServerSettings,
+        metrics: Metrics,
+    ) -> None:
+        self._session, self._decoder, self._scheduler = session, decoder, scheduler
+        self._limits, self._metrics = limits, metrics
+        self._slice_bytes = limits.max_message_bytes if request.encoding == "opus" else SLICE_BYTES
+        self._partials = request.partials
+        self._lateness = Lateness(limits.max_lag_s, limits.max_lagging_s)
+
+    @property
+    def engine(self) -> StreamEngine:
+        """The model: its name, weights and architecture."""
+        return self._scheduler.engine
+
+    @property
+    def progress(self) -> Progress:
+        """How far it is."""
+        return Progress(self._session.received_s, self._session.decoded_s)
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to do for `step`."""
+        return self._session.ready
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last event was emitted."""
+        return self._session.ended
+
+    async def receive_audio(self, data: bytes) -> None:
+        """Decodes the bytes and passes them to the session. Raises `AudioError`."""
+        before_s = self._session.received_s
+        for start in range(0, len(data), self._slice_bytes):
+            self._session.receive_audio(self._decoder.decode(data[start : start + self._slice_bytes]))
+            if start:
+                await asyncio.sleep(0)
+        self._metrics.audio_s.inc(self._session.received_s - before_s)
+
+    def receive_finalize(self) -> None:
+        """Commit everything received so far."""
+        self._session.receive_finalize()
+
+    def receive_end(self) -> None:
+        """No audio follows; step until `ended`. Raises `AudioError` when the bytes end within a sample or a header."""
+        self._session.receive_audio(self._decoder.flush())
+        self._session.receive_end()
+
+    def cut(self) -> None:
+        """As `receive_end`, after an error: what is left in the decoder is dropped. A second call changes nothing."""
+        self._session.receive_end()
+
+    async def step(self) -> None:
+        """One model step, in a batch with other streams that wait. Raises `StepError`."""
+        thinned = self._session.thinned
+        if self._partials and self._session.lag_s > self._limits.thin_lag_s:
+            self._session.thin_partials()
+        await self._scheduler.step(self._session)
+        self._metrics.thinned.inc(self._session.thinned - thinned)
+        self._metrics.lag_s.observe(self._session.lag_s)
+
+    def must_give_way(self) -> bool:
+        """After a step: whether the engine cannot keep up and this is the stream to close, so that the others can."""
+        is_late = self._lateness.seen(self._session.lag_s, self._session.decoded_s)
+        return self._scheduler.gives_up(self._session, is_late, self._limits.max_lagging_s)
+
+    def take_events(self) -> list[Event]:
+        """The events since the last call."""
+        events = self._session.take_events()
+        for event in events:
+            self._count(event)
+        return events
+
+    def close(self) -> None:
+        """Frees the stream's place in the scheduler."""
+        self._scheduler.close(self._session)
+
+    def _count(self, event: Event) -> None:
+        if isinstance(event, Partial):
+            self._metrics.partials.inc()
+        elif isinstance(event, Final) and says_something(event):
+            self._metrics.finals.inc()
+            for word in event.words:
+                self._metrics.word_delay_s.observe(self._session.received_s - word.end_s)

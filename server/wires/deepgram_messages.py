@@ -1,0 +1,150 @@
+"""What Deepgram's live wire sends: a session's events -> messages as dictionaries, numbered. Pure but for a timestamp.
+
+    sender.results(events, progress)        after every step
+    sender.error(...) or sender.metadata(...)   once, last
+
+Forms are those of the models in Deepgram's SDK (`deepgram/listen/v1/types`); our own fields are added. In words:
+docs/PROTOCOL.md.
+"""
+
+import string
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from asr.events import Event, Final, Partial, SpeechStarted, Word
+from server.wires.base import Progress, Summary, says_something
+from server.wires.deepgram_query import ListenOptions
+
+_CHANNEL = [0, 1]
+"""Channel 0 of 1: channels are mixed down."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """The model that serves the stream."""
+
+    name: str
+    weights_sha256: str
+    architecture: str = "whisper"
+
+    @property
+    def uuid(self) -> str:
+        """Deepgram's clients expect one; it is derived from the weights."""
+        return str(uuid.uuid5(uuid.NAMESPACE_OID, self.weights_sha256))
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The ``model_info`` of a message."""
+        return {"name": self.name, "version": self.weights_sha256[:12], "arch": self.architecture}
+
+
+class Sender:
+    """Makes the messages of one connection."""
+
+    def __init__(self, options: ListenOptions, model: ModelInfo, request_id: str) -> None:
+        self._options = options
+        self._model = model
+        self._request_id = request_id
+        self._created = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self._sequence = 0
+        self._last_word_end_s: float | None = None
+
+    def results(self, events: Iterable[Event], progress: Progress) -> Iterator[dict[str, Any]]:
+        """The messages for a session's events."""
+        for event in events:
+            if isinstance(event, SpeechStarted) and self._options.vad_events:
+                yield self._message("SpeechStarted", channel=_CHANNEL, timestamp=event.at_s)
+            elif isinstance(event, Partial | Final):
+                yield from self._text(event, progress.lag_s)
+        yield from self._utterance_end(progress.decoded_s)
+
+    def metadata(self, summary: Summary) -> dict[str, Any]:
+        """The summary: the last message of a stream that ends well."""
+        return self._message(
+            "Metadata",
+            transaction_key="deprecated",
+            request_id=self._request_id,
+            sha256=summary.audio_sha256,
+            created=self._created,
+            duration=_s(summary.received_s),
+            channels=1,
+            models=[self._model.uuid],
+            model_info={self._model.uuid: self._model.fields},
+            weights_sha256=self._model.weights_sha256,
+            lag_s=_s(summary.lag_s),
+        )
+
+    def error(self, variant: str, description: str) -> dict[str, Any]:
+        """Why the stream ends early: the last message."""
+        return self._message(
+            "Error", variant=variant, description=description, message=description, request_id=self._request_id
+        )
+
+    def _text(self, event: Partial | Final, lag_s: float) -> Iterator[dict[str, Any]]:
+        wanted = self._options.interim_results if isinstance(event, Partial) else says_something(event)
+        if not wanted:
+            return
+        if event.words:
+            yield from self._utterance_end(event.words[0].start_s)
+            self._last_word_end_s = event.words[-1].end_s
+        yield self._results(event, lag_s)
+
+    def _results(self, event: Partial | Final, lag_s: float) -> dict[str, Any]:
+        final = event if isinstance(event, Final) else None
+        return self._message(
+            "Results",
+            channel_index=_CHANNEL,
+            start=_s(event.start_s),
+            duration=_s(event.end_s - event.start_s),
+            is_final=final is not None,
+            speech_final=final is not None and final.ends_utterance,
+            from_finalize=final is not None and final.from_finalize,
+            channel={"alternatives": [_alternative(event)]},
+            metadata={
+                "request_id": self._request_id,
+                "model_info": self._model.fields,
+                "model_uuid": self._model.uuid,
+                "weights_sha256": self._model.weights_sha256,
+            },
+            lag_s=_s(lag_s),
+        )
+
+    def _utterance_end(self, now_s: float) -> Iterator[dict[str, Any]]:
+        """Once after each run of words, when no word has followed for `utterance_end_ms` of audio."""
+        last, gap_ms = self._last_word_end_s, self._options.utterance_end_ms
+        if last is not None and gap_ms is not None and now_s - last >= gap_ms / 1000:
+            self._last_word_end_s = None
+            yield self._message("UtteranceEnd", channel=_CHANNEL, last_word_end=_s(last))
+
+    def _message(self, kind: str, **fields: Any) -> dict[str, Any]:
+        self._sequence += 1
+        return {"type": kind, "sequence": self._sequence, **fields}
+
+
+def _alternative(event: Partial | Final) -> dict[str, Any]:
+    confidences = [word.confidence for word in event.words]
+    return {
+        "transcript": event.text.strip(),
+        "confidence": round(sum(confidences) / len(confidences), 4) if confidences else 0.0,
+        "words": [_word(word) for word in event.words],
+        "languages": [event.language] if event.language else [],
+        "text": event.text,
+    }
+
+
+def _word(word: Word) -> dict[str, Any]:
+    written = word.text.strip()
+    return {
+        "word": written.strip(string.punctuation).lower() or written,
+        "start": _s(word.start_s),
+        "end": _s(word.end_s),
+        "confidence": round(word.confidence, 4),
+        "punctuated_word": written,
+    }
+
+
+def _s(seconds: float) -> float:
+    return round(seconds, 3)
