@@ -1,4 +1,4 @@
-"""Data sets laid under conditions, as the command line asks: each chain of conditions makes a data set of its own."""
+"""Parses the command line's conditions and derives a data set for each chain of conditions."""
 
 import math
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ from eval.data.types import Dataset, Utterance
 from eval.defaults import SNR_DB
 
 AudioSet = tuple[str, tuple[Path, ...]]
-"""A set of noises or of rooms: its name and its files."""
+"""A set of noises or room impulse responses: its name and its files."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What the command line asked for; ``snr_db`` and ``chains`` are comma lists."""
+    """The command line's options; ``snr_db`` and ``chains`` are separated by commas."""
 
     noise: Path | None = None
     snr_db: str | None = None
@@ -30,51 +30,57 @@ class Conditions:
     clean: bool = True
 
     def plain(self) -> dict[str, Any]:
-        """As JSON can hold it."""
+        """The options as JSON values."""
         files = {"noise": self.noise and str(self.noise), "rirs": self.rirs and str(self.rirs)}
         return asdict(self) | files
 
     def overlays(self) -> tuple[Overlay, ...]:
-        """One for each chain. Noise alone and rooms alone need not be named when there are no `chains`.
+        """One overlay per chain. Without `chains`, noise and rooms are each a chain of their own.
 
-        Raises `ConfigError` for what cannot be understood, or needs recordings that are not there.
+        Raises `ConfigError` for an unknown condition, and for one that lacks its recordings.
         """
         noise, rooms = audio_set(self.noise), audio_set(self.rirs)
-        asked = [self.chains] if self.chains else []
+        texts = [self.chains] if self.chains else []
         if self.snr_db or (noise and not self.chains):
-            asked += [f"noise:{level}" for level in (self.snr_db or SNR_DB).split(",")]
+            texts += [f"noise:{level}" for level in (self.snr_db or SNR_DB).split(",")]
         if rooms and not self.chains:
-            asked.append("reverb")
-        return tuple(Overlay(chain, self.seed) for chain in parse_chains(",".join(asked), noise, rooms))
+            texts.append("reverb")
+        return tuple(Overlay(chain, self.seed) for chain in parse_chains(",".join(texts), noise, rooms))
 
 
 def apply_conditions(datasets: Sequence[Dataset], conditions: Conditions) -> tuple[Dataset, ...]:
-    """Each data set as it is, unless only the conditions are wanted, and under each of them."""
+    """Each data set unchanged (if `conditions.clean`), then under each overlay.
+
+    Raises `ConfigError` if there is neither, and what `Conditions.overlays` raises.
+    """
     overlays = conditions.overlays()
     if not overlays and not conditions.clean:
         raise ConfigError("found neither clean recordings nor a condition to run, wanted one of them")
-    laid = [[with_overlay(dataset, overlay) for overlay in overlays] for dataset in datasets]
+    changed = [[with_overlay(dataset, overlay) for overlay in overlays] for dataset in datasets]
     return tuple(
         one
-        for dataset, others in zip(datasets, laid, strict=True)
+        for dataset, others in zip(datasets, changed, strict=True)
         for one in ([dataset] if conditions.clean else []) + others
     )
 
 
 def with_overlay(dataset: Dataset, overlay: Overlay) -> Dataset:
-    """The data set under these conditions; what could not be read of it is told once, in the clean one."""
+    """The data set under these conditions, without its problems: the clean set reports them once."""
     name = f"{dataset.name}+{overlay}"
-    more = dict(pair for condition in overlay.chain for pair in condition.attributes)
+    added = dict(pair for condition in overlay.chain for pair in condition.attributes)
 
-    def laid(utterance: Utterance) -> Utterance:
-        attributes = tuple(sorted((dict(utterance.attributes) | more).items()))
+    def changed(utterance: Utterance) -> Utterance:
+        attributes = tuple(sorted((dict(utterance.attributes) | added).items()))
         return replace(utterance, dataset=name, attributes=attributes, overlay=overlay)
 
-    return Dataset(name, tuple(map(laid, dataset.utterances)))
+    return Dataset(name, tuple(map(changed, dataset.utterances)))
 
 
 def audio_set(path: Path | None) -> AudioSet | None:
-    """The recordings of a set (its name without a leading "noise-"), of a folder, or one file. Raises `ConfigError`."""
+    """The audio files of a data set, of a folder, or one file; a leading "noise-" of the name is dropped.
+
+    Raises `ConfigError` if there is none.
+    """
     if path is None:
         return None
     folder = path.parent if path.name == MANIFEST else path
@@ -88,16 +94,16 @@ def audio_set(path: Path | None) -> AudioSet | None:
 def _files(path: Path) -> tuple[Path, ...]:
     if path.suffix.lower() in AUDIO_SUFFIXES:
         return (path,)
-    known = tuple(clip.audio for utterance in load_dataset(path).utterances for clip in utterance.clips)
-    if known or not path.is_dir():
-        return known
+    listed = tuple(clip.audio for utterance in load_dataset(path).utterances for clip in utterance.clips)
+    if listed or not path.is_dir():
+        return listed
     return tuple(sorted(file for file in path.iterdir() if file.suffix.lower() in AUDIO_SUFFIXES))
 
 
 def parse_chains(text: str, noise: AudioSet | None, rooms: AudioSet | None) -> tuple[Chain, ...]:
-    """Chains from a comma list, the parts of each joined by "+": `telephone+mulaw,opus:16,noise:10+gain:-20,reverb`.
+    """Chains separated by commas, their conditions by "+": `telephone+mulaw,opus:16,noise:10+gain:-20,reverb`.
 
-    ``noise`` and ``rooms`` are the name and the files that `noise:SNR` and `reverb` take. Raises `ConfigError`.
+    `noise:SNR` uses the files of ``noise``, `reverb` those of ``rooms``. Raises `ConfigError`.
     """
     chains = [chain.strip() for chain in text.split(",") if chain.strip()]
     return tuple(tuple(_condition(part.strip(), noise, rooms) for part in chain.split("+")) for chain in chains)
@@ -106,9 +112,9 @@ def parse_chains(text: str, noise: AudioSet | None, rooms: AudioSet | None) -> t
 def _condition(text: str, noise: AudioSet | None, rooms: AudioSet | None) -> Condition:
     name, _, argument = text.partition(":")
     if name == "noise":
-        return Noise(*_given(noise, "noise", "--noise"), _number(argument, text, "noise:10 (dB)"))
+        return Noise(*_required(noise, "noise", "--noise"), _number(argument, text, "noise:10 (dB)"))
     if name == "reverb" and not argument:
-        return Room(*_given(rooms, "reverb", "--rirs"))
+        return Room(*_required(rooms, "reverb", "--rirs"))
     if name == "gain":
         return Gain(_number(argument, text, "gain:-20 (dB)"))
     if name in CODECS and argument:
@@ -119,7 +125,7 @@ def _condition(text: str, noise: AudioSet | None, rooms: AudioSet | None) -> Con
     raise ConfigError(f"found the condition {text!r}, wanted one of {known}")
 
 
-def _given(files: AudioSet | None, name: str, option: str) -> AudioSet:
+def _required(files: AudioSet | None, name: str, option: str) -> AudioSet:
     if files is None:
         raise ConfigError(f"found the condition {name} without recordings for it, wanted {option} with a set of them")
     return files

@@ -1,7 +1,7 @@
-"""Conditions that recordings are heard under: noise, a telephone line, a room, a codec, another level; seeded.
+"""Conditions that change a recording: noise, a room, a telephone line, a codec, a gain; seeded.
 
-Which noise, from where on, and which room depends on the seed and the utterance alone: the same for every model, and at
-every level, so that scores under two conditions can be compared utterance by utterance.
+The choice of noise, of its part and of the room depends only on the seed and the utterance. It is the same for every
+model and level, so scores under two conditions can be compared utterance by utterance.
 """
 
 import functools
@@ -19,7 +19,7 @@ from eval.trace import Attributes
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """Noise of one of the files. Which, and which part of it, depends on the utterance and not on ``snr_db``."""
+    """Adds noise from one of the files. The file and its part depend on the utterance, not on ``snr_db``."""
 
     name: str
     files: tuple[Path, ...]
@@ -39,7 +39,7 @@ class Noise:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """The impulse response of one of the files."""
+    """Convolves with the impulse response of one of the files."""
 
     name: str
     files: tuple[Path, ...]
@@ -57,7 +57,7 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A telephone line, or a codec at ``kbit_s`` (None: its usual rate)."""
+    """A telephone line, or a codec at ``kbit_s`` (None means its usual rate)."""
 
     name: str
     kbit_s: float | None = None
@@ -76,7 +76,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """Louder or softer by so much."""
+    """Multiplies the amplitude; clips at full scale."""
 
     gain_db: float
     files: tuple[Path, ...] = ()
@@ -98,14 +98,15 @@ Chain = tuple[Condition, ...]
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """What is laid over an utterance: its conditions in order, and the seed of what they leave to chance."""
+    """The conditions applied to an utterance, in order, and the seed of their random choices."""
 
     chain: Chain
     seed: int = 0
 
     def apply(self, samples: np.ndarray, utterance: str) -> np.ndarray:
-        """Samples ``(n,)`` -> ``(n,)``; always the same for the same utterance's id."""
+        """Samples ``(n,)`` -> ``(n,)``. The same utterance id always gives the same result."""
         for condition in self.chain:
+            # the class name is part of the seed: renaming Noise or Room would change every noisy score
             key = f"{self.seed} {utterance} {type(condition).__name__}"
             generator = np.random.default_rng(list(hashlib.sha256(key.encode()).digest()))
             samples = condition.apply(samples, generator)
@@ -115,7 +116,7 @@ class Overlay:
         return "+".join(map(str, self.chain))
 
     def digest(self) -> str:
-        """Hash of all that could change what is heard."""
+        """Hash of everything that can change the samples: seed, conditions, and the bytes of their files."""
         whole = hashlib.sha256(f"{self.seed} {self}".encode())
         for file in (file for condition in self.chain for file in condition.files):
             whole.update(hashlib.sha256(file.read_bytes()).digest())
@@ -128,7 +129,7 @@ def _chosen(files: Sequence[Path], generator: np.random.Generator) -> Path:
 
 @functools.lru_cache(maxsize=64)
 def _samples(file: Path) -> np.ndarray:
-    """Noises and rooms are few and used for every utterance. Raises `AudioError`."""
+    """The file's samples ``(n,)``, cached: few noises and rooms serve all utterances. Raises `AudioError`."""
     samples = np.concatenate(list(read_blocks(file)))
     samples.setflags(write=False)
     return samples

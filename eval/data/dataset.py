@@ -1,4 +1,4 @@
-"""Labelled recordings: any layout -> a data set; clips joined into longer ones; samples read when needed."""
+"""Loads labelled recordings of any known layout, joins clips into longer ones, and reads samples on demand."""
 
 import hashlib
 import json
@@ -21,20 +21,20 @@ from eval.trace import Span
 
 
 def load_dataset(path: Path) -> Dataset:
-    """A data set in any layout that is known: a file, or a folder that tells by what lies in it.
+    """A data set in any known layout: a file, or a folder whose files show its layout.
 
-    Files: a manifest of JSON lines, a CSV, a TSV of Common Voice. Folders: with `manifest.jsonl`; saved by Hugging
-    Face's `datasets`; Common Voice; LibriSpeech; audio files with a `.txt` beside each. Lines that cannot be used
-    become problems, never errors; raises `DataError` where there is nothing to read at all.
+    Files: a manifest of JSON lines, a CSV, a TSV of Common Voice. Folders, the first match counts: one with
+    `manifest.jsonl`; one saved by Hugging Face's `datasets`; Common Voice; LibriSpeech; audio files, each with a
+    `.txt` of the same name. Unusable lines become problems. Raises `DataError` if there is nothing to read.
     """
     rows, name = _layout(path)
-    found = list(utterances_of_rows(rows, name))
-    utterances = tuple(item for item in found if isinstance(item, Utterance))
-    return Dataset(name, utterances, tuple(item for item in found if isinstance(item, Problem)))
+    results = list(utterances_of_rows(rows, name))
+    utterances = tuple(item for item in results if isinstance(item, Utterance))
+    return Dataset(name, utterances, tuple(item for item in results if isinstance(item, Problem)))
 
 
 def _layout(path: Path) -> tuple[SourceRows, str]:
-    """The rows and the set's name: the folder's, or the file's where a folder may hold several."""
+    """The rows and the set's name: the folder's, or the file's own unless it is `manifest.jsonl`."""
     if path.is_file():
         reader = table_rows if path.suffix in (".csv", ".tsv") else manifest_rows
         return reader(path), path.resolve().parent.name if path.name == MANIFEST else path.stem
@@ -57,9 +57,9 @@ def _folder_reader(folder: Path) -> Callable[[], SourceRows]:
 
 
 def join(utterances: Sequence[Utterance], target_s: float = CLIP_S, gap_s: float = 0.35) -> tuple[Utterance, ...]:
-    """Clips joined, in order, into utterances of at least `target_s` each, but the last of a language.
+    """Clips joined in order into utterances of at least `target_s` each; the last of a language may be shorter.
 
-    Clips of one language are joined with each other; speaker and attributes stay where all clips have the same.
+    Only clips of one language are joined. Speaker and attributes are kept if all joined clips share them.
     """
     joined: list[Utterance] = []
     for language in dict.fromkeys(utterance.language for utterance in utterances):
@@ -75,27 +75,31 @@ def join(utterances: Sequence[Utterance], target_s: float = CLIP_S, gap_s: float
 
 
 def read(utterance: Utterance) -> Recording:
-    """The utterance's samples under its conditions; segments and words placed to the sample. Raises `AudioError`."""
+    """The utterance's samples ``(n,)`` under its conditions; segment and word times are exact to the sample.
+
+    Raises `AudioError` for audio that cannot be decoded or is empty.
+    """
     gap = np.zeros(round(utterance.gap_s * SAMPLE_RATE_HZ), np.float32)
     pieces: list[np.ndarray] = []
     segments: list[Span] = []
     words: list[Span] = []
-    at = 0
+    position = 0
     for clip in utterance.clips:
         samples = _read_clip(clip)
-        start_s = at / SAMPLE_RATE_HZ
-        segments += _moved(clip.segments or (Span(clip.text, 0.0, len(samples) / SAMPLE_RATE_HZ),), start_s)
-        words += _moved(clip.words, start_s)
+        start_s = position / SAMPLE_RATE_HZ
+        segments += _shifted(clip.segments or (Span(clip.text, 0.0, len(samples) / SAMPLE_RATE_HZ),), start_s)
+        words += _shifted(clip.words, start_s)
         pieces += [samples, gap]
-        at += len(samples) + len(gap)
+        position += len(samples) + len(gap)
     aligned = tuple(words) if all(clip.words or not clip.text for clip in utterance.clips) else ()
     samples = np.concatenate(pieces[:-1])
-    heard = utterance.overlay.apply(samples, utterance.id) if utterance.overlay else samples
-    return Recording(utterance, heard, tuple(segments), aligned)
+    if utterance.overlay:
+        samples = utterance.overlay.apply(samples, utterance.id)
+    return Recording(utterance, samples, tuple(segments), aligned)
 
 
 def data_sha256(utterances: Iterable[Utterance]) -> str:
-    """Hash of what is heard and what is expected, in order: audio files' bytes, texts, languages, gaps, conditions."""
+    """Hash of everything that can change a score, in order: audio bytes, texts, languages, gaps, conditions."""
     digest, utterances = hashlib.sha256(), list(utterances)
     for overlay in dict.fromkeys(utterance.overlay for utterance in utterances):
         digest.update(overlay.digest().encode() if overlay else b"")
@@ -105,13 +109,14 @@ def data_sha256(utterances: Iterable[Utterance]) -> str:
             digest.update(hashlib.sha256(clip.audio.read_bytes()).digest())
             if clip.offset_s is not None:
                 digest.update(json.dumps([clip.offset_s, clip.duration_s]).encode())
-            known = [clip.words, clip.segments] if clip.segments else [clip.words]
-            spans = [[[span.text, span.start_s, span.end_s] for span in part] for part in known]
+            # segments came later than words: without them the hash is as it always was
+            timed = [clip.words, clip.segments] if clip.segments else [clip.words]
+            spans = [[[span.text, span.start_s, span.end_s] for span in part] for part in timed]
             digest.update(json.dumps([clip.text, *spans]).encode())
     return digest.hexdigest()
 
 
-def _moved(spans: Iterable[Span], by_s: float) -> list[Span]:
+def _shifted(spans: Iterable[Span], by_s: float) -> list[Span]:
     return [Span(span.text, span.start_s + by_s, span.end_s + by_s) for span in spans]
 
 
@@ -121,8 +126,8 @@ def _joined(utterances: Sequence[Utterance], gap_s: float) -> Utterance:
     clips = tuple(clip for utterance in utterances for clip in utterance.clips)
     speaker = first.speaker if len(speakers) == 1 else ""
     common = set(first.attributes).intersection(*(utterance.attributes for utterance in utterances))
-    told = tuple(sorted(common))
-    return replace(first, id=name, clips=clips, speaker=speaker, gap_s=gap_s, attributes=told, source=None)
+    attributes = tuple(sorted(common))
+    return replace(first, id=name, clips=clips, speaker=speaker, gap_s=gap_s, attributes=attributes, source=None)
 
 
 def _read_clip(clip: Clip) -> np.ndarray:

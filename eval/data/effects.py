@@ -1,6 +1,6 @@
-"""What rooms, lines and devices do to sound: pure functions on mono float32 ``(n,)`` at 16 kHz, same length out.
+"""What rooms, lines and devices do to sound: pure functions of mono float32 samples ``(n,)`` at 16 kHz -> ``(n,)``.
 
-What is spoken stays where it is in time, so that an alignment of the clean recording holds.
+Speech keeps its place in time, so an alignment of the clean recording stays valid.
 """
 
 import io
@@ -16,18 +16,18 @@ from asr.config import SAMPLE_RATE_HZ
 from asr.errors import AudioError
 
 TELEPHONE_BAND_HZ = (300.0, 3400.0)
-"""Of a telephone line (ITU-T G.712)."""
+"""The pass band of a telephone line (ITU-T G.712)."""
 TELEPHONE_RATE_HZ = 8_000
 _TAPS = 511
-"""Of the band's filter: with a Kaiser window of beta 8 it falls by 80 dB within about 160 Hz (Kaiser 1974)."""
+"""Length of the band-pass filter. With a Kaiser window of beta 8 it falls by 80 dB within 160 Hz (Kaiser 1974)."""
 _KAISER_BETA = 8.0
 
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """How a codec is asked for: FFmpeg's container and encoder, the rate that it works at, its usual bit rate.
+    """FFmpeg's container and encoder, the sample rate it works at, its usual bit rate.
 
-    ``delay_s`` is what it looks ahead where its container does not tell how much that is.
+    ``delay_s`` is the encoder's look-ahead, for containers that do not record it.
     """
 
     container: str
@@ -47,39 +47,39 @@ CODECS = {
 
 
 def power(samples: np.ndarray) -> float:
-    """Mean square; of nothing, zero."""
+    """Mean square of samples ``(n,)``; 0 if there are none."""
     return float(np.mean(np.square(samples, dtype=np.float64))) if len(samples) else 0.0
 
 
 def add_noise(samples: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
-    """The recording with noise ``(n,)`` so loud that the ratio of their mean powers is ``snr_db``.
+    """Samples ``(n,)`` plus noise ``(n,)``, scaled so that the ratio of their mean powers is ``snr_db``.
 
-    Both powers are means over the whole recording, pauses included (as in `torchaudio.functional.add_noise`). Where
-    the sum would clip all of it is turned down, which leaves the ratio. A silent recording or noise stays as it is.
+    Both powers are means over the whole recording, pauses included (as in `torchaudio.functional.add_noise`). If the
+    sum would clip, all of it is attenuated, which keeps the ratio. If recording or noise is silent, nothing is added.
     """
-    if not (heard := power(samples)) or not (rushing := power(noise)):
+    if not (signal_power := power(samples)) or not (noise_power := power(noise)):
         return samples
-    scale = np.sqrt(heard / rushing / 10 ** (snr_db / 10))
+    scale = np.sqrt(signal_power / noise_power / 10 ** (snr_db / 10))
     return _unclipped(samples + np.float32(scale) * noise)
 
 
 def cut_noise(noise: np.ndarray, length: int, generator: np.random.Generator) -> np.ndarray:
-    """``length`` samples of a noise from a random place on, from its beginning again where it ends."""
+    """``(length,)`` samples of noise ``(m,)`` from a random position, repeating from its start at its end."""
     start = int(generator.integers(len(noise)))
     return np.take(noise, np.arange(start, start + length), mode="wrap")
 
 
 def telephone(samples: np.ndarray) -> np.ndarray:
-    """300 to 3400 Hz at 8 kHz, and back to 16 kHz through the resampler that live telephone streams go through."""
+    """300 to 3400 Hz at 8 kHz, then back to 16 kHz with the resampler that live telephone streams use."""
     narrow = _convolved(samples, _band_pass(*TELEPHONE_BAND_HZ), _TAPS // 2)[::2]
     resampler = StreamResampler(TELEPHONE_RATE_HZ)
     return _fitted(np.concatenate([resampler.process(narrow), resampler.flush()]), len(samples))
 
 
 def reverberate(samples: np.ndarray, response: np.ndarray) -> np.ndarray:
-    """The recording in a room of this impulse response ``(m,)``, as loud as it was, its direct sound where it was.
+    """Samples ``(n,)`` in a room with this impulse response ``(m,)``; loudness and direct sound keep their place.
 
-    What rings after the recording's end is cut off.
+    Reverberation after the recording's end is cut off. Raises `AudioError` for a silent response.
     """
     if not power(response):
         raise AudioError("found an impulse response that is silent, wanted the echo of a room")
@@ -89,13 +89,16 @@ def reverberate(samples: np.ndarray, response: np.ndarray) -> np.ndarray:
 
 
 def gain(samples: np.ndarray, gain_db: float) -> np.ndarray:
-    """Louder or softer; what goes beyond full scale is cut off, as a sound card does."""
+    """Samples ``(n,)`` louder or softer, clipped at full scale as a sound card does."""
     louder: np.ndarray = np.clip(samples * np.float32(10 ** (gain_db / 20)), -1, 1)
     return louder
 
 
 def coded(samples: np.ndarray, codec: Codec, kbit_s: float | None = None) -> np.ndarray:
-    """Through a codec and back, read as the product reads such a file. Raises `AudioError`."""
+    """Samples ``(n,)`` encoded and decoded again, by the reader that the product uses for such files.
+
+    Raises `AudioError` if the codec refuses the bit rate.
+    """
     if not len(samples):
         return samples
     file = io.BytesIO()
@@ -106,8 +109,8 @@ def coded(samples: np.ndarray, codec: Codec, kbit_s: float | None = None) -> np.
     except av.error.FFmpegError as error:
         raise AudioError(f"found {codec.encoder} refusing {rate} kbit/s ({error}), wanted a rate that it has") from None
     file.seek(0)
-    heard = np.concatenate(list(read_blocks(file)))
-    return _fitted(heard[round(codec.delay_s * SAMPLE_RATE_HZ) :], len(samples))
+    decoded = np.concatenate(list(read_blocks(file)))
+    return _fitted(decoded[round(codec.delay_s * SAMPLE_RATE_HZ) :], len(samples))
 
 
 def _encode(container: "av.container.OutputContainer", samples: np.ndarray, codec: Codec, rate: float | None) -> None:
@@ -121,7 +124,7 @@ def _encode(container: "av.container.OutputContainer", samples: np.ndarray, code
 
 
 def _band_pass(low_hz: float, high_hz: float) -> np.ndarray:
-    """A windowed-sinc filter ``(taps,)``, symmetrical: -6 dB at both ends of the band."""
+    """A symmetric windowed-sinc filter ``(taps,)``: -6 dB at both ends of the band."""
     n = np.arange(_TAPS) - _TAPS // 2
 
     def low_pass(hz: float) -> np.ndarray:
@@ -131,7 +134,7 @@ def _band_pass(low_hz: float, high_hz: float) -> np.ndarray:
 
 
 def _convolved(samples: np.ndarray, response: np.ndarray, ahead: int) -> np.ndarray:
-    """The convolution, begun ``ahead`` samples into it, as long as the samples."""
+    """Samples ``(n,)`` convolved with the response ``(m,)``: ``n`` samples from position ``ahead`` on."""
     size = len(samples) + len(response) - 1
     padded = 1 << (size - 1).bit_length()
     product = np.fft.rfft(samples, padded) * np.fft.rfft(response, padded)
@@ -146,5 +149,5 @@ def _unclipped(samples: np.ndarray) -> np.ndarray:
 
 
 def _fitted(samples: np.ndarray, length: int) -> np.ndarray:
-    """Cut, or filled up with zeros."""
+    """Samples cut, or padded with zeros, to ``(length,)``."""
     return np.pad(samples[:length], (0, max(0, length - len(samples))))

@@ -1,9 +1,10 @@
-"""Data sets that Hugging Face's `datasets` saved on disk: folders of Arrow streams (extra `data`: pyarrow).
+"""Reads data sets that Hugging Face's `datasets` saved on disk: folders of Arrow streams (extra `data`: pyarrow).
 
-Recordings inside them are written to the cache folder once, each under its hash: everything else here reads files.
+Embedded recordings are written once to the cache folder, each under its hash, because all other code reads files.
 """
 
 import hashlib
+import io
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -49,7 +50,7 @@ def _split_rows(folder: Path, more: Mapping[str, str]) -> SourceRows:
 
 
 def _arrow_rows(folder: Path) -> Iterator[dict[str, Any]]:
-    """The rows of all files that the state names, one batch in memory at a time."""
+    """The rows of all files listed in the state, one batch in memory at a time."""
     try:
         import pyarrow as pa
     except ImportError:
@@ -65,7 +66,7 @@ def _arrow_rows(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def _class_labels(folder: Path) -> dict[str, dict[Any, str]]:
-    """For columns that hold numbers of named classes (ClassLabel): number -> name."""
+    """For columns of the type ClassLabel: number -> name."""
     info = folder / "dataset_info.json"
     features = _json(info).get("features") or {} if info.is_file() else {}
     kinds = {key: value for key, value in features.items() if isinstance(value, dict)}
@@ -73,22 +74,22 @@ def _class_labels(folder: Path) -> dict[str, dict[Any, str]]:
 
 
 def _audio_file(audio: Any, folder: Path) -> Path:
-    """The recording as a file. Raises ValueError where the cell holds none."""
+    """The recording as a file. Raises ValueError if the cell has neither bytes, path nor samples."""
     if isinstance(audio, str) and audio:
         return folder / audio
     if not isinstance(audio, dict):
         raise ValueError(f"found audio {str(audio)[:40]!r}, wanted bytes, a path or samples")
     if audio.get("bytes"):
-        return _kept(audio["bytes"], Path(audio.get("path") or "audio.wav"))
+        return _cached(audio["bytes"], Path(audio.get("path") or "audio.wav"))
     if audio.get("array"):
-        return _kept(_wav(audio["array"], int(audio.get("sampling_rate") or SAMPLE_RATE_HZ)), Path("array.wav"))
+        return _cached(_wav(audio["array"], int(audio.get("sampling_rate") or SAMPLE_RATE_HZ)), Path("array.wav"))
     if audio.get("path"):
         return folder / str(audio["path"])
     raise ValueError("found audio without bytes, path or samples, wanted one of them")
 
 
-def _kept(data: bytes, name: Path) -> Path:
-    """A file of these bytes in the cache; it keeps the name by which the data set calls it."""
+def _cached(data: bytes, name: Path) -> Path:
+    """Writes the bytes to the cache, under the data set's own file name."""
     file = cache_dir() / "recordings" / hashlib.sha256(data).hexdigest()[:24] / name.name
     if not file.is_file():
         write_atomically(file, lambda temporary: _write(temporary, data))
@@ -100,8 +101,6 @@ def _write(file: Path, data: bytes) -> None:
 
 
 def _wav(samples: list[float], rate_hz: int) -> bytes:
-    import io
-
     import soundfile
 
     buffer = io.BytesIO()

@@ -1,7 +1,4 @@
-"""How recordings and their texts lie on disk: each layout is read as numbered rows, broken lines as problems.
-
-Tables are in `eval.data.tables`, data sets saved by Hugging Face's `datasets` in `eval.data.huggingface`.
-"""
+"""Reads JSON manifests, folders of audio and text files, and LibriSpeech as numbered rows; broken lines as problems."""
 
 import json
 from pathlib import Path
@@ -12,11 +9,11 @@ from eval.data.types import Problem
 MANIFEST = "manifest.jsonl"
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".mp4", ".webm", ".aac"})
 TRANSCRIPTS = "*.trans.txt"
-"""LibriSpeech's, one beside the recordings of each chapter."""
+"""LibriSpeech's transcripts: one file per chapter, next to its recordings."""
 
 
 def manifest_rows(manifest: Path) -> SourceRows:
-    """JSON lines with NeMo's fields, audio relative to the manifest."""
+    """JSON lines with NeMo's fields; audio paths are relative to the manifest."""
     for number, line in enumerate(manifest.read_bytes().splitlines(), start=1):
         if not line.strip():
             continue
@@ -32,7 +29,7 @@ def manifest_rows(manifest: Path) -> SourceRows:
 
 
 def folder_rows(folder: Path) -> SourceRows:
-    """Every audio file with a text of the same name beside it; the language is the folder's name if that is a code."""
+    """Every audio file with a text file of the same name. A folder name of two letters is the language."""
     name = folder.resolve().name
     language = name if len(name) == 2 else ""
     for audio in sorted(path for path in folder.iterdir() if path.suffix.lower() in AUDIO_SUFFIXES):
@@ -47,13 +44,13 @@ def _text_of(beside: Path) -> str | Problem:
     try:
         return beside.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
-        return Problem(beside, 0, f"no text at {beside.name} beside it")
+        return Problem(beside, 0, f"no text at {beside.name} next to it")
     except UnicodeDecodeError as error:
         return Problem(beside, 0, f"found {beside.name} to be no UTF-8 ({error}), wanted its text")
 
 
 def librispeech_rows(root: Path) -> SourceRows:
-    """`*.trans.txt` anywhere below, lines of `ID TEXT`; the speaker is the id's first part, the language English."""
+    """Lines of `ID TEXT` in every `*.trans.txt` below `root`, in English. The speaker is the id's first part."""
     speakers = _librispeech_speakers(root)
     for transcripts in sorted(root.rglob(TRANSCRIPTS)):
         for number, line in enumerate(transcripts.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
@@ -66,12 +63,15 @@ def librispeech_rows(root: Path) -> SourceRows:
 
 
 def _librispeech_speakers(root: Path) -> dict[str, dict[str, str]]:
-    """Of `SPEAKERS.TXT` (lines of `ID | SEX | ...`, comments behind `;`), here or in one of two folders above."""
-    told: dict[str, dict[str, str]] = {}
+    """Speaker -> attributes, from `SPEAKERS.TXT` in `root` or up to two folders above.
+
+    Its lines are `ID | SEX | ...`; lines that begin with `;` are comments.
+    """
+    speakers: dict[str, dict[str, str]] = {}
     files = [folder / "SPEAKERS.TXT" for folder in (root, *root.resolve().parents[:2])]
     for file in (file for file in files if file.is_file()):
         for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
             parts = [part.strip() for part in line.split("|")]
             if len(parts) > 1 and not line.startswith(";"):
-                told.setdefault(parts[0], {"gender": parts[1].lower()})
-    return told
+                speakers.setdefault(parts[0], {"gender": parts[1].lower()})
+    return speakers

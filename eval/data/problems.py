@@ -1,4 +1,4 @@
-"""What was left out of data, counted by kind: no verdict without saying what it is not about."""
+"""Counts the parts of the data that were left out, by kind, so that a verdict can say what it does not cover."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ KINDS: Mapping[str, str] = {
     "absolute path": "absolute path that is not here",
     "no audio file": "no audio file",
     "found no file at": "no audio file",
-    "no text at": "no text beside",
+    "no text at": "no text file",
     "no JSON": "no JSON",
     "wanted an object": "no JSON object",
     "no line of a table": "broken table",
@@ -19,17 +19,17 @@ KINDS: Mapping[str, str] = {
     "to be no recording": "no recording",
     "in another script": "text in another script",
     "wanted a text": "field that is no text",
-    "duration": "duration that is none",
+    "duration": "invalid duration",
 }
-"""Words of the reasons, all of which are ours, and the kind that they tell; the first that fits counts."""
+"""A phrase of our own error messages -> the kind of the problem. The first phrase that occurs counts."""
 
 
 def kind_of(problem: Problem | str) -> str:
-    """The kind of a problem, or of one as a run's folder keeps it: its text."""
-    return next((kind for words, kind in KINDS.items() if words in str(problem)), "other")
+    """The kind of a problem, or of its text as a run's folder stores it."""
+    return next((kind for phrase, kind in KINDS.items() if phrase in str(problem)), "other")
 
 
 def tally(problems: Iterable[Problem | str]) -> str:
-    """The kinds and how many of each, the commonest first: "2 no audio file, 1 no JSON"."""
-    kinds = Counter(map(kind_of, problems))
-    return ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+    """The count of each kind, the most frequent first: "2 no audio file, 1 no JSON"."""
+    counts = Counter(map(kind_of, problems))
+    return ", ".join(f"{count} {kind}" for kind, count in counts.most_common())

@@ -1,7 +1,7 @@
-"""SourceRows of any layout -> utterances. Layouts differ only in how they find their rows.
+"""Rows of any layout -> utterances. Layouts differ only in how they find their rows.
 
-A row has NeMo's fields: audio_filepath, text, duration, offset; and where known language, speaker, words and segments
-(both [[start_s, end_s, text], ...]). Every other field that holds one value is an attribute.
+A row has NeMo's fields: audio_filepath, text, duration, offset; optionally language, speaker, words and segments (both
+[[start_s, end_s, text], ...]). Every other field with a single value becomes an attribute.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,16 +16,16 @@ from eval.data.writing_systems import foreign_letters, is_foreign
 from eval.trace import Attributes, Span
 
 FIELDS = frozenset({"audio_filepath", "text", "duration", "offset", "language", "speaker", "words", "segments"})
-"""With a meaning of their own; every other field is an attribute."""
+"""Fields with a meaning; every other field is an attribute."""
 GENDERS = {"m": "male", "f": "female", "male_masculine": "male", "female_feminine": "female"}
-"""As speechocean762, LibriSpeech and Common Voice (from version 17 on) write it -> as the others do."""
+"""Values used by speechocean762, LibriSpeech and Common Voice (from version 17 on) -> the usual ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceRow:
-    """One recording as its layout tells it; ``line`` of ``file`` counts from 1, 0 is the whole file.
+    """One recording as its layout describes it. ``line`` of ``file`` counts from 1; 0 means the whole file.
 
-    ``folders`` are those that a relative path may lie in, in the order in which they are searched.
+    A relative audio path is searched in ``folders``, in this order.
     """
 
     file: Path
@@ -38,7 +38,7 @@ SourceRows = Iterator[SourceRow | Problem]
 
 
 def utterances_of_rows(rows: SourceRows, dataset: str) -> Iterator[Utterance | Problem]:
-    """SourceRows that cannot be used become problems. An id is the audio file's name; a repeated one gets `:line`."""
+    """Rows that cannot be used become problems. An id is the audio file's name; a repeated one gets `:line`."""
     seen: set[str] = set()
     for row in rows:
         if isinstance(row, Problem):
@@ -55,21 +55,21 @@ def utterances_of_rows(rows: SourceRows, dataset: str) -> Iterator[Utterance | P
 
 
 def _utterance(row: SourceRow, dataset: str) -> Utterance:
-    """Raises ValueError that says which field is wrong, or that the text cannot be one of its language."""
+    """Raises ValueError that names the wrong field, or says that the text is not in the row's language."""
     fields = row.fields
-    audio = _found(_string(fields, "audio_filepath", required=True), row.folders)
-    offset_s, told_s = _seconds(fields, "offset"), _duration(fields, audio)
+    audio = _audio_file(_string(fields, "audio_filepath", required=True), row.folders)
+    offset_s, length_s = _offset_s(fields), _duration_s(fields, audio)
     words, segments = _spans(fields, "words"), _spans(fields, "segments")
-    clip = Clip(audio, _string(fields, "text"), told_s, words, segments, offset_s)
+    clip = Clip(audio, _string(fields, "text"), length_s, words, segments, offset_s)
     language, speaker = _string(fields, "language"), _string(fields, "speaker")
     if is_foreign(clip.text, language):
         raise ValueError(f"found a text in another script ({foreign_letters(clip.text, language)}) than {language} has")
     return Utterance(audio.stem, dataset, (clip,), language, speaker, attributes=_attributes(fields))
 
 
-def _found(path: str, folders: tuple[Path, ...]) -> Path:
-    """The audio file. Raises ValueError where there is none."""
-    candidates = [folder / path for folder in folders]  # an absolute path stays what it is
+def _audio_file(path: str, folders: tuple[Path, ...]) -> Path:
+    """The first existing file. Raises ValueError if there is none."""
+    candidates = [folder / path for folder in folders]  # an absolute path ignores the folder
     for candidate in candidates:
         if candidate.is_file():
             return candidate
@@ -89,7 +89,7 @@ def _string(row: Mapping[str, Any], key: str, required: bool = False) -> str:
     return value
 
 
-def _duration(row: Mapping[str, Any], audio: Path) -> float:
+def _duration_s(row: Mapping[str, Any], audio: Path) -> float:
     value = row.get("duration")
     if value is None:
         value = duration_s(audio)
@@ -98,14 +98,14 @@ def _duration(row: Mapping[str, Any], audio: Path) -> float:
     return float(value)
 
 
-def _seconds(row: Mapping[str, Any], key: str) -> float | None:
-    value = row.get(key)
+def _offset_s(row: Mapping[str, Any]) -> float | None:
+    value = row.get("offset")
     if value is None:
         return None
     if not _is_number(value) or not 0 <= value < float("inf"):
-        raise ValueError(f"found {key} {value!r}, wanted seconds from 0 on")
+        raise ValueError(f"found offset {value!r}, wanted seconds, 0 or more")
     if row.get("duration") is None:
-        raise ValueError(f"found {key} {value!r} without a duration, wanted both")
+        raise ValueError(f"found offset {value!r} without a duration, wanted both")
     return float(value)
 
 
@@ -121,7 +121,7 @@ def _spans(row: Mapping[str, Any], key: str) -> tuple[Span, ...]:
 
 
 def _attributes(row: Mapping[str, Any]) -> Attributes:
-    """Every other field that holds one value, as text; empty ones say nothing."""
-    told = {key: str(value).strip() for key, value in row.items() if isinstance(value, str | int | float)}
-    told["gender"] = GENDERS.get(told.get("gender", "").lower(), told.get("gender", ""))
-    return tuple(sorted((key, value) for key, value in told.items() if value and key not in FIELDS))
+    """Every other field with a single value, as text; empty ones are dropped."""
+    values = {key: str(value).strip() for key, value in row.items() if isinstance(value, str | int | float)}
+    values["gender"] = GENDERS.get(values.get("gender", "").lower(), values.get("gender", ""))
+    return tuple(sorted((key, value) for key, value in values.items() if value and key not in FIELDS))

@@ -1,4 +1,4 @@
-"""Tables of recordings, a line of names first: CSV, and the TSV of Common Voice."""
+"""Reads tables of recordings with a header line: CSV, and the TSV of Common Voice."""
 
 import csv
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ from eval.data.rows import SourceRow, SourceRows
 from eval.data.types import DataError, Problem
 
 COMMON_VOICE = ("validated.tsv", "train.tsv", "dev.tsv", "test.tsv")
-"""In a folder of Common Voice the first of these that is there is read; give another by its own path."""
+"""Tables of a Common Voice folder: the first that exists is read; name another by its path."""
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "audio_filepath": ("path", "audio_filepath", "audio", "file", "filename", "wav"),
@@ -18,11 +18,11 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "language": ("language", "locale", "lang"),
     "accent": ("accent", "accents"),
 }
-"""A field's names in tables and saved data sets, Common Voice's among them; the first that holds something counts."""
+"""Column names accepted for each field, in tables and saved data sets. The first non-empty column counts."""
 
 
 def table_rows(table: Path) -> SourceRows:
-    """Audio lies beside the table, or in `clips` beside it. Raises `DataError` where a column is missing."""
+    """Audio lies next to the table, or in `clips` next to it. Raises `DataError` if a required column is missing."""
     text = table.read_bytes().decode("utf-8-sig", errors="replace")
     lines = _tsv_lines(text) if table.suffix == ".tsv" else _csv_lines(text, table)
     _, names = next(lines, (0, []))
@@ -37,7 +37,7 @@ def table_rows(table: Path) -> SourceRows:
 
 
 def renamed(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The row with the fields' own names; other columns keep theirs."""
+    """The row with its columns renamed to fields; other columns keep their names."""
     fields = {name: value for name, value in row.items() if not any(name in names for names in COLUMNS.values())}
     for field, names in COLUMNS.items():
         fields[field] = next((row[name] for name in names if row.get(name) not in (None, "")), None)
@@ -54,7 +54,7 @@ def _row(table: Path, number: int, names: list[str], cells: list[str] | Problem)
 
 
 def _typed(fields: dict[str, Any]) -> dict[str, Any]:
-    """Seconds as numbers; what is none stays as it is and is refused with its name."""
+    """Parses the seconds. What is no number stays text: `eval.data.rows` refuses it and names the field."""
     for key in ("duration", "offset"):
         try:
             fields[key] = float(fields[key]) if fields.get(key) else None
@@ -64,7 +64,7 @@ def _typed(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _csv_lines(text: str, table: Path) -> Iterator[tuple[int, list[str] | Problem]]:
-    """Cells and the number of the line that they begin in. After a broken quotation nothing can be told apart."""
+    """Cells, and the line they begin in. Stops after a broken quotation: cells cannot be separated from there on."""
     reader = csv.reader(text.splitlines(keepends=True), strict=True)
     while True:
         number = reader.line_num + 1
@@ -86,8 +86,11 @@ def _tsv_lines(text: str) -> Iterator[tuple[int, list[str] | Problem]]:
 
 
 def _unquoted(cell: str) -> str:
-    """Common Voice quotes cells in older versions and does not in newer ones, where a sentence may be a quotation from
-    its first to its last character: only a cell with doubled quotes inside was quoted."""
+    """The cell without the quotes that older versions of Common Voice put around it.
+
+    Newer versions do not quote cells, but a sentence may itself be a quotation from end to end. So only a cell with
+    doubled quotes inside counts as quoted.
+    """
     inside = cell[1:-1]
     quoted = len(cell) > 2 and cell[0] == cell[-1] == '"' and '""' in inside and '"' not in inside.replace('""', "")
     return inside.replace('""', '"') if quoted else cell

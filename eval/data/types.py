@@ -1,4 +1,4 @@
-"""What is heard and what is expected: clips, utterances, recordings, data sets, and what of them was left out."""
+"""What is recognised and what is expected: clips, utterances, recordings, data sets, and the problems in them."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,15 +13,15 @@ from eval.trace import Attributes, Span
 
 
 class DataError(CallerError):
-    """Data of which nothing can be used; broken parts of usable data are `Problem`s instead."""
+    """No part of the data can be used. Broken parts of usable data are `Problem`s instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One audio file, or a part of one, and what is said in it.
+    """One audio file, or a part of one, and its text.
 
-    ``words`` is a forced alignment, ``segments`` pieces of the text with their times; empty where there is none.
-    ``offset_s`` is where a part begins, which then lasts ``duration_s``; None: the whole file.
+    ``words`` is a forced alignment, ``segments`` are parts of the text with their times; empty if the data has none.
+    ``offset_s`` is the start of a part, which lasts ``duration_s``; None means the whole file.
     """
 
     audio: Path
@@ -34,10 +34,10 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """What one session hears: one clip, or several with ``gap_s`` of digital silence between them.
+    """The input of one session: one clip, or several with ``gap_s`` of digital silence between them.
 
-    ``overlay``: the conditions laid over it, None where it is heard as it was recorded. ``source``: the file and line
-    that told of it.
+    ``overlay`` holds the conditions applied to it; None leaves the audio unchanged. ``source`` is the file and line
+    that lists it.
     """
 
     id: str
@@ -58,16 +58,16 @@ class Utterance:
 
     @property
     def duration_s(self) -> float:
-        """As the manifest tells; `eval.data.dataset.read` knows to the sample."""
+        """By the manifest's durations. `eval.data.dataset.read` returns the exact number of samples."""
         return sum(clip.duration_s for clip in self.clips) + self.gap_s * (len(self.clips) - 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """An utterance in memory: mono float32 ``(n,)`` at 16 kHz, aligned words where known.
+    """An utterance in memory: mono float32 samples ``(n,)`` at 16 kHz, with word times if known.
 
-    A segment is a clip, or a part of one whose times are known. ``aligner`` is what aligned the words, "" where the
-    data set has them.
+    A segment is a clip, or a part of one whose times are known. ``aligner`` names the model that aligned the words;
+    "" if the times come from the data set.
     """
 
     utterance: Utterance
@@ -83,7 +83,7 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something in the data that was left out. ``line`` counts from 1; 0 is the whole file."""
+    """A part of the data that was left out. ``line`` counts from 1; 0 means the whole file."""
 
     file: Path
     line: int
@@ -94,13 +94,15 @@ class Problem:
 
 
 def unreadable(utterance: Utterance, error: Exception) -> Problem:
-    """The problem of a recording that could not be decoded, with the line that told of it where there is one."""
+    """The problem of a recording that cannot be decoded, at the line that lists it if there is one."""
     file, line = utterance.source or (utterance.clips[0].audio, 0)
     return Problem(file, line, str(error))
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
+    """The usable utterances of one source, and what could not be used of it."""
+
     name: str
     utterances: tuple[Utterance, ...]
     problems: tuple[Problem, ...] = ()

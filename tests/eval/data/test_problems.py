@@ -36,7 +36,7 @@ def test_each_broken_line_and_file_has_its_kind_and_its_line(tmp_path: Path) -> 
         (2, "absolute path that is not here"),
         (3, "no audio file"),
         (4, "field that is no text"),
-        (5, "duration that is none"),
+        (5, "invalid duration"),
         (6, "text in another script"),
         (7, "no JSON"),
         (8, "no JSON object"),
