@@ -72,7 +72,6 @@ architecture."""
 KNOWN = {
     "cycle: batch.inputs, batch.store",
     "cycle: eval.bench.files, eval.bench.folders",
-    "tests.asr.audio.test_streams imports tests.asr.audio.test_containers",
     "tests.batch.test_cluster imports tests.batch.test_killed",
     "tests.eval.bench.test_folders imports tests.eval.bench.test_server",
     "tests.server.test_metrics imports tests.server.wires.test_protocol_doc",

@@ -1,8 +1,8 @@
-"""The one room that knows other forms of audio than mono float32 at 16 kHz: files here, wires in `asr.audio.streams`.
+"""Recordings in files of any format -> mono float32 at 16 kHz, block by block.
 
-libsndfile reads uncompressed files, FFmpeg (through PyAV) all coded ones. libsndfile can decode some of those as well,
-but it ends a chained Ogg after its first link, stops at the first damaged FLAC frame, does not open an Ogg that was cut
-short, and takes 2.6 times as long for Opus.
+libsndfile reads uncompressed files, FFmpeg (through PyAV) all compressed ones. libsndfile can decode some of those too,
+but it stops after the first link of a chained Ogg and at the first damaged FLAC frame, does not open a truncated Ogg,
+and takes 2.6 times as long for Opus.
 """
 
 from collections.abc import Iterator
@@ -15,13 +15,10 @@ import av
 import numpy as np
 import soundfile
 
-from asr.audio.pcm import mix_down
+from asr.audio.pcm import frame_samples, mix_down
 from asr.audio.resample import StreamResampler, gathered
-from asr.audio.streams import ENCODINGS, StreamDecoder, channels_of
 from asr.config import SAMPLE_RATE_HZ
 from asr.errors import AudioError
-
-__all__ = ["ENCODINGS", "Header", "StreamDecoder", "StreamResampler", "duration_s", "header", "read_blocks"]
 
 MIN_FILE_RATE_HZ, MAX_FILE_RATE_HZ = 8_000, 192_000
 
@@ -29,39 +26,44 @@ _WANTED = "wanted a recording such as WAV, FLAC, OGG, MP3, Opus, M4A, MP4 or Web
 _UNCOMPRESSED = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b".snd", b"caff")
 """First bytes of WAV (three kinds), W64, AIFF, AU and CAF."""
 _READ_VALUES = 1 << 17
-"""Samples of all channels in one read."""
+"""Values (samples times channels) in one read."""
 _FFMPEG_FORMATS = (
     "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dts,eac3,flac,flv,loas,matroska,mov,mp3,mpc,mpc8,mpeg,mpegts,ogg,"
     "oma,rm,tak,tta,voc,w64,wav,wv"
 )
-"""Forms that hold sound and nothing else. FFmpeg also knows playlists, whose content names other files to open."""
+"""Audio and video containers only: FFmpeg also reads playlists, which name other files to open."""
 
 
 def read_blocks(source: Path | BinaryIO, block_s: float = 10.0) -> Iterator[np.ndarray]:
-    """Any recording -> mono float32 blocks at 16 kHz, each of ``block_s`` but the last, decoded as they are asked for.
+    """Any recording -> mono float32 blocks ``(n,)`` at 16 kHz. Each lasts `block_s`, the last one may be shorter.
 
-    ``source`` is a path, or an open binary file (read from its beginning, left open). A damaged or cut recording gives
-    what can be decoded. Raises `AudioError`, at the first block or later, for what is missing, no audio, without
-    samples, at a rate that is not supported, or holds NaN or infinite samples.
+    `source` is a path, or an open binary file, which is read from its beginning and left open. Blocks are decoded when
+    the caller asks for them. A damaged or truncated recording gives the samples that can be decoded.
+
+    Raises `AudioError`, at the first block or later: no file, no audio in it, no samples, a sample rate that is not
+    supported, or NaN or infinite samples.
     """
     with _opened(source) as (file, name):
         yield from _blocks(_resampled(_decoded(file, name), name), round(block_s * SAMPLE_RATE_HZ))
 
 
 def duration_s(source: Path | BinaryIO) -> float | None:
-    """Length as the header tells it, without decoding; None where it does not (a recording of a browser's, say)."""
+    """Length from the header, without decoding; None if the header has none, as in browsers' recordings.
+
+    Raises `AudioError` if there is no recording.
+    """
     with _opened(source) as (file, name):
         sound = _open_uncompressed(file)
         if sound is not None:
             with sound:
                 return float(sound.frames / sound.samplerate)
         with _open_coded(file, name) as container:
-            return _told_duration_s(container, name)
+            return _header_duration_s(container, name)
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a recording says of itself: FFmpeg's or libsndfile's names of container and codec, in small letters."""
+    """What a recording's header says. `container` and `codec` are FFmpeg's or libsndfile's names, in lower case."""
 
     container: str
     codec: str
@@ -70,7 +72,7 @@ class Header:
 
 
 def header(source: Path | BinaryIO) -> Header:
-    """Container, codec, rate and channels, without decoding. Raises `AudioError`."""
+    """Container, codec, rate and channels, without decoding. Raises `AudioError` if there is no recording."""
     with _opened(source) as (file, name):
         sound = _open_uncompressed(file)
         if sound is not None:
@@ -83,7 +85,7 @@ def header(source: Path | BinaryIO) -> Header:
 
 @contextmanager
 def _opened(source: Path | BinaryIO) -> Iterator[tuple[BinaryIO, str]]:
-    """The source as an open file and the name that errors give it."""
+    """The source as an open file, and its name in errors. Raises `AudioError`."""
     if not isinstance(source, Path):
         yield _checked(source, "the recording"), "the recording"
         return
@@ -108,7 +110,7 @@ def _checked(file: BinaryIO, name: str) -> BinaryIO:
 
 
 def _decoded(file: BinaryIO, name: str) -> Iterator[tuple[int, np.ndarray]]:
-    """Pairs of a rate and mono samples ``(n,)`` at it."""
+    """Pairs of a rate in hertz and mono samples ``(n,)`` at that rate."""
     sound = _open_uncompressed(file)
     if sound:
         return _read_uncompressed(sound)
@@ -116,7 +118,7 @@ def _decoded(file: BinaryIO, name: str) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def _open_uncompressed(file: BinaryIO) -> soundfile.SoundFile | None:
-    """The file for libsndfile, when it is of a form that it should read; else None, and the file at its beginning."""
+    """The file opened by libsndfile if it is uncompressed; else None, with the file at its beginning."""
     if not file.seekable():
         return None
     magic = file.read(4)
@@ -125,12 +127,15 @@ def _open_uncompressed(file: BinaryIO) -> soundfile.SoundFile | None:
         return None
     try:
         sound = soundfile.SoundFile(file)
-    except (soundfile.LibsndfileError, TypeError):  # AAC in a CAF, say; or a name in .raw, which soundfile trusts more
+    except (
+        soundfile.LibsndfileError,
+        TypeError,
+    ):  # AAC in a CAF, or a name that ends in .raw
         file.seek(0)
         return None
     if sound.frames:
         return sound
-    sound.close()  # its header was never brought up to date; FFmpeg reads on to the end of the file
+    sound.close()  # the writer never updated the header; FFmpeg ignores its length and reads to the end
     file.seek(0)
     return None
 
@@ -143,7 +148,7 @@ def _read_uncompressed(sound: soundfile.SoundFile) -> Iterator[tuple[int, np.nda
 
 
 def _next_frames(sound: soundfile.SoundFile, count: int) -> np.ndarray:
-    """Up to ``count`` frames ``(n, channels)``; none at the end, or where damage begins."""
+    """Up to `count` frames ``(n, channels)``; none at the end, or where damage begins."""
     try:
         frames: np.ndarray = sound.read(count, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError:
@@ -155,20 +160,20 @@ def _open_coded(file: BinaryIO, name: str) -> "av.container.InputContainer":
     try:
         return av.open(file, "r", options={"format_whitelist": _FFMPEG_FORMATS}, metadata_errors="ignore")
     except av.error.FFmpegError:
-        raise AudioError(f"found {name} to be no recording, or one cut before its sound; {_WANTED}") from None
+        raise AudioError(f"found {name} to be no recording, or one cut before its first sample; {_WANTED}") from None
 
 
 def _read_coded(file: BinaryIO, name: str) -> Iterator[tuple[int, np.ndarray]]:
-    """Pairs of a rate and frames ``(n, channels)`` at it, a few milliseconds each."""
+    """Pairs of a rate in hertz and frames ``(n, channels)`` at that rate, a few milliseconds each."""
     with _open_coded(file, name) as container:
         for frame in _frames(container, _audio_stream(container, name)):
-            yield frame.sample_rate, channels_of(frame)
+            yield frame.sample_rate, frame_samples(frame)
 
 
 def _frames(
     container: "av.container.InputContainer", stream: "av.audio.stream.AudioStream"
 ) -> Iterator["av.AudioFrame"]:
-    """The frames of the packets that can be decoded; damaged ones are passed over, a cut file ends where it was cut."""
+    """The frames of all packets that can be decoded. Damaged packets are skipped; a truncated file just ends."""
     packets = container.demux(stream)
     while True:
         try:
@@ -188,7 +193,7 @@ def _audio_stream(container: "av.container.InputContainer", name: str) -> "av.au
     return container.streams.audio[0]
 
 
-def _told_duration_s(container: "av.container.InputContainer", name: str) -> float | None:
+def _header_duration_s(container: "av.container.InputContainer", name: str) -> float | None:
     stream = _audio_stream(container, name)
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
@@ -196,7 +201,7 @@ def _told_duration_s(container: "av.container.InputContainer", name: str) -> flo
 
 
 def _resampled(pieces: Iterator[tuple[int, np.ndarray]], name: str) -> Iterator[np.ndarray]:
-    """At 16 kHz, through one resampler a rate (AAC and chained Ogg may change it on the way)."""
+    """The pieces at 16 kHz, with a new resampler for each rate: AAC and chained Ogg may change it in the middle."""
     resampler, current_hz, received = StreamResampler(SAMPLE_RATE_HZ), SAMPLE_RATE_HZ, 0
     for rate_hz, mono in pieces:
         if rate_hz != current_hz:
@@ -206,7 +211,7 @@ def _resampled(pieces: Iterator[tuple[int, np.ndarray]], name: str) -> Iterator[
         received += len(mono)
         yield resampler.process(mono)
     if not received:
-        raise AudioError(f"found {name} to hold no sound at all; {_WANTED}")
+        raise AudioError(f"found {name} without any samples; {_WANTED}")
     yield resampler.flush()
 
 
@@ -217,7 +222,7 @@ def _check_rate(rate_hz: int, name: str) -> None:
 
 
 def _blocks(pieces: Iterator[np.ndarray], size: int) -> Iterator[np.ndarray]:
-    """The pieces cut anew into blocks of ``size`` samples and a shorter last one."""
+    """The same samples in blocks of `size`, and a shorter last one."""
     kept: list[np.ndarray] = []
     count = 0
     for piece in pieces:

@@ -1,51 +1,58 @@
-"""Uncompressed samples as they come over wires and out of decoders -> mono float32 in [-1, 1]."""
+"""Uncompressed samples, from wires and from decoders -> mono float32 in [-1, 1]."""
 
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from asr.errors import AudioError
 
+if TYPE_CHECKING:
+    import av
+
 MAX_CHANNELS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class SampleForm:
-    """How one sample lies in bytes: little-endian, ``width_bytes`` long, ``to_float`` scales it to [-1, 1]."""
+class SampleFormat:
+    """The layout of one sample: little-endian, `width_bytes` long.
+
+    `to_float` takes the bytes of n samples and returns float32 ``(n,)`` scaled to [-1, 1].
+    """
 
     width_bytes: int
     to_float: Callable[[bytes], np.ndarray]
 
 
 class PcmReader:
-    """Bytes of interleaved samples, cut anywhere, -> mono; the bytes of an unfinished frame wait for the rest."""
+    """Bytes of interleaved samples, split anywhere -> mono. Bytes of an incomplete frame are kept for the next call."""
 
-    def __init__(self, form: SampleForm, channels: int) -> None:
-        self._form = form
+    def __init__(self, sample_format: SampleFormat, channels: int) -> None:
+        self._format = sample_format
         self._channels = channels
         self._rest = b""
 
     def read(self, data: bytes) -> np.ndarray:
-        """Mono ``(n,)`` of the frames complete by now; `AudioError` for NaN or infinite samples."""
+        """Mono ``(n,)`` of the frames that `data` completes. Raises `AudioError` for NaN or infinite samples."""
         data = self._rest + data
-        frame_bytes = self._form.width_bytes * self._channels
+        frame_bytes = self._format.width_bytes * self._channels
         whole = len(data) // frame_bytes * frame_bytes
         self._rest = data[whole:]
-        return mix_down(self._form.to_float(data[:whole]).reshape(-1, self._channels))
+        return mix_down(self._format.to_float(data[:whole]).reshape(-1, self._channels))
 
     def end(self) -> None:
-        """`AudioError` when bytes of an unfinished frame are left over."""
+        """Raises `AudioError` if bytes of an incomplete frame are left over."""
         if self._rest:
-            wanted = self._form.width_bytes * self._channels
+            wanted = self._format.width_bytes * self._channels
             raise AudioError(f"found {len(self._rest)} bytes left over at the end; wanted frames of {wanted} bytes")
 
 
 def mix_down(frames: np.ndarray) -> np.ndarray:
-    """Float frames ``(n, channels)`` -> their mean ``(n,)`` in [-1, 1]; `AudioError` for NaN or infinite samples.
+    """Float frames ``(n, channels)`` -> their mean ``(n,)``, clipped to [-1, 1]. `AudioError` for NaN or infinite ones.
 
-    Beyond full scale is cut off, as every sound card does: a float of 1e30 is finite, but its power is not.
+    Clipping is what every sound card does. Without it a float of 1e30, which is finite, has an infinite power.
     """
     if not np.isfinite(frames).all():
         raise AudioError("found samples that are NaN or infinite; wanted finite floats in [-1, 1]")
@@ -54,8 +61,17 @@ def mix_down(frames: np.ndarray) -> np.ndarray:
     return mono
 
 
+def frame_samples(frame: "av.AudioFrame") -> np.ndarray:
+    """A frame that FFmpeg decoded, of any sample format, packed or planar -> float32 ``(n, channels)``."""
+    channels = frame.layout.nb_channels
+    if channels == 1 and frame.format.name in ("flt", "fltp"):  # most speech; `to_ndarray` takes twice as long
+        return np.frombuffer(memoryview(frame.planes[0]), np.float32, frame.samples)[:, None]
+    samples = any_to_float(frame.to_ndarray())  # planar: (channels, n); packed: (1, n * channels)
+    return samples.T if frame.format.is_planar else samples.reshape(-1, channels)
+
+
 def any_to_float(samples: np.ndarray) -> np.ndarray:
-    """Samples of any numpy type -> float32 of the same shape, full scale at 1; unsigned ones are zero in the middle."""
+    """Samples of any numpy type -> float32 of the same shape in [-1, 1]. Unsigned types have zero in the middle."""
     if samples.dtype.kind == "f":
         return np.asarray(samples, np.float32)
     full_scale = np.float32(2.0 ** (8 * samples.dtype.itemsize - 1))
@@ -65,7 +81,7 @@ def any_to_float(samples: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def mulaw_table() -> np.ndarray:
-    """The 256 values of mu-law (ITU-T G.711, table 2): 14 bit magnitudes, scaled to 16 bit as every decoder does."""
+    """The values ``(256,)`` of mu-law (ITU-T G.711, table 2): 14-bit magnitudes, scaled to 16 bits as decoders do."""
     code = ~np.arange(256) & 0xFF
     exponent, mantissa = (code >> 4) & 7, code & 15
     magnitude = (((mantissa << 3) + 0x84) << exponent) - 0x84
@@ -74,16 +90,20 @@ def mulaw_table() -> np.ndarray:
 
 @functools.cache
 def alaw_table() -> np.ndarray:
-    """The 256 values of A-law (ITU-T G.711, table 1): 13 bit magnitudes, scaled to 16 bit; even bits are inverted."""
+    """The values ``(256,)`` of A-law (ITU-T G.711, table 1): 13-bit magnitudes, scaled to 16 bits.
+
+    G.711 inverts the even bits of each code, hence the 0x55.
+    """
     code = np.arange(256) ^ 0x55
     exponent, mantissa = (code >> 4) & 7, code & 15
     magnitude = np.where(exponent == 0, (mantissa << 4) + 8, ((mantissa << 4) + 0x108) << np.maximum(exponent - 1, 0))
     return (np.where(code & 0x80, magnitude, -magnitude) / 32768).astype(np.float32)
 
 
-SAMPLE_FORMS: Mapping[str, SampleForm] = {
-    "linear16": SampleForm(2, lambda data: any_to_float(np.frombuffer(data, "<i2"))),
-    "linear32": SampleForm(4, lambda data: np.frombuffer(data, "<f4")),
-    "mulaw": SampleForm(1, lambda data: mulaw_table()[np.frombuffer(data, np.uint8)]),
-    "alaw": SampleForm(1, lambda data: alaw_table()[np.frombuffer(data, np.uint8)]),
+SAMPLE_FORMATS: Mapping[str, SampleFormat] = {
+    "linear16": SampleFormat(2, lambda data: any_to_float(np.frombuffer(data, "<i2"))),
+    "linear32": SampleFormat(4, lambda data: np.frombuffer(data, "<f4")),
+    "mulaw": SampleFormat(1, lambda data: mulaw_table()[np.frombuffer(data, np.uint8)]),
+    "alaw": SampleFormat(1, lambda data: alaw_table()[np.frombuffer(data, np.uint8)]),
 }
+"""By Deepgram's names of the encodings."""

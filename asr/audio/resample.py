@@ -1,9 +1,9 @@
 """Any sample rate -> 16 kHz, in pieces of any size.
 
-A polyphase windowed-sinc filter (Crochiere & Rabiner 1983, chapter 4) of our own, because soxr's stream holds back
-37 ms of sound at 48 kHz and 115 ms at 8 kHz (it works in blocks of FFTs); this one holds back 2 ms and 4 ms. It costs
-about 1.5 ms of one core for a second of 48 kHz sound, and each output is the same sum of the same numbers however the
-input is cut, so fed in pieces equals fed at once bit for bit.
+A polyphase windowed-sinc filter (Crochiere & Rabiner 1983, chapter 4). Why not soxr: its stream works in blocks of FFTs
+and delays 48 kHz audio by 37 ms and 8 kHz audio by 115 ms; this filter delays them by 2 ms and 4 ms. One second of
+48 kHz audio takes about 1.5 ms of one core. Each output is the same sum of the same numbers however the input is split,
+so resampling in pieces and in one call give the same bits.
 """
 
 import functools
@@ -16,20 +16,20 @@ import numpy as np
 from asr.config import SAMPLE_RATE_HZ
 
 _ZERO_CROSSINGS = 32
-"""Of the sinc on each side: twice what ffmpeg's resampler, which made Whisper's training audio, uses."""
+"""Of the sinc on each side. FFmpeg's resampler, which made Whisper's training audio, uses half as many."""
 _KAISER_BETA = 8.0
-"""About 80 dB of stop band."""
+"""Gives a stop band of about 80 dB."""
 _CUTOFF = 0.95
-"""Of the lower Nyquist frequency, where the filter is at -6 dB."""
+"""The filter's -6 dB point, as a fraction of the lower Nyquist frequency."""
 _MAX_PHASES = 2048
-"""Only odd rates (47,999 Hz) have more; their phases are rounded down, an error of less than -60 dB."""
+"""Only odd rates such as 47,999 Hz have more. Their phases are rounded down, an error below -60 dB."""
 _STEP = 512
-"""Outputs per inner step: the gathered windows stay in the cache."""
+"""Outputs per inner step: few enough for the gathered windows to stay in the CPU's cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Filter:
-    """Output ``n`` lies at input position ``n * down / up``; ``bank`` is ``(phases, 2 * half)``, each row of sum 1."""
+    """Output ``n`` lies at input position ``n * down / up``. `bank` is ``(phases, 2 * half)``; each row sums to 1."""
 
     up: int
     down: int
@@ -51,24 +51,24 @@ def _filter_for(rate_hz: int) -> _Filter:
 
 
 class StreamResampler:
-    """Mono float32 at ``rate_in_hz`` -> mono float32 at 16 kHz; the filter's memory is carried from call to call.
+    """Mono float32 at `rate_in_hz` -> mono float32 at 16 kHz, keeping the filter's state from call to call.
 
-    ``process`` any number of times, then ``flush`` once; ``n`` samples in give ``ceil(n * 16000 / rate_in_hz)`` out.
-    At 16 kHz the samples pass unchanged and undelayed.
+    Call `process` any number of times, then `flush` once; ``n`` samples in give ``ceil(n * 16000 / rate_in_hz)`` out.
+    Input at 16 kHz passes unchanged and without delay.
     """
 
     def __init__(self, rate_in_hz: int) -> None:
         self._filter = None if rate_in_hz == SAMPLE_RATE_HZ else _filter_for(rate_in_hz)
         half = self._filter.half if self._filter else 1
         self.delay_s = half / rate_in_hz if self._filter else 0.0
-        """Sound held back until more arrives."""
+        """Audio that `process` holds back until more arrives."""
         self._base = 1 - half
-        """Input position of the first sample kept; before position 0 there is silence."""
+        """Input position of the first kept sample. Before position 0 the input counts as silence."""
         self._kept = np.zeros(half - 1, np.float32)
         self._next = 0
 
     def process(self, x: np.ndarray) -> np.ndarray:
-        """Samples ``(n,)`` -> those outputs ``(m,)`` whose whole window is known by now."""
+        """Samples ``(n,)`` -> the outputs ``(m,)`` whose whole window has arrived."""
         f = self._filter
         if f is None:
             return x.astype(np.float32)
@@ -81,23 +81,23 @@ class StreamResampler:
         return y
 
     def flush(self) -> np.ndarray:
-        """The last outputs ``(m,)``, as if silence followed. Nothing may be processed afterwards."""
+        """The last outputs ``(m,)``, as if silence followed. Do not call `process` afterwards."""
         return self.process(np.zeros(self._filter.half if self._filter else 0, np.float32))
 
     def _forget(self, position: int) -> None:
-        """Drop what lies before the input position that the next output's window begins at."""
+        """Drops samples before `position`, where the next output's window begins."""
         drop = min(position - self._base, len(self._kept))
         self._kept = self._kept[drop:].copy()
         self._base += drop
 
 
 def _outputs(f: _Filter, kept: np.ndarray, base: int, start: int, end: int) -> np.ndarray:
-    """Outputs ``start`` to ``end`` from the samples ``kept``, which begin at input position ``base``."""
+    """Outputs ``(end - start,)`` from the samples `kept` ``(n,)``, the first of which is at input position `base`."""
     y = np.empty(end - start, np.float32)
     if not len(y):
         return y
     windows = np.lib.stride_tricks.sliding_window_view(kept, 2 * f.half)
-    if f.up == 1:  # every window meets the same row of the bank: a view does, three times as fast as gathering them
+    if f.up == 1:  # all windows use the same row of the bank, so a view will do: three times faster than gathering
         offset = start * f.down - (f.half - 1) - base
         np.einsum("ij,j->i", windows[offset :: f.down][: len(y)], f.bank[0], out=y)
         return y
@@ -110,8 +110,10 @@ def _outputs(f: _Filter, kept: np.ndarray, base: int, start: int, end: int) -> n
 
 
 def gathered(pieces: Iterator[tuple[int, np.ndarray]]) -> Iterator[tuple[int, np.ndarray]]:
-    """Pieces of one rate and shape, ``(n,)`` or ``(n, channels)``, joined up to half a second: a call to mix or to
-    resample costs more than 20 ms of sound in it."""
+    """Joins neighbours of the same rate and channels, ``(n,)`` or ``(n, channels)``, into pieces of half a second.
+
+    Decoders give 20 ms at a time, and one call to mix down or resample costs more than the 20 ms in it.
+    """
     kept: list[np.ndarray] = []
     kept_hz = count = 0
     for rate_hz, piece in pieces:

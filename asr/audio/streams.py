@@ -1,19 +1,22 @@
-"""A live stream's bytes, cut anywhere -> mono float32 at 16 kHz."""
+"""A live stream's bytes, split anywhere -> mono float32 at 16 kHz.
+
+To add an encoding: write its reader here (`_Reader`; a new container gets its demuxer in `containers/`), and add one
+entry to `ENCODINGS`. The wires, the server's checks and the tests take names and properties from there.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
-import av
 import numpy as np
 
 from asr.audio.containers import OggDemuxer, OpusHead, OpusPacket, WavDemuxer, WebmDemuxer, ogg, wav, webm
 from asr.audio.containers.opus import OPUS_RATE_HZ, make_head
-from asr.audio.pcm import MAX_CHANNELS, SAMPLE_FORMS, PcmReader, any_to_float, mix_down
+from asr.audio.opus_decoder import OpusDecoder
+from asr.audio.pcm import MAX_CHANNELS, SAMPLE_FORMATS, PcmReader
 from asr.audio.resample import StreamResampler, gathered
 from asr.errors import AudioError
 
-ENCODINGS = (*SAMPLE_FORMS, "opus", "ogg-opus", "webm-opus", "auto")
-"""What `StreamDecoder` takes; "auto" is one of the two containers or WAV, told apart by the first bytes."""
 MIN_RATE_HZ, MAX_RATE_HZ = 8_000, 48_000
 
 _MAX_CALL_S = 600
@@ -21,10 +24,11 @@ _MAX_CALL_S = 600
 
 
 class StreamDecoder:
-    """Wire bytes -> samples. Any split of the bytes gives the same samples; only for "opus" each call is one packet.
+    """Wire bytes -> samples. Any split of the bytes gives the same samples, but `Encoding.is_packets` ones.
 
-    ``decode`` every message, then ``flush`` once. After an `AudioError` the decoder is of no more use.
-    ``sample_rate_hz`` and ``channels`` describe raw samples (and ``channels`` raw "opus"); containers say theirs.
+    Call `decode` for every message, then `flush` once. After an `AudioError` the decoder cannot be used any more.
+    `sample_rate_hz` and `channels` describe encodings without a header; containers have their own.
+    Raises `AudioError` for an unknown encoding, and for parameters that the encoding does not allow.
     """
 
     def __init__(self, encoding: str, sample_rate_hz: int | None = None, channels: int = 1) -> None:
@@ -32,52 +36,33 @@ class StreamDecoder:
         self._resampler: StreamResampler | None = None
 
     def decode(self, data: bytes) -> np.ndarray:
-        """The samples ``(n,)`` that these bytes complete; `AudioError` for bytes that are not what was announced."""
+        """The samples ``(n,)`` that these bytes complete. Raises `AudioError` if the bytes are not in this encoding."""
         pieces = gathered(self._reader.read(bytes(data)))
         return _joined([self._resampled(rate_hz, mono) for rate_hz, mono in pieces])
 
     def flush(self) -> np.ndarray:
-        """The last samples ``(n,)``; `AudioError` when the bytes end within a sample or a container's header."""
+        """The last samples ``(n,)``. Raises `AudioError` if the stream ended inside a sample or a header."""
         self._reader.end()
         return self._resampler.flush() if self._resampler else _joined([])
 
     def _resampled(self, rate_hz: int, mono: np.ndarray) -> np.ndarray:
-        """At 16 kHz. No reader changes its rate on the way."""
+        """The samples ``(n,)`` at 16 kHz, ``(m,)``. One resampler is enough: no reader changes its rate."""
         self._resampler = self._resampler or StreamResampler(rate_hz)
         return self._resampler.process(mono)
 
 
 class _Reader(Protocol):
+    """Decodes one stream. Made by `Encoding.open`."""
+
     def read(self, data: bytes) -> Iterator[tuple[int, np.ndarray]]:
-        """Pairs of the stream's rate and mono samples at it."""
+        """Pairs of the stream's rate in hertz and mono samples ``(n,)`` at that rate."""
 
     def end(self) -> None:
-        """`AudioError` when the bytes cannot end here."""
-
-
-def _reader_for(encoding: str, rate_hz: int | None, channels: int) -> _Reader:
-    """The reader; `AudioError` for parameters that make no sense."""
-    if encoding in _CONTAINER_READERS:
-        return _CONTAINER_READERS[encoding]()
-    if encoding not in ENCODINGS:
-        raise AudioError(f"found the encoding {encoding!r}; wanted one of {', '.join(ENCODINGS)}")
-    most = 2 if encoding == "opus" else MAX_CHANNELS
-    if not 1 <= channels <= most:
-        raise AudioError(f"found {channels} channels; wanted 1 to {most} for {encoding}")
-    if encoding == "opus":
-        return _PacketReader(channels)
-    return _SampleReader(PcmReader(SAMPLE_FORMS[encoding], channels), _checked_rate(rate_hz, encoding))
-
-
-def _checked_rate(rate_hz: int | None, form: str) -> int:
-    if rate_hz is None or not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
-        found = "no sample rate" if rate_hz is None else f"a sample rate of {rate_hz} Hz"
-        raise AudioError(f"found {found}; wanted {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz for {form}")
-    return rate_hz
+        """Raises `AudioError` if the stream cannot end here."""
 
 
 class _SampleReader:
-    """Raw samples."""
+    """Raw samples in one of `SAMPLE_FORMATS`, or those in WAV."""
 
     def __init__(self, pcm: PcmReader, rate_hz: int) -> None:
         self._pcm = pcm
@@ -90,8 +75,21 @@ class _SampleReader:
         self._pcm.end()
 
 
+def _raw(sample_format: str) -> Callable[[int | None, int], _Reader]:
+    return lambda rate_hz, channels: _SampleReader(
+        PcmReader(SAMPLE_FORMATS[sample_format], channels), _checked_rate(rate_hz, sample_format)
+    )
+
+
+def _checked_rate(rate_hz: int | None, encoding: str) -> int:
+    if rate_hz is None or not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
+        found = "no sample rate" if rate_hz is None else f"a sample rate of {rate_hz} Hz"
+        raise AudioError(f"found {found}; wanted {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz for {encoding}")
+    return rate_hz
+
+
 class _PacketReader:
-    """Raw Opus: each call is one packet."""
+    """Opus without a container: each call of `read` is one packet."""
 
     def __init__(self, channels: int) -> None:
         self._decoder = OpusDecoder(make_head(channels))
@@ -101,11 +99,11 @@ class _PacketReader:
             yield OPUS_RATE_HZ, self._decoder.decode(OpusPacket(data))
 
     def end(self) -> None:
-        """A packet is whole or refused at once."""
+        """Nothing to check: `read` has decoded or refused each packet."""
 
 
 class _OpusReader:
-    """Ogg/Opus or WebM/Opus."""
+    """Opus in Ogg or WebM."""
 
     def __init__(self, demuxer: OggDemuxer | WebmDemuxer) -> None:
         self._demuxer = demuxer
@@ -124,30 +122,30 @@ class _OpusReader:
                 _check_length(samples)
 
     def end(self) -> None:
-        _check_began(self._decoder is not None or not self._began)
+        _check_header_ended(self._decoder is not None or not self._began)
 
 
 class _WavReader:
-    """WAV. Like the other containers it may be cut anywhere behind its header: what came is heard."""
+    """WAV. Like the other containers it may end anywhere after its header."""
 
     def __init__(self) -> None:
         self._demuxer = WavDemuxer()
         self._samples: _SampleReader | None = None
 
     def read(self, data: bytes) -> Iterator[tuple[int, np.ndarray]]:
-        samples, form = self._demuxer.receive(data), self._demuxer.form
-        if self._samples is None and form is not None:
-            pcm = PcmReader(form.sample, form.channels)
-            self._samples = _SampleReader(pcm, _checked_rate(form.rate_hz, "WAV"))
+        samples, wav_format = self._demuxer.receive(data), self._demuxer.format
+        if self._samples is None and wav_format is not None:
+            pcm = PcmReader(wav_format.sample, wav_format.channels)
+            self._samples = _SampleReader(pcm, _checked_rate(wav_format.rate_hz, "WAV"))
         if self._samples:
             yield from self._samples.read(samples)
 
     def end(self) -> None:
-        _check_began(self._demuxer.reached_data)
+        _check_header_ended(self._demuxer.reached_data)
 
 
 class _Sniffer:
-    """Waits for four bytes, then is the reader that they belong to."""
+    """Chooses a container's reader by the first four bytes of the stream."""
 
     def __init__(self) -> None:
         self._head = b""
@@ -159,69 +157,73 @@ class _Sniffer:
             if len(data) < 4:
                 self._head = data
                 return
-            self._reader = _reader_of(data[:4])
+            self._reader = _container_reader(data[:4])
         yield from self._reader.read(data)
 
     def end(self) -> None:
-        _check_began(not self._head)
+        _check_header_ended(not self._head)
         if self._reader:
             self._reader.end()
 
 
-def _reader_of(magic: bytes) -> _Reader:
-    if magic not in _READERS:
+def _container_reader(magic: bytes) -> _Reader:
+    if magic not in _CONTAINERS:
         wanted = "wanted Ogg/Opus, WebM/Opus or WAV, or a named encoding"
         raise AudioError(f"found a stream that begins with {magic!r}; {wanted}")
-    return _READERS[magic]()
+    return _CONTAINERS[magic]()
 
 
-_READERS: Mapping[bytes, Callable[[], _Reader]] = {
+_CONTAINERS: Mapping[bytes, Callable[[], _Reader]] = {
     ogg.MAGIC: lambda: _OpusReader(OggDemuxer()),
     webm.MAGIC: lambda: _OpusReader(WebmDemuxer()),
     wav.MAGIC: _WavReader,
 }
-"""By a stream's first four bytes."""
-_CONTAINER_READERS: Mapping[str, Callable[[], _Reader]] = {
-    "ogg-opus": _READERS[ogg.MAGIC],
-    "webm-opus": _READERS[webm.MAGIC],
-    "auto": _Sniffer,
-}
-"""By encoding."""
+"""By the first four bytes of a stream."""
 
 
-def _check_began(began: bool) -> None:
-    if not began:
-        raise AudioError("found a stream that ends within its header; wanted a container with audio")
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """One way in which a stream's bytes may be encoded.
 
-
-class OpusDecoder:
-    """Packets of one stream -> mono at 48 kHz, through libopus (by way of PyAV), the format's reference decoder.
-
-    FFmpeg's own decoder resamples within packets and gives other lengths for some of them.
+    Attributes:
+        open: makes a reader from sample rate in hertz (None: unknown) and channels. Raises `AudioError` for a rate.
+        has_header: the stream itself names its rate and channels; without a header the client must.
+        is_packets: each message is one packet, so messages must be neither split nor joined.
+        max_channels: without a header, the most channels a client may announce.
     """
 
-    def __init__(self, head: OpusHead) -> None:
-        self._context = av.CodecContext.create("libopus", "r")
-        self._context.extradata = head.data  # pre-skip, gain and channel mapping are applied by the decoder
-        self._context.options = {"request_sample_fmt": "flt"}
-
-    def decode(self, packet: OpusPacket) -> np.ndarray:
-        """Mono ``(n,)``; `AudioError` for a packet that is no Opus."""
-        try:
-            frames = self._context.decode(av.Packet(packet.data))
-        except av.error.FFmpegError as error:
-            raise AudioError(f"found a packet of {len(packet.data)} bytes that is no Opus; wanted Opus") from error
-        mono = _joined([mix_down(channels_of(frame)) for frame in frames])
-        return mono[: max(0, len(mono) - packet.trim_samples)]
+    open: Callable[[int | None, int], _Reader]
+    has_header: bool = False
+    is_packets: bool = False
+    max_channels: int = MAX_CHANNELS
 
 
-def channels_of(frame: "av.AudioFrame") -> np.ndarray:
-    """A decoded frame of any sample format, packed or planar, -> ``(n, channels)``."""
-    channels = frame.layout.nb_channels
-    if channels == 1 and frame.format.name in ("flt", "fltp"):  # speech mostly; half of the time
-        return np.frombuffer(memoryview(frame.planes[0]), np.float32, frame.samples)[:, None]
-    samples = any_to_float(frame.to_ndarray())  # (channels, n) planar, (1, n * channels) packed
-    return samples.T if frame.format.is_planar else samples.reshape(-1, channels)
+AUTO = "auto"
+"""The encoding whose container is detected; a client asks for it by naming none."""
+
+ENCODINGS: Mapping[str, Encoding] = {
+    **{name: Encoding(_raw(name)) for name in SAMPLE_FORMATS},
+    "opus": Encoding(lambda _, channels: _PacketReader(channels), is_packets=True, max_channels=2),
+    "ogg-opus": Encoding(lambda *_: _OpusReader(OggDemuxer()), has_header=True),
+    "webm-opus": Encoding(lambda *_: _OpusReader(WebmDemuxer()), has_header=True),
+    AUTO: Encoding(lambda *_: _Sniffer(), has_header=True),
+}
+"""Every encoding, by its name on the wires."""
+
+
+def _reader_for(name: str, rate_hz: int | None, channels: int) -> _Reader:
+    """The encoding's reader. Raises `AudioError` for an unknown name, and for a rate or channels out of range."""
+    if name not in ENCODINGS:
+        raise AudioError(f"found the encoding {name!r}; wanted one of {', '.join(ENCODINGS)}")
+    encoding = ENCODINGS[name]
+    if not encoding.has_header and not 1 <= channels <= encoding.max_channels:
+        raise AudioError(f"found {channels} channels; wanted 1 to {encoding.max_channels} for {name}")
+    return encoding.open(rate_hz, channels)
+
+
+def _check_header_ended(ended: bool) -> None:
+    if not ended:
+        raise AudioError("found a stream that ends within its header; wanted a container with audio")
 
 
 def _check_length(samples: int) -> None:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
+from asr.audio.streams import ENCODINGS
 from asr.events import Event, Final, Partial
 from server.config import ServerSettings
 from server.metrics import Metrics
@@ -21,7 +22,7 @@ from server.workers.contract import StreamEngine, StreamSession
 SLICE_BYTES = 16_384
 """Decoded without a pause: a long message must not hold up the event loop, and with it all other streams.
 
-Raw Opus is not sliced: a message is a packet."""
+Messages that are packets (raw Opus) are not sliced."""
 
 
 class Decoder(Protocol):
@@ -46,7 +47,8 @@ class Stream:
     ) -> None:
         self._session, self._decoder, self._scheduler = session, decoder, scheduler
         self._limits, self._metrics = limits, metrics
-        self._slice_bytes = limits.max_message_bytes if request.encoding == "opus" else SLICE_BYTES
+        is_packets = ENCODINGS[request.encoding].is_packets
+        self._slice_bytes = limits.max_message_bytes if is_packets else SLICE_BYTES
         self._partials = request.partials
         self._lateness = Lateness(limits.max_lag_s, limits.max_lagging_s)
 

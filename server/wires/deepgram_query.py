@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from asr.audio.pcm import MAX_CHANNELS
+from asr.audio.streams import AUTO, ENCODINGS, MAX_RATE_HZ, MIN_RATE_HZ
 from asr.errors import CallerError
 from server.wires.base import StreamRequest
 
-RAW_ENCODINGS = ("linear16", "linear32", "mulaw", "alaw", "opus")
-"""Without a container, so the sample rate must be told."""
-CONTAINERS = ("ogg-opus", "webm-opus")
-SAMPLE_RATES_HZ = (8_000, 48_000)
-CHANNELS = (1, 8)
+ENCODING_NAMES = tuple(name for name in ENCODINGS if name != AUTO)
+"""What a client may name. For `AUTO` it names none."""
+SAMPLE_RATES_HZ = (MIN_RATE_HZ, MAX_RATE_HZ)
+CHANNELS = (1, MAX_CHANNELS)
 ENDPOINTING_MS = (10, 5_000)
 UTTERANCE_END_MS = (1_000, 5_000)
 MAX_PROMPT_CHARACTERS = 4_000
@@ -31,8 +32,8 @@ class ParameterError(CallerError):
 class ListenOptions:
     """What a client asked for. None means the server's own choice."""
 
-    encoding: str = "auto"
-    """One of `RAW_ENCODINGS` or `CONTAINERS`; "auto" looks into the first bytes for a container, WAV too."""
+    encoding: str = AUTO
+    """A key of `asr.audio.streams.ENCODINGS`."""
     sample_rate: int | None = None
     channels: int = 1
     model: str | None = None
@@ -79,8 +80,8 @@ def _flag(name: str, value: str) -> bool:
 
 
 def _encoding(name: str, value: str) -> str:
-    if value not in RAW_ENCODINGS + CONTAINERS:
-        listed = ", ".join(RAW_ENCODINGS + CONTAINERS)
+    if value not in ENCODING_NAMES:
+        listed = ", ".join(ENCODING_NAMES)
         raise ParameterError(f"{name}: found {value!r}, wanted one of {listed} (or none for Ogg, WebM or WAV)")
     return value
 
@@ -178,7 +179,9 @@ def _check_other(name: str, value: str) -> None:
 
 
 def _check_together(options: ListenOptions) -> None:
-    if options.encoding in RAW_ENCODINGS and options.sample_rate is None:
+    encoding = ENCODINGS[options.encoding]
+    if not encoding.has_header and options.sample_rate is None:
         raise ParameterError(f"encoding={options.encoding} has no header; give sample_rate, in hertz, with it")
-    if options.encoding == "opus" and options.channels > 2:
-        raise ParameterError(f"channels: found {options.channels}, wanted 1 or 2 with encoding=opus")
+    if options.channels > encoding.max_channels:
+        wanted = f"wanted 1 to {encoding.max_channels} with encoding={options.encoding}"
+        raise ParameterError(f"channels: found {options.channels}, {wanted}")

@@ -1,4 +1,4 @@
-"""Recordings and streams made on the spot, by FFmpeg (through PyAV), libsndfile, or byte by byte."""
+"""Recordings and streams for tests, made by FFmpeg (through PyAV), by libsndfile, or byte by byte."""
 
 import io
 import itertools
@@ -9,21 +9,23 @@ import av
 import numpy as np
 import soundfile
 
-from asr.audio.containers.ogg import _crc
-from asr.audio.files import StreamDecoder, read_blocks
+from asr.audio.containers.ogg import page_crc
+from asr.audio.containers.opus import make_head
+from asr.audio.files import read_blocks
+from asr.audio.streams import StreamDecoder
 
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
 
 
 def sine(seconds: float, rate_hz: int, hz: float = 440.0, level: float = 0.4) -> np.ndarray:
-    """Mono float32."""
+    """A tone, mono float32 ``(seconds * rate_hz,)``."""
     return (level * np.sin(2 * np.pi * hz * np.arange(round(seconds * rate_hz)) / rate_hz)).astype(np.float32)
 
 
 def encoded(
     form: str, codec: str, mono: np.ndarray, rate_hz: int = 48_000, channels: int = 1, live: bool = False
 ) -> bytes:
-    """A container of FFmpeg's making, the same sound on all channels; ``live``: written without seeking back."""
+    """`mono` ``(n,)``, the same on all channels, in a container written by FFmpeg. `live`: without seeking back."""
     buffer = io.BytesIO()
     target: Any = _WriteOnly(buffer) if live else buffer
     with av.open(target, "w", format=form, options={"live": "1"} if live else {}) as container:
@@ -38,7 +40,7 @@ def encoded(
 
 
 class _WriteOnly:
-    """A file that cannot seek, as a socket."""
+    """A file that can neither seek nor be read, like a socket."""
 
     def __init__(self, buffer: io.BytesIO) -> None:
         self.write = buffer.write
@@ -57,36 +59,48 @@ def video_only() -> bytes:
 
 
 def sound_file(samples: np.ndarray, rate_hz: int, form: str = "WAV", subtype: str | None = None) -> bytes:
-    """A file of libsndfile's making; samples ``(n,)`` or ``(n, channels)``."""
+    """Samples ``(n,)`` or ``(n, channels)`` in a file written by libsndfile."""
     buffer = io.BytesIO()
     soundfile.write(buffer, samples, rate_hz, format=form, subtype=subtype)
     return buffer.getvalue()
 
 
 def read(data: bytes, block_s: float = 10.0) -> np.ndarray:
-    """All of `read_blocks`."""
+    """All blocks of `read_blocks`, joined: ``(n,)`` at 16 kHz."""
     return np.concatenate(list(read_blocks(io.BytesIO(data), block_s)))
 
 
 def decode(pieces: list[bytes], encoding: str, rate_hz: int | None = None, channels: int = 1) -> np.ndarray:
-    """All of a `StreamDecoder`."""
+    """All samples ``(n,)`` at 16 kHz that a `StreamDecoder` gives for the pieces, `flush` included."""
     decoder = StreamDecoder(encoding, rate_hz, channels)
     return np.concatenate([*(decoder.decode(piece) for piece in pieces), decoder.flush()])
 
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
-    """The data in pieces; places beyond it give empty pieces."""
+    """The data cut at these places. Places beyond its end give empty pieces."""
     bounds = [0, *sorted(min(place, len(data)) for place in places), len(data)]
     return [data[start:end] for start, end in itertools.pairwise(bounds)]
 
 
 def ogg_page(flags: int, granule: int, lacing: bytes, body: bytes, serial: int = 1) -> bytes:
-    """One page with a right checksum (`test_containers` checks the checksum itself against FFmpeg's pages)."""
+    """One page with a correct checksum (`test_containers` checks the checksum against FFmpeg's pages)."""
     page = struct.pack("<4sBBqIIIB", b"OggS", 0, flags, granule, serial, 0, 0, len(lacing)) + lacing + body
-    return page[:22] + struct.pack("<I", _crc(page)) + page[26:]
+    return page[:22] + struct.pack("<I", page_crc(page)) + page[26:]
 
 
 def ebml(identifier: int, payload: bytes, size: int | None = None) -> bytes:
-    """One element with an eight-byte size, which may lie."""
+    """One element with an eight-byte size; `size` replaces the true one."""
     name = identifier.to_bytes((identifier.bit_length() + 7) // 8, "big")
     return name + ((1 << 56) | (len(payload) if size is None else size)).to_bytes(8, "big") + payload
+
+
+def packets_by_ffmpeg(data: bytes) -> list[bytes]:
+    """The packets of the first audio track, as FFmpeg's demuxer finds them."""
+    with av.open(io.BytesIO(data)) as container:
+        return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
+
+
+OGG = encoded("ogg", "libopus", sine(0.513, 48_000))
+WEBM = encoded("webm", "libopus", sine(0.513, 48_000), channels=2)
+LIVE_WEBM = encoded("webm", "libopus", sine(0.513, 48_000), live=True)
+OGG_HEADER = ogg_page(2, 0, b"\x13", make_head(1).data) + ogg_page(0, 0, b"\x10", b"OpusTags" + bytes(8))

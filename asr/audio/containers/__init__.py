@@ -1,8 +1,8 @@
-"""Containers live: Opus as a browser's MediaRecorder packs it (bytes in, packets out), and WAV (bytes in, samples out).
+"""Demuxers for live streams: Ogg and WebM (bytes in, Opus packets out) and WAV (bytes in, sample bytes out).
 
-Pure state: feed ``receive`` with bytes cut anywhere, take what it returns. Each `OpusHead` begins a new stream
-(recordings may be chained), each `OpusPacket` is one input for an Opus decoder. A length claimed by the data is checked
-before anything is kept, so a demuxer never holds more than a few MiB beyond the bytes of one call.
+Pass bytes, split anywhere, to `receive` and use what it returns. Each `OpusHead` starts a new stream (recordings may be
+chained); each `OpusPacket` is one input of an Opus decoder. Every length that the data claims is checked before bytes
+are buffered for it, so a demuxer never holds more than a few MiB beyond the bytes of one call.
 """
 
 from asr.audio.containers.ogg import OggDemuxer

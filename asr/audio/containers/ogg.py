@@ -12,18 +12,18 @@ MAGIC = b"OggS"
 
 
 class OggDemuxer:
-    """The units of the first Opus stream and of those chained after it; other streams are passed over."""
+    """Demuxes the first Opus stream and those chained after it; skips all others."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()  # less than one page, 65,307 bytes, between calls
         self._serial: int | None = None
         self._partial: bytes | None = None
-        """The packet that goes on on the next page; None where its beginning was never seen."""
+        """The part so far of a packet that continues on the next page; None if its beginning was missed."""
         self._tags_follow = False
         self._granule = 0
 
     def receive(self, data: bytes) -> list[Unit]:
-        """The units complete by now; `AudioError` for bytes that are no Ogg, or Ogg without Opus."""
+        """The units that `data` completes. Raises `AudioError` for other bytes than Ogg with Opus."""
         self._buffer += data
         units: list[Unit] = []
         while page := self._take_page():
@@ -65,7 +65,7 @@ class OggDemuxer:
         return [parse_head(page.body)]
 
     def _packets(self, page: "_Page") -> list[bytes]:
-        """The packets that end on this page, without the comment header, which may be long and is never kept."""
+        """The packets that end on this page. The comment header, which may be long, is skipped and never buffered."""
         packets = []
         partial = self._partial if page.continues else b""
         for piece, ends in page.pieces():
@@ -82,7 +82,7 @@ class OggDemuxer:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """One page (RFC 3533 section 6); ``granule`` is the stream's length in samples at its end, -1 for unknown."""
+    """One page (RFC 3533 section 6). `granule` is the stream's length in samples at the page's end; -1: unknown."""
 
     flags: int
     granule: int
@@ -93,8 +93,8 @@ class _Page:
     @classmethod
     def parse(cls, data: bytes) -> "_Page":
         version, flags, granule, serial, _, crc, segments = struct.unpack_from("<BBqIIIB", data, 4)
-        if version != 0 or crc != _crc(data[:22] + bytes(4) + data[26:]):
-            raise AudioError("found an Ogg page whose checksum does not hold; wanted an undamaged Ogg stream")
+        if version != 0 or crc != page_crc(data[:22] + bytes(4) + data[26:]):
+            raise AudioError("found an Ogg page with a wrong checksum; wanted an undamaged Ogg stream")
         return cls(flags, granule, serial, data[27 : 27 + segments], data[27 + segments :])
 
     @property
@@ -111,7 +111,7 @@ class _Page:
 
     @property
     def goes_on(self) -> bool:
-        """Its last packet ends on a later page."""
+        """Whether its last packet ends on a later page."""
         return self.lacing[-1:] in (b"", b"\xff")
 
     def pieces(self) -> Iterator[tuple[bytes, bool]]:
@@ -127,9 +127,9 @@ class _Page:
 
 
 def _trimmed(packets: list[OpusPacket], before: int) -> list[OpusPacket]:
-    """The last page's packets with what they hold beyond the page's granule marked as dropped, from the last backwards.
+    """The last page's packets, with the samples beyond the page's granule marked for trimming, last packet first.
 
-    ``before`` is the granule before the page minus the page's: what the packets' samples must be less to fit.
+    `before` is the granule before the page minus the page's granule, so `before` + samples = samples too many.
     """
     excess = before + sum(packet_samples(packet.data) for packet in packets)
     kept = []
@@ -143,7 +143,7 @@ def _trimmed(packets: list[OpusPacket], before: int) -> list[OpusPacket]:
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
-def _crc(data: bytes) -> int:
-    """Ogg's CRC-32: zlib's polynomial with the bits of every byte the other way round, and no inversion."""
+def page_crc(data: bytes) -> int:
+    """Ogg's CRC-32: zlib's polynomial, but most significant bit first and without the inversions."""
     crc = zlib.crc32(data.translate(_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return int(f"{crc:032b}"[::-1], 2)

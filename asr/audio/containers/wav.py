@@ -1,7 +1,7 @@
-"""WAV -> sample bytes, live as it is written: sizes may be unknown.
+"""WAV -> sample bytes, from a live writer: sizes may be unknown.
 
-Source: Microsoft and IBM, "Multimedia Programming Interface and Data Specifications 1.0" (1991), and Microsoft's
-WAVEFORMATEXTENSIBLE. A RIFF file is a flat row of chunks: name, size, body, and a byte of padding after an odd one.
+Specification: Microsoft and IBM, "Multimedia Programming Interface and Data Specifications 1.0" (1991), and Microsoft's
+WAVEFORMATEXTENSIBLE. A RIFF file is a flat list of chunks: name, size, body, and a byte of padding after an odd size.
 """
 
 import struct
@@ -11,28 +11,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asr.audio.pcm import MAX_CHANNELS, SAMPLE_FORMS, SampleForm, any_to_float
+from asr.audio.pcm import MAX_CHANNELS, SAMPLE_FORMATS, SampleFormat, any_to_float
 from asr.errors import AudioError
 
 MAGIC = b"RIFF"
 
 _FORMAT, _DATA = b"fmt ", b"data"
 _EXTENSIBLE = 0xFFFE
-"""The format tag that says: the tag proper is at the beginning of the sub-format."""
+"""With this format tag, the actual tag stands at the beginning of the sub-format."""
 _SUBFORMAT_AT = 24
 _MAX_FORMAT_BYTES = 4096
-_MAX_PASSED_BYTES = 16 << 20
-"""Nothing is kept of other chunks; but a live stream that claims to go on without audio for longer is broken."""
+_MAX_SKIPPED_BYTES = 16 << 20
+"""Other chunks are not buffered, but a live stream with a longer stretch without audio is broken."""
 _UNKNOWN_BYTES = 0x7FFF0000
-"""From here on a size of data is a live writer's way to say that it does not know: SoX writes 0x7FFFF000, FFmpeg
-0xFFFFFFFF. Others write 0."""
+"""Live writers put a data size from here on for "unknown": SoX 0x7FFFF000, FFmpeg 0xFFFFFFFF. Others put 0."""
 
 
 @dataclass(frozen=True, slots=True)
-class WavForm:
-    """How the sample bytes are to be read; the rate is as the header claims it."""
+class WavFormat:
+    """How to read the sample bytes. `rate_hz` is the header's claim, unchecked."""
 
-    sample: SampleForm
+    sample: SampleFormat
     rate_hz: int
     channels: int
 
@@ -42,20 +41,20 @@ class WavForm:
 
 
 class WavDemuxer:
-    """The bytes of the data chunk. Other chunks are passed over; a new RIFF header begins a new recording."""
+    """Gives the bytes of data chunks and skips all others. A new RIFF header starts a new recording."""
 
     def __init__(self) -> None:
-        self.form: WavForm | None = None
-        """Known before the first sample bytes are given."""
+        self.format: WavFormat | None = None
+        """Set before `receive` returns the first sample bytes."""
         self.reached_data = False
         self._buffer = bytearray()  # less than a format chunk between calls
         self._chunk = b""
         self._left_bytes = self._padding_bytes = 0
-        """Of the chunk, with its padding."""
-        self._passed_bytes = 0
+        """What is left of the current chunk (with padding), and how much of that is padding."""
+        self._skipped_bytes = 0
 
     def receive(self, data: bytes) -> bytes:
-        """The sample bytes among these; `AudioError` for bytes that are no WAV, or WAV of a form not known here."""
+        """The sample bytes in `data`. Raises `AudioError` for other bytes than WAV, and for unknown formats."""
         self._buffer += data
         samples = bytearray(self._take_body())
         while self._enter_chunk():
@@ -63,7 +62,7 @@ class WavDemuxer:
         return bytes(samples)
 
     def _take_body(self) -> bytes:
-        """What is here of the chunk, taken out of the buffer; nothing is given of one that is passed over."""
+        """Takes the current chunk's bytes out of the buffer; returns those that are samples."""
         samples = max(0, self._left_bytes - self._padding_bytes) if self._chunk == _DATA else 0
         body = bytes(self._buffer[:samples])
         taken = min(self._left_bytes, len(self._buffer))
@@ -72,7 +71,7 @@ class WavDemuxer:
         return body
 
     def _enter_chunk(self) -> bool:
-        """Whether enough of the next chunk is here to go into it."""
+        """Starts the next chunk; False while its header is incomplete."""
         if self._left_bytes or len(self._buffer) < 8:
             return False
         name, size = struct.unpack_from("<4sI", self._buffer)
@@ -98,34 +97,34 @@ class WavDemuxer:
         elif name == _DATA:
             self._begin_data(size)
         else:
-            self._pass_over(name, size)
+            self._skip(name, size)
 
     def _read_format(self, body: bytes) -> None:
-        form = _parse_format(body)
-        if self.form not in (None, form):
-            raise AudioError("found WAV that changes its format on the way; wanted one format a stream")
-        self.form = form
+        wav_format = _parse_format(body)
+        if self.format not in (None, wav_format):
+            raise AudioError("found WAV that changes its format; wanted one format per stream")
+        self.format = wav_format
 
     def _begin_data(self, size: int) -> None:
-        if self.form is None:
+        if self.format is None:
             raise AudioError("found WAV data without a format before it; wanted an undamaged WAV stream")
         self.reached_data = True
         if not 0 < size < _UNKNOWN_BYTES:
             self._left_bytes, self._padding_bytes = sys.maxsize, 0
             return
         self._left_bytes += size
-        self._padding_bytes += size % self.form.frame_bytes  # part of a frame is no sound
+        self._padding_bytes += size % self.format.frame_bytes  # an incomplete last frame is skipped
 
-    def _pass_over(self, name: bytes, size: int) -> None:
+    def _skip(self, name: bytes, size: int) -> None:
         self._left_bytes += size
-        self._passed_bytes += 8 + size
-        if self._passed_bytes > _MAX_PASSED_BYTES:
+        self._skipped_bytes += 8 + size
+        if self._skipped_bytes > _MAX_SKIPPED_BYTES:
             found = f"a WAV chunk {name!r} that claims {size} bytes"
-            raise AudioError(f"found {found}; wanted at most {_MAX_PASSED_BYTES} bytes beside the audio")
+            raise AudioError(f"found {found}; wanted at most {_MAX_SKIPPED_BYTES} bytes beside the audio")
 
 
 def _check_name(name: bytes, before: bytes) -> None:
-    """`AudioError` for what cannot be a chunk's name; four zeros can, since some files are filled up with them."""
+    """Raises `AudioError` for bytes that cannot be a chunk's name. Four zeros can: some writers pad files with them."""
     fits = all(32 <= byte < 127 for byte in name) or name == bytes(4)
     if not fits or (not before and name != MAGIC):
         raise AudioError(f"found {name!r} where a WAV chunk should begin; wanted {'a name' if before else 'RIFF'}")
@@ -136,47 +135,47 @@ def _check_riff(kind: bytes) -> None:
         raise AudioError(f"found RIFF of the kind {kind!r}; wanted WAVE")
 
 
-def _parse_format(body: bytes) -> WavForm:
-    """The format chunk; `AudioError` for samples in a form not known here."""
+def _parse_format(body: bytes) -> WavFormat:
+    """Parses the format chunk. Raises `AudioError` for an unknown sample format, and for channels out of range."""
     if len(body) < 16:
         raise AudioError(f"found a WAV format of {len(body)} bytes; wanted at least 16")
     tag, channels, rate_hz, _, frame_bytes, bits = struct.unpack_from("<HHIIHH", body)
     if tag == _EXTENSIBLE and len(body) >= _SUBFORMAT_AT + 2:
         (tag,) = struct.unpack_from("<H", body, _SUBFORMAT_AT)
-    sample = _FORMS.get((tag, bits))
+    sample = _FORMATS.get((tag, bits))
     if sample is None:
         raise AudioError(f"found WAV of format {tag:#x} with {bits} bits; wanted PCM, float, mu-law or A-law")
-    form = WavForm(sample, rate_hz, channels)
+    wav_format = WavFormat(sample, rate_hz, channels)
     if not 1 <= channels <= MAX_CHANNELS:
         raise AudioError(f"found WAV with {channels} channels; wanted 1 to {MAX_CHANNELS}")
-    if frame_bytes != form.frame_bytes:
-        wanted = f"{form.frame_bytes} for {channels} channels of {bits} bits"
+    if frame_bytes != wav_format.frame_bytes:
+        wanted = f"{wav_format.frame_bytes} for {channels} channels of {bits} bits"
         raise AudioError(f"found WAV with frames of {frame_bytes} bytes; wanted {wanted}")
-    return form
+    return wav_format
 
 
 def _from_24_bits(data: bytes) -> np.ndarray:
-    """Each sample as the upper three bytes of four."""
+    """24-bit samples as the upper three bytes of 32-bit ones."""
     samples = np.zeros((len(data) // 3, 4), np.uint8)
     samples[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
     return any_to_float(samples.view("<i4")[:, 0])
 
 
 def _from_doubles(data: bytes) -> np.ndarray:
-    """What float32 cannot hold becomes infinite, and so is refused."""
+    """Values beyond float32 become infinite, which `mix_down` refuses."""
     with np.errstate(over="ignore"):
         return any_to_float(np.frombuffer(data, "<f8"))
 
 
 _PCM, _FLOAT, _ALAW, _MULAW = 1, 3, 6, 7
-_FORMS: Mapping[tuple[int, int], SampleForm] = {
-    (_PCM, 8): SampleForm(1, lambda data: any_to_float(np.frombuffer(data, np.uint8))),
-    (_PCM, 16): SAMPLE_FORMS["linear16"],
-    (_PCM, 24): SampleForm(3, _from_24_bits),
-    (_PCM, 32): SampleForm(4, lambda data: any_to_float(np.frombuffer(data, "<i4"))),
-    (_FLOAT, 32): SAMPLE_FORMS["linear32"],
-    (_FLOAT, 64): SampleForm(8, _from_doubles),
-    (_ALAW, 8): SAMPLE_FORMS["alaw"],
-    (_MULAW, 8): SAMPLE_FORMS["mulaw"],
+_FORMATS: Mapping[tuple[int, int], SampleFormat] = {
+    (_PCM, 8): SampleFormat(1, lambda data: any_to_float(np.frombuffer(data, np.uint8))),
+    (_PCM, 16): SAMPLE_FORMATS["linear16"],
+    (_PCM, 24): SampleFormat(3, _from_24_bits),
+    (_PCM, 32): SampleFormat(4, lambda data: any_to_float(np.frombuffer(data, "<i4"))),
+    (_FLOAT, 32): SAMPLE_FORMATS["linear32"],
+    (_FLOAT, 64): SampleFormat(8, _from_doubles),
+    (_ALAW, 8): SAMPLE_FORMATS["alaw"],
+    (_MULAW, 8): SAMPLE_FORMATS["mulaw"],
 }
-"""By format tag and bits a sample."""
+"""By format tag and bits per sample."""

@@ -1,7 +1,7 @@
-"""WebM (and Matroska) -> Opus packets (RFC 8794, RFC 9559), live as it is written: sizes may be unknown.
+"""WebM and Matroska -> Opus packets (RFC 8794, RFC 9559), from a live writer: sizes may be unknown.
 
-The elements that hold others are entered and never closed: every identifier we act on says by itself where it belongs,
-so a flat walk needs no stack, and an unknown size is no special case.
+A flat walk without a stack. Master elements are entered and never closed, since each identifier we act on occurs in one
+place of the tree only. So an unknown size needs no special case.
 """
 
 from collections.abc import Iterator
@@ -19,13 +19,13 @@ _READ = {_EBML, _TRACK, _SIMPLE_BLOCK, _BLOCK_GROUP}
 _AUDIO = 2
 
 _MAX_READ_BYTES = 4 << 20
-"""Room for a video track's key frame, which has to be seen whole to be passed over."""
+"""Room for a key frame of a video track: blocks are read whole before their track is known."""
 _MAX_SKIPPED_BYTES = 64 << 20
-"""Nothing is kept of these; but a live stream that claims to go on without audio for longer is broken."""
+"""Skipped elements are not buffered, but a live stream with a longer stretch without audio is broken."""
 
 
 class WebmDemuxer:
-    """The units of the first audio track that is Opus; a new EBML header begins a new recording."""
+    """Demuxes the first audio track in Opus. A new EBML header starts a new recording."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -35,7 +35,7 @@ class WebmDemuxer:
         self._codecs: list[str] = []
 
     def receive(self, data: bytes) -> list[Unit]:
-        """The units complete by now; `AudioError` for bytes that are no WebM, or WebM without Opus."""
+        """The units that `data` completes. Raises `AudioError` for other bytes than WebM with Opus."""
         self._buffer += data
         units: list[Unit] = []
         while element := self._take_element():
@@ -43,7 +43,7 @@ class WebmDemuxer:
         return units
 
     def _take_element(self) -> tuple[int, bytes] | None:
-        """The next element to act on, whole; passes over those that do not matter."""
+        """The next complete element to act on: identifier and payload. None while bytes are missing."""
         while True:
             skipped = min(self._skip_bytes, len(self._buffer))
             del self._buffer[:skipped]
@@ -65,7 +65,7 @@ class WebmDemuxer:
                 return identifier, payload
 
     def _peek_header(self) -> tuple[int, int | None, int] | None:
-        """Identifier, size (None: unknown) and the header's own length, once all of it is here."""
+        """Identifier, size (None: unknown) and length of the header itself; None while bytes are missing."""
         if not self._begun and not MAGIC.startswith(bytes(self._buffer[:4])):
             raise AudioError(f"found {bytes(self._buffer[:4])!r} where WebM should begin; wanted an EBML header")
         return _header(self._buffer)
@@ -98,15 +98,15 @@ class WebmDemuxer:
         return [head]
 
     def _read_block(self, block: bytes, discard_ns: int) -> list[Unit]:
-        """Track number, 16-bit time (not needed: audio time is samples counted), flags, then the packet."""
+        """A block is track number, 16-bit time (unused: we count samples), flags, then the packet."""
         number = _number(block, 0, keep_marker=False)
         if number is None or len(block) < number[1] + 3:
-            raise AudioError(f"found a WebM block of {len(block)} bytes; wanted its four bytes of header and a packet")
+            raise AudioError(f"found a WebM block of {len(block)} bytes; wanted a header of four bytes and a packet")
         track, start = number
         if self._track is None or track != self._track:
             return []
         if block[start + 2] & 0x06:
-            raise AudioError("found laced WebM blocks; wanted one Opus packet a block, as browsers write them")
+            raise AudioError("found laced WebM blocks; wanted one Opus packet per block, as browsers write them")
         packet = block[start + 3 :]
         check_packet_size(len(packet))
         trim = max(0, round(discard_ns * 48 / 1_000_000))
@@ -121,7 +121,7 @@ def _checked(identifier: int, size: int | None, limit: int) -> int:
 
 
 def _children(payload: bytes) -> Iterator[tuple[int, bytes]]:
-    """The elements inside a payload that is all here."""
+    """Identifier and payload of each element inside a complete payload."""
     at = 0
     while at < len(payload):
         identifier, size, start = _header(payload[at : at + 12]) or (0, None, 0)
@@ -132,12 +132,12 @@ def _children(payload: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _header(data: bytes | bytearray) -> tuple[int, int | None, int] | None:
-    """Identifier, size (None: unknown) and the length of both; None while bytes are missing."""
+    """Identifier, size (None: unknown) and the length of both in bytes; None while bytes are missing."""
     identifier = _number(data, 0, keep_marker=True)
     if identifier is None:
         return None
     if identifier[1] > 4:
-        raise AudioError("found bytes that are no WebM element; wanted an undamaged WebM stream")
+        raise AudioError("found bytes that are not a WebM element; wanted an undamaged WebM stream")
     size = _number(data, identifier[1], keep_marker=False)
     if size is None:
         return None
@@ -146,12 +146,12 @@ def _header(data: bytes | bytearray) -> tuple[int, int | None, int] | None:
 
 
 def _number(data: bytes | bytearray, at: int, *, keep_marker: bool) -> tuple[int, int] | None:
-    """A variable-size integer (RFC 8794 section 4) at ``at`` and where it ends; None while bytes are missing."""
+    """The variable-size integer (RFC 8794 section 4) at `at`, and its end; None while bytes are missing."""
     if at >= len(data):
         return None
     length = 9 - data[at].bit_length()  # the leading zeros say how many bytes follow
     if length > 8:
-        raise AudioError("found bytes that are no WebM element; wanted an undamaged WebM stream")
+        raise AudioError("found bytes that are not a WebM element; wanted an undamaged WebM stream")
     if at + length > len(data):
         return None
     value = int.from_bytes(data[at : at + length], "big")

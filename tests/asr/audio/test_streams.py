@@ -9,11 +9,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.audio.containers.opus import make_head
-from asr.audio.files import ENCODINGS, StreamDecoder
 from asr.audio.pcm import alaw_table, mulaw_table
+from asr.audio.streams import ENCODINGS, StreamDecoder
 from asr.errors import AudioError
-from tests.asr.audio.test_containers import LIVE_WEBM, OGG, OGG_HEADER, WEBM, packets_by_ffmpeg
-from tests.asr.media import cut, decode, encoded, ogg_page, read, sine, sound_file
+from tests.asr.media import (
+    LIVE_WEBM,
+    OGG,
+    OGG_HEADER,
+    WEBM,
+    cut,
+    decode,
+    encoded,
+    ogg_page,
+    packets_by_ffmpeg,
+    read,
+    sine,
+    sound_file,
+)
 
 NOISE = np.random.default_rng(0).uniform(-1, 1, 4_000)
 RAW = {
@@ -156,9 +168,21 @@ def test_a_partial_sample_at_the_end_is_refused(encoding: str, channels: int, le
     ],
 )
 def test_impossible_parameters_are_refused(encoding: str, rate_hz: int | None, channels: int, found: str) -> None:
-    """At once, before any byte."""
+    """When the decoder is made, before any byte."""
     with pytest.raises(AudioError, match=f"found .*{found}; wanted"):
         StreamDecoder(encoding, rate_hz, channels)
+
+
+@pytest.mark.parametrize("name", ENCODINGS)
+def test_an_encoding_is_as_its_entry_says(name: str) -> None:
+    """Only an encoding without a header depends on the announced channels, up to its own limit."""
+    most = ENCODINGS[name].max_channels
+    StreamDecoder(name, 16_000, most)
+    if ENCODINGS[name].has_header:
+        StreamDecoder(name, None, most + 1)
+    else:
+        with pytest.raises(AudioError, match=f"found {most + 1} channels; wanted 1 to {most} for {name}"):
+            StreamDecoder(name, 16_000, most + 1)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from asr.audio.streams import AUTO, ENCODINGS
 from server.wires.deepgram_query import IGNORED, NOT_HERE, ListenOptions, ParameterError, parse_query
 
 
@@ -19,6 +20,17 @@ def test_every_parameter_arrives() -> None:
     assert parse_query(query.items()) == ListenOptions(
         "linear16", 8000, 2, "whisper-base", "en-US", True, 300, 1000, True
     )
+
+
+@pytest.mark.parametrize("name", sorted({*ENCODINGS} - {AUTO}))
+def test_every_encoding_can_be_named(name: str) -> None:
+    """All of `asr.audio.streams`. An encoding without a header needs its sample rate too."""
+    assert parse_query([("encoding", name), ("sample_rate", "48000")]).encoding == name
+    if ENCODINGS[name].has_header:
+        assert parse_query([("encoding", name)]).encoding == name
+    else:
+        with pytest.raises(ParameterError, match=f"encoding={name} has no header; give sample_rate"):
+            parse_query([("encoding", name)])
 
 
 @pytest.mark.parametrize(("value", "milliseconds"), [("false", 5000), ("true", None), ("10", 10)])
@@ -63,7 +75,7 @@ def test_what_is_not_done_here_is_refused_unless_switched_off(name: str) -> None
         ("encoding=linear16&sample_rate=٨٠٠٠", "sample_rate: found"),
         ("encoding=linear16&sample_rate=99999999999999999999", "sample_rate: found"),
         ("channels=0", "channels: found '0', wanted a whole number from 1 to 8"),
-        ("encoding=opus&sample_rate=48000&channels=3", "wanted 1 or 2 with encoding=opus"),
+        ("encoding=opus&sample_rate=48000&channels=3", "channels: found 3, wanted 1 to 2 with encoding=opus"),
         ("interim_results=yes", "interim_results: found 'yes', wanted true or false"),
         ("endpointing=soon", "endpointing: found 'soon', wanted a whole number from 10 to 5000 milliseconds, true or"),
         ("utterance_end_ms=10", "utterance_end_ms: found '10', wanted a whole number from 1000 to 5000"),

@@ -13,12 +13,11 @@ from server.wires.base import Cause, Progress, Summary
 from server.wires.deepgram import CLIENT_MESSAGES, CLOSES
 from server.wires.deepgram_messages import ModelInfo, Sender
 from server.wires.deepgram_query import (
-    CONTAINERS,
+    ENCODING_NAMES,
     HOTWORDS,
     IGNORED,
     NOT_HERE,
     PARAMETERS,
-    RAW_ENCODINGS,
     ListenOptions,
 )
 
@@ -42,7 +41,7 @@ def test_every_parameter_is_written_down_and_no_other() -> None:
     """In the table; what is ignored and what is not here by name."""
     written = {name for names, *_ in rows("Parameters") for name in re.findall(r"`(\w+)`", names)}
     assert written == {*PARAMETERS, *HOTWORDS}
-    for name in (*IGNORED, *NOT_HERE, *RAW_ENCODINGS, *CONTAINERS):
+    for name in (*IGNORED, *NOT_HERE, *ENCODING_NAMES):
         assert f"`{name}`" in DOC
 
 
