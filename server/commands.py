@@ -84,7 +84,7 @@ def stream(
     channels: Annotated[int, typer.Option(help="Channels of standard input.")] = 1,
 ) -> None:
     """Stream a recording or the microphone to a server, and show the words as they come."""
-    from server.client.stream import listen_url
+    from server.client.protocol import listen_url
 
     if not 0 <= pace < math.inf:
         raise ConfigError(f"--pace: found {pace:g}, wanted 0 or more")
@@ -106,8 +106,9 @@ def stream(
 async def _stream(source: str, address: str, pace: float | None, rate: int, channels: int) -> None:
     """Ctrl-C ends the recording, not the program: the last words are still shown. A second one ends the program."""
     from server.client import sources
-    from server.client import stream as client
     from server.client.display import Display
+    from server.client.stream import paced
+    from server.client.stream import stream as stream_audio
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -120,7 +121,7 @@ async def _stream(source: str, address: str, pace: float | None, rate: int, chan
         loop.add_signal_handler(signal.SIGINT, interrupt)
     with Display() as display:
         chunks = sources.until(stop, _chunks(source, rate, channels))
-        await client.stream(address, chunks, display.show, pace=pace)
+        await stream_audio(address, chunks if pace is None else paced(chunks, pace), display.show)
 
 
 def _chunks(source: str, rate: int, channels: int) -> AsyncIterator[bytes]:

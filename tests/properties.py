@@ -97,8 +97,8 @@ def live_is_replay(engine: Engine, model: str, samples: np.ndarray) -> "Trace":
     from eval.runs.live import Target, run_load
     from eval.runs.local_server import serving
     from eval.runs.replay import replay
-    from eval.runs.wire import pcm16
     from eval.trace import Trace
+    from server.client.protocol import pcm16
 
     heard = np.frombuffer(pcm16(samples), "<i2").astype(np.float32) / 32768
     spoken = Utterance("speech", "package", (Clip(Path("speech.wav"), "x", len(heard) / RATE_HZ),), "en")

@@ -1,28 +1,31 @@
-"""Real clients over the real wire: N WebSocket streams at real-time pace -> the same traces as `eval.runs.replay`."""
+"""Live runs: N clients stream recordings to a server at the pace of speech -> traces as `eval.runs.replay` makes."""
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+import numpy as np
 
+from asr.config import SAMPLE_RATE_HZ
 from asr.events import Ended, Event
 from eval.data.types import Recording
-from eval.runs.replay import CHUNK_S, chunks, trace_of
-from eval.runs.wire import CLOSE_STREAM, WireError, listen_url, parse, pcm16
+from eval.normalise import base_language, is_by_character
+from eval.runs.replay import chunks, trace_of
 from eval.trace import LIVE, Entry, Trace
+from server.client.protocol import CHUNK_S, Message, StreamError, listen_url, pcm16, read_message
+from server.client.stream import stream as stream_audio
 
 PATIENCE_S = 60.0
-"""A stream that the server has not closed so long after its end is given up, and its trace says so."""
+"""A stream that the server has not closed this long after its audio ended is abandoned; the trace has the error."""
 
 OnTrace = Callable[[Trace], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where streams go. ``model`` as the trace names it; ``ask_model`` "" lets the server use its own."""
+    """The server to stream to. ``model`` is its name in traces; with ``ask_model`` "" the server uses its default."""
 
     url: str
     model: str
@@ -31,7 +34,7 @@ class Target:
 
 
 Streamer = Callable[[Target, Recording], Awaitable[Trace]]
-"""One recording over one socket."""
+"""Streams one recording over one socket."""
 
 
 def run_load(
@@ -43,9 +46,9 @@ def run_load(
     stagger: bool = True,
     streamer: Streamer | None = None,
 ) -> None:
-    """Streams all recordings, `streams` of them at a time; `on_trace` is told each trace as it is complete.
+    """Streams all recordings, `streams` of them at a time; calls `on_trace` with each trace when it is complete.
 
-    The longest go first: one begun last would run on alone. With `stagger` the clients' beginnings are spread evenly
+    The longest go first: one started last would run on alone. With `stagger` the clients' starts are spread evenly
     over a second: people do not start to speak in step. A `streamer` other than `stream` speaks another wire.
     """
     asyncio.run(_run(target, recordings, streams, on_trace, 1.0 / streams if stagger else 0.0, streamer or stream))
@@ -71,22 +74,9 @@ async def _run(
             clients.create_task(client(number))
 
 
-async def stream(target: Target, recording: Recording) -> Trace:
-    """One recording over one socket, as a microphone would send it. What goes wrong is the trace's `error`."""
-    url = listen_url(target.url, recording.utterance.language, target.ask_model)
-    tape = Tape(recording)
-    try:
-        async with connect(url, max_size=None, compression=None, proxy=None) as socket:
-            await _converse(socket, tape, target.chunk_s)
-    except (OSError, InvalidHandshake, ConnectionClosed, WireError, TimeoutError) as error:
-        tape.error = why(error)
-    told = trace_of(recording, LIVE, target.model, tape.entries, tape.end_wall_s)
-    return replace(told, weights_sha256=tape.weights_sha256, error=tape.error)
-
-
 @dataclass(slots=True)
 class Tape:
-    """What is known of one stream while it runs. Time 0 is when the first sample is spoken."""
+    """The state of one stream while it runs. Time 0 is when the first sample is spoken."""
 
     recording: Recording
     began: float = 0.0
@@ -96,50 +86,81 @@ class Tape:
     weights_sha256: str = ""
     error: str = ""
 
-    def now_s(self) -> float:
-        return time.monotonic() - self.began
-
-    def note(self, event: Event) -> None:
-        self.entries.append(Entry(event, self.sent_s, self.now_s()))
-
     def begin(self) -> None:
         """The first sample is spoken now."""
         self.began = time.monotonic()
 
+    def now_s(self) -> float:
+        """Seconds since `begin`."""
+        return time.monotonic() - self.began
 
-async def _converse(socket: ClientConnection, tape: Tape, chunk_s: float) -> None:
-    """Sends and listens until the server closes. Raises what broke the stream."""
-    tape.begin()
-    sending = asyncio.create_task(_send(socket, tape, chunk_s))
+    def note(self, event: Event) -> None:
+        """Adds an event that has arrived now."""
+        self.entries.append(Entry(event, self.sent_s, self.now_s()))
+
+    async def speak(self, chunk_s: float) -> AsyncIterator[np.ndarray]:
+        """The recording in chunks ``(n,)``, each when its last sample is spoken; a late one immediately."""
+        for chunk, spoken_s in chunks(self.recording.samples, chunk_s):
+            await asyncio.sleep(max(0.0, spoken_s - self.now_s()))
+            yield chunk
+            self.sent_s = spoken_s  # it continues here when the chunk was sent
+        self.end_wall_s = self.now_s()
+
+
+async def stream(target: Target, recording: Recording) -> Trace:
+    """Streams one recording as a microphone would send it. A failure becomes the trace's `error`."""
+    tape = Tape(recording)
+    try:
+        await _converse(target, tape)
+    except (StreamError, TimeoutError) as error:
+        tape.error = why(error)
+    trace = trace_of(recording, LIVE, target.model, tape.entries, tape.end_wall_s)
+    return replace(trace, weights_sha256=tape.weights_sha256, error=tape.error)
+
+
+async def _converse(target: Target, tape: Tape) -> None:
+    """Sends the recording and notes the server's messages until it closes. Raises `StreamError`, `TimeoutError`."""
+    language = tape.recording.utterance.language
+
+    def receive(message: Message) -> None:
+        tape.weights_sha256 = message.weights_sha256 or tape.weights_sha256
+        if message.event is not None:
+            tape.note(message.event)
+
+    read = partial(read_message, language=language, joiner=_joiner)
     try:
         async with asyncio.timeout(tape.recording.duration_s + PATIENCE_S):
-            await _listen(socket, tape)
+            await stream_audio(listen_address(target, language), _pcm(tape, target.chunk_s), receive, read=read)
     except TimeoutError:
         raise TimeoutError(f"not closed by the server {PATIENCE_S:.0f} s after the end of the stream") from None
-    finally:
-        sending.cancel()
-        await asyncio.gather(sending, return_exceptions=True)
-
-
-async def _send(socket: ClientConnection, tape: Tape, chunk_s: float) -> None:
-    """Each chunk in the moment in which its last sample is spoken; a late one at once. Then the end."""
-    for chunk, spoken_s in chunks(tape.recording.samples, chunk_s):
-        await asyncio.sleep(max(0.0, spoken_s - tape.now_s()))
-        await socket.send(pcm16(chunk))
-        tape.sent_s = spoken_s
-    tape.end_wall_s = tape.now_s()
-    await socket.send(CLOSE_STREAM)
-
-
-async def _listen(socket: ClientConnection, tape: Tape) -> None:
-    async for message in socket:  # ends when the server closes as agreed, raises ConnectionClosedError otherwise
-        heard = parse(message, tape.recording.utterance.language)
-        tape.weights_sha256 = heard.weights_sha256 or tape.weights_sha256
-        if heard.event is not None:
-            tape.note(heard.event)
     if not any(isinstance(entry.event, Ended) for entry in tape.entries):
-        raise WireError("closed by the server without saying how much it heard (Metadata)")
+        raise StreamError("the server closed the stream without its summary (Metadata)")
+
+
+def listen_address(target: Target, language: str) -> str:
+    """The address of a stream of 16 kHz linear16 with partials; `language` "" leaves it to the server to detect."""
+    return listen_url(
+        target.url,
+        encoding="linear16",
+        sample_rate=SAMPLE_RATE_HZ,
+        channels=1,
+        interim_results=True,
+        vad_events=True,
+        language=base_language(language) or None,
+        model=target.ask_model or None,
+    )
+
+
+async def _pcm(tape: Tape, chunk_s: float) -> AsyncIterator[bytes]:
+    tape.begin()
+    async for chunk in tape.speak(chunk_s):
+        yield pcm16(chunk)
+
+
+def _joiner(language: str) -> str:
+    return "" if is_by_character(language) else " "
 
 
 def why(error: Exception) -> str:
+    """A trace's `error`."""
     return f"{type(error).__name__}: {error}"

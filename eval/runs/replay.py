@@ -20,13 +20,11 @@ from eval.data.types import Recording, Utterance
 from eval.normalise import base_language
 from eval.runs.process_usage import own_cpu_s
 from eval.trace import OFFLINE, REPLAY, Entry, Trace
+from server.client.protocol import CHUNK_S
 
 if TYPE_CHECKING:  # both bring torch along, which reading old traces does not need
     from asr.engine import Engine
     from asr.streaming.session import Session
-
-CHUNK_S = 0.1
-"""What a browser's worklet or a telephone gateway sends at once."""
 
 Timer = Callable[[], float]
 

@@ -15,9 +15,9 @@ from eval.data.types import Dataset, Utterance
 from eval.normalise import normaliser_signature
 from eval.report.terminal import signature_lines, summary
 from eval.runs.local_server import RunningServer, serving
-from eval.runs.replay import CHUNK_S
 from eval.runs.signature import PACKAGES, Model, Signature, sign
 from eval.trace import Trace
+from server.client.protocol import CHUNK_S
 
 if TYPE_CHECKING:
     from asr.engine import Engine

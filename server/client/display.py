@@ -1,11 +1,13 @@
 """Words as they come, on a terminal or in a pipe."""
 
 from types import TracebackType
-from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
+
+from asr.events import Final, Partial
+from server.client.protocol import Message
 
 _LINES_BELOW = 2
 """Under the words: the lag, and the cursor."""
@@ -37,18 +39,17 @@ class Display:
         if self._live:
             self._live.stop()
 
-    def show(self, message: dict[str, Any]) -> None:
+    def show(self, message: Message) -> None:
         """Takes any message of the server."""
-        if message.get("type") != "Results":
+        event = message.event
+        if not isinstance(event, Partial | Final):
             return
-        best = message["channel"]["alternatives"][0]
-        text = best.get("text", f" {best['transcript']}")
-        self._lag_s = message.get("lag_s", 0.0)
-        if message["is_final"]:
-            self._committed, self._tail = self._committed + text, ""
+        self._lag_s = message.lag_s or 0.0
+        if isinstance(event, Final):
+            self._committed, self._tail = self._committed + event.text, ""
         else:
-            self._tail = text
-        if message.get("speech_final"):
+            self._tail = event.text
+        if isinstance(event, Final) and event.ends_utterance:
             self._finish_line()
         self._refresh()
 

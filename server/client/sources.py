@@ -12,7 +12,7 @@ import numpy as np
 
 from asr.config import SAMPLE_RATE_HZ
 from asr.errors import AudioError, CallerError, ConfigError
-from server.client.stream import CHUNK_S
+from server.client.protocol import CHUNK_S, pcm16
 
 
 class MicrophoneError(CallerError):
@@ -36,12 +36,6 @@ async def file_chunks(path: Path) -> AsyncIterator[bytes]:
             rest = rest[whole:]
     if len(rest):
         yield pcm16(rest)
-
-
-def pcm16(samples: np.ndarray) -> bytes:
-    """Mono float32 ``(n,)`` as little-endian signed 16-bit integers."""
-    data: bytes = (np.clip(samples, -1.0, 1.0) * 32767.0).round().astype("<i2").tobytes()
-    return data
 
 
 async def stdin_chunks(rate_hz: int, channels: int) -> AsyncIterator[bytes]:

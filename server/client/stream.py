@@ -1,66 +1,33 @@
-"""A client of `GET /v1/listen`: sends audio at the pace of speech and hands on what the server says."""
+"""One live stream over a WebSocket, from the client's side: sends audio, and passes on what the server answers."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
-from typing import Any
-from urllib.parse import SplitResult, urlencode, urlsplit, urlunsplit
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
-from asr.errors import CallerError, ConfigError
+from server.client.protocol import CHUNK_S, CLOSE_STREAM, Message, StreamError, read_message
 
-CHUNK_S = 0.1
 NORMAL = 1000
 BROKEN = 1006
-OnMessage = Callable[[dict[str, Any]], None]
 
-
-class StreamError(CallerError):
-    """The server is not there, refused the stream, or ended it early."""
-
-
-def listen_url(url: str, **parameters: Any) -> str:
-    """The address of a stream: `/v1/listen` where `url` has no path, http as ws, the parameters that are not None;
-    one with several values is given so often.
-
-    Raises `ConfigError` for what is no address.
-    """
-    parts = _parts(url)
-    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
-    given = urlencode([(name, _value(value)) for name, values in parameters.items() for value in _each(values)])
-    query = "&".join(part for part in (parts.query, given) if part)
-    return urlunsplit((scheme, parts.netloc, parts.path if parts.path not in ("", "/") else "/v1/listen", query, ""))
-
-
-def _parts(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url if "://" in url else f"ws://{url}")
-        possible = parts.scheme in ("ws", "wss", "http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # brackets that do not close, a port that is none
-        possible = False
-    if not possible:
-        raise ConfigError(f"found the address {url!r}, wanted one like ws://127.0.0.1:8000/v1/listen")
-    return parts
+OnMessage = Callable[[Message], None]
+ReadMessage = Callable[[str | bytes], Message]
 
 
 async def stream(
-    url: str,
-    chunks: AsyncIterable[bytes],
-    on_message: OnMessage,
-    *,
-    pace: float | None = 1.0,
-    chunk_s: float = CHUNK_S,
+    url: str, chunks: AsyncIterable[bytes], on_message: OnMessage, *, read: ReadMessage = read_message
 ) -> None:
-    """Sends chunks of `chunk_s` seconds each and returns when the server has said all.
+    """Sends each chunk when it comes, then CloseStream; returns when the server has sent everything and closed.
 
-    `pace` is audio seconds a second; None sends as fast as the connection takes. Raises `StreamError`.
+    `read` is `read_message`, perhaps with a language. Raises `StreamError`, what `chunks` raises (after the server has
+    answered what was sent before), and what `on_message` raises.
     """
     async with _connected(url) as socket:
-        sending = asyncio.create_task(_send(socket, chunks, pace, chunk_s))
+        sending = asyncio.create_task(_send(socket, chunks))
         try:
-            error = await _receive(socket, on_message)
+            error = await _receive(socket, on_message, read)
         finally:
             sending.cancel()
             [failure] = await asyncio.gather(sending, return_exceptions=True)
@@ -70,17 +37,30 @@ async def stream(
         raise StreamError(_ending(socket, error))
 
 
+async def paced(chunks: AsyncIterable[bytes], pace: float, chunk_s: float = CHUNK_S) -> AsyncIterator[bytes]:
+    """The chunks of `chunk_s` seconds each, when their last sample would be spoken; late ones immediately.
+
+    `pace` is seconds of audio in a second.
+    """
+    clock = asyncio.get_running_loop().time
+    due = clock()
+    async for chunk in chunks:
+        due = max(due + chunk_s / pace, clock() - 1.0)  # a source that stalled catches up by at most 1 s
+        await asyncio.sleep(max(0.0, due - clock()))
+        yield chunk
+
+
 def _ending(socket: ClientConnection, error: str) -> str:
     if not error and socket.close_code == BROKEN:
-        return "the connection to the server broke; what it had not yet made final is lost"
+        return "the connection to the server broke; the text that was not final yet is lost"
     reason = error or socket.close_reason or "no reason was given"
     return f"the server ended the stream with code {socket.close_code}: {reason}"
 
 
 class _connected:
-    """The connection as a context; what goes wrong in opening it is told in a sentence.
+    """The connection as a context. Raises `StreamError` with one sentence when it cannot be opened.
 
-    The client sends no pings: their answers would lie behind all the audio that the server has not yet read.
+    The client sends no pings: their answers would queue behind all the audio that the server has not read yet.
     """
 
     def __init__(self, url: str) -> None:
@@ -110,45 +90,23 @@ def _why(refusal: InvalidStatus) -> str:
         return "no reason was given; is it the right address?"
 
 
-async def _send(socket: ClientConnection, chunks: AsyncIterable[bytes], pace: float | None, chunk_s: float) -> None:
-    """Each chunk in the moment in which its last sample would be spoken; a late one at once; then CloseStream.
-
-    When the source breaks, what was sent is still recognised; the failure is raised after that.
-    """
+async def _send(socket: ClientConnection, chunks: AsyncIterable[bytes]) -> None:
+    """CloseStream is sent when the source fails, too: what was sent before is still recognised."""
     try:
-        async for chunk in _paced(chunks, pace, chunk_s):
+        async for chunk in chunks:
             await socket.send(chunk)
     finally:
-        await socket.send('{"type":"CloseStream"}')
+        await socket.send(CLOSE_STREAM)
 
 
-async def _paced(chunks: AsyncIterable[bytes], pace: float | None, chunk_s: float) -> AsyncIterator[bytes]:
-    clock = asyncio.get_running_loop().time
-    due = clock()
-    async for chunk in chunks:
-        if pace is not None:
-            due = max(due + chunk_s / pace, clock() - 1.0)  # a source that stalled does not make up for more than 1 s
-            await asyncio.sleep(max(0.0, due - clock()))
-        yield chunk
-
-
-async def _receive(socket: ClientConnection, on_message: OnMessage) -> str:
-    """Until the server closes; returns what its Error message said, or ""."""
+async def _receive(socket: ClientConnection, on_message: OnMessage, read: ReadMessage) -> str:
+    """Runs until the server closes. Returns the description of its `Error` message, or ""."""
     error = ""
     try:
         async for text in socket:
-            message = json.loads(text)
-            if message.get("type") == "Error":
-                error = str(message.get("description", "no reason was given"))
+            message = read(text)
+            error = message.error or error
             on_message(message)
     except ConnectionClosed:
-        pass  # the code says it
+        pass  # the close code is examined afterwards
     return error
-
-
-def _value(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _each(values: Any) -> Sequence[Any]:
-    return values if isinstance(values, list | tuple) else () if values is None else (values,)

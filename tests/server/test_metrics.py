@@ -7,7 +7,7 @@ from pathlib import Path
 import soundfile
 from prometheus_client.parser import text_string_to_metric_families
 
-from server.client.sources import pcm16
+from server.client.protocol import pcm16
 from server.metrics import Metrics
 from tests.server.running import CLOSE, RAW, Running, transcript, until_closed
 from tests.server.wires.test_protocol_doc import rows

@@ -16,9 +16,9 @@ from asr.events import Ended, Final, Partial, Word
 from eval.bench.peers.wires import PeerWire
 from eval.data.types import Recording
 from eval.runs.live import PATIENCE_S, Streamer, Tape, Target, why
-from eval.runs.replay import chunks, trace_of
-from eval.runs.wire import WireError
+from eval.runs.replay import trace_of
 from eval.trace import LIVE, Entry, Trace
+from server.client.protocol import StreamError
 
 TICK_S = 0.5
 """How often a silent peer is looked at."""
@@ -40,7 +40,7 @@ async def peer_stream(target: Target, recording: Recording, wire: PeerWire) -> T
         async with connect(target.url + wire.path, max_size=None, compression=None, proxy=None) as socket:
             await _begin(socket, wire)
             await _converse(socket, tape, wire, target.chunk_s)
-    except (OSError, InvalidHandshake, ConnectionClosed, WireError, TimeoutError) as error:
+    except (OSError, InvalidHandshake, ConnectionClosed, StreamError, TimeoutError) as error:
         tape.error = why(error)
     told = trace_of(recording, LIVE, target.model, finished(tape.entries), tape.end_wall_s)
     return replace(told, error=tape.error)
@@ -70,11 +70,8 @@ async def _converse(socket: ClientConnection, tape: Tape, wire: PeerWire, chunk_
 
 
 async def _send(socket: ClientConnection, tape: Tape, wire: PeerWire, chunk_s: float) -> None:
-    for chunk, spoken_s in chunks(tape.recording.samples, chunk_s):
-        await asyncio.sleep(max(0.0, spoken_s - tape.now_s()))
+    async for chunk in tape.speak(chunk_s):
         await socket.send(wire.chunk(chunk))
-        tape.sent_s = spoken_s
-    tape.end_wall_s = tape.now_s()
     if wire.quiet_s is None:
         await socket.send(wire.end)
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from eval.runs.wire import WireError, pcm16
+from server.client.protocol import StreamError, pcm16
 
 WHISPER_LIVE, WHISPER_LIVE_KIT = "whisper-live", "whisperlivekit"
 STREAMING_PEERS = (WHISPER_LIVE, WHISPER_LIVE_KIT)
@@ -65,7 +65,7 @@ class WhisperLiveWire:
     def receive(self, message: str | bytes) -> tuple[str, ...] | None:
         table = _table(message)
         if table.get("status") in ("ERROR", "WAIT"):
-            raise WireError(f"the peer refused: {table.get('message')}")
+            raise StreamError(f"the peer refused: {table.get('message')}")
         if "segments" not in table:
             return None
         open_text = ""
@@ -100,7 +100,7 @@ class WhisperLiveKitWire:
     def receive(self, message: str | bytes) -> tuple[str, ...] | None:
         table = _table(message)
         if table.get("error") or table.get("type") == "error":
-            raise WireError(f"the peer failed: {table.get('error')}")
+            raise StreamError(f"the peer failed: {table.get('error')}")
         if "lines" not in table:
             return None
         texts = [str(line.get("text") or "") for line in table["lines"]]
@@ -114,7 +114,7 @@ def _table(message: str | bytes) -> dict[str, Any]:
     try:
         table = json.loads(message)
     except ValueError as error:
-        raise WireError(f"found message {str(message)[:80]!r}, wanted the peer's JSON ({error})") from None
+        raise StreamError(f"found message {str(message)[:80]!r}, wanted the peer's JSON ({error})") from None
     if not isinstance(table, dict):
-        raise WireError(f"found message {str(message)[:80]!r}, wanted a JSON object")
+        raise StreamError(f"found message {str(message)[:80]!r}, wanted a JSON object")
     return table

@@ -18,9 +18,10 @@ from eval.progress import progress
 from eval.runs.live import Target
 from eval.runs.local_server import RunningServer
 from eval.runs.runner import TraceCollector
-from eval.runs.wire import WireError
 from eval.trace import Trace
-from tests.eval.fakes import Handler, final, listening, partial, recording, trace, word
+from server.client.protocol import StreamError
+from tests.eval.fakes import final, partial, recording, trace, word
+from tests.server.scripted_server import Handler, listening
 
 
 def segments(*texts: str, open_text: str = "") -> str:
@@ -49,7 +50,7 @@ def test_whisper_live_is_read_as_its_own_client_reads_it() -> None:
     later = json.dumps({"segments": [{"start": "7.0", "end": "8.0", "text": " five", "completed": True}]})
     assert wire.receive(later) == ("one", "two", "three", "five")
     assert wire.receive('{"uid": "u", "language": "en"}') is None
-    with pytest.raises(WireError, match="Failed to load"):
+    with pytest.raises(StreamError, match="Failed to load"):
         wire.receive('{"uid": "u", "status": "ERROR", "message": "Failed to load model"}')
 
 
@@ -60,14 +61,14 @@ def test_whisperlivekit_is_read_as_its_own_page_reads_it() -> None:
     assert wire.receive(lines("one two", buffer=" three")) == ("one", "two", "three")
     assert wire.is_over('{"type": "ready_to_stop"}')
     assert not wire.is_over(lines("one"))
-    with pytest.raises(WireError, match="no model"):
+    with pytest.raises(StreamError, match="no model"):
         wire.receive('{"status": "error", "error": "no model", "lines": []}')
 
 
 @pytest.mark.parametrize("message", ["no json", "[]"])
 def test_what_is_not_the_peers_json_is_said_so(message: str) -> None:
     """Not scored as silence."""
-    with pytest.raises(WireError, match="wanted"):
+    with pytest.raises(StreamError, match="wanted"):
         wire_of("whisper-live", "en", "/model").receive(message)
 
 

@@ -13,7 +13,8 @@ from eval.metrics.score import scores
 from eval.progress import progress
 from eval.runs.local_server import ServerError, serving
 from eval.runs.runner import TraceCollector
-from tests.eval.fakes import answer, final, listening, recording, said, trace, word
+from tests.eval.fakes import final, recording, said, trace, word
+from tests.server.scripted_server import answer, listening
 
 
 def line(shown: str) -> dict:

@@ -16,7 +16,8 @@ from eval.runs.live import Target
 from eval.runs.runner import TraceCollector, parse_modes, run_live
 from eval.runs.setup import load_datasets
 from eval.trace import read_traces
-from tests.eval.fakes import answer, listening, recording
+from tests.eval.fakes import recording
+from tests.server.scripted_server import answer, listening
 
 
 def test_a_run_writes_its_traces_and_its_report(asr, data: Path, tmp_path: Path, capsys) -> None:

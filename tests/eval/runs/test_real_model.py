@@ -18,8 +18,8 @@ from eval.runs.live import Target, run_load
 from eval.runs.local_server import serving
 from eval.runs.process_usage import process_cpu_s
 from eval.runs.replay import offline, replay
-from eval.runs.wire import pcm16
 from eval.trace import Trace
+from server.client.protocol import pcm16
 
 CLIPS = Path(next(iter(pytest_audioeval.__path__))) / "samples" / "audio" / "en"
 MODEL = "whisper-tiny.en"

@@ -18,7 +18,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.uri import parse_uri
 
 from asr.config import SAMPLE_RATE_HZ
-from server.client.stream import listen_url
+from server.client.protocol import listen_url
 from tests.server.fakes import POISON, ScriptedEngine, words
 from tests.server.running import CLOSE, RAW, Running, eventually, pcm, running, transcript, until_closed
 

@@ -15,7 +15,7 @@ from deepgram.core.events import EventType
 from deepgram.environment import DeepgramClientEnvironment
 from deepgram.listen.v1.types import ListenV1Metadata, ListenV1Results
 
-from server.client.sources import pcm16
+from server.client.protocol import pcm16
 from tests.server.running import Running, pcm, transcript, until_closed
 
 FOX = "the quick brown fox jumps over the lazy dog"

@@ -17,7 +17,7 @@ from asr.config import SAMPLE_RATE_HZ, SessionSettings
 from asr.engine import Engine
 from asr.errors import AudioError, ConfigError, InternalError, ModelError, SessionError
 from asr.events import Event, Final
-from server.client.sources import pcm16
+from server.client.protocol import pcm16
 from server.config import load_settings
 from server.workers.messages import StreamOptions
 from server.workers.process import WorkerDied, WorkerError
