@@ -14,7 +14,7 @@ __all__ = ["transcribe"]
 
 
 def __getattr__(name: str) -> Any:
-    """`transcribe` is imported when it is first asked for: torch takes seconds, and `asr --help` needs none of it."""
+    """Import `transcribe` on first use: importing torch takes seconds, and `asr --help` does not need it."""
     if name != "transcribe":
         raise AttributeError(f"module 'asr' has no attribute {name!r}")
     from asr.api import transcribe

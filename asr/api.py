@@ -1,4 +1,4 @@
-"""`asr.transcribe`: one recording in one line, by the same code as everything else."""
+"""`asr.transcribe`: one recording in one line of Python, by the same code as the command line."""
 
 import functools
 from collections.abc import Sequence
@@ -19,10 +19,11 @@ def transcribe(
     hotwords: Sequence[str] = (),
     beam_size: int = 1,
 ) -> Transcript:
-    """The transcript of a file (its path, or open in binary), or of mono float32 samples ``(n,)`` at 16 kHz.
+    """The transcript of a file (a path, or a binary file object), or of mono float32 samples ``(n,)`` at 16 kHz.
 
-    `model` is a name from `asr models`, a folder, a hub id, or an engine; the last two that were named stay loaded.
-    `hotwords` are names and words to expect; a `beam_size` above 1 looks at so many texts side by side.
+    `model`: a name from `asr models`, a folder, a hub id, or an `Engine`. The two most recent models that were given by
+    name stay loaded. `prompt`: text that the decoder treats as spoken before. `hotwords`: names and words to expect.
+    `beam_size`: hypotheses kept in parallel; 1 is greedy search.
     Raises `asr.errors.AudioError`, `ModelError`, `ConfigError`.
     """
     engine = model if isinstance(model, Engine) else _engine(model)

@@ -1,4 +1,4 @@
-"""Frozen settings, one dataclass a part, units in the names; read from TOML, unknown keys refused."""
+"""Settings: one frozen dataclass for each part, units in the names. Read from TOML; unknown keys are errors."""
 
 import dataclasses
 import tomllib
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from asr.errors import ConfigError
 
 SAMPLE_RATE_HZ = 16_000
-"""The one rate inside; only `asr.audio.files` knows others."""
+"""The sample rate of all audio inside. `asr.audio` converts other rates at the door."""
 
 SHORTEST_PAUSE_S = 0.09
 """Shorter silence is a closure inside a word (the p of "apart"), not a pause."""
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class VadSettings:
-    """When speech begins and ends, on Silero's probability of one 32 ms frame."""
+    """When speech begins and ends. Thresholds are on Silero's speech probability of one 32 ms frame."""
 
     start_threshold: float = 0.5
     end_threshold: float = 0.35
@@ -33,11 +33,11 @@ class VadSettings:
     endpoint_ms: int = 1300
     """Silence that ends an utterance in a live stream."""
     file_endpoint_ms: int = 1500
-    """The same in a recording, where nobody waits and more context is worth more."""
+    """The same in a recording: nobody waits, and longer utterances give the model more context."""
     pad_before_ms: int = 320
     """Audio kept from before the first speech frame."""
     pad_after_ms: int = 200
-    """Audio kept after the last speech frame; when so much silence has passed the text is brought up to date."""
+    """Audio kept after the last speech frame. After this much silence the partial hypothesis is updated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,75 +45,79 @@ class StreamSettings:
     """How a growing utterance is decoded."""
 
     update_ms: int = 0
-    """New audio between two partial hypotheses; 0 leaves it to the model (Whisper 1300, CTC 320)."""
+    """New audio between two partial hypotheses; 0: the model's own value (Whisper 1300, CTC 320)."""
     window_soft_s: float = 15.0
-    """From this length on the window is shortened at a committed word."""
+    """A longer window is shortened: it drops its oldest committed words."""
     window_max_s: float = 28.0
-    """Never encode more than this at once (Whisper's positions end at 30 s)."""
+    """The longest window (Whisper's positions end at 30 s)."""
     file_window_s: float = 16.0
-    """The same for recordings: attention costs with the square of a window, and long ones are left half written at
-    times (docs/LOG.md)."""
+    """The same for recordings. Shorter, because attention costs grow with the square of the length, and because
+    Whisper sometimes leaves the second half of a long window unwritten (docs/LOG.md)."""
     overlap_s: float = 1.5
-    """Committed speech that a shortened window keeps."""
+    """How much committed speech a shortened window keeps."""
     stall_s: float = 0.65
-    """So much speech without a new word: the window begins anew behind the text."""
+    """After this much speech without a new word the window restarts behind the committed text."""
     holdback_ms: int = 2000
-    """A word that ends nearer than this to the window's end is not committed yet."""
+    """A word is not committed before it ends this far from the window's end."""
     unsure_holdback_ms: int = 6000
-    """The same for a word that the model is less sure of than `sure`."""
+    """The same for a word whose confidence is below `sure`."""
     sure: float = 0.7
-    """A word's confidence from which on the shorter holdback is enough."""
+    """The confidence that a word needs for the shorter holdback."""
     collapse_s: float = 1.0
-    """A hypothesis that ends so much before the one before it is doubted."""
+    """A hypothesis that ends this much earlier than the previous one is doubted."""
 
 
 @dataclass(frozen=True, slots=True)
 class CtcSettings:
-    """How CTC models (wav2vec2 and its like) see a stream and search it; their chunk is `StreamSettings.update_ms`.
+    """Context and search of CTC models (wav2vec 2.0, HuBERT, WavLM). Their chunk is `StreamSettings.update_ms`.
 
-    What is left open here a model's folder may say in its `decoding.json`.
+    A model's folder can have its own values, in its `decoding.json`; they hold where the settings are left at "open".
     """
 
     right_s: float = 0.0
-    """A frame is final when it has heard so much of its future; 0 leaves it to the model (else 0.64)."""
+    """Right context: a frame is final after this much more audio; 0 (open): the model's own value, else 0.64."""
     left_s: float = 8.0
-    """So much of its past a frame attends to."""
+    """Left context: how much earlier audio a frame attends to."""
     lm: str = ""
-    """An n-gram model's file (KenLM), its words in lower case; "" leaves it to the model, with the two below."""
+    """File of an n-gram model (KenLM) in lower case; "" (open): the model's own, with the next two values."""
     lm_weight: float = 0.5
+    """Weight of the language model's log-probability; the acoustic score has weight 1."""
     word_bonus: float = 1.0
-    """What the language model takes from a longer text, given back by the word (natural logarithm)."""
+    """Added to the score for each word (natural logarithm), since a language model favours short texts."""
     hotword_weight: float = 5.0
-    """How much more probable a hotword is made (natural logarithm)."""
+    """Added to the score for each hotword (natural logarithm)."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeSettings:
-    """How a hypothesis is searched."""
+    """How a window is decoded."""
 
     max_tokens_per_s: float = 12.0
-    """Guard: text longer than this times the window's length (plus ten tokens) is a loop."""
+    """Loop guard: a text may have this many tokens a second of the window, plus ten. A longer one counts as a loop."""
     settle_s: float = 4.0
-    """Audio frames are encoded anew while less than this of their future was heard."""
+    """Whisper's encoder computes a frame again with each update until this much audio follows it."""
     beam_size: int = 1
-    """So many texts are looked at side by side. For recordings: it costs as many times the decoder. 1 is greedy, or for
-    a CTC model what its folder says; with hotwords or a language model it looks at 8 then."""
+    """Hypotheses kept in parallel; the decoder's cost is proportional, so more than 1 is for recordings. 1 is greedy
+    search. For a CTC model 1 means the model's own value, else 8 with hotwords or a language model, else greedy."""
     fallback_temperatures: tuple[float, ...] = ()
-    """A text that loops or is hardly believed is drawn again at these temperatures, one after the other."""
+    """A text that loops or is improbable is sampled again at these temperatures, in order, until one is neither."""
     hotword_boost: float = 3.0
-    """What a token that goes on with a hotword gets added to its score (natural logarithm)."""
+    """Added to the score of a token that continues a hotword (natural logarithm). Whisper only."""
     ctc: CtcSettings = field(default_factory=CtcSettings)
+    """What only CTC models read. An architecture with settings of its own gets such a field."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
+    """All settings of one session."""
+
     vad: VadSettings = field(default_factory=VadSettings)
     stream: StreamSettings = field(default_factory=StreamSettings)
     decode: DecodeSettings = field(default_factory=DecodeSettings)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """A TOML file as a table; `ConfigError` when it is missing or broken."""
+    """The table in a TOML file. Raises `ConfigError` for a file that is missing or not valid TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -123,15 +127,15 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def build(cls: type[T], table: Mapping[str, Any], where: str) -> T:
-    """`cls` from a TOML table; nested dataclasses from nested tables.
+    """An instance of the dataclass `cls` from a TOML table; nested dataclasses from nested tables.
 
-    Raises `ConfigError` that names the key, what was found and what is wanted.
+    `where` names the table in errors. Raises `ConfigError` that names the key, what was found and what is wanted.
     """
     hints = typing.get_type_hints(cls)
-    known = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    keys = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
     for key in table:
-        if key not in known:
-            raise ConfigError(f"{where}: unknown key {key!r}; known keys are {', '.join(known)}")
+        if key not in keys:
+            raise ConfigError(f"{where}: unknown key {key!r}; known keys are {', '.join(keys)}")
     values = {key: _value(hints[key], value, f"{where}.{key}") for key, value in table.items()}
     try:
         return cls(**values)
@@ -163,6 +167,6 @@ def _value(hint: Any, value: Any, where: str) -> Any:
 
 
 def config_dir() -> Path:
-    """Where the project's own `*.toml` lie: inside an installed package, or at the root of a checkout."""
+    """The folder of the project's own `*.toml`: inside an installed package, else at the root of the checkout."""
     packaged = Path(__file__).parent / "configs"
     return packaged if packaged.is_dir() else Path(__file__).parent.parent / "configs"

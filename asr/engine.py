@@ -1,4 +1,11 @@
-"""The batched model call. Stateless: what a stream needs from step to step lies in its session."""
+"""One model that serves many sessions: each step runs the model once for a batch of them.
+
+The engine is stateless; the state of a stream is in its session. A step has two halves, and the session's methods are
+called in this order:
+
+    next_frames -> receive_probabilities     voice activity; it schedules the windows to be decoded
+    next_window -> receive_hypothesis        the model, for each session with a window due
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,7 +22,7 @@ from asr.streaming.session import Session
 from asr.streaming.vad import SileroVad
 
 MAX_FRAMES_A_STEP = 1024
-"""Voice activity looks at no more than this (33 s) of one stream in a step, so that a file does not hold up others."""
+"""Limit of voice activity for one stream in one step (33 s of audio), so that a file does not delay other streams."""
 
 
 class Engine:
@@ -27,7 +34,11 @@ class Engine:
 
     @classmethod
     def load(cls, model: str = DEFAULT_MODEL, *, precision: str = "auto", threads: int | None = None) -> "Engine":
-        """The engine of a model by name (see `asr.model_files`). `threads` sets torch's for the whole process."""
+        """Load a model by its configured name, its folder or its hub id (`asr.models.registry`).
+
+        `precision`: "auto" or one of `asr.models.linear.PRECISIONS`. `threads`: torch's threads, set for the whole
+        process. Raises `ModelError`, and `ConfigError` for an unknown precision.
+        """
         if precision != "auto" and precision not in PRECISIONS:
             raise ConfigError(f"unknown precision {precision!r}; use auto, {', '.join(PRECISIONS)}")
         if threads is not None:
@@ -46,27 +57,27 @@ class Engine:
 
     @property
     def weights_sha256(self) -> str:
-        """The hash of the model's weights as they were found."""
+        """SHA-256 of the model's weight files."""
         return self._recogniser.weights_sha256
 
     @property
     def precision(self) -> str:
-        """What the model calculates in."""
+        """The number format of the model's matrix products, one of `asr.models.linear.PRECISIONS`."""
         return self._recogniser.precision
 
     @property
     def recogniser(self) -> Recogniser:
-        """The model with its search, for what needs no session: forced alignment."""
+        """The model with its search, for callers without a session, such as forced alignment."""
         return self._recogniser
 
     @property
     def aligner(self) -> str:
-        """What aligns a text with its recording: the model and its method."""
+        """The model and the method that align a text with its recording, as one description."""
         return f"{self.name}, {self._recogniser.aligner}"
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Codes of the languages that the model knows; empty where it does not say."""
+        """Codes of the languages that the model knows; empty if it does not list them."""
         return self._recogniser.languages
 
     def open(
@@ -78,10 +89,12 @@ class Engine:
         hotwords: Sequence[str] = (),
         partials: bool = True,
     ) -> Session:
-        """A new stream. `language` None lets a multilingual model find out; `ConfigError` for an unknown one.
+        """A new session.
 
-        `prompt` is text that the decoder takes as said before: its spelling and style go on. `hotwords` are words to
-        expect, names say: they are preferred where they are likely.
+        `language` None: a multilingual model detects it. `prompt`: text that the decoder treats as spoken before, so
+        that it continues its spelling and style. `hotwords`: words to expect, such as names; the search prefers them
+        where they are likely. `partials` False: the session emits finals only.
+        Raises `ConfigError` for a language that the model does not know.
         """
         code = self.language_code(language)
         tokens = self._recogniser.tokens_of(prompt)
@@ -95,41 +108,40 @@ class Engine:
         )
 
     def language_code(self, language: str | None) -> str | None:
-        """The model's code of a language, such as "en" for ``en-US``; None where the model must find out."""
-        return _language_code(language, self.languages, self.name)
+        """The model's code of a language, such as "en" for ``en-US``; None for a language to be detected.
+
+        Raises `ConfigError` for a language that the model does not know.
+        """
+        if language in (None, "", "auto", "multi"):
+            return None
+        code = str(language).split("-")[0].split("_")[0].casefold()
+        if self.languages and code not in self.languages:
+            listed = ", ".join(self.languages[:12]) + (", ..." if len(self.languages) > 12 else "")
+            raise ConfigError(f"model {self.name} does not know language {language!r}; it knows {listed}")
+        return code
 
     def _complete(self, settings: SessionSettings) -> SessionSettings:
-        """The settings with what they leave to the model."""
+        """The settings, with the model's own values where they state none."""
         update_ms = settings.stream.update_ms or self._recogniser.update_ms
         return replace(settings, stream=replace(settings.stream, update_ms=update_ms))
 
     def step(self, sessions: Sequence[Session]) -> None:
-        """Advance every session that is ready by at most one model call. Blocking; call it off the event loop.
+        """Advance every session that is ready by at most one window. Blocks: call it outside an event loop.
 
-        When it raises, no session has lost or said anything: each can be stepped again, alone or with others.
+        If the model raises, every session is as before its window: no audio is lost, no event emitted. Each can be
+        stepped again, alone or with others.
         """
-        self.listen([session for session in sessions if session.pending_frames])
-        asked = [(session, window) for session in sessions if (window := session.next_window()) is not None]
-        if asked:
-            hypotheses = self._recogniser.recognise([window for _, window in asked])
-            for (session, _), hypothesis in zip(asked, hypotheses, strict=True):
+        self.detect_speech([session for session in sessions if session.pending_frames])
+        due = [(session, window) for session in sessions if (window := session.next_window()) is not None]
+        if due:
+            hypotheses = self._recogniser.recognise([window for _, window in due])
+            for (session, _), hypothesis in zip(due, hypotheses, strict=True):
                 session.receive_hypothesis(hypothesis)
 
-    def listen(self, sessions: Sequence[Session]) -> None:
-        """Voice activity alone: how likely speech is in the frames that wait in these sessions."""
+    def detect_speech(self, sessions: Sequence[Session]) -> None:
+        """The first half of a step: speech probabilities of the frames that these sessions received."""
         if sessions:
             chunks = [session.next_frames(MAX_FRAMES_A_STEP) for session in sessions]
             states = [session.vad_state for session in sessions]
-            for session, heard in zip(sessions, self._vad.probabilities(states, chunks), strict=True):
-                session.receive_probabilities(heard)
-
-
-def _language_code(language: str | None, known: Sequence[str], model: str) -> str | None:
-    """``en-US`` is ``en``; None and ``multi`` let the model find out. A model that states none takes any."""
-    if language in (None, "", "auto", "multi"):
-        return None
-    code = str(language).split("-")[0].split("_")[0].casefold()
-    if known and code not in known:
-        listed = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
-        raise ConfigError(f"model {model} does not know language {language!r}; it knows {listed}")
-    return code
+            for session, probabilities in zip(sessions, self._vad.probabilities(states, chunks), strict=True):
+                session.receive_probabilities(probabilities)

@@ -1,33 +1,33 @@
 """The tree of errors, split by whose fault it is.
 
-Every message says what was found and what is wanted; the shells turn them into exit codes, HTTP statuses and close
-codes without rewording them.
+Every message says what was found and what is wanted. The command line turns errors into exit codes and the server into
+HTTP statuses and close codes; neither changes the words.
 """
 
 
 class AsrError(Exception):
-    """Root of all errors this project raises on purpose."""
+    """Base class of all errors that this project raises on purpose."""
 
 
 class CallerError(AsrError):
-    """The caller gave something that cannot be used; trying again unchanged will fail again."""
+    """The caller's input cannot be used. The same call will fail again."""
 
 
 class AudioError(CallerError):
-    """Audio that cannot be decoded, or samples that are no sound."""
+    """Audio that cannot be decoded, or samples that are not finite mono float32."""
 
 
 class ConfigError(CallerError):
-    """A setting, a file of settings or a combination of them that makes no sense."""
+    """A setting, a settings file or a combination of settings that is not valid."""
 
 
 class ModelError(CallerError):
-    """A model that is unknown, missing, corrupt or of a kind that is not supported."""
+    """A model that is unknown, missing, damaged or not supported."""
 
 
 class SessionError(CallerError):
-    """A call on a session in a state that does not allow it (audio after the end, say)."""
+    """A call that the session's state does not allow, such as audio after the end."""
 
 
 class InternalError(AsrError):
-    """Our fault: an invariant broke."""
+    """A fault of this project: an invariant does not hold."""

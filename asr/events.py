@@ -1,14 +1,14 @@
-"""What a session says, as frozen values. All times are audio time in seconds since the session's first sample."""
+"""The events that a session emits. All times are audio time: seconds since the session's first sample."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word as written by the model.
+    """One word as the model wrote it; ``confidence`` from 0 to 1.
 
-    ``text`` keeps what joins it to its left neighbour (a leading space in languages that write spaces, none in
-    Chinese or Japanese), so ``"".join(word.text for word in words)`` is the text.
+    ``text`` includes the space before the word, in languages that write spaces (Chinese and Japanese do not). So
+    ``"".join(word.text for word in words)`` is the text.
     """
 
     text: str
@@ -19,14 +19,14 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """Voice activity began at ``at_s``."""
+    """Speech began at ``at_s``."""
 
     at_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """The changing tail after the last final: replaces the previous partial, may be empty."""
+    """The words after the last final, as they are now. Replaces the previous partial; may be empty."""
 
     words: tuple[Word, ...]
     start_s: float
@@ -40,10 +40,10 @@ class Partial:
 
 @dataclass(frozen=True, slots=True)
 class Final:
-    """Newly committed words. Never taken back; together, in order, all finals are the transcript.
+    """Newly committed words. They never change; all finals in order are the transcript.
 
-    ``ends_utterance`` marks the last final of an utterance (it may hold no words when all were committed before);
-    ``from_finalize`` one that `Session.receive_finalize` asked for.
+    ``ends_utterance``: the last final of an utterance; without words if all were committed before.
+    ``from_finalize``: the answer to `Session.receive_finalize`.
     """
 
     words: tuple[Word, ...]
@@ -60,14 +60,14 @@ class Final:
 
 @dataclass(frozen=True, slots=True)
 class SpeechEnded:
-    """Voice activity ended at ``at_s``; the utterance's last final came just before."""
+    """Speech ended at ``at_s``. The utterance's last final is the event before."""
 
     at_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The session is over after ``duration_s`` of audio; nothing follows."""
+    """The end of the session, after ``duration_s`` of audio. The last event."""
 
     duration_s: float
 
@@ -76,5 +76,5 @@ Event = SpeechStarted | Partial | Final | SpeechEnded | Ended
 
 
 def text_of(events: "list[Event]") -> str:
-    """The committed transcript of a list of events: the finals' words joined, without outer spaces."""
+    """The transcript in a list of events: the words of all finals joined, without outer spaces."""
     return "".join(event.text for event in events if isinstance(event, Final)).strip()

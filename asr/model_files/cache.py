@@ -1,6 +1,6 @@
-"""The user's cache folder: checked hashes, and files that are whole or not there.
+"""The user's cache folder: remembered hashes, and files that are written completely or not at all.
 
-Nothing here is needed: a folder that cannot be written costs time at the next start, never a result.
+The cache only saves time: a folder that cannot be written makes the next start slower and changes no result.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ _DAY_S = 86_400
 
 
 def cache_dir() -> Path:
-    """`$STEADYWORD_CACHE`, else `$XDG_CACHE_HOME/steadyword`, else `~/.cache/steadyword`; need not exist yet."""
+    """`$STEADYWORD_CACHE`, else `$XDG_CACHE_HOME/steadyword`, else `~/.cache/steadyword`. It may not exist yet."""
     if own := os.environ.get("STEADYWORD_CACHE"):
         return Path(own).expanduser()
     if shared := os.environ.get("XDG_CACHE_HOME"):
@@ -27,9 +27,9 @@ def cache_dir() -> Path:
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Calls `write` with a new name in `path`'s folder; the file made there then takes `path`'s place in one move.
+    """Call `write` with a temporary name in `path`'s folder, then move the file to `path`.
 
-    A crash leaves the old file or none, and of two writers the last one wins whole. Raises OSError.
+    A crash leaves the old file or none. Of two writers the last one wins, with its complete file. Raises OSError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}{_TEMPORARY}")
@@ -42,7 +42,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def write_text_atomically(path: Path, text: str) -> None:
-    """`write_atomically` for a text in UTF-8."""
+    """`write_atomically` for a text, in UTF-8. Raises OSError."""
     write_atomically(path, lambda temporary: _write_text(temporary, text))
 
 
@@ -56,9 +56,9 @@ def _sync(path: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Removes temporary files that crashed writers left in the folder more than a day ago.
+    """Remove temporary files that crashed writers left in the folder more than a day ago.
 
-    Younger ones may belong to a writer that is still running. Does nothing where the folder cannot be written.
+    Younger ones may belong to a writer that is still running. Does nothing if the folder cannot be written.
     """
     with contextlib.suppress(OSError):
         oldest_s = _clock_s(folder) - _DAY_S
@@ -69,13 +69,13 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def _clock_s(folder: Path) -> float:
-    """The file system's time, which is also what dates the files in it. Raises OSError."""
+    """The file system's time: the clock that dates the files in it. Raises OSError."""
     with tempfile.TemporaryFile(dir=folder) as file:
         return os.fstat(file.fileno()).st_mtime
 
 
 def sha256_of(paths: Iterable[Path]) -> str:
-    """SHA-256 of the files' contents joined in order. Reads them all. Raises OSError."""
+    """SHA-256 of the files' contents joined in order. Reads all of them. Raises OSError."""
     digest = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:
@@ -85,27 +85,28 @@ def sha256_of(paths: Iterable[Path]) -> str:
 
 
 def known_sha256(paths: Iterable[Path]) -> str:
-    """Like `sha256_of`, but remembered for as long as every file keeps its size and times. Raises OSError.
+    """Like `sha256_of`, but the result is remembered while every file keeps its size and times. Raises OSError.
 
-    The change time (which no program can set back) is kept beside the modification time, so that a file altered in
-    place is read again even when its modification time was restored.
+    The change time counts too, since no program can set it back: a file altered in place is read again even if its
+    modification time was restored.
     """
     files = tuple(paths)
     marks = [_mark(path) for path in files]
     record = cache_dir() / "hashes" / f"{hashlib.sha256(repr(marks).encode()).hexdigest()[:32]}.json"
     try:
-        known = json.loads(record.read_text(encoding="utf-8"))
-        if known["files"] == marks:
-            return str(known["sha256"])
+        remembered = json.loads(record.read_text(encoding="utf-8"))
+        if remembered["files"] == marks:
+            return str(remembered["sha256"])
     except (OSError, ValueError, KeyError, TypeError):
-        pass  # never hashed, or a damaged record: hash
+        pass  # no record, or a damaged one: hash the files
     digest = sha256_of(files)
     if [_mark(path) for path in files] == marks:
-        with contextlib.suppress(OSError):  # a read-only home: hashed again next time
+        with contextlib.suppress(OSError):  # read-only home: hashed again next time
             write_text_atomically(record, json.dumps({"files": marks, "sha256": digest}))
     return digest
 
 
 def _mark(path: Path) -> list[str | int]:
+    """Path, size, modification time and change time: they identify a file's content without reading it."""
     stat = path.stat()
     return [str(path.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]

@@ -1,4 +1,4 @@
-"""Models with a name of their own: `configs/models/*.toml`, whose files come in Python packages."""
+"""Configured models: each `configs/models/*.toml` names a model whose files come in Python packages."""
 
 import importlib.util
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ class PackagedFile:
     sha256: str
 
     def locate(self) -> Path | None:
-        """Where it lies, without importing its package; None where it does not."""
+        """The file's path, found without importing its package; None if it is not installed."""
         spec = importlib.util.find_spec(self.package)
         for root in (spec and spec.submodule_search_locations) or ():
             path = Path(root) / self.path
@@ -32,7 +32,7 @@ class PackagedFile:
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredModel:
-    """One file of `configs/models`. ``weights`` joined in order are what ``sha256`` belongs to."""
+    """The content of one file of `configs/models`. ``sha256`` is that of the ``weights`` joined in order."""
 
     name: str
     architecture: str
@@ -48,14 +48,16 @@ class ConfiguredModel:
     tokenizer: PackagedFile
 
     def files(self) -> Iterator[PackagedFile]:
+        """All files of the model, the weights first."""
         yield from (*self.weights, self.config, self.tokenizer)
 
     @property
     def present(self) -> bool:
+        """Whether all files are on this machine."""
         return all(file.locate() for file in self.files())
 
     def located(self) -> Source:
-        """Its files on this machine. Raises `ModelError` with the command that installs what is missing."""
+        """The model's files on this machine. Raises `ModelError` with the command that installs missing ones."""
         weights = tuple(self._path(file) for file in self.weights)
         config, tokenizer = self._path(self.config), self._path(self.tokenizer)
         return Source(
@@ -81,7 +83,7 @@ class ConfiguredModel:
 
 
 def configured_models() -> dict[str, ConfiguredModel]:
-    """Every configured model by its name, in the names' order. Raises `ConfigError`."""
+    """Name -> configured model, in the order of the names. Raises `ConfigError`."""
     models = (_read(path) for path in sorted((config_dir() / "models").glob("*.toml")))
     return {model.name: model for model in models}
 
@@ -89,7 +91,7 @@ def configured_models() -> dict[str, ConfiguredModel]:
 def _read(path: Path) -> ConfiguredModel:
     model = build(ConfiguredModel, read_toml(path), path.name)
     if model.name != path.name.removesuffix(".toml"):
-        raise ConfigError(f"{path}: name is {model.name!r}, wanted the file's own name")
+        raise ConfigError(f"{path}: name is {model.name!r}, wanted the name of its file")
     if model.layout not in LAYOUTS:
         raise ConfigError(f"{path}: layout is {model.layout!r}, wanted {' or '.join(LAYOUTS)}")
     return model

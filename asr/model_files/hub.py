@@ -1,4 +1,4 @@
-"""Models from a hub (huggingface.co, or what `HF_ENDPOINT` names), through its own client and its own cache."""
+"""Models from a hub (huggingface.co, or the one in `HF_ENDPOINT`), with its own client and its own cache."""
 
 import importlib.util
 import re
@@ -28,7 +28,7 @@ def hub_source(name: str, settings_files: Sequence[str]) -> Source:
     """
     if importlib.util.find_spec("huggingface_hub") is None:
         raise ModelError(
-            f"{name} must come from a model hub, whose client is not here; run: pip install huggingface_hub"
+            f"{name} is on a model hub, and the hub's client is not installed; run: pip install huggingface_hub"
         )
     settings = ["config.json", *settings_files]
     folder = _fetch(name, settings + WEIGHTS)
@@ -45,7 +45,7 @@ def _fetch(name: str, patterns: list[str]) -> Path:
         return Path(snapshot_download(name, allow_patterns=patterns))
     except LocalEntryNotFoundError:
         raise ModelError(
-            f"{name} is not here and the model hub cannot be reached; where it can, run: hf download {name}"
+            f"{name} is not on this machine and the model hub cannot be reached; where it can, run: hf download {name}"
         ) from None
     except (OSError, HFValidationError) as error:  # the client's HTTP errors are OSErrors
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]

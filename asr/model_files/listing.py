@@ -1,4 +1,4 @@
-"""Which models there are: the configured ones, and those that were trained on this machine."""
+"""The models that have a name: the configured ones, and those trained on this machine."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,10 @@ from asr.model_files.trained import models_dir, trained_names
 
 @dataclass(frozen=True)
 class ModelStatus:
-    """One configured model; ``hash_ok`` and ``size_bytes`` are None where its files are not here."""
+    """One model with a name. ``hash_ok`` and ``size_bytes`` are None if its files are not on this machine.
+
+    ``hash_ok`` is also None for a model trained here: there is no published hash to compare with.
+    """
 
     name: str
     architecture: str
@@ -25,20 +28,23 @@ class ModelStatus:
 
 
 def list_models() -> list[ModelStatus]:
-    """Every configured model, then those that were trained here, by name; checks the hashes of those that are here."""
+    """Every configured model, then those trained here, each group by name. Hashes all present files.
+
+    Raises `ConfigError` for a file of `configs/models` that is not valid.
+    """
     trained = [_trained_status(name) for name in trained_names()]
     return [_status(model) for model in configured_models().values()] + trained
 
 
 def _trained_status(name: str) -> ModelStatus:
-    """Nobody vouches for its hash; its files are there, or it would not be known."""
     folder = models_dir() / name
-    writes = any((folder / table).is_file() for table in ("vocab.json", "tokenizer.json"))
+    has_tokenizer = any((folder / table).is_file() for table in ("vocab.json", "tokenizer.json"))
     return ModelStatus(
         name=name,
         architecture=str(read_object(folder / "config.json").get("model_type", "")),
         languages=(),
-        description="trained on this machine" + ("" if writes else ": a start for training, it writes nothing"),
+        description="trained on this machine"
+        + ("" if has_tokenizer else ": a start for training, no output layer"),
         licence="",
         source=str(folder),
         install="",

@@ -1,4 +1,4 @@
-"""Models that were trained here, found by their names."""
+"""Models trained on this machine, by name."""
 
 import os
 import re
@@ -16,12 +16,12 @@ def models_dir() -> Path:
 
 
 def trained_folder(name: str) -> Path | None:
-    """The folder of the model of that name; None where there is none."""
+    """The folder of the model with that name; None if there is none."""
     folder = models_dir() / name
     return folder if _NAME.fullmatch(name) and (folder / "config.json").is_file() else None
 
 
 def trained_names() -> list[str]:
-    """All of them, in order."""
+    """The names of all models trained here, sorted."""
     root = models_dir()
     return sorted(path.name for path in root.iterdir() if trained_folder(path.name)) if root.is_dir() else []

@@ -1,4 +1,4 @@
-"""One matrix product in the precision that the CPU does best.
+"""Matrix products, in the precision that is fastest on the CPU.
 
 Measured on one AMD EPYC 9004 core, 250 x 384 times 384 x 1536: float32 91 GFLOP/s, bfloat16 213, int8 353
 (docs/LOG.md).
@@ -8,21 +8,21 @@ import torch
 import torch.nn.functional as F
 
 Linear = torch.nn.Module
-"""``(..., in) -> (..., out)``."""
+"""A module that maps ``(..., in)`` to ``(..., out)``."""
 
 PRECISIONS = ("float32", "bfloat16", "int8")
 
 
 def best_precision() -> str:
-    """int8 where the CPU has VNNI (dot products of bytes), else float32."""
+    """The fastest precision here: int8 if the CPU has VNNI (dot products of bytes), else float32."""
     has_vnni = torch.cpu._is_vnni_supported()
     return "int8" if has_vnni else "float32"
 
 
 def make_linear(weight: torch.Tensor, bias: torch.Tensor | None, precision: str, *, rowwise: bool = False) -> Linear:
-    """``x @ weight.T + bias`` with the weight ``(out, in)`` held in `precision`.
+    """``x @ weight.T + bias`` with the weight ``(out, in)`` and the bias ``(out,)`` stored in `precision`.
 
-    With `rowwise` a row of ``x`` comes out the same whatever the others are: for rows of several streams.
+    `rowwise`: the result of a row of ``x`` does not depend on the other rows, which may belong to other streams.
     """
     bias = torch.zeros(len(weight)) if bias is None else bias.float()
     if precision == "int8":
@@ -40,7 +40,7 @@ class _FloatLinear(torch.nn.Module):
 
 
 class _Int8Linear(torch.nn.Module):
-    """Weights in int8 with a scale per row, activations quantised at each call with one scale for all of ``x``."""
+    """int8 weights with one scale per row; activations are quantised in each call, with one scale for all of ``x``."""
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
         super().__init__()
@@ -52,11 +52,10 @@ class _Int8Linear(torch.nn.Module):
 
 
 class _RowwiseInt8Linear(torch.nn.Module):
-    """int8, and every row comes out the same whatever else is in the batch.
+    """int8, with results that do not depend on the other rows of the batch.
 
-    Dynamic quantisation takes one scale from the whole of ``x``, so a stream's text would depend on its neighbours.
-    Here each row is scaled to a largest value of one, and the common scale is fixed: that of bytes that stand for -1
-    to 1.
+    Dynamic quantisation takes one scale from all of ``x``, so a stream's text would depend on the other streams. Here
+    each row is first divided by its largest absolute value, and the quantisation scale is constant: bytes for -1 to 1.
     """
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
@@ -70,7 +69,7 @@ class _RowwiseInt8Linear(torch.nn.Module):
 
 
 def _packed(weight: torch.Tensor, bias: torch.Tensor | None) -> torch.ScriptObject:
-    """The weight in int8 with a scale per row, in the layout of the product's kernel."""
+    """The weight ``(out, in)`` in int8 with one scale per row, in the layout that the int8 kernel needs."""
     scales = weight.float().abs().amax(dim=1).clamp_min(1e-8) / 127.0
     zeros = torch.zeros(len(scales), dtype=torch.int64)
     quantised = torch.quantize_per_channel(weight.float(), scales, zeros, 0, torch.qint8)

@@ -1,6 +1,6 @@
-"""Modules compiled to TorchScript: a network of many small steps is run without Python between them.
+"""Modules compiled to TorchScript, which runs a network of many small operations without Python between them.
 
-One row through the decoder of tiny.en: 2.5 ms in Python, 1.4 ms so, to the last bit the same (docs/LOG.md).
+One row in the decoder of tiny.en takes 2.5 ms in Python and 1.4 ms compiled, with bit-identical results (docs/LOG.md).
 """
 
 import warnings
@@ -9,9 +9,9 @@ import torch
 
 
 def scripted(module: torch.nn.Module) -> torch.nn.Module:
-    """The module compiled for inference; what it computes does not change."""
+    """The module compiled for inference. It computes the same values."""
     with warnings.catch_warnings():
-        # What torch names instead needs a C++ compiler on the machine that recognises.
+        # torch recommends torch.compile instead, which needs a C++ compiler on the user's machine.
         warnings.simplefilter("ignore", DeprecationWarning)
         compiled: torch.nn.Module = torch.jit.freeze(torch.jit.script(module.eval()))
     return compiled

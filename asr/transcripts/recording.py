@@ -81,7 +81,7 @@ def windows_of(session: Session, engine: Engine) -> Iterator[Window]:
     """The windows that a session of a recording asks for by now."""
     while session.ready:
         while session.pending_frames:
-            engine.listen([session])
+            engine.detect_speech([session])
         window = session.next_window()
         if window is None:
             return

@@ -75,7 +75,7 @@ def test_a_student_learns_to_hear_as_its_teacher_and_is_a_start_for_ctc(
     np.testing.assert_array_equal(task._scaled(samples), samples)  # as they are: so the student heard them
     monkeypatch.setenv("STEADYWORD_MODELS", str(tmp_path))
     told_of = {status.name: status.description for status in list_models()}
-    assert told_of["start"] == "trained on this machine: a start for training, it writes nothing"
+    assert told_of["start"] == "trained on this machine: a start for training, no output layer"
 
 
 def test_the_students_transformer_is_the_teachers_but_for_places(
