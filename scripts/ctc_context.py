@@ -17,9 +17,9 @@ import torch
 
 from asr.config import SAMPLE_RATE_HZ, CtcSettings
 from asr.models.ctc.files import CtcFiles
-from asr.models.ctc.network import StreamState, Wav2Vec2
+from asr.models.ctc.network import CtcNetwork, StreamState
 from asr.models.ctc.recogniser import RIGHT_S, UPDATE_MS
-from asr.models.ctc.search import Search, search
+from asr.models.ctc.search import SearchOptions, search
 from asr.models.ctc.vocabulary import Vocabulary
 from asr.models.registry import load_model_files
 from eval.data.dataset import load_dataset, read
@@ -49,7 +49,7 @@ def main() -> None:
     torch.set_num_threads(1)
     files = load_model_files(options.model)
     assert isinstance(files, CtcFiles), f"{options.model} is no CTC model"
-    network = Wav2Vec2(files.tensors, files.config, normalise=files.vocabulary.normalise)
+    network = CtcNetwork(files.tensors, files.config, normalise=files.vocabulary.normalise)
     utterances = load_dataset(options.data).utterances[: options.limit or None]
     recordings = [_heard(network, read(u).samples, u.text) for u in utterances]
     print("left_s  right_s      WER   mean |d log p|   largest   other best token")
@@ -66,10 +66,10 @@ def contexts(told: CtcSettings) -> Iterable[tuple[float, float]]:
     yield told.left_s, usual_s
 
 
-def chunked(network: Wav2Vec2, samples: np.ndarray, left_s: float, right_s: float) -> torch.Tensor:
+def chunked(network: CtcNetwork, samples: np.ndarray, left_s: float, right_s: float) -> torch.Tensor:
     """The log-probabilities ``(n, V)`` with which each frame was settled, heard in chunks as in a stream."""
     chunk = UPDATE_MS * SAMPLE_RATE_HZ // 1000
-    left, right = (round(s * SAMPLE_RATE_HZ / network.waveform.hop) for s in (left_s, right_s))
+    left, right = (round(s * SAMPLE_RATE_HZ / network.encoder.hop_samples) for s in (left_s, right_s))
     state, at, parts = StreamState(), 0, []
     for end in [*range(chunk, len(samples), chunk), len(samples)]:
         step = network.step([samples[at:end]], [state], [right], [left])[0]
@@ -78,15 +78,15 @@ def chunked(network: Wav2Vec2, samples: np.ndarray, left_s: float, right_s: floa
     return torch.cat([*parts, step.logprobs[step.settled :]])
 
 
-def _heard(network: Wav2Vec2, samples: np.ndarray, text: str) -> FullContext:
-    everything = round(ALL_S * SAMPLE_RATE_HZ / network.waveform.hop)
+def _heard(network: CtcNetwork, samples: np.ndarray, text: str) -> FullContext:
+    everything = round(ALL_S * SAMPLE_RATE_HZ / network.encoder.hop_samples)
     whole = network.step([samples], [StreamState()], [everything], [everything])[0].logprobs
     return FullContext(samples, text, whole)
 
 
-def _row(network: Wav2Vec2, files: CtcFiles, recordings: Sequence[FullContext], left_s: float, right_s: float) -> str:
+def _row(network: CtcNetwork, files: CtcFiles, recordings: Sequence[FullContext], left_s: float, right_s: float) -> str:
     found = [chunked(network, heard.samples, left_s, right_s) for heard in recordings]
-    how = Search(files.decoding.beam or 1, (), files.decoding.settings)
+    how = SearchOptions(files.decoding.beam or 1, (), files.decoding.settings)
     errors = total(
         count_words(heard.text, _text(lattice, files.vocabulary, how))
         for heard, lattice in zip(recordings, found, strict=True)
@@ -101,7 +101,7 @@ def _row(network: Wav2Vec2, files: CtcFiles, recordings: Sequence[FullContext], 
     )
 
 
-def _text(lattice: torch.Tensor, vocabulary: Vocabulary, how: Search) -> str:
+def _text(lattice: torch.Tensor, vocabulary: Vocabulary, how: SearchOptions) -> str:
     return "".join(word.text for word in search(lattice, vocabulary, how)).strip()
 
 

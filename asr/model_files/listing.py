@@ -43,8 +43,7 @@ def _trained_status(name: str) -> ModelStatus:
         name=name,
         architecture=str(read_object(folder / "config.json").get("model_type", "")),
         languages=(),
-        description="trained on this machine"
-        + ("" if has_tokenizer else ": a start for training, no output layer"),
+        description="trained on this machine" + ("" if has_tokenizer else ": a start for training, no output layer"),
         licence="",
         source=str(folder),
         install="",

@@ -2,13 +2,13 @@
 
 from asr.models.architecture import Architecture
 from asr.models.ctc.files import CtcFiles, read_files, tokenizer_file
-from asr.models.ctc.network import Wav2Vec2
+from asr.models.ctc.network import CtcNetwork
 from asr.models.ctc.recogniser import CtcRecogniser
 
 
 def recogniser_of(files: CtcFiles, precision: str) -> CtcRecogniser:
     """The recogniser of these files; `precision` is one of `asr.models.linear.PRECISIONS`."""
-    network = Wav2Vec2(files.tensors, files.config, normalise=files.vocabulary.normalise, precision=precision)
+    network = CtcNetwork(files.tensors, files.config, normalise=files.vocabulary.normalise, precision=precision)
     return CtcRecogniser(
         files.name, files.architecture, files.weights_sha256, network, files.vocabulary, files.decoding
     )

@@ -38,24 +38,26 @@ def read_files(name: str, source: Source, weights_sha256: str) -> CtcFiles:
 
 
 def read_vocabulary(vocab_json: Path, config: Mapping[str, Any], where: str) -> Vocabulary:
-    """The vocabulary beside a model, checked. Raises `ModelError`."""
+    """The vocabulary in `vocab_json` and the tokenizer's settings beside it, checked. Raises `ModelError`."""
     folder = vocab_json.parent
     table = read_object(vocab_json)
     size = config["vocab_size"]
     if any(isinstance(value, dict) for value in table.values()):
-        raise ModelError(f"{vocab_json} holds vocabularies of several languages, wanted that of one")
+        raise ModelError(f"{vocab_json} holds the vocabularies of several languages, wanted one")
     if not all(isinstance(i, int) and 0 <= i < size for i in table.values()):
-        raise ModelError(f"{vocab_json} has places beyond the model's {size} outputs, wanted the model's own")
-    told = read_optional(folder / "tokenizer_config.json") | read_optional(folder / "special_tokens_map.json")
-    blank_text = _token(told.get("pad_token"), DEFAULT_BLANK)
+        raise ModelError(f"{vocab_json} has ids beyond the model's {size} outputs, wanted the model's own vocabulary")
+    settings = read_optional(folder / "tokenizer_config.json") | read_optional(folder / "special_tokens_map.json")
+    blank_text = _token(settings.get("pad_token"), DEFAULT_BLANK)
     if blank_text not in table:
         raise ModelError(f"{vocab_json} has no blank ({blank_text}), wanted a CTC model's vocabulary")
     letters = [""] * size
     for text, i in table.items():
         letters[i] = str(text)
-    delimiter = _token(told.get("word_delimiter_token"), DEFAULT_DELIMITER)
+    delimiter = _token(settings.get("word_delimiter_token"), DEFAULT_DELIMITER)
     special = {i for text, i in table.items() if text.startswith("<") and text.endswith(">")}
-    special |= {table[t] for k in ("unk_token", "bos_token", "eos_token") if (t := _token(told.get(k), "")) in table}
+    special |= {
+        table[t] for k in ("unk_token", "bos_token", "eos_token") if (t := _token(settings.get(k), "")) in table
+    }
     special |= {i for i, text in enumerate(letters) if not text}
     return Vocabulary(
         letters=tuple(letters),
@@ -67,21 +69,21 @@ def read_vocabulary(vocab_json: Path, config: Mapping[str, Any], where: str) -> 
 
 
 def read_decoding(folder: Path, where: str) -> Decoding:
-    """How a model is best searched, as its folder says in `decoding.json`; without one as anybody would.
+    """The model's own search settings from the folder's `decoding.json`; defaults if there is none.
 
-    A language model lies in the folder too. Raises `ModelError`.
+    It may name a language model in the same folder. Raises `ModelError`.
     """
     table = dict(read_optional(folder / "decoding.json"))
     beam = table.pop("beam", 0)
     if not isinstance(beam, int) or isinstance(beam, bool) or beam < 0:
-        raise ModelError(f"{where}, decoding.json: beam is {beam!r}, wanted how many texts to look at side by side")
+        raise ModelError(f"{where}, decoding.json: beam is {beam!r}, wanted the number of hypotheses to keep")
     try:
-        told = build(CtcSettings, table, f"{where}, decoding.json")
+        settings = build(CtcSettings, table, f"{where}, decoding.json")
     except ConfigError as error:
         raise ModelError(str(error)) from None
-    if told.lm and (Path(told.lm).name != told.lm or not (folder / told.lm).is_file()):
-        raise ModelError(f"{where}: decoding.json names the language model {told.lm}, which is not beside it")
-    return Decoding(beam, replace(told, lm=str(folder / told.lm)) if told.lm else told)
+    if settings.lm and (Path(settings.lm).name != settings.lm or not (folder / settings.lm).is_file()):
+        raise ModelError(f"{where}: decoding.json names the language model {settings.lm}, which is not beside it")
+    return Decoding(beam, replace(settings, lm=str(folder / settings.lm)) if settings.lm else settings)
 
 
 def tokenizer_file(source: Source) -> Path:
@@ -95,6 +97,7 @@ def tokenizer_file(source: Source) -> Path:
 
 
 def _normalises(folder: Path, where: str) -> bool:
+    """Whether the preprocessor scales audio to zero mean and unit variance. Raises `ModelError` for another rate."""
     table = read_optional(folder / "preprocessor_config.json")
     table = table or dict(read_optional(folder / "processor_config.json").get("feature_extractor") or {})
     rate_hz = table.get("sampling_rate", SAMPLE_RATE_HZ)
@@ -104,7 +107,7 @@ def _normalises(folder: Path, where: str) -> bool:
 
 
 def _token(value: Any, default: str) -> str:
-    """A token as settings write it: a text, or an object with its content."""
+    """A token in a settings file: a text, or an object with a ``content``."""
     if isinstance(value, dict):
         value = value.get("content")
     return value if isinstance(value, str) and value else default

@@ -20,17 +20,16 @@ _NUMBERS = (
 
 
 def ctc_config(table: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The table once it is known to be of a model that is supported. Raises `ModelError`."""
+    """The configuration, checked. Raises `ModelError` for a field that is missing, wrong or not supported."""
     for name in _NUMBERS:
         _number(table, name, where)
     for name in _LISTS:
         found = table.get(name)
         if not isinstance(found, list) or len(found) != len(table["conv_dim"]) or not all(map(_is_count, found)):
-            raise ModelError(f"{where} has {name} = {found!r}, wanted as many whole numbers as there are convolutions")
+            raise ModelError(f"{where} has {name} = {found!r}, wanted one whole number above zero for each convolution")
     if table["hidden_size"] % table["num_attention_heads"]:
-        raise ModelError(
-            f"{where} has {table['num_attention_heads']} heads for {table['hidden_size']} numbers; no part"
-        )
+        heads = f"num_attention_heads = {table['num_attention_heads']}"
+        raise ModelError(f"{where} has {heads}, wanted a divisor of hidden_size = {table['hidden_size']}")
     for name, wanted in (("hidden_act", "gelu"), ("feat_extract_activation", "gelu")):
         if table.get(name, "gelu") != wanted:
             raise ModelError(f"{where} has {name} = {table[name]!r}, wanted {wanted!r}")
@@ -43,7 +42,10 @@ def ctc_config(table: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def check_ctc_tensors(tensors: Mapping[str, torch.Tensor], config: Mapping[str, Any], where: str) -> None:
-    """Raises `ModelError` for the first tensor that is missing or has another shape, of those that tell the layout."""
+    """Check the tensors whose shapes depend on the configuration.
+
+    Raises `ModelError` for the first one that is missing or has another shape.
+    """
     prefix, width = str(config["model_type"]), config["hidden_size"]
     wanted: dict[str, tuple[int, ...]] = {"lm_head.weight": (config["vocab_size"], width)}
     channels = 1

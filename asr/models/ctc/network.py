@@ -1,12 +1,14 @@
 """wav2vec 2.0, HuBERT and WavLM with a CTC output, over utterances that grow, batched.
 
-Each frame of the convolutions is computed once. In the transformer a frame is *active* until it has heard `right` more
-frames; until then it is computed again with each chunk, then it is settled: its keys and values in each layer stay, and
-its log-probabilities are final. The last `left` settled frames are what active ones still attend to. With `right` and
-`left` as long as the recording, or in one call over all of it, this is the published network (Baevski et al. 2020; Hsu
-et al. 2021; Chen et al. 2022 for the gated relative position bias).
+Each frame of the convolutions is computed once. In the transformer a frame is *active* until `right` more frames have
+followed it; it is computed again with each chunk. Then it is *settled*: its log-probabilities are final, and its keys
+and values in each layer are kept. Active frames attend to the last `left` settled ones.
 
-Rows of several streams go through each matrix together; attention is a stream's own, so nobody sees a neighbour.
+With `right` and `left` as long as the recording, or in one call over all of it, this is the published network (Baevski
+et al. 2020; Hsu et al. 2021; Chen et al. 2022 for the gated relative position bias).
+
+The rows of all streams are multiplied by each matrix together. Attention is computed for each stream alone, so no
+stream sees another.
 """
 
 import math
@@ -18,7 +20,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from asr.models.ctc.feature_encoder import Heard, Waveform
+from asr.models.ctc.feature_encoder import FeatureEncoder, RunningSums
 from asr.models.layers import attention_weights, stacked
 from asr.models.linear import Linear, make_linear
 
@@ -28,13 +30,14 @@ Tensors = dict[str, torch.Tensor]
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """What the network remembers of an utterance.
+    """What the network keeps of an utterance between two steps.
 
-    ``lead``: projected features ``(p, width)`` of settled frames that the positional convolution still sees;
-    ``active``: those of the frames that are not settled; per layer keys and values ``(H, n, D)`` of settled frames.
+    ``sums``: the feature encoder's. ``lead``: projected features ``(p, width)`` of the settled frames that the
+    positional convolution still sees; ``active``: those of the active frames. ``keys`` and ``values``: by layer, of the
+    settled frames, ``(H, n, D)``.
     """
 
-    heard: Heard = field(default_factory=Heard)
+    sums: RunningSums = field(default_factory=RunningSums)
     lead: torch.Tensor | None = None
     active: torch.Tensor | None = None
     keys: tuple[torch.Tensor, ...] = ()
@@ -42,8 +45,12 @@ class StreamState:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """Log-probabilities ``(n, V)`` of the active frames, the first ``settled`` of them final; ``consumed`` samples."""
+class StepOutput:
+    """The result of one step for one stream.
+
+    ``logprobs``: log-probabilities ``(n, V)`` of the active frames; the first ``settled`` of them are final.
+    ``consumed``: samples that are not needed again; the next step's samples begin behind them.
+    """
 
     logprobs: torch.Tensor
     settled: int
@@ -53,7 +60,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class _Gate:
-    """WavLM's: how much a query cares for distances."""
+    """WavLM's gate: the weight of the relative position bias, computed from the query."""
 
     weight: torch.Tensor
     bias: torch.Tensor
@@ -71,21 +78,21 @@ class _Layer:
     gate: _Gate | None
 
 
-class Wav2Vec2:
-    """One model's network. All methods are pure functions of their arguments."""
+class CtcNetwork:
+    """One model's network. Stateless: `step` takes and returns the state of each stream."""
 
     def __init__(
         self, tensors: Tensors, config: dict[str, Any], *, normalise: bool, precision: str = "float32"
     ) -> None:
         self.precision = precision
-        self.waveform = Waveform(tensors, config, normalise)
+        self.encoder = FeatureEncoder(tensors, config, normalise)
         self.classes = int(config["vocab_size"])
         self._heads = int(config["num_attention_heads"])
         self._stable = bool(config.get("do_stable_layer_norm", False))
         self._eps = float(config.get("layer_norm_eps", 1e-5))
         name = str(config["model_type"])
         self._projection_norm = self._norm(tensors, f"{name}.feature_projection.layer_norm", optional=True)
-        # The projection's input has a great range: in int8 it would cost more than it saves.
+        # float32: the projection's input has a wide range, and int8 would lose more accuracy than the time is worth.
         self._project = _linear(tensors, f"{name}.feature_projection.projection", "float32")
         self._positions = _Positions(tensors, config)
         self._norm_all = self._norm(tensors, f"{name}.encoder.layer_norm")
@@ -97,29 +104,32 @@ class Wav2Vec2:
     @torch.inference_mode()
     def step(
         self, windows: Sequence[np.ndarray], states: Sequence[StreamState], rights: Sequence[int], lefts: Sequence[int]
-    ) -> list[Step]:
-        """New samples ``(n,)`` of some streams, each from its next frame's first sample on; its contexts in frames."""
-        fresh = [self.waveform.extend(samples, state.heard) for samples, state in zip(windows, states, strict=True)]
-        actives = [self._with_new(state, frames) for state, (frames, _, _) in zip(states, fresh, strict=True)]
+    ) -> list[StepOutput]:
+        """Advance several streams by their new audio.
+
+        `windows`: samples ``(n,)`` of each stream, from the first sample of its next frame on. `rights` and `lefts`:
+        each stream's right and left context in frames.
+        """
+        encoded = [self.encoder.extend(samples, state.sums) for samples, state in zip(windows, states, strict=True)]
+        actives = [self._with_new(state, frames) for state, (frames, _, _) in zip(states, encoded, strict=True)]
         hidden, keys, values = self._transform(actives, states)
         logits = self._head(hidden).log_softmax(-1).split([len(a) for a in actives])
-        steps = []
-        for i, (state, active, (_, consumed, heard)) in enumerate(zip(states, actives, fresh, strict=True)):
+        outputs = []
+        for i, (state, active, (_, consumed, sums)) in enumerate(zip(states, actives, encoded, strict=True)):
             settled = max(0, len(active) - rights[i])
-            kept = _Kept(settled, lefts[i], keys[i], values[i])
             lead = active[:settled] if state.lead is None else torch.cat([state.lead, active[:settled]])
             after = StreamState(
-                heard,
+                sums,
                 lead[-self._positions.before :] if self._positions.before else None,
                 active[settled:],
-                kept.of(kept.keys, len(active)),
-                kept.of(kept.values, len(active)),
+                _last_settled(keys[i], len(active) - settled, lefts[i]),
+                _last_settled(values[i], len(active) - settled, lefts[i]),
             )
-            steps.append(Step(logits[i], settled, consumed, after))
-        return steps
+            outputs.append(StepOutput(logits[i], settled, consumed, after))
+        return outputs
 
     def _with_new(self, state: StreamState, frames: torch.Tensor) -> torch.Tensor:
-        """The active frames' projected features ``(n, width)``, new ones behind."""
+        """The projected features ``(n, width)`` of the active frames, the new ones last."""
         x = frames if self._projection_norm is None else _layer_norm(frames, self._projection_norm)
         projected = self._project(x)
         return projected if state.active is None else torch.cat([state.active, projected])
@@ -127,7 +137,7 @@ class Wav2Vec2:
     def _transform(
         self, actives: Sequence[torch.Tensor], states: Sequence[StreamState]
     ) -> tuple[torch.Tensor, list[list[torch.Tensor]], list[list[torch.Tensor]]]:
-        """Hidden rows of all streams ``(sum n, width)``; per stream and layer keys and values of all frames known."""
+        """Hidden rows of all streams ``(sum n, width)``; by stream and layer the keys and values of all its frames."""
         sizes = [len(active) for active in actives]
         x = torch.cat([self._positions.add(a, s.lead) for a, s in zip(actives, states, strict=True)])
         if not self._stable:
@@ -154,14 +164,14 @@ class Wav2Vec2:
                 x = _layer_norm(x + layer.down(F.gelu(layer.up(x))), layer.final_norm)
         return _layer_norm(x, self._norm_all) if self._stable else x, keys, values
 
-    def _bias(self, layer: _Layer, queries: torch.Tensor, known: int) -> torch.Tensor | None:
-        """WavLM's gated bias ``(1, H, n, known)`` of queries that are the last of the known frames."""
+    def _bias(self, layer: _Layer, queries: torch.Tensor, frames: int) -> torch.Tensor | None:
+        """WavLM's gated position bias ``(1, H, n, frames)``; the queries ``(n, width)`` are the last of the frames."""
         if layer.gate is None or self._distances is None:
             return None
         by_head = queries.unflatten(-1, (self._heads, -1)).transpose(0, 1)  # (H, n, D)
         gates = F.linear(by_head, layer.gate.weight, layer.gate.bias).unflatten(-1, (2, 4)).sum(-1).sigmoid()
         gate = gates[..., :1] * (gates[..., 1:] * layer.gate.constant - 1.0) + 2.0  # (H, n, 1)
-        bias: torch.Tensor = gate * self._distances.bias(len(queries), known)
+        bias: torch.Tensor = gate * self._distances.bias(len(queries), frames)
         return bias[None]
 
     def _layer(self, tensors: Tensors, name: str, precision: str) -> _Layer:
@@ -185,26 +195,18 @@ class Wav2Vec2:
         return tensors[f"{name}.weight"].float(), tensors[f"{name}.bias"].float(), self._eps
 
     def _norm(self, tensors: Tensors, name: str, optional: bool = False) -> Any:
-        """A norm; None where it may be missing and is."""
+        """A norm; None if it is optional and missing."""
         return None if optional and f"{name}.weight" not in tensors else self._needed(tensors, name)
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """The keys and values that stay after a step: of the last `left` settled frames."""
-
-    settled: int
-    left: int
-    keys: list[torch.Tensor]
-    values: list[torch.Tensor]
-
-    def of(self, layers: Sequence[torch.Tensor], active: int) -> tuple[torch.Tensor, ...]:
-        known = layers[0].shape[1] - active + self.settled
-        return tuple(layer[:, max(0, known - self.left) : known] for layer in layers)
+def _last_settled(layers: Sequence[torch.Tensor], active: int, left: int) -> tuple[torch.Tensor, ...]:
+    """By layer, of keys or values ``(H, n, D)`` whose last `active` frames are not settled, the last `left` others."""
+    settled = layers[0].shape[1] - active
+    return tuple(layer[:, max(0, settled - left) : settled] for layer in layers)
 
 
 class _Positions:
-    """The positional convolution: a frame's neighbourhood, added to it."""
+    """The positional convolution: each frame gets its neighbourhood added."""
 
     def __init__(self, tensors: Tensors, config: dict[str, Any]) -> None:
         name = f"{config['model_type']}.encoder.pos_conv_embed"
@@ -217,25 +219,28 @@ class _Positions:
         self._scale, self._shift = _batch_norm(tensors, f"{name}.batch_norm", len(self._bias))
 
     def add(self, active: torch.Tensor, lead: torch.Tensor | None) -> torch.Tensor:
-        """Active frames ``(n, width)`` behind ``lead`` -> with their positions' embedding; zeros where nothing is."""
+        """Active frames ``(n, width)`` after the frames ``lead`` ``(p, width)``, with their position embedding added.
+
+        Beyond both ends there are zeros.
+        """
         if not len(active):
             return active
-        known = active if lead is None else torch.cat([lead, active])
+        frames = active if lead is None else torch.cat([lead, active])
         missing = self.before - (0 if lead is None else len(lead))
-        x = (known * self._scale + self._shift).t()[None]  # (1, width, n)
+        x = (frames * self._scale + self._shift).t()[None]  # (1, width, n)
         y = F.conv1d(F.pad(x, (missing, self._behind)), self._weight, self._bias, groups=self._groups)
         return active + F.gelu(y)[0].t()
 
 
 class _Distances:
-    """WavLM's bias by relative position, in buckets that widen (after Raffel et al. 2020, T5)."""
+    """WavLM's bias by relative position, in buckets that grow with the distance (after Raffel et al. 2020, T5)."""
 
     def __init__(self, embedding: torch.Tensor, buckets: int, furthest: int) -> None:
         self._embedding, self._buckets, self._furthest = embedding, buckets // 2, furthest
 
-    def bias(self, queries: int, known: int) -> torch.Tensor:
-        """``(H, queries, known)``, the queries being the last of the known."""
-        distance = torch.arange(known)[None] - torch.arange(known - queries, known)[:, None]
+    def bias(self, queries: int, frames: int) -> torch.Tensor:
+        """The bias ``(H, queries, frames)`` of queries that are the last of the frames."""
+        distance = torch.arange(frames)[None] - torch.arange(frames - queries, frames)[:, None]
         return self._embedding[self._bucket(distance)].permute(2, 0, 1)
 
     def _bucket(self, distance: torch.Tensor) -> torch.Tensor:
@@ -254,7 +259,7 @@ def _distances(tensors: Tensors, config: dict[str, Any]) -> _Distances | None:
 
 
 def _unnormed(tensors: Tensors, name: str) -> torch.Tensor:
-    """A convolution's weight; where it is stored as direction and length a tap, their product."""
+    """A convolution's weight; with weight norm it is the product of a direction and a length for each tap."""
     for length, direction in (
         ("parametrizations.weight.original0", "parametrizations.weight.original1"),
         ("weight_g", "weight_v"),
@@ -267,7 +272,7 @@ def _unnormed(tensors: Tensors, name: str) -> torch.Tensor:
 
 
 def _batch_norm(tensors: Tensors, name: str, width: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Some HuBERT models normalise before the positional convolution: as a scale and a shift."""
+    """Scale and shift ``(width,)`` of the batch norm that some HuBERT models have before the positional convolution."""
     if f"{name}.weight" not in tensors:
         return torch.ones(width), torch.zeros(width)
     scale = tensors[f"{name}.weight"].float() * (tensors[f"{name}.running_var"].float() + 1e-5).rsqrt()

@@ -1,4 +1,4 @@
-"""CTC recognition: windows -> words from a lattice of frames, batched, each frame decoded once."""
+"""CTC recognition: windows -> words, by a search in the lattice of their frames; batched, each frame decoded once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -9,31 +9,34 @@ import torch
 from asr.config import SAMPLE_RATE_HZ
 from asr.models.base import Finality, Hypothesis, ModelMemory, Piece, Placed, Window
 from asr.models.ctc.forced_align import place
-from asr.models.ctc.network import Step, StreamState, Wav2Vec2
-from asr.models.ctc.search import Found, Search, search
+from asr.models.ctc.network import CtcNetwork, StepOutput, StreamState
+from asr.models.ctc.search import LatticeWord, SearchOptions, search
 from asr.models.ctc.vocabulary import Decoding, Vocabulary
 
 UPDATE_MS = 320
-"""A chunk: a frame is computed right / chunk times over, so much shorter costs more than it brings."""
-_PLACING_S, _PLACING_CONTEXT_S = 20.0, 4.0
-"""Alignment goes through a long recording in steps of so much, with so much context on both sides."""
+"""A chunk. Each frame is computed (right context / chunk) times, so a much shorter chunk costs more than it gains."""
 RIGHT_S = 0.64
-"""The future that a frame must hear where neither settings nor model say: half of what published models' positional
-convolution sees."""
-_LM_WORDS = 4
+"""Right context, if neither the settings nor the model state one: half of what the positional convolution of published
+models sees."""
+_ALIGNMENT_CHUNK_S, _ALIGNMENT_CONTEXT_S = 20.0, 4.0
+"""A long recording is aligned in chunks of this length, with this much context on both sides."""
+_LM_CONTEXT_WORDS = 4
+"""Committed words that the language model sees before a window; n-gram models are rarely longer than this."""
 _BEAM = 8
+"""Beam width with a language model or hotwords, if neither the settings nor the model state one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Memory(ModelMemory):
-    """What a recogniser remembers of an utterance.
+class CtcMemory(ModelMemory):
+    """What a recogniser keeps of an utterance between two windows.
 
-    ``open``: log-probabilities ``(n, V)`` of the settled frames since the last settled word; ``said``: the last words.
+    ``open``: log-probabilities ``(n, V)`` of the settled frames since the last settled word. ``last_words``: the last
+    settled words, the language model's context.
     """
 
     network: StreamState = field(default_factory=StreamState)
     open: torch.Tensor | None = None
-    said: tuple[str, ...] = ()
+    last_words: tuple[str, ...] = ()
 
 
 class CtcRecogniser:
@@ -49,7 +52,7 @@ class CtcRecogniser:
         name: str,
         architecture: str,
         weights_sha256: str,
-        network: Wav2Vec2,
+        network: CtcNetwork,
         vocabulary: Vocabulary,
         decoding: Decoding | None = None,
     ) -> None:
@@ -58,78 +61,83 @@ class CtcRecogniser:
         self.languages: tuple[str, ...] = ()
         self._network, self._vocabulary = network, vocabulary
         self._decoding = decoding or Decoding()
-        self._hop = network.waveform.hop
-        self._hop_s = self._hop / SAMPLE_RATE_HZ
-        self._overlap_s = (network.waveform.receptive - self._hop) / 2 / SAMPLE_RATE_HZ
+        self._hop_samples = network.encoder.hop_samples
+        self._hop_s = self._hop_samples / SAMPLE_RATE_HZ
+        # A frame stands for the middle of the samples that it sees.
+        self._offset_s = (network.encoder.receptive_samples - self._hop_samples) / 2 / SAMPLE_RATE_HZ
 
     def tokens_of(self, text: str) -> tuple[int, ...]:
-        """None: CTC looks at no text from before."""
+        """No tokens: CTC has no text context."""
         return ()
 
     def recognise(self, windows: Sequence[Window]) -> list[Hypothesis]:
-        """One hypothesis a window: all words since the last settled one."""
-        memories = [window.memory if isinstance(window.memory, Memory) else Memory() for window in windows]
-        steps = self._network.step(
+        """One hypothesis for each window: all words since the last settled one.
+
+        Raises `ConfigError` for a language model that cannot be loaded.
+        """
+        memories = [window.memory if isinstance(window.memory, CtcMemory) else CtcMemory() for window in windows]
+        outputs = self._network.step(
             [window.samples for window in windows],
             [memory.network for memory in memories],
-            [self._right(window) for window in windows],
+            [self._right_frames(window) for window in windows],
             [self._frames(window.settings.ctc.left_s) for window in windows],
         )
-        return [self._hypothesis(*three) for three in zip(windows, memories, steps, strict=True)]
+        return [self._hypothesis(*row) for row in zip(windows, memories, outputs, strict=True)]
 
-    def _hypothesis(self, window: Window, memory: Memory, step: Step) -> Hypothesis:
-        lattice = step.logprobs if memory.open is None else torch.cat([memory.open, step.logprobs])
-        settled_frames = len(lattice) - len(step.logprobs) + step.settled
-        behind = len(lattice) - step.consumed // self._hop  # frames before the window's first sample
-        words = search(lattice, self._vocabulary, self._how(window), memory.said)
+    def _hypothesis(self, window: Window, memory: CtcMemory, output: StepOutput) -> Hypothesis:
+        lattice = output.logprobs if memory.open is None else torch.cat([memory.open, output.logprobs])
+        settled_frames = len(lattice) - len(output.logprobs) + output.settled
+        frames_before = len(lattice) - output.consumed // self._hop_samples  # before the window's first sample
+        words = search(lattice, self._vocabulary, self._search_options(window), memory.last_words)
         settled = 0
         while settled < len(words) and words[settled].until < settled_frames:
             settled += 1
-        kept = words[settled - 1].until if settled else 0
-        said = (*memory.said, *(word.text.strip() for word in words[:settled]))[-_LM_WORDS:]
+        open_from = words[settled - 1].until if settled else 0
+        last_words = (*memory.last_words, *(word.text.strip() for word in words[:settled]))[-_LM_CONTEXT_WORDS:]
         return Hypothesis(
-            pieces=tuple(self._piece(word, behind) for word in words),
+            pieces=tuple(self._piece(word, frames_before) for word in words),
             language=window.language or "",
-            memory=Memory(step.state, lattice[kept:settled_frames], said),
+            memory=CtcMemory(output.state, lattice[open_from:settled_frames], last_words),
             settled=settled,
-            released=step.consumed,
+            released=output.consumed,
         )
 
-    def _right(self, window: Window) -> int:
-        """Frames that a frame must hear behind it."""
+    def _right_frames(self, window: Window) -> int:
+        """How many frames must follow a frame before it is settled."""
         return self._frames(window.settings.ctc.right_s or self._decoding.settings.right_s or RIGHT_S)
 
-    def _how(self, window: Window) -> Search:
-        """The search that the stream asks for, with what it leaves to the model."""
-        told, own, beams = window.settings.ctc, self._decoding, window.settings.beam_size
-        if not told.lm:
-            left = own.settings
-            told = replace(told, lm=left.lm, lm_weight=left.lm_weight, word_bonus=left.word_bonus)
-        wanted = _BEAM if told.lm or window.hotwords else 1
-        return Search(beams if beams > 1 else own.beam or wanted, window.hotwords, told)
+    def _search_options(self, window: Window) -> SearchOptions:
+        """The stream's search settings, with the model's own values where they are open."""
+        settings, beam = window.settings.ctc, window.settings.beam_size
+        if not settings.lm:
+            own = self._decoding.settings
+            settings = replace(settings, lm=own.lm, lm_weight=own.lm_weight, word_bonus=own.word_bonus)
+        default = _BEAM if settings.lm or window.hotwords else 1
+        return SearchOptions(beam if beam > 1 else self._decoding.beam or default, window.hotwords, settings)
 
-    def _piece(self, word: Found, behind: int) -> Piece:
-        start_s = (word.first - behind) * self._hop_s + self._overlap_s
-        end_s = (word.last + 1 - behind) * self._hop_s + self._overlap_s
+    def _piece(self, word: LatticeWord, frames_before: int) -> Piece:
+        start_s = (word.first - frames_before) * self._hop_s + self._offset_s
+        end_s = (word.last + 1 - frames_before) * self._hop_s + self._offset_s
         return Piece(word.text, word.tokens, start_s, end_s, word.confidence)
 
     def place(self, samples: np.ndarray, text: str, language: str | None = None) -> list[Placed]:
-        """When each word of a text is said, and each of its letters, by the best path through the lattice.
+        """When each word of a text is spoken in samples ``(n,)``, and each of its letters.
 
-        Raises `CallerError` for letters that the model cannot write, and for more of them than there are frames.
+        The times are those of the best path through the lattice that writes the text. Raises `CallerError` for letters
+        that the model cannot write, and for more letters than there are frames.
         """
-        lattice = self._lattice(samples)
-        return place(lattice, text, self._vocabulary, self._hop_s, self._overlap_s)
+        return place(self.lattice(samples), text, self._vocabulary, self._hop_s, self._offset_s)
 
-    def _lattice(self, samples: np.ndarray) -> torch.Tensor:
-        """Log-probabilities ``(n, V)`` of a whole recording, in steps with context, so that memory stays flat."""
-        state, at, parts = StreamState(), 0, [torch.zeros(0, self._network.classes)]
-        context = self._frames(_PLACING_CONTEXT_S)
-        for end in range(round(_PLACING_S * SAMPLE_RATE_HZ), len(samples), round(_PLACING_S * SAMPLE_RATE_HZ)):
-            step = self._network.step([samples[at:end]], [state], [context], [context])[0]
-            parts.append(step.logprobs[: step.settled])
-            state, at = step.state, at + step.consumed
-        parts.append(self._network.step([samples[at:]], [state], [context], [context])[0].logprobs)
+    def lattice(self, samples: np.ndarray) -> torch.Tensor:
+        """Log-probabilities ``(frames, V)`` of a recording ``(n,)``, computed in chunks of constant memory."""
+        state, start, parts = StreamState(), 0, [torch.zeros(0, self._network.classes)]
+        context = self._frames(_ALIGNMENT_CONTEXT_S)
+        chunk = round(_ALIGNMENT_CHUNK_S * SAMPLE_RATE_HZ)
+        for end in range(chunk, len(samples), chunk):
+            output = self._network.step([samples[start:end]], [state], [context], [context])[0]
+            parts.append(output.logprobs[: output.settled])
+            state, start = output.state, start + output.consumed
+        parts.append(self._network.step([samples[start:]], [state], [context], [context])[0].logprobs)
         return torch.cat(parts)
 
     def _frames(self, seconds: float) -> int:

@@ -18,18 +18,21 @@ import torch
 
 from asr.config import CtcSettings
 from asr.errors import ConfigError
-from asr.models.ctc.forced_align import Emission, emissions
+from asr.models.ctc.forced_align import Emission, emissions, merge_runs
 from asr.models.ctc.vocabulary import Vocabulary
 
 _LEAST = math.log(1e-3)
-"""Tokens less probable than this in a frame are not tried, the best one excepted."""
+"""A frame's tokens below this log-probability are not tried, except its best one."""
 _TO_NATURAL = math.log(10)
-"""KenLM's logarithms are to the base of ten."""
+"""KenLM's logarithms have base ten."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """One word: its frames from ``first`` to ``last``; what follows begins at ``until`` (never, while it is open)."""
+class LatticeWord:
+    """One word and its frames, ``first`` to ``last``.
+
+    At frame ``until`` the delimiter or the next word begins; `NEVER` if neither was found yet.
+    """
 
     text: str
     tokens: tuple[int, ...]
@@ -43,31 +46,39 @@ NEVER = 1 << 60
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
-    """How a lattice is searched. ``beam`` 1 is greedy; more: a prefix beam search so wide, with a language model and
-    ``hotwords``."""
+class SearchOptions:
+    """How a lattice is searched.
+
+    ``beam`` 1: the best path. More: prefix beam search of this width, which uses the language model of ``settings`` and
+    ``hotwords``.
+    """
 
     beam: int = 1
     hotwords: tuple[str, ...] = ()
     settings: CtcSettings = field(default_factory=CtcSettings)
 
 
-def search(lattice: torch.Tensor, vocabulary: Vocabulary, how: Search, said: Sequence[str] = ()) -> list[Found]:
-    """The words of a lattice ``(n, V)``; `said` are words from before, for a language model."""
+def search(
+    lattice: torch.Tensor, vocabulary: Vocabulary, options: SearchOptions, context: Sequence[str] = ()
+) -> list[LatticeWord]:
+    """The words of a lattice of log-probabilities ``(n, V)``; `context`: the words before it, for the language model.
+
+    Raises `ConfigError` for a language model that cannot be loaded.
+    """
     if not len(lattice):
         return []
-    if how.beam > 1:
-        tokens = _beam(lattice, vocabulary, how, said)
+    if options.beam > 1:
+        tokens = _beam(lattice, vocabulary, options, context)
         return words_of(emissions(lattice, tokens, vocabulary.blank), vocabulary)
     return words_of(_best_path(lattice, vocabulary.blank), vocabulary)
 
 
-def words_of(written: Sequence[Emission], vocabulary: Vocabulary) -> list[Found]:
-    """Tokens with their frames -> words, parted at the delimiter; without one each token is a word."""
+def words_of(tokens: Sequence[Emission], vocabulary: Vocabulary) -> list[LatticeWord]:
+    """Tokens with their frames -> words, split at the delimiter; without a delimiter each token is a word."""
     delimiter = vocabulary.letters.index(vocabulary.delimiter) if vocabulary.delimiter else -1
-    words: list[Found] = []
+    words: list[LatticeWord] = []
     part: list[Emission] = []
-    for emission in written:
+    for emission in tokens:
         if emission.token in vocabulary.special:
             continue
         if emission.token == delimiter:
@@ -81,29 +92,20 @@ def words_of(written: Sequence[Emission], vocabulary: Vocabulary) -> list[Found]
     return words + _word(part, vocabulary, NEVER)
 
 
-def _word(part: Sequence[Emission], vocabulary: Vocabulary, until: int) -> list[Found]:
+def _word(part: Sequence[Emission], vocabulary: Vocabulary, until: int) -> list[LatticeWord]:
     if not part:
         return []
     text = "".join(vocabulary.letters[emission.token] for emission in part)
     space = " " if vocabulary.delimiter else ""
     confidence = math.exp(sum(emission.logprob for emission in part) / len(part))
     tokens = tuple(emission.token for emission in part)
-    return [Found(space + text, tokens, part[0].first, part[-1].last, until, confidence)]
+    return [LatticeWord(space + text, tokens, part[0].first, part[-1].last, until, confidence)]
 
 
 def _best_path(lattice: torch.Tensor, blank: int) -> list[Emission]:
-    """The most probable token of each frame; runs of one are one."""
+    """The most probable token of each frame; a run of one token is one emission."""
     logprobs, best = lattice.max(-1)
-    written: list[Emission] = []
-    before = blank
-    for frame, (token, logprob) in enumerate(zip(best.tolist(), logprobs.tolist(), strict=True)):
-        if token != blank and token == before:
-            run = written[-1]
-            written[-1] = Emission(token, run.first, frame, max(run.logprob, logprob))
-        elif token != blank:
-            written.append(Emission(token, frame, frame, logprob))
-        before = token
-    return written
+    return merge_runs(zip(best.tolist(), logprobs.tolist(), strict=True), blank)
 
 
 # -- prefix beam search ------------------------------------------------------------------------------------------------
@@ -111,11 +113,13 @@ def _best_path(lattice: torch.Tensor, blank: int) -> list[Emission]:
 Prefix = tuple[int, ...]
 
 
-def _beam(lattice: torch.Tensor, vocabulary: Vocabulary, how: Search, said: Sequence[str]) -> tuple[int, ...]:
-    """The best tokens by sound, language model and hotwords together."""
-    scorer = _Scorer(vocabulary, how, tuple(said))
+def _beam(
+    lattice: torch.Tensor, vocabulary: Vocabulary, options: SearchOptions, context: Sequence[str]
+) -> tuple[int, ...]:
+    """The best tokens by acoustic score, language model and hotwords together."""
+    scorer = _Scorer(vocabulary, options, tuple(context))
     blank = vocabulary.blank
-    beams: dict[Prefix, tuple[float, float]] = {(): (0.0, -math.inf)}  # log p ending in blank, and not
+    beams: dict[Prefix, tuple[float, float]] = {(): (0.0, -math.inf)}  # log p ending in blank, log p ending in a token
     for row in lattice.tolist():
         best = max(row)
         tried = [i for i, logprob in enumerate(row) if logprob > _LEAST or logprob == best]
@@ -134,29 +138,28 @@ def _beam(lattice: torch.Tensor, vocabulary: Vocabulary, how: Search, said: Sequ
                     longer = (*prefix, token)
                     grown[longer][1] = _add(grown[longer][1], either + logprob)
         ranked = sorted(grown, key=lambda p: _add(*grown[p]) + scorer.score(p), reverse=True)
-        beams = {prefix: (grown[prefix][0], grown[prefix][1]) for prefix in ranked[: how.beam]}
+        beams = {prefix: (grown[prefix][0], grown[prefix][1]) for prefix in ranked[: options.beam]}
     return max(beams, key=lambda p: _add(*beams[p]) + scorer.score(p, whole=True))
 
 
 class _Scorer:
-    """What a prefix is worth beside its sound."""
+    """The score of a prefix from language model and hotwords, added to the acoustic one."""
 
-    def __init__(self, vocabulary: Vocabulary, how: Search, said: tuple[str, ...]) -> None:
-        settings = how.settings
-        self._vocabulary, self._settings, self._said = vocabulary, settings, said
+    def __init__(self, vocabulary: Vocabulary, options: SearchOptions, context: tuple[str, ...]) -> None:
+        settings = options.settings
+        self._vocabulary, self._settings, self._context = vocabulary, settings, context
         self._delimiter = vocabulary.letters.index(vocabulary.delimiter) if vocabulary.delimiter else -1
         self._model = language_model(settings.lm) if settings.lm else None
         self._beginnings = beginnings(settings.lm) if settings.lm else frozenset()
-        self._hotwords = tuple(word.casefold() for word in how.hotwords)
-        self._known: dict[Prefix, float] = {}
+        self._hotwords = tuple(word.casefold() for word in options.hotwords)
 
     def score(self, prefix: Prefix, whole: bool = False) -> float:
-        """Of its complete words, and of what the last one may become; with `whole` that one counts as complete."""
+        """The score of the complete words and of what the last one may become; with `whole` it counts as complete."""
         if self._model is None and not self._hotwords:
             return 0.0
         words, rest = self._split(prefix)
         ended = (*words, rest) if whole and rest else words
-        return self._of_words(ended) + (0.0 if whole else self._hope(rest))
+        return self._of_words(ended) + (0.0 if whole else self._of_part(rest))
 
     def _split(self, prefix: Prefix) -> tuple[tuple[str, ...], str]:
         letters = self._vocabulary.letters
@@ -168,16 +171,18 @@ class _Scorer:
         s = self._settings
         total = sum(s.hotword_weight for word in words if word.casefold() in self._hotwords)
         if self._model is not None and words:
-            context = (*self._said, *words)
+            context = (*self._context, *words)
             scores = [
                 score for score, _, _ in self._model.full_scores(" ".join(context).casefold(), bos=False, eos=False)
             ]
-            total += sum(s.lm_weight * _TO_NATURAL * score + s.word_bonus for score in scores[len(self._said) :])
+            total += sum(s.lm_weight * _TO_NATURAL * score + s.word_bonus for score in scores[len(self._context) :])
         return total
 
-    def _hope(self, rest: str) -> float:
-        """What the last word may become. A beginning that no word of the language model has is a word unknown to it,
-        or the beam would fill with words that never end; the beginning of a hotword has part of its weight.
+    def _of_part(self, rest: str) -> float:
+        """The score of an unfinished word.
+
+        If no word of the language model begins like this, it is scored as a finished, unknown word; otherwise the beam
+        would fill with words that never end. The beginning of a hotword has part of the hotword's weight.
         """
         bare = rest.casefold()
         if self._beginnings and bare and bare not in self._beginnings:
@@ -188,26 +193,26 @@ class _Scorer:
 
 @functools.cache
 def language_model(path: str) -> Any:
-    """An n-gram model in ARPA or KenLM's own form, its words in lower case. Raises `ConfigError`."""
+    """An n-gram model in ARPA's or KenLM's format, its words in lower case. Raises `ConfigError`."""
     if importlib.util.find_spec("kenlm") is None:
-        raise ConfigError("a language model needs the package kenlm, which is not here; run: pip install kenlm")
+        raise ConfigError("a language model needs the package kenlm, which is not installed; run: pip install kenlm")
     import kenlm
 
     if not Path(path).is_file():
-        raise ConfigError(f"no language model at {path}, wanted an n-gram model in ARPA or KenLM's form")
+        raise ConfigError(f"no language model at {path}, wanted an n-gram model in ARPA's or KenLM's format")
     quiet = kenlm.Config()
     quiet.show_progress = False
     quiet.arpa_complain = kenlm.ARPALoadComplain.NONE
     try:
         return kenlm.Model(path, quiet)
     except OSError as error:
-        raise ConfigError(f"{path} is no n-gram model ({error}), wanted one in ARPA or KenLM's form") from None
+        raise ConfigError(f"{path} is no n-gram model ({error}), wanted one in ARPA's or KenLM's format") from None
 
 
 @functools.cache
 def beginnings(path: str) -> frozenset[str]:
-    """Every beginning of every word of a model in ARPA's form; empty for KenLM's own form, which does not list them."""
-    found: set[str] = set()
+    """Every beginning of every word of a model in ARPA's format; empty for KenLM's, which does not list its words."""
+    prefixes: set[str] = set()
     with Path(path).open(encoding="utf-8", errors="replace") as file:
         if not any(line.startswith("\\1-grams:") for line in itertools.islice(file, 100)):
             return frozenset()
@@ -216,8 +221,8 @@ def beginnings(path: str) -> frozenset[str]:
                 break
             parts = line.split("\t")
             word = parts[1].strip() if len(parts) > 1 else ""
-            found.update(word[:i] for i in range(1, len(word) + 1))
-    return frozenset(found)
+            prefixes.update(word[:i] for i in range(1, len(word) + 1))
+    return frozenset(prefixes)
 
 
 def _add(a: float, b: float) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from asr.models.ctc.network import StreamState, Wav2Vec2
+from asr.models.ctc.network import CtcNetwork, StreamState
 from asr.models.registry import load_model_files
 from tests.asr.ctc_models import LAYOUTS, random_model, save
 from tests.speech import RATE_HZ, clip
@@ -24,11 +24,11 @@ def expected(model: torch.nn.Module, samples: np.ndarray) -> torch.Tensor:
         return model(torch.from_numpy(samples)[None]).logits[0].log_softmax(-1)
 
 
-def network(model: torch.nn.Module, normalise: bool = False) -> Wav2Vec2:
-    return Wav2Vec2(dict(model.state_dict()), model.config.to_dict(), normalise=normalise)
+def network(model: torch.nn.Module, normalise: bool = False) -> CtcNetwork:
+    return CtcNetwork(dict(model.state_dict()), model.config.to_dict(), normalise=normalise)
 
 
-def chunked(net: Wav2Vec2, samples: np.ndarray, right: int = ALL, left: int = ALL, chunk: int = 5000) -> torch.Tensor:
+def chunked(net: CtcNetwork, samples: np.ndarray, right: int = ALL, left: int = ALL, chunk: int = 5000) -> torch.Tensor:
     """The settled log-probabilities of all frames ``(n, V)``, heard in chunks."""
     state, at, parts = StreamState(), 0, []
     for end in [*range(chunk, len(samples), chunk), len(samples)]:
@@ -93,7 +93,7 @@ def test_norms_over_time_are_those_of_what_was_heard() -> None:
 def test_a_stream_does_not_see_its_neighbours(precision: str) -> None:
     """Three streams of different length in one step, in the middle of their utterances: as each alone."""
     model = random_model("wavlm large")
-    net = Wav2Vec2(dict(model.state_dict()), model.config.to_dict(), normalise=True, precision=precision)
+    net = CtcNetwork(dict(model.state_dict()), model.config.to_dict(), normalise=True, precision=precision)
     streams = [speech(), speech()[4000:20_000], clip("counting")[:9000]]
     first = [net.step([s[:6000]], [StreamState()], [10], [20])[0] for s in streams]
     rest = [s[step.consumed :] for s, step in zip(streams, first, strict=True)]
@@ -118,6 +118,6 @@ def test_a_folder_of_transformers_is_loaded_whole(tmp_path: Path) -> None:
     model = random_model("hubert large")
     files = load_model_files(str(save(model, tmp_path / "m", normalise=False)))
     assert (files.architecture, files.vocabulary.blank, files.vocabulary.normalise) == ("hubert", 0, False)
-    net = Wav2Vec2(files.tensors, files.config, normalise=False)
+    net = CtcNetwork(files.tensors, files.config, normalise=False)
     found = net.step([speech()], [StreamState()], [ALL], [ALL])[0].logprobs
     torch.testing.assert_close(found, expected(model, speech()), atol=2e-5, rtol=0)

@@ -15,7 +15,7 @@ from asr.errors import CallerError, ConfigError, ModelError
 from asr.model_files import list_models
 from asr.models.base import Window
 from asr.models.ctc.forced_align import emissions, place
-from asr.models.ctc.search import NEVER, Search, language_model, search
+from asr.models.ctc.search import NEVER, SearchOptions, language_model, search
 from asr.models.ctc.vocabulary import Vocabulary
 from tests.asr.ctc_models import random_model, save
 from tests.speech import RATE_HZ, clip
@@ -30,7 +30,7 @@ def asked(beam_size: int = 1, **told: object) -> Window:
 
 LETTERS = ("<pad>", "<unk>", "|", *"abcdeinortw")
 VOCABULARY = Vocabulary(LETTERS, blank=0, delimiter="|", special=frozenset({1}), normalise=False)
-GREEDY, BEAM = Search(), Search(beam=8)
+GREEDY, BEAM = SearchOptions(), SearchOptions(beam=8)
 
 
 def lattice(frames: str, sure: float = 0.9) -> torch.Tensor:
@@ -51,7 +51,7 @@ def doubtful(frames: str, at: int, letters: str, shares: tuple[float, ...]) -> t
 
 
 @pytest.mark.parametrize("settings", [GREEDY, BEAM])
-def test_runs_are_one_letter_and_blanks_part_doubles(settings: Search) -> None:
+def test_runs_are_one_letter_and_blanks_part_doubles(settings: SearchOptions) -> None:
     """Graves et al. 2006: repeated tokens are merged, then blanks go."""
     words = search(lattice("__nn_i_nn|_aa_b_b_"), VOCABULARY, settings)
     assert [word.text for word in words] == [" nin", " abb"]
@@ -59,7 +59,7 @@ def test_runs_are_one_letter_and_blanks_part_doubles(settings: Search) -> None:
 
 
 @pytest.mark.parametrize("settings", [GREEDY, BEAM])
-def test_confidence_is_the_frames_posterior(settings: Search) -> None:
+def test_confidence_is_the_frames_posterior(settings: SearchOptions) -> None:
     """The geometric mean of the letters' probabilities."""
     (word,) = search(doubtful("_ab_", 2, "bd", (0.6, 0.39)), VOCABULARY, settings)
     assert word.confidence == pytest.approx(math.sqrt(0.9 * 0.6), abs=0.01)
@@ -76,7 +76,7 @@ def test_the_beam_adds_up_what_greedy_search_parts() -> None:
 def test_a_hotword_is_preferred_where_the_sound_leaves_it_open() -> None:
     """Not where it does not."""
     rows = doubtful("_an_e_|", 1, "ao", (0.55, 0.44))
-    boosted = Search(8, ("One",), CtcSettings(hotword_weight=3.0))
+    boosted = SearchOptions(8, ("One",), CtcSettings(hotword_weight=3.0))
     assert [word.text for word in search(rows, VOCABULARY, BEAM)] == [" ane"]
     assert [word.text for word in search(rows, VOCABULARY, boosted)] == [" one"]
     assert [word.text for word in search(lattice("_t_wo_|", sure=0.999), VOCABULARY, boosted)] == [" two"]
@@ -91,10 +91,10 @@ def test_a_language_model_prefers_what_is_said_more_often(tmp_path: Path) -> Non
     """After "one" the bigram model expects "ore", also when "one" was said in an earlier window."""
     pytest.importorskip("kenlm")
     (tmp_path / "lm.arpa").write_text(ARPA)
-    settings = Search(8, (), CtcSettings(lm=str(tmp_path / "lm.arpa")))
+    settings = SearchOptions(8, (), CtcSettings(lm=str(tmp_path / "lm.arpa")))
     second = doubtful("_o_n_e_|", 3, "nr", (0.55, 0.44))
     assert [word.text for word in search(second, VOCABULARY, BEAM)] == [" one"]
-    assert [word.text for word in search(second, VOCABULARY, settings, said=("one",))] == [" ore"]
+    assert [word.text for word in search(second, VOCABULARY, settings, context=("one",))] == [" ore"]
     both = torch.cat([lattice("_o_n_e_|"), second])
     assert [word.text for word in search(both, VOCABULARY, settings)] == [" one", " ore"]
 
@@ -103,7 +103,7 @@ def test_a_language_model_that_is_none_is_refused(tmp_path: Path) -> None:
     """Missing, or another file."""
     pytest.importorskip("kenlm")
     with pytest.raises(ConfigError, match="no language model at"):
-        search(lattice("a|"), VOCABULARY, Search(2, (), CtcSettings(lm=str(tmp_path / "none"))))
+        search(lattice("a|"), VOCABULARY, SearchOptions(2, (), CtcSettings(lm=str(tmp_path / "none"))))
 
 
 def test_a_vocabulary_without_a_delimiter_makes_each_letter_a_word() -> None:
@@ -139,7 +139,7 @@ def test_letters_outside_the_vocabulary_are_listed() -> None:
 
 def test_a_text_longer_than_its_recording_is_refused() -> None:
     """Each letter needs a frame, two equal ones a blank between them."""
-    with pytest.raises(CallerError, match="4 letters is not said in 5 frames; wanted 6"):
+    with pytest.raises(CallerError, match="4 letters does not fit in 5 frames; wanted 6"):
         emissions(lattice("_aab_"), [3, 3, 3, 4], 0)
 
 
@@ -163,7 +163,7 @@ def _edited(folder: Path, to: Path, name: str, **changes: object) -> Path:
     ("name", "changes", "said"),
     [
         ("vocab.json", {"<pad>": None}, r"no blank \(<pad>\)"),
-        ("vocab.json", {"z": 900}, "places beyond the model's 32 outputs"),
+        ("vocab.json", {"z": 900}, "ids beyond the model's 32 outputs"),
         ("vocab.json", {"eng": {"a": 1}}, "several languages"),
         ("preprocessor_config.json", {"sampling_rate": 8000}, "takes audio at 8000 Hz, wanted 16000"),
         ("config.json", {"adapter_attn_dim": 16}, "adapters"),
@@ -202,7 +202,7 @@ def test_a_recording_shorter_than_one_frame_has_no_words(model_folder: Path) -> 
     """25 ms are wanted for a frame; less is heard, and says nothing."""
     engine = Engine.load(str(model_folder))
     assert engine.recogniser.place(np.zeros(300, np.float32), "") == []
-    with pytest.raises(CallerError, match="not said in 0 frames"):
+    with pytest.raises(CallerError, match="does not fit in 0 frames"):
         engine.recogniser.place(np.zeros(300, np.float32), "one")
 
 
@@ -210,7 +210,7 @@ def test_long_recordings_are_placed_in_steps(model_folder: Path) -> None:
     """Three minutes go through in steps with context; there is one frame every 20 ms, none twice."""
     engine = Engine.load(str(model_folder))
     samples = np.tile(clip("counting"), 40)[: 50 * RATE_HZ]
-    assert len(engine.recogniser._lattice(samples)) == (len(samples) - 400) // 320 + 1
+    assert len(engine.recogniser.lattice(samples)) == (len(samples) - 400) // 320 + 1
 
 
 def test_a_model_trained_here_is_listed_and_found_by_name(
@@ -232,13 +232,13 @@ def test_a_folder_may_say_how_its_model_is_searched(model_folder: Path, tmp_path
     folder = Path(shutil.copytree(model_folder, tmp_path / "m"))
     write_language_model(folder, ["one two", "two"])
     recogniser = Engine.load(str(folder)).recogniser
-    how, lm = recogniser._how(asked()), recogniser._how(asked()).settings.lm
+    how, lm = recogniser._search_options(asked()), recogniser._search_options(asked()).settings.lm
     assert (how.beam, Path(lm).name, how.settings.lm_weight) == (12, "lm.arpa", 1.0)
-    assert recogniser._how(asked(beam_size=3)).beam == 3
-    own = recogniser._how(asked(lm="own.arpa", lm_weight=0.2)).settings
+    assert recogniser._search_options(asked(beam_size=3)).beam == 3
+    own = recogniser._search_options(asked(lm="own.arpa", lm_weight=0.2)).settings
     assert (own.lm, own.lm_weight) == ("own.arpa", 0.2)
-    assert recogniser._right(asked()) * recogniser._hop_s == pytest.approx(0.32)
-    assert recogniser._right(asked(right_s=1.0)) * recogniser._hop_s == pytest.approx(1.0)
+    assert recogniser._right_frames(asked()) * recogniser._hop_s == pytest.approx(0.32)
+    assert recogniser._right_frames(asked(right_s=1.0)) * recogniser._hop_s == pytest.approx(1.0)
     assert language_model(lm).score("two", bos=False, eos=False) > language_model(lm).score("one", bos=False, eos=False)
     (folder / "lm.arpa").unlink()
     with pytest.raises(ModelError, match=r"names the language model lm\.arpa, which is not beside it"):
@@ -249,7 +249,7 @@ def test_words_of_a_closed_vocabulary_are_told_apart_and_spelled_right(tmp_path:
     """A missing delimiter and a wrong letter, each a little more probable than the right one, are mended."""
     pytest.importorskip("kenlm")
     write_language_model(tmp_path, ["one two"])
-    settings = Search(12, (), CtcSettings(lm=str(tmp_path / "lm.arpa"), lm_weight=1.0))
+    settings = SearchOptions(12, (), CtcSettings(lm=str(tmp_path / "lm.arpa"), lm_weight=1.0))
     rows = lattice("_one_two_")
     rows[4] = math.log(1e-6)
     rows[4, 0], rows[4, LETTERS.index("|")] = math.log(0.8), math.log(0.19)
