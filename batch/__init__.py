@@ -1,13 +1,28 @@
-"""Folders of recordings: listened to, recognised in batches of like windows, written so that a crash costs little.
+"""`asr transcribe`: recordings to texts, a few to standard output, or folders of them so that a crash costs little.
 
-inputs      what was asked for -> recordings and where each one's texts go
-journal     what is done, line by line
-outputs     a transcript -> its files, whole or not there
-listening   one recording -> windows to recognise, and their hypotheses -> its transcript
-bench       what one worker does: listen, recognise
-crew        the workers: this process, or several
-work        the loop that keeps them all busy
-cluster     the same on Ray, with object storage
-job         one run: what is left to do, done, written, noted
-estimate, watch, display, command           what a run would take; what arrives; what people see; the options
+commands      declares the subcommand
+options       holds its options
+printing      prints the texts of a few recordings
+folders       starts a run, a plan or a watch over folders
+
+inputs        finds the recordings, and where their texts go
+run           finds what is not done, has it transcribed, sums it up
+job           hashes what the texts of a run depend on
+results       writes outcomes to texts, journal and list of failures
+destination   chooses between a folder and object storage
+outputs       writes texts to a folder
+journal       records what is done
+store         reads and writes object storage
+urls          tells URLs from paths
+estimate      predicts what a run would take
+watch         waits for files to arrive
+progress      shows how far a run is
+
+backend       describes where recordings are transcribed: `local` or `ray_cluster`
+local         runs workers on this machine
+ray_cluster   runs workers on a Ray cluster
+dispatch      keeps workers busy: reads recordings, batches their windows
+worker        reads and recognises, in any process
+reader        reads one recording part by part
+messages      crosses the pipe to a worker
 """

@@ -12,6 +12,7 @@ import typer
 from asr.commands import Format
 from asr.config import DEFAULT_MODEL
 from asr.errors import ConfigError
+from batch.options import FolderOptions, RecognitionOptions
 
 ENGINES = ("local", "ray")
 
@@ -67,24 +68,25 @@ def transcribe(
     ] = None,
 ) -> None:
     """Transcribe recordings to standard output, or into a folder, where a second run resumes the first."""
-    formats, hotwords = _formats(text_format), tuple(hotword or ())
+    formats = _formats(text_format)
+    recognition = RecognitionOptions(model, language, prompt, tuple(hotword or ()), beam_size, fallback)
     if engine not in ENGINES:
         raise ConfigError(f"unknown --engine {engine!r}; wanted {' or '.join(ENGINES)}")
     if output_dir is None:
         _check_printable(files, formats, needs_folder=bool(recursive or include or dry_run or watch))
-        from batch.printing import Options, print_texts
+        from batch.printing import print_texts
 
-        if not print_texts(files, Options(model, language, prompt, hotwords, beam_size, fallback), formats[0]):
+        if not print_texts(files, recognition, formats[0]):
             raise typer.Exit(1)
         return
-    from batch import command
+    from batch import folders
 
-    wish = command.Wish(
-        tuple(files), output_dir, formats, model, language, prompt, hotwords, beam_size, fallback,
-        recursive, tuple(include or ()), word_times, workers, engine, ray_address,
+    options = FolderOptions(
+        tuple(files), output_dir, formats, recognition, recursive, tuple(include or ()), word_times, workers,
+        engine, ray_address,
     )  # fmt: skip
-    do = command.plan if dry_run else command.watch if watch else command.transcribe_folders
-    if do(wish):
+    work = folders.plan if dry_run else folders.watch if watch else folders.transcribe_folders
+    if work(options):
         raise typer.Exit(1)
 
 

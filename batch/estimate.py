@@ -1,92 +1,91 @@
-"""What a run would do, and how long it would take: by the speed of the last run, or by a short trial here."""
+"""`--dry-run`: what a run would do, and how long it would take by the speed of the last run or of a short trial."""
 
 import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 
 from asr.audio.files import duration_s, read_blocks
 from asr.config import SAMPLE_RATE_HZ
 from asr.errors import AudioError
 from asr.transcripts.recording import transcribe
-from batch.inputs import Found, Recording
-from batch.job import Order, left_to_do, outputs_of, read_notes
+from batch.destination import journal_to_read, outputs_in
+from batch.inputs import Inputs, Recording, size_bytes
+from batch.job import BatchJob
 from batch.journal import Speed
-from batch.progress import clock, printable, told
-from batch.worker import BatchWorker, Task
+from batch.messages import Task
+from batch.progress import clock, failure_line, printable
+from batch.run import remaining
+from batch.worker import BatchWorker
 
 TRIAL_S = 30.0
-SHOWN = 20
+MAX_LINES = 20
+"""Recordings that are listed by name."""
 
 
-def estimate(order: Order, found: Found, key: str, workers: int) -> Iterator[str]:
-    """Lines for people."""
-    journal = read_notes(order.folder)
-    left = left_to_do(found, journal, outputs_of(order.folder), key, order.formats)
-    count = len(found.recordings)
-    yield f"{count} recordings found, {count - len(left)} done before, {len(left)} to do"
-    yield from (told(failure) for failure in found.failures)
-    for recording in sorted(left, key=lambda r: str(r.path))[:SHOWN]:
-        yield f"  {printable(str(recording.path))} -> {printable(recording.stem)}.{{{','.join(order.formats)}}}"
-    if len(left) > SHOWN:
-        yield f"  and {len(left) - SHOWN} more"
-    if left:
-        audio_s = _audio_s(left)
-        speed, source = _speed(journal.speeds, key, order.task, left, workers)
+def estimate(job: BatchJob, inputs: Inputs, workers: int) -> Iterator[str]:
+    """Lines to print."""
+    journal = journal_to_read(job.output_dir)
+    todo = remaining(job, inputs, journal, outputs_in(job.output_dir))
+    count = len(inputs.recordings)
+    yield f"{count} recordings found, {count - len(todo)} done before, {len(todo)} to do"
+    yield from (failure_line(failure) for failure in inputs.failures)
+    for recording in sorted(todo, key=lambda recording: str(recording.path))[:MAX_LINES]:
+        yield f"  {printable(str(recording.path))} -> {printable(recording.stem)}.{{{','.join(job.formats)}}}"
+    if len(todo) > MAX_LINES:
+        yield f"  and {len(todo) - MAX_LINES} more"
+    if todo:
+        audio_s = _audio_s(todo)
+        speed, source = _speed(journal.speeds, job, todo, workers)
         took = "unknown time: none of it can be read" if not speed else f"about {clock(audio_s / speed)}"
         yield f"{audio_s / 3600:.2f} h of audio, {took} with {workers} workers ({source})"
 
 
-def _audio_s(left: Sequence[Recording]) -> float:
-    """By the headers; where they do not tell, by size, as the others."""
-    told_s = {recording.path: _told(recording.path) for recording in left}
-    known = [(path.stat().st_size, seconds) for path, seconds in told_s.items() if seconds is not None]
-    per_byte = sum(seconds for _, seconds in known) / max(1, sum(size for size, _ in known))
-    return sum(_size(path) * per_byte if seconds is None else seconds for path, seconds in told_s.items())
+def _audio_s(todo: Sequence[Recording]) -> float:
+    """From the headers. Recordings whose headers give no length count by their size, at the rate of the others."""
+    lengths_s = {recording: _duration_s(recording) for recording in todo}
+    measured = [(size_bytes(recording), length_s) for recording, length_s in lengths_s.items() if length_s is not None]
+    s_per_byte = sum(length_s for _, length_s in measured) / max(1, sum(size for size, _ in measured))
+    return sum(
+        size_bytes(recording) * s_per_byte if length_s is None else length_s
+        for recording, length_s in lengths_s.items()
+    )
 
 
-def _told(path: Path) -> float | None:
+def _duration_s(recording: Recording) -> float | None:
     try:
-        return duration_s(path)
+        return duration_s(recording.path)
     except AudioError:
         return None
 
 
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
+def _speed(speeds: Sequence[Speed], job: BatchJob, todo: Sequence[Recording], workers: int) -> tuple[float, str]:
+    """Times real time with all workers, and its source in words; 0 if it is unknown."""
+    for speed in reversed(speeds):
+        if speed.task == job.key and speed.wall_s > 0:
+            return speed.audio_s / speed.wall_s * workers / speed.workers, "by the last run's speed"
+    return _trial_speed(job.task, todo) * workers, f"by a trial on {TRIAL_S:.0f} s"
 
 
-def _speed(speeds: Sequence[Speed], key: str, task: Task, left: Sequence[Recording], workers: int) -> tuple[float, str]:
-    """Times real time, and where that is known from."""
-    for ran in reversed(speeds):
-        if ran.task == key and ran.wall_s > 0:
-            return ran.audio_s / ran.wall_s * workers / ran.workers, "by the last run's speed"
-    return _trial(task, left) * workers, f"by a trial on {TRIAL_S:.0f} s"
-
-
-def _trial(task: Task, left: Sequence[Recording]) -> float:
-    """One worker's speed on the beginning of the largest recordings; 0 where none can be read."""
-    worker = BatchWorker(task)
-    heard_s = took_s = 0.0
-    for recording in islice(left, 10):
+def _trial_speed(task: Task, todo: Sequence[Recording]) -> float:
+    """The speed of one worker on the beginning of the largest recordings; 0 if none of them can be read."""
+    engine = BatchWorker(task).engine
+    audio_s = busy_s = 0.0
+    for recording in islice(todo, 10):
         try:
             samples = next(read_blocks(recording.path, TRIAL_S))
         except (AudioError, StopIteration):
             continue
-        began = time.perf_counter()
+        start_s = time.perf_counter()
         transcribe(
             samples,
-            worker.engine,
+            engine,
             language=task.language,
             prompt=task.prompt,
             hotwords=task.hotwords,
             settings=task.settings,
         )
-        took_s += time.perf_counter() - began
-        heard_s += len(samples) / SAMPLE_RATE_HZ
-        if heard_s >= TRIAL_S:
+        busy_s += time.perf_counter() - start_s
+        audio_s += len(samples) / SAMPLE_RATE_HZ
+        if audio_s >= TRIAL_S:
             break
-    return heard_s / took_s if took_s else 0.0
+    return audio_s / busy_s if busy_s else 0.0

@@ -1,49 +1,29 @@
-"""What was asked for (files, folders, patterns) -> recordings, and where each one's texts go."""
+"""Finds the recordings among files, folders and patterns, and where the texts of each go."""
 
 import errno
 import glob
 import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
 from asr.errors import ConfigError
+from batch.store import list_objects
+from batch.urls import url_of
 
 SUFFIXES = frozenset(
     [
-        ".wav",
-        ".flac",
-        ".ogg",
-        ".oga",
-        ".opus",
-        ".mp3",
-        ".m4a",
-        ".mp4",
-        ".m4b",
-        ".mov",
-        ".webm",
-        ".mkv",
-        ".mka",
-        ".aac",
-        ".aiff",
-        ".aif",
-        ".aifc",
-        ".au",
-        ".caf",
-        ".w64",
-        ".wma",
-        ".amr",
-        ".3gp",
+        *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".mp4", ".m4b", ".mov", ".webm", ".mkv", ".mka"),
+        *(".aac", ".aiff", ".aif", ".aifc", ".au", ".caf", ".w64", ".wma", ".amr", ".3gp"),
     ]
 )
-"""What is taken for a recording in a folder, unless patterns are given."""
+"""Files of a folder with these endings are recordings, unless patterns are given."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One file to write down; its texts go to ``stem`` (relative to the output folder) and a format's name."""
+    """One file to transcribe. Its texts go to ``STEM.FORMAT`` in the output folder; a stem may have folders."""
 
     path: Path
     stem: str
@@ -51,56 +31,51 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A file or folder that gave nothing, and why, in one sentence."""
+    """A file or folder without a result, and why, in one sentence."""
 
     path: Path
     sentence: str
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """In the order of their names; what could not be looked into is a failure, not the end."""
+class Inputs:
+    """Recordings in the order of their names, and the folders that could not be searched."""
 
     recordings: tuple[Recording, ...]
     failures: tuple[Failure, ...] = ()
 
 
-_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):/+(.*)", re.DOTALL)
+def size_bytes(recording: Recording) -> int:
+    """The size of the file; 0 where it cannot be read."""
+    try:
+        return recording.path.stat().st_size
+    except OSError:
+        return 0
 
 
-def address(path: Path) -> str | None:
-    """``s3://bucket/key`` of a path that was made of it, and lost a slash; None for a path of this machine."""
-    found = _ADDRESS.fullmatch(str(path))
-    return f"{found[1]}://{found[2]}" if found else None
+def find_inputs(
+    paths: Sequence[Path], *, recursive: bool = False, include: Sequence[str] = (), leave_out: Path | None = None
+) -> Inputs:
+    """Files as they are, the recordings of folders, and the matches of patterns such as ``talks/*.mp3``.
 
-
-def name_of(path: Path) -> str:
-    """What the journal calls it."""
-    return address(path) or str(path.absolute())
-
-
-def find(
-    asked: Sequence[Path], *, recursive: bool = False, include: Sequence[str] = (), leave_out: Path | None = None
-) -> Found:
-    """Files as they are, a folder's recordings, and what patterns such as ``talks/*.mp3`` match.
-
-    A folder's tree is kept in the stems; `leave_out`, the output folder, is not searched. Links are followed, but
-    never into a folder that holds them. A file that is asked for twice is taken once.
+    Stems keep the tree of a folder. `leave_out`, the output folder, is not searched. Links are followed, but not into a
+    folder that contains them. A file that is given twice is taken once. Raises `ConfigError` for a pattern without a
+    match.
     """
     search = _Search(recursive, tuple(include), None if leave_out is None else leave_out.absolute().resolve())
-    for path in asked:
+    for path in paths:
         for match in _matches(path):
             search.take(match)
-    return Found(tuple(search.recordings.values()), tuple(search.failures))
+    return Inputs(tuple(search.recordings.values()), tuple(search.failures))
 
 
 def _matches(path: Path) -> list[Path]:
-    if address(path) or os.path.lexists(path) or not glob.has_magic(str(path)):
+    if url_of(path) or os.path.lexists(path) or not glob.has_magic(str(path)):
         return [path]
-    found = sorted(glob.glob(str(path), recursive=True))
-    if not found:
+    matches = sorted(glob.glob(str(path), recursive=True))
+    if not matches:
         raise ConfigError(f"no file matches {str(path)!r}; wanted files, folders or patterns that match some")
-    return [Path(name) for name in found]
+    return [Path(name) for name in matches]
 
 
 class _Search:
@@ -110,8 +85,8 @@ class _Search:
         self.failures: list[Failure] = []
 
     def take(self, path: Path) -> None:
-        """A file, whatever it is called, or a folder's recordings. What is missing fails later, where it is read."""
-        if address(path):
+        """A file of any name, or the recordings of a folder. A missing file fails later, when it is read."""
+        if url_of(path):
             self._take_stored(path)
             return
         if not path.is_dir():
@@ -121,10 +96,8 @@ class _Search:
             self._add(Recording(file, str(file.relative_to(path).with_suffix(""))))
 
     def _take_stored(self, path: Path) -> None:
-        """Objects below an address, or one."""
-        from batch.store import listed
-
-        for object_path, name in listed(path, self._recursive):
+        """The objects below a URL, or the object itself."""
+        for object_path, name in list_objects(path, self._recursive):
             if object_path == path or self._is_wanted(Path(name).name):
                 self._add(Recording(object_path, str(Path(name).with_suffix(""))))
 
@@ -132,20 +105,20 @@ class _Search:
         self.recordings.setdefault(str(recording.path.absolute()), recording)
 
     def _files(self, folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
-        """Depth first, by name."""
+        """The recordings of a folder, depth first, by name. `above`: device and inode of the folders around it."""
         try:
             stat = folder.stat()
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
             self._fail(folder, error)
             return
-        mark = (stat.st_dev, stat.st_ino)
-        if mark in above or (self._leave_out is not None and folder.resolve() == self._leave_out):
-            return  # a link back to a folder that holds it, or our own results
+        identity = (stat.st_dev, stat.st_ino)
+        if identity in above or (self._leave_out is not None and folder.resolve() == self._leave_out):
+            return  # a link to a folder that contains it, or our own results
         for entry in entries:
             if _is_dir(entry):
                 if self._recursive:
-                    yield from self._files(folder / entry.name, (*above, mark))
+                    yield from self._files(folder / entry.name, (*above, identity))
             elif self._is_wanted(entry.name):
                 yield folder / entry.name
 
@@ -155,55 +128,56 @@ class _Search:
         return not name.startswith(".") and Path(name).suffix.casefold() in SUFFIXES
 
     def _fail(self, folder: Path, error: OSError) -> None:
-        if error.errno != errno.ENOENT:  # gone while we looked: nothing to tell
-            self.failures.append(Failure(folder, f"folder cannot be read ({error.strerror}); wanted leave to list it"))
+        if error.errno != errno.ENOENT:  # removed during the search
+            self.failures.append(
+                Failure(folder, f"folder cannot be read ({error.strerror}); wanted permission to list it")
+            )
 
 
 def _is_dir(entry: "os.DirEntry[str]") -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads nowhere for ever
+    except OSError:  # a link to itself
         return False
 
 
-def without_clashes(found: Found) -> Found:
-    """Of recordings that would be written to one file the first; the others are failures.
+def without_clashes(inputs: Inputs) -> Inputs:
+    """Of recordings with the same stem only the first; the others are failures.
 
-    For who cannot refuse the whole: files that arrive one by one.
+    For `--watch`, where files arrive one by one and the rest must not be refused.
     """
-    taken: dict[str, Recording] = {}
-    failures = list(found.failures)
-    for recording in found.recordings:
-        other = taken.setdefault(recording.stem, recording)
-        if other is not recording:
-            sentence = f"would be written to the same file as {other.path}; wanted another name"
+    by_stem: dict[str, Recording] = {}
+    failures = list(inputs.failures)
+    for recording in inputs.recordings:
+        first = by_stem.setdefault(recording.stem, recording)
+        if first is not recording:
+            sentence = f"would be written to the same file as {first.path}; wanted another name"
             failures.append(Failure(recording.path, sentence))
-    return Found(tuple(taken.values()), tuple(failures))
+    return Inputs(tuple(by_stem.values()), tuple(failures))
 
 
 def check_outputs(
     recordings: Sequence[Recording], folder: Path, formats: Sequence[str], reserved: Sequence[str]
 ) -> None:
-    """Raises `ConfigError` where two recordings would be written to one file, or one over a recording or our notes.
+    """Raises `ConfigError` where two recordings share an output file, or one would overwrite a recording or our files.
 
-    Found out before any work is done: after a night it would be too late to hear of it.
+    Before any work: at the end of a night it would be too late.
     """
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"--output-dir {folder} is a file, wanted a folder")
     sources = {os.path.realpath(recording.path) for recording in recordings}
     where = os.path.realpath(folder)
-    taken: dict[str, Recording] = {}
+    by_stem: dict[str, Recording] = {}
     for recording in recordings:
-        other = taken.setdefault(recording.stem, recording)
-        if other is not recording:
-            names = f"{other.path} and {recording.path}"
+        first = by_stem.setdefault(recording.stem, recording)
+        if first is not recording:
             raise ConfigError(
-                f"two files would both be written to {folder / recording.stem}.{formats[0]} ({names}); "
-                "wanted different names, or a run for each"
+                f"two files would both be written to {folder / recording.stem}.{formats[0]} "
+                f"({first.path} and {recording.path}); wanted different names, or a run for each"
             )
         for text_format in formats:
             name = f"{recording.stem}.{text_format}"
             if os.path.join(where, name) in sources:
                 raise ConfigError(f"{folder / name} is itself one of the files to read; wanted another --output-dir")
             if name in reserved:
-                raise ConfigError(f"{recording.path} would be written to {name}, which is our own; wanted another name")
+                raise ConfigError(f"{recording.path} would be written to {name}, a reserved name; wanted another name")

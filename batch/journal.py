@@ -1,7 +1,7 @@
-"""What is done, one JSON line a recording, appended and synced when its texts are whole: the memory of a long run.
+"""The journal of an output folder: one JSON line for each recording that is done, so that the next run skips it.
 
-A line is written after the files that it speaks of. A crash therefore costs the recordings in hand and nothing else; a
-line that was cut by one is cut off when the journal is opened again.
+A line is appended and synced after the files that it lists are complete. A crash therefore costs only the recordings in
+progress. A line that a crash cut short is removed when the journal is opened again.
 """
 
 import contextlib
@@ -15,15 +15,20 @@ from typing import BinaryIO
 
 from asr.errors import ConfigError
 
-NOTES = ".steadyword"
-"""The folder beside the texts that holds the journal and files in the making."""
+STATE_FOLDER = ".steadyword"
+"""Beside the texts: the journal, and files that are being written."""
 FAILURES = "failures.jsonl"
-RESERVED = (FAILURES, NOTES)
+RESERVED = (FAILURES, STATE_FOLDER)
+"""Names in the output folder that no recording may take."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One recording's texts. ``task`` is the hash of model and settings, ``outputs`` that of each format's file."""
+    """The texts of one recording.
+
+    ``sha256`` is the hash of the recording, ``task`` that of the model and all settings (`batch.job.job_key`), and
+    ``outputs`` holds the hash of each format's file.
+    """
 
     input: str
     stem: str
@@ -37,7 +42,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """A run that ended: so much audio in so much time by so many workers."""
+    """What a finished run measured."""
 
     task: str
     workers: int
@@ -47,20 +52,20 @@ class Speed:
 
 @dataclass(slots=True)
 class Journal:
-    """Open for one run: nobody else can open it meanwhile."""
+    """Open for one run, which holds its lock."""
 
     file: BinaryIO
     entries: dict[str, Entry] = field(default_factory=dict)
-    """The last one of each stem; formats written by earlier runs of the same task stay in it."""
+    """By stem: the latest, with the formats that earlier runs of the same task wrote."""
     speeds: list[Speed] = field(default_factory=list)
 
-    def done(self, entry: Entry) -> None:
-        """Write it down for good. Raises OSError, then nothing was noted."""
-        self.entries[entry.stem] = joined(self.entries.get(entry.stem), entry)
+    def record(self, entry: Entry) -> None:
+        """Writes a line to the disk. Raises OSError; then there is no line."""
+        self.entries[entry.stem] = merged(self.entries.get(entry.stem), entry)
         self._append({"done": asdict(entry)})
 
-    def ran(self, speed: Speed) -> None:
-        """Remember how fast it went, for the next estimate."""
+    def record_speed(self, speed: Speed) -> None:
+        """For the next estimate. Raises OSError."""
         self.speeds.append(speed)
         self._append({"ran": asdict(speed)})
 
@@ -70,7 +75,7 @@ class Journal:
         os.fsync(self.file.fileno())
 
     def replay(self) -> None:
-        """Read what earlier runs noted, and cut a torn end off."""
+        """Reads the lines of earlier runs, and removes an incomplete last one."""
         self.file.seek(0)
         whole = 0
         for line in self.file:
@@ -86,19 +91,18 @@ class Journal:
             table = json.loads(line)
             if "done" in table:
                 entry = Entry(**table["done"])
-                self.entries[entry.stem] = joined(self.entries.get(entry.stem), entry)
+                self.entries[entry.stem] = merged(self.entries.get(entry.stem), entry)
             elif "ran" in table:
                 self.speeds.append(Speed(**table["ran"]))
         except (ValueError, TypeError, KeyError):
-            return  # damaged: its recording is done again
+            return  # a damaged line: its recording is done again
 
 
 @contextlib.contextmanager
-def journal_in(folder: Path) -> Iterator[Journal]:
-    """The folder's journal, made where there is none. Raises `ConfigError` while another run has it."""
-    notes = folder / NOTES
-    notes.mkdir(parents=True, exist_ok=True)
-    path = notes / "journal.jsonl"
+def open_journal(folder: Path) -> Iterator[Journal]:
+    """The journal of a folder, locked; a new one if there is none. Raises `ConfigError` while another run has it."""
+    path = folder / STATE_FOLDER / "journal.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
     with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "rb+", buffering=1 << 16) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -109,10 +113,10 @@ def journal_in(folder: Path) -> Iterator[Journal]:
         yield journal
 
 
-def journal_of(folder: Path) -> Journal:
-    """What the folder's journal says, to look at: nothing is made or locked."""
+def read_journal(folder: Path) -> Journal:
+    """The journal of a folder, to read only: no file is made or locked. Empty if there is none."""
     try:
-        with (folder / NOTES / "journal.jsonl").open("rb") as file:
+        with (folder / STATE_FOLDER / "journal.jsonl").open("rb") as file:
             journal = Journal(file)
             for line in file:
                 journal._take(line)
@@ -121,8 +125,8 @@ def journal_of(folder: Path) -> Journal:
         return Journal(open(os.devnull, "rb"))
 
 
-def joined(old: Entry | None, new: Entry) -> Entry:
-    """The new entry with the formats that the old one had of the same sound and task."""
+def merged(old: Entry | None, new: Entry) -> Entry:
+    """The new entry, with the old one's formats as well if recording and task are the same."""
     if old is None or (old.sha256, old.task) != (new.sha256, new.task):
         return new
     table = asdict(new) | {"outputs": {**old.outputs, **new.outputs}}

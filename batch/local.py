@@ -1,18 +1,28 @@
-"""The workers of a run on this machine: this process for one, processes of one thread each for more."""
+"""A run's workers on this machine: this process for one, processes of one thread each for more."""
 
 import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from asr.errors import InternalError
-from batch.worker import Pool, Task, load_worker
+from batch.backend import Backend
+from batch.dispatch import Dispatcher
+from batch.messages import Pool, Task
+from batch.worker import load_worker
 from server.workers.pool import InlinePool, ProcessPool
 from server.workers.process import WorkerDied
 
 
 @contextmanager
+def local_backend(task: Task, workers: int) -> Iterator[Backend]:
+    """Raises as `worker_pool`."""
+    with worker_pool(task, workers) as pool:
+        yield Backend(pool.hello, pool.size, lambda recordings, on_audio: Dispatcher(pool, recordings, on_audio).run())
+
+
+@contextmanager
 def worker_pool(task: Task, workers: int) -> Iterator[Pool]:
-    """The pool while the context lasts. Raises what loading the model raised; `InternalError` if a process ends in it.
+    """Loads the model in each worker. Raises what loading raised; `InternalError` if a process ends while it loads.
 
     One worker is this process: a second copy of Python and of the model would cost memory and save no time.
     """

@@ -1,4 +1,4 @@
-"""A transcript -> its files, each whole or not there, and whether they still are as they were written."""
+"""Writes texts to files, each complete or not there at all, and checks that they are still as they were written."""
 
 import errno
 import hashlib
@@ -9,25 +9,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from asr.model_files.cache import sha256_of
-from batch.journal import NOTES
+from batch.journal import STATE_FOLDER
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Outputs:
-    """The output folder. Files in the making lie in its notes, so that a crash leaves none among the texts."""
+    """The output folder. Temporary files are in its state folder, so that a crash leaves none among the texts."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._making = folder / NOTES / "making"
+        self._temporary = folder / STATE_FOLDER / "making"
 
     def clear(self) -> None:
-        """Remove what a crash left in the making. Only for who holds the journal."""
-        shutil.rmtree(self._making, ignore_errors=True)
+        """Removes temporary files that a crash left. Only for the run that has the journal: others may be writing."""
+        shutil.rmtree(self._temporary, ignore_errors=True)
 
     def write(self, stem: str, texts: Mapping[str, str]) -> dict[str, str]:
-        """Each format's text to its file; the SHA-256 of each. Raises OSError."""
-        self._making.mkdir(parents=True, exist_ok=True)
+        """Writes the text of each format to its file. Returns the SHA-256 of each. Raises OSError."""
         hashes = {}
         for text_format, text in texts.items():
             content = text.encode("utf-8")
@@ -36,19 +35,18 @@ class Outputs:
         return hashes
 
     def path(self, stem: str, text_format: str) -> Path:
-        """Where a recording's text in a format lies."""
+        """The file of a recording's text in a format."""
         return self.folder / f"{stem}.{text_format}"
 
     def write_list(self, name: str, text: str) -> None:
-        """A file of our own beside the texts; none for an empty text. Raises OSError."""
+        """Writes a file of ours beside the texts; removes it if the text is empty. Raises OSError."""
         if text:
-            self._making.mkdir(parents=True, exist_ok=True)
             self._replace(self.folder / name, text.encode("utf-8"))
         else:
             (self.folder / name).unlink(missing_ok=True)
 
     def hold(self, stem: str, hashes: Mapping[str, str], formats: Sequence[str]) -> bool:
-        """Whether all these formats are there as they were written."""
+        """Whether the files of all these formats exist and have the hashes that were recorded."""
         try:
             return all(
                 text_format in hashes and sha256_of([self.path(stem, text_format)]) == hashes[text_format]
@@ -58,13 +56,14 @@ class Outputs:
             return False
 
     def _replace(self, path: Path, content: bytes) -> None:
+        self._temporary.mkdir(parents=True, exist_ok=True)
         path.parent.mkdir(parents=True, exist_ok=True)
-        making = self._making / secrets.token_hex(8)
+        temporary = self._temporary / secrets.token_hex(8)
         try:
-            with making.open("wb") as file:
+            with temporary.open("wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            making.replace(path)
+            temporary.replace(path)
         finally:
-            making.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import typer
@@ -17,21 +16,10 @@ from asr.engine import Engine
 from asr.errors import AsrError, ConfigError
 from asr.transcripts import recording
 from asr.transcripts.formats import FORMATS
+from batch.options import RecognitionOptions
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The model, and the options that change its texts."""
-
-    model: str
-    language: str | None
-    prompt: str
-    hotwords: tuple[str, ...]
-    beam_size: int
-    fallback: bool
-
-
-def print_texts(files: Sequence[Path], options: Options, text_format: str) -> bool:
+def print_texts(files: Sequence[Path], options: RecognitionOptions, text_format: str) -> bool:
     """Prints each recording's text, and errors of recordings on standard error; True if all recordings succeeded.
 
     `text_format` is a key of `asr.transcripts.formats.FORMATS`. Raises `ModelError`, and `ConfigError` for an option.
@@ -53,7 +41,7 @@ def _named(file: Path, message: str) -> str:
     return message if str(file) in message else f"{file}: {message}"
 
 
-def _text_of(file: Path, engine: Engine, options: Options, text_format: str) -> str:
+def _text_of(file: Path, engine: Engine, options: RecognitionOptions, text_format: str) -> str:
     with progress(file.name, duration_s(file)) as on_progress:
         transcript = recording.transcribe(
             file,

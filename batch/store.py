@@ -1,8 +1,7 @@
-"""Object storage (``s3://``, ``gs://`` and whatever fsspec knows), as inputs and as the output folder.
+"""Object storage (``s3://``, ``gs://`` and whatever else fsspec reaches), for recordings and for results.
 
-An address is kept as a path (see `batch.inputs.address`). A recording is fetched to
-this machine while it is listened to. Objects are put whole or not at all, so texts need no file in the making; the
-journal is an object for each recording that is done.
+A URL is kept as a path (see `batch.urls`). A recording is downloaded while it is read. A store writes an object whole
+or not at all, so texts need no temporary file. The journal is one object for each recording that is done.
 """
 
 import contextlib
@@ -15,27 +14,28 @@ from pathlib import Path
 from typing import Any
 
 from asr.errors import AudioError, ConfigError
-from batch.inputs import address
-from batch.journal import NOTES, Entry, Speed, joined
+from batch.journal import STATE_FOLDER, Entry, Speed, merged
+from batch.messages import FileVersion
+from batch.urls import url_of
 
 
-def opened(path: Path) -> tuple[Any, str]:
-    """The file system of an address and its name there. Raises `ConfigError` where it cannot be had."""
+def filesystem_of(path: Path) -> tuple[Any, str]:
+    """The file system of a URL, and the name in it. Raises `ConfigError` if fsspec or its package is missing."""
     try:
         import fsspec
     except ImportError:
         raise ConfigError(f"{path} needs fsspec; run: pip install 'steadyword[ray]'") from None
     try:
-        return fsspec.core.url_to_fs(address(path))  # type: ignore[no-any-return]
+        return fsspec.core.url_to_fs(url_of(path))  # type: ignore[no-any-return]
     except (ImportError, ValueError) as error:
-        raise ConfigError(f"{address(path)} cannot be reached ({error}); wanted fsspec's package for it") from None
+        raise ConfigError(f"{url_of(path)} cannot be reached ({error}); wanted fsspec's package for it") from None
 
 
-def listed(path: Path, recursive: bool) -> list[tuple[Path, str]]:
-    """The objects below an address, or the object itself: the path of each, and its name below the address."""
-    system, root = opened(path)
+def list_objects(path: Path, recursive: bool) -> list[tuple[Path, str]]:
+    """The objects below a URL, or the object itself: the path of each, and its name below the URL."""
+    system, root = filesystem_of(path)
     scheme = str(path).split(":", 1)[0]
-    system.invalidate_cache()  # who watches wants to see what is new
+    system.invalidate_cache()  # `--watch` must see what is new
     if system.isfile(root):
         return [(path, Path(root).name)]
     names = system.find(root, maxdepth=None if recursive else 1)
@@ -43,42 +43,39 @@ def listed(path: Path, recursive: bool) -> list[tuple[Path, str]]:
     return [(Path(f"{scheme}:/{name.lstrip('/')}"), name.removeprefix(base)) for name in sorted(names)]
 
 
-def told(path: Path) -> tuple[int, int]:
-    """Size and a number that changes when the object does. Raises `AudioError`."""
-    system, name = opened(path)
+def object_version(path: Path) -> FileVersion:
+    """The present version of an object. Raises `AudioError` where it cannot be read."""
+    system, name = filesystem_of(path)
     try:
         info = system.info(name)
     except OSError as error:
-        raise AudioError(f"found {address(path)} unreadable ({error}); wanted a recording") from None
+        raise AudioError(f"found {url_of(path)} unreadable ({error}); wanted a recording") from None
     version = [str(info.get(key)) for key in ("ETag", "etag", "mtime", "LastModified", "created", "generation")]
-    return int(info["size"]), int(hashlib.sha256(repr(version).encode()).hexdigest()[:15], 16)
+    return FileVersion(int(info["size"]), int(hashlib.sha256(repr(version).encode()).hexdigest()[:15], 16))
 
 
 @contextlib.contextmanager
-def fetched(path: Path) -> Iterator[Path]:
-    """The recording as a file of this machine, while the context lasts. Raises `AudioError`."""
-    if address(path) is None:
-        yield path
-        return
-    system, name = opened(path)
+def downloaded(path: Path) -> Iterator[Path]:
+    """A local copy of an object, while the context lasts. Raises `AudioError` where it cannot be read."""
+    system, name = filesystem_of(path)
     with tempfile.TemporaryDirectory() as folder:
         local = Path(folder) / f"recording{Path(name).suffix}"
         try:
             system.get_file(name, str(local))
         except OSError as error:
-            raise AudioError(f"found {address(path)} unreadable ({error}); wanted a recording") from None
+            raise AudioError(f"found {url_of(path)} unreadable ({error}); wanted a recording") from None
         yield local
 
 
 class StoredOutputs:
-    """`batch.outputs.Outputs` for an address."""
+    """`batch.outputs.Outputs` in a store."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._system, self._root = opened(folder)
+        self._system, self._root = filesystem_of(folder)
 
     def clear(self) -> None:
-        """Nothing is ever in the making."""
+        """There are no temporary files."""
 
     def path(self, stem: str, text_format: str) -> Path:
         return self.folder / f"{stem}.{text_format}"
@@ -109,35 +106,37 @@ class StoredOutputs:
 
 @dataclass(slots=True)
 class StoredJournal:
-    """`batch.journal.Journal` for an address. Two runs at once are not found out there."""
+    """`batch.journal.Journal` in a store. It cannot be locked: two runs at once are not noticed."""
 
     folder: Path
     entries: dict[str, Entry] = field(default_factory=dict)
     speeds: list[Speed] = field(default_factory=list)
 
-    def done(self, entry: Entry) -> None:
-        self.entries[entry.stem] = joined(self.entries.get(entry.stem), entry)
-        self._put(
-            hashlib.sha256(entry.stem.encode("utf-8", "surrogateescape")).hexdigest(), asdict(self.entries[entry.stem])
-        )
+    def record(self, entry: Entry) -> None:
+        self.entries[entry.stem] = merged(self.entries.get(entry.stem), entry)
+        name = hashlib.sha256(entry.stem.encode("utf-8", "surrogateescape")).hexdigest()
+        self._put(name, asdict(self.entries[entry.stem]))
 
-    def ran(self, speed: Speed) -> None:
+    def record_speed(self, speed: Speed) -> None:
         self.speeds.append(speed)
         self._put("speed", asdict(speed))
 
-    def replay(self) -> None:
-        """Read what earlier runs noted."""
-        system, root = opened(self.folder)
-        names = system.find(f"{root}/{NOTES}/journal")
-        for name, content in (system.cat(names, on_error="omit") if names else {}).items():
-            with contextlib.suppress(ValueError, TypeError):
-                table = json.loads(content)
-                if name.endswith("speed.json"):
-                    self.speeds.append(Speed(**table))
-                else:
-                    entry = Entry(**table)
-                    self.entries[entry.stem] = entry
-
     def _put(self, name: str, table: Mapping[str, object]) -> None:
-        system, root = opened(self.folder)
-        system.pipe_file(f"{root}/{NOTES}/journal/{name}.json", json.dumps(table).encode("ascii"))
+        system, root = filesystem_of(self.folder)
+        system.pipe_file(f"{root}/{STATE_FOLDER}/journal/{name}.json", json.dumps(table).encode("ascii"))
+
+
+def read_stored_journal(folder: Path) -> StoredJournal:
+    """The journal of a folder in a store, with the entries of earlier runs. Damaged objects are left out."""
+    journal = StoredJournal(folder)
+    system, root = filesystem_of(folder)
+    names = system.find(f"{root}/{STATE_FOLDER}/journal")
+    for name, content in (system.cat(names, on_error="omit") if names else {}).items():
+        with contextlib.suppress(ValueError, TypeError):
+            table = json.loads(content)
+            if name.endswith("speed.json"):
+                journal.speeds.append(Speed(**table))
+            else:
+                entry = Entry(**table)
+                journal.entries[entry.stem] = entry
+    return journal

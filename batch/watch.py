@@ -1,97 +1,99 @@
-"""`--watch`: what arrives in the folders is done when it is whole, with the journal and the guarantees of every run."""
+"""`--watch`: transcribes files that arrive, once they are complete; journal and guarantees are those of every run."""
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
 
 from asr.audio.files import read_blocks
 from asr.errors import AudioError
-from batch.inputs import Failure, Found, Recording
-from batch.job import Order, Summary, Workplace, left_to_do, outputs_of, read_notes, run
-from batch.progress import display, say, told
-from batch.recordings import Mark, mark_of
+from batch.backend import Backend, StartBackend
+from batch.destination import journal_to_read, outputs_in
+from batch.inputs import Failure, Inputs, Recording
+from batch.job import BatchJob
+from batch.messages import FileVersion
+from batch.progress import display, failure_line, print_line
+from batch.reader import file_version
+from batch.run import Summary, remaining, run
 
 POLL_S = 0.5
 SETTLE_S = 2.0
-"""A file that did not change for so long, and can be read, is whole."""
+"""A file that has not changed for this time, and can be read, is complete."""
 GIVE_UP_S = 10.0
-"""One that cannot be read and does not change for so long is broken."""
+"""A file that has not changed for this time, and cannot be read, is broken."""
 
 
-def follow(
-    look: Callable[[], Found], order: Order, key: str, hire: Callable[[], AbstractContextManager[Workplace]]
-) -> Summary:
-    """Until Ctrl-C; the sum of all rounds."""
+def watch(find: Callable[[], Inputs], job: BatchJob, start: StartBackend) -> Summary:
+    """Searches and transcribes until Ctrl-C. Returns the sum of all rounds; raises as `run`."""
     total = Summary(0, 0, (), 0.0, 0.0)
     try:
-        with hire() as place:
-            say("asr: watching; Ctrl-C ends it")
-            ripening = Ripening()
+        with start() as backend:
+            print_line("asr: watching; Ctrl-C ends it")
+            arrivals = Arrivals()
             while True:
-                found = look()
-                total = _noted(total, found.failures)
-                ready = ripening.ripe(
-                    left_to_do(found, read_notes(order.folder), outputs_of(order.folder), key, order.formats)
-                )
-                if ready:
-                    total = total + _round(order, Found(ready), key, place, total)
+                inputs = find()
+                total = _with_failures(total, inputs.failures)
+                todo = remaining(job, inputs, journal_to_read(job.output_dir), outputs_in(job.output_dir))
+                if complete := arrivals.complete(todo):
+                    total = total + _round(job, Inputs(complete), backend, total)
                 time.sleep(POLL_S)
     except KeyboardInterrupt:
         return total
 
 
-def _round(order: Order, found: Found, key: str, place: Workplace, total: Summary) -> Summary:
-    again = {recording.path for recording in found.recordings}
-    earlier = [failure for failure in total.failures if failure.path not in again]
-    with display() as shown:
-        summary = run(order, found, key, lambda: nullcontext(place), shown, earlier)
-    for recording in found.recordings:
-        if recording.path not in {failure.path for failure in summary.failures}:
-            say(f"asr: {told(Failure(recording.path, 'done'))}")
+def _round(job: BatchJob, inputs: Inputs, backend: Backend, total: Summary) -> Summary:
+    paths = {recording.path for recording in inputs.recordings}
+    earlier = [failure for failure in total.failures if failure.path not in paths]
+    with display() as progress:
+        summary = run(job, inputs, lambda: nullcontext(backend), progress, earlier)
+    failed = {failure.path for failure in summary.failures}
+    for recording in inputs.recordings:
+        if recording.path not in failed:
+            print_line(f"asr: {failure_line(Failure(recording.path, 'done'))}")
     return summary
 
 
-def _noted(total: Summary, failures: Sequence[Failure]) -> Summary:
-    """The sum with failures of the search, each told once."""
-    known = {failure.path for failure in total.failures}
-    fresh = [failure for failure in failures if failure.path not in known]
-    for failure in fresh:
-        say(f"asr: {told(failure)}")
-    return replace(total, failures=(*total.failures, *fresh))
+def _with_failures(total: Summary, failures: Sequence[Failure]) -> Summary:
+    """The sum with the failures of a search; prints each path's first one."""
+    paths = {failure.path for failure in total.failures}
+    new = [failure for failure in failures if failure.path not in paths]
+    for failure in new:
+        print_line(f"asr: {failure_line(failure)}")
+    return replace(total, failures=(*total.failures, *new))
 
 
-class Ripening:
-    """Which files have stood still long enough; one that failed comes again when it changes."""
+class Arrivals:
+    """Decides when a file is complete. A file that was taken is taken again when it changes."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._since: dict[str, tuple[Mark, float]] = {}
-        self._taken: dict[str, Mark] = {}
+        self._seen: dict[str, tuple[FileVersion, float]] = {}
+        """By path: the last version, and when it was first seen."""
+        self._taken: dict[str, FileVersion] = {}
 
-    def ripe(self, left: tuple[Recording, ...]) -> tuple[Recording, ...]:
-        """Those of the recordings left to do that are whole, or broken for good."""
-        return tuple(recording for recording in left if self._is_ripe(recording))
+    def complete(self, todo: tuple[Recording, ...]) -> tuple[Recording, ...]:
+        """Of the recordings to do those that are complete, or broken: a run reports these as failures."""
+        return tuple(recording for recording in todo if self._take(recording))
 
-    def _is_ripe(self, recording: Recording) -> bool:
-        name, now = str(recording.path), self._clock()
+    def _take(self, recording: Recording) -> bool:
+        name, now_s = str(recording.path), self._clock()
         try:
-            mark = mark_of(recording.path)
+            version = file_version(recording.path)
         except AudioError:
-            return False  # gone again
-        known, since = self._since.get(name, (None, now))
-        if known != mark:
-            self._since[name] = (mark, now)
+            return False  # removed since the search
+        last_version, since_s = self._seen.get(name, (None, now_s))
+        if version != last_version:
+            self._seen[name] = (version, now_s)
             return False
-        if self._taken.get(name) == mark or now - since < SETTLE_S:
+        if self._taken.get(name) == version or now_s - since_s < SETTLE_S:
             return False
-        if not _can_be_read(recording) and now - since < GIVE_UP_S:
+        if not _is_readable(recording) and now_s - since_s < GIVE_UP_S:
             return False
-        self._taken[name] = mark
+        self._taken[name] = version
         return True
 
 
-def _can_be_read(recording: Recording) -> bool:
+def _is_readable(recording: Recording) -> bool:
     try:
         return next(read_blocks(recording.path), None) is not None
     except AudioError:

@@ -70,9 +70,7 @@ architecture no other architecture and no session, the files of models no model 
 architecture."""
 
 KNOWN = {
-    "cycle: batch.inputs, batch.store",
     "cycle: eval.bench.files, eval.bench.folders",
-    "tests.batch.test_cluster imports tests.batch.test_killed",
     "tests.eval.bench.test_folders imports tests.eval.bench.test_server",
     "tests.server.test_metrics imports tests.server.wires.test_protocol_doc",
 }

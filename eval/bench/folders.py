@@ -15,10 +15,11 @@ from asr.config import SessionSettings
 from asr.events import Final, Word, text_of
 from asr.models.linear import best_precision
 from asr.transcripts.recording import offline_settings
+from batch.backend import Done
+from batch.dispatch import Dispatcher
 from batch.inputs import Recording as Input
 from batch.local import worker_pool
-from batch.loop import Done, Loop
-from batch.worker import Pool, Task
+from batch.messages import Pool, Task
 from eval.bench.files import OURS, ratios, ratios_table, scores_table
 from eval.bench.peers.transcribers import FASTER_WHISPER_BATCHED, faster_whisper_batched
 from eval.bench.server import print_line
@@ -106,7 +107,7 @@ def _ours(pool: Pool) -> Folder:
         paths = [recording.utterance.clips[0].audio for recording in recordings]
         largest_first = sorted(set(paths), key=lambda path: -path.stat().st_size)
         inputs = [Input(path, path.stem) for path in largest_first]
-        outcomes = Loop(pool, inputs, lambda _seconds: None).run()
+        outcomes = Dispatcher(pool, inputs, lambda _seconds: None).run()
         texts = {o.recording.path: text_of(list(o.events)) for o in outcomes if isinstance(o, Done)}
         return [texts.get(path, "") for path in paths]
 

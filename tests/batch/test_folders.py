@@ -1,10 +1,11 @@
-"""`asr transcribe FOLDER --output-dir`, the real command and model: what is written, resumed, failed and said."""
+"""`asr transcribe FOLDER --output-dir` with the real model: results, resumed runs, failures, messages."""
 
+import errno
 import json
 import os
 import shutil
 import subprocess
-import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import soundfile
 
 from asr import cli
 from batch.outputs import Outputs
+from tests.batch.helpers import ASR, results
 from tests.speech import RATE_HZ, clip, silence
 
 ALL = "txt,json,srt,vtt,tsv,jsonl"
@@ -31,7 +33,7 @@ def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(sounds: Path, tmp_path: Path) -> Path:
-    """The tree for one test, beside which `out` will lie."""
+    """The tree for one test; its results go to `out` beside it."""
     return Path(shutil.copytree(sounds, tmp_path / "in"))
 
 
@@ -41,24 +43,21 @@ def transcribe(folder: Path, *options: str) -> int:
 
 
 def written(folder: Path) -> dict[str, bytes]:
-    """Every file but the notes, by its name in the tree."""
-    out = folder.parent / "out"
-    files = (path for path in out.rglob("*") if path.is_file() and ".steadyword" not in path.parts)
-    return {str(path.relative_to(out)): path.read_bytes() for path in files}
+    return results(folder.parent / "out")
 
 
 def test_the_output_mirrors_the_tree_in_every_format(folder: Path) -> None:
-    """And JSON says what it was made of: model, weights, sound, settings."""
+    """JSON has the hashes of recording and weights, and the settings."""
     assert transcribe(folder, "--format", ALL) == 0
     files = written(folder)
     stems = ("fox", "deep/er/hello 👋\nworld", "quiet")
     assert set(files) == {f"{stem}.{ending}" for stem in stems for ending in ALL.split(",")}
-    said: dict[str, Any] = json.loads(files["fox.json"])
-    assert "brown fox" in said["text"]
-    assert said["audio_sha256"] == _sha256(folder / "fox.wav")
-    assert said["weights_sha256"].startswith("1a5afae0")
-    assert said["settings"]["vad"]["endpoint_ms"] == 1500
-    assert 0 < said["segments"][0]["words"][0]["confidence"] <= 1
+    transcript: dict[str, Any] = json.loads(files["fox.json"])
+    assert "brown fox" in transcript["text"]
+    assert transcript["audio_sha256"] == _sha256(folder / "fox.wav")
+    assert transcript["weights_sha256"].startswith("1a5afae0")
+    assert transcript["settings"]["vad"]["endpoint_ms"] == 1500
+    assert 0 < transcript["segments"][0]["words"][0]["confidence"] <= 1
     assert files["quiet.txt"] == b""
 
 
@@ -69,7 +68,7 @@ def _sha256(path: Path) -> str:
 def test_a_second_run_does_only_what_is_missing_changed_or_failed(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nothing at first; then what was deleted, damaged, changed, or put right."""
+    """Nothing at first; then what was deleted, damaged, changed, or repaired."""
     (folder / "broken.mp3").write_text("no sound")
     assert transcribe(folder) == 1
     assert "3 done" in capsys.readouterr().err
@@ -79,7 +78,7 @@ def test_a_second_run_does_only_what_is_missing_changed_or_failed(
     out = folder.parent / "out"
     (out / "fox.txt").unlink()
     (out / "quiet.txt").write_text("not what we wrote")
-    os.utime(folder / "deep/er/hello 👋\nworld.flac")  # touched, and the same
+    os.utime(folder / "deep/er/hello 👋\nworld.flac")  # touched, with the same content
     soundfile.write(folder / "broken.mp3", clip("counting"), RATE_HZ, format="WAV")
     assert transcribe(folder) == 0
     err = capsys.readouterr().err
@@ -96,8 +95,8 @@ def test_a_second_run_does_only_what_is_missing_changed_or_failed(
     assert b"ello" in written(folder)["fox.txt"]
 
 
-def test_other_settings_are_other_work(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A prompt changes texts; another format only adds files."""
+def test_other_settings_are_another_task(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A prompt changes all texts; another format only adds files."""
     assert transcribe(folder) == 0
     assert transcribe(folder, "--format", "txt,srt") == 0
     assert transcribe(folder, "--format", "txt") == 0
@@ -106,10 +105,10 @@ def test_other_settings_are_other_work(folder: Path, capsys: pytest.CaptureFixtu
     assert [line.split(" done")[0] for line in lines] == ["3", "3", "0", "3"]
 
 
-def test_failures_are_listed_with_a_sentence_each_and_stop_nothing(
+def test_failures_are_listed_with_a_sentence_each_and_the_rest_is_done(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Broken, empty, cut off before any sound, a link to nowhere: exit code 1, everything else done."""
+    """Broken, empty, cut off before any audio, a link to nowhere: exit code 1."""
     (folder / "broken.mp3").write_text("no sound")
     (folder / "empty.wav").touch()
     (folder / "nowhere.wav").symlink_to("gone.wav")
@@ -126,10 +125,10 @@ def test_failures_are_listed_with_a_sentence_each_and_stop_nothing(
 def test_a_file_that_changes_while_it_is_read_is_a_failure(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What was heard of it may be half of the old and half of the new."""
-    from batch import recordings
+    """Its text may be half of the old content and half of the new."""
+    from batch import reader
 
-    real = recordings.read_blocks
+    real = reader.read_blocks
 
     def read_blocks(path: Path) -> Any:
         for block in real(path):
@@ -137,25 +136,25 @@ def test_a_file_that_changes_while_it_is_read_is_a_failure(
                 os.utime(path, (1, 1))
             yield block
 
-    monkeypatch.setattr(recordings, "read_blocks", read_blocks)
+    monkeypatch.setattr(reader, "read_blocks", read_blocks)
     assert transcribe(folder) == 1
     assert "fox.wav changed while it was read" in capsys.readouterr().err
     assert "fox.txt" not in written(folder)
 
 
-def test_a_full_disk_ends_the_run_with_a_sentence_and_the_next_one_goes_on(
+def test_a_full_disk_ends_the_run_with_a_sentence_and_the_next_run_resumes(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What was done is safe; no half-written file has a final name."""
-    real, calls = Outputs._replace, []
+    """What was done before is kept."""
+    real, calls = Outputs.write, []
 
-    def full(self: Outputs, path: Path, content: bytes) -> None:
-        calls.append(path)
+    def write(self: Outputs, stem: str, texts: Mapping[str, str]) -> dict[str, str]:
+        calls.append(stem)
         if len(calls) == 2:
-            raise OSError(28, "No space left on device")
-        real(self, path, content)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(self, stem, texts)
 
-    monkeypatch.setattr(Outputs, "_replace", full)
+    monkeypatch.setattr(Outputs, "write", write)
     assert transcribe(folder) == 1
     assert "is full after 1 recordings, which are safe" in capsys.readouterr().err
     assert len(written(folder)) == 1
@@ -164,14 +163,14 @@ def test_a_full_disk_ends_the_run_with_a_sentence_and_the_next_one_goes_on(
 
 
 def test_a_name_that_is_too_long_to_write_fails_alone(folder: Path) -> None:
-    """255 bytes is what file systems take: x.wav may fit where x.jsonl does not."""
+    """File systems take names of 255 bytes: x.wav may fit where x.jsonl does not."""
     (folder / "fox.wav").rename(folder / ("x" * 251 + ".wav"))
     assert transcribe(folder, "--format", "jsonl") == 1
     assert sorted(written(folder)) == ["deep/er/hello 👋\nworld.jsonl", "failures.jsonl", "quiet.jsonl"]
 
 
 def test_a_dry_run_says_what_it_would_do_and_writes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """First by a trial, after a run by that run's speed."""
+    """The time comes from a trial at first, after a run from its speed."""
     assert transcribe(folder, "--dry-run") == 0
     out = capsys.readouterr().out
     assert "3 recordings found, 0 done before, 3 to do" in out
@@ -188,11 +187,11 @@ def test_a_dry_run_says_what_it_would_do_and_writes_nothing(folder: Path, capsys
 
 
 def test_two_processes_write_what_one_writes(folder: Path) -> None:
-    """Byte for byte; the command as a user starts it, progress in plain lines without a terminal."""
+    """Byte for byte, by the command as a user starts it. Without a terminal, progress is plain lines."""
     assert transcribe(folder, "--format", ALL) == 0
     one = written(folder)
     shutil.rmtree(folder.parent / "out")
-    command = [sys.executable, "-c", "from asr.cli import main; main()", "transcribe", str(folder), "--recursive"]
+    command = [*ASR, "transcribe", str(folder), "--recursive"]
     command += ["--output-dir", str(folder.parent / "out"), "--format", ALL, "--workers", "2"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")

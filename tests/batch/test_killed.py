@@ -1,16 +1,16 @@
-"""kill -9 at random moments, then again: in the end everything is as an undisturbed run writes it, byte for byte."""
+"""Runs that are killed at random moments and resumed write what an undisturbed run writes, byte for byte."""
 
 import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import soundfile
 
+from tests.batch.helpers import results, start_transcribe
 from tests.speech import RATE_HZ, silence, speech
 
 FORMATS = "txt,json,srt,vtt,tsv,jsonl"
@@ -18,7 +18,7 @@ FORMATS = "txt,json,srt,vtt,tsv,jsonl"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ninety-six recordings of different lengths in three folders, one that is broken, and one that is longer."""
+    """96 recordings of different lengths in three folders, a longer one, and a broken one."""
     folder = tmp_path_factory.mktemp("killed") / "in"
     sound = speech()
     for i in range(96):
@@ -31,21 +31,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def start(folder: Path, out: Path, workers: int) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-c", "from asr.cli import main; main()", "transcribe", str(folder), "--recursive"]
-    command += ["--output-dir", str(out), "--format", FORMATS, "--workers", str(workers)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-
-
-def written(out: Path) -> dict[str, bytes]:
-    files = (path for path in out.rglob("*") if path.is_file() and path.name != "journal.jsonl")
-    return {str(path.relative_to(out)): path.read_bytes() for path in files}
+    return start_transcribe(folder, out, "--format", FORMATS, "--workers", str(workers))
 
 
 @pytest.fixture(scope="module")
 def undisturbed(folder: Path) -> dict[str, bytes]:
     out = folder.parent / "undisturbed"
     assert start(folder, out, 1).wait() == 1  # the broken one
-    files = written(out)
+    files = results(out)
     assert len(files) == 97 * len(FORMATS.split(",")) + 1
     return files
 
@@ -54,7 +47,7 @@ def undisturbed(folder: Path) -> dict[str, bytes]:
 def test_killed_at_random_moments_and_resumed_it_writes_what_an_undisturbed_run_does(
     folder: Path, undisturbed: dict[str, bytes], tmp_path: Path, workers: int, seed: int
 ) -> None:
-    """At every kill each file that has its final name is whole already."""
+    """At each kill every file with a final name is complete."""
     chance, kills = random.Random(seed), 0
     while True:
         run = start(folder, tmp_path / "out", workers)
@@ -64,15 +57,14 @@ def test_killed_at_random_moments_and_resumed_it_writes_what_an_undisturbed_run_
         os.killpg(run.pid, signal.SIGKILL)
         run.wait()
         kills += 1
-        whole = {name: content for name, content in written(tmp_path / "out").items() if ".steadyword" not in name}
-        assert whole.items() <= undisturbed.items()
+        assert results(tmp_path / "out").items() <= undisturbed.items()
     assert kills >= 2
     assert start(folder, tmp_path / "out", workers).wait() == 1
-    assert written(tmp_path / "out") == undisturbed
+    assert results(tmp_path / "out") == undisturbed
 
 
 def _wait_for_work(run: "subprocess.Popen[bytes]", out: Path, recordings: int, more_s: float) -> None:
-    """Until so many more recordings are noted and a random moment has passed, or the run is over."""
+    """Until that number of recordings is added to the journal and `more_s` / 5 has passed, or the run has ended."""
     journal = out / ".steadyword" / "journal.jsonl"
     before = _lines(journal)
     while run.poll() is None and _lines(journal) < before + recordings:
@@ -85,10 +77,10 @@ def _lines(path: Path) -> int:
 
 
 def test_ctrl_c_is_130_and_the_next_run_goes_on(folder: Path, undisturbed: dict[str, bytes], tmp_path: Path) -> None:
-    """To all processes of the terminal, as a terminal sends it."""
+    """Sent to all processes of the group, as a terminal does."""
     run = start(folder, tmp_path / "out", 2)
     _wait_for_work(run, tmp_path / "out", 2, 0.0)
     os.killpg(run.pid, signal.SIGINT)
     assert run.wait() == 130
     assert start(folder, tmp_path / "out", 2).wait() == 1
-    assert written(tmp_path / "out") == undisturbed
+    assert results(tmp_path / "out") == undisturbed

@@ -1,4 +1,4 @@
-"""Memory while a folder of many recordings is done: what is done is let go."""
+"""Memory during a run over many recordings: nothing is kept of a recording that is done."""
 
 import os
 import sys
@@ -7,50 +7,49 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from batch.command import Wish, found_of, order_of, place_of
+from batch.folders import inputs_of, job_of, start_backend
 from batch.inputs import Failure, Recording
-from batch.job import run
+from batch.options import FolderOptions
+from batch.run import run
 from eval.runs.process_usage import memory_bytes
+from tests.batch.helpers import NoProgress
 from tests.speech import RATE_HZ, speech
 
-COUNT, EVERY = 600, 20
+COUNT, INTERVAL = 600, 20
 
 
-class Weighing:
-    """Looks on, and weighs this process each time so many recordings are done."""
+class MemoryScale(NoProgress):
+    """Measures the memory of this process after every `INTERVAL` recordings."""
 
     def __init__(self) -> None:
         self.count = 0
         self.bytes: list[int] = []
-
-    def begin(self, recordings: object, kept: int) -> None: ...
-    def heard(self, seconds: float) -> None: ...
 
     def failed(self, failure: Failure) -> None:
         raise AssertionError(failure.sentence)
 
     def done(self, recording: Recording) -> None:
         self.count += 1
-        if self.count % EVERY == 0:
+        if self.count % INTERVAL == 0:
             self.bytes.append(memory_bytes(os.getpid()) or 0)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the resident memory is read from /proc")
 def test_memory_stays_flat_over_many_recordings(tmp_path: Path) -> None:
-    """The most that is held in the last half, beyond the most in the second quarter, is less than the sound that went
-    through meanwhile: a run that kept its samples, or as much of anything else, would be found out.
+    """The peak of the last half exceeds that of the second quarter by less than the samples of the last half take.
+
+    So a run that kept its samples, or as much of anything else, would fail.
     """
     sound = speech()
     for i in range(COUNT):
         path = tmp_path / "in" / f"{i}.wav"
         path.parent.mkdir(exist_ok=True)
         soundfile.write(path, sound[i * 200 : i * 200 + RATE_HZ // 2], RATE_HZ)
-    wish = Wish((tmp_path / "in",), tmp_path / "out", ("txt", "json"), workers=1)
-    order, key = order_of(wish)
-    watcher = Weighing()
-    summary = run(order, found_of(wish), key, lambda: place_of(wish, order, 1), watcher)
+    options = FolderOptions((tmp_path / "in",), tmp_path / "out", ("txt", "json"), workers=1)
+    job, scale = job_of(options), MemoryScale()
+    summary = run(job, inputs_of(options), lambda: start_backend(options, job, 1), scale)
     assert summary.done == COUNT
-    quarter = len(watcher.bytes) // 4
-    second, last_half = watcher.bytes[quarter : 2 * quarter], watcher.bytes[2 * quarter :]
-    went_through_bytes = (COUNT // 2) * (RATE_HZ // 2) * 4
-    assert max(last_half) - max(second) < went_through_bytes
+    quarter = len(scale.bytes) // 4
+    second, last_half = scale.bytes[quarter : 2 * quarter], scale.bytes[2 * quarter :]
+    samples_bytes = (COUNT // 2) * (RATE_HZ // 2) * 4
+    assert max(last_half) - max(second) < samples_bytes

@@ -10,7 +10,6 @@ import pytest
 import soundfile
 
 from asr import cli
-from batch.inputs import address
 from tests.speech import RATE_HZ, clip
 
 fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed: pip install 'steadyword[ray]'")
@@ -31,7 +30,7 @@ def memory() -> Iterator[str]:
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A bucket on a server of our own; no real account is known here."""
+    """A bucket on a local server; no real account is used."""
     server_module = pytest.importorskip(
         "moto.server", reason="moto's server is not installed: pip install moto[server]"
     )
@@ -55,16 +54,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 @pytest.fixture(params=["memory", "s3"])
 def box(request: pytest.FixtureRequest) -> str:
-    found: str = request.getfixturevalue(request.param)
-    return found
-
-
-def test_addresses_are_told_from_paths() -> None:
-    """A path takes one of the two slashes away; it is given back."""
-    assert address(Path("s3://bucket/a b.wav")) == "s3://bucket/a b.wav"
-    assert address(Path("gs:/bucket")) == "gs://bucket"
-    assert address(Path("/in/a.wav")) is None
-    assert address(Path("odd:name.wav")) is None
+    return str(request.getfixturevalue(request.param))
 
 
 def test_recordings_in_a_store_become_texts_in_a_store_and_a_second_run_resumes(
@@ -78,8 +68,8 @@ def test_recordings_in_a_store_become_texts_in_a_store_and_a_second_run_resumes(
     command += ["--workers", "1"]
     assert cli.run(command) == 1
     assert "2 done" in capsys.readouterr().err
-    said: dict[str, Any] = json.loads(system.cat_file(f"{root}/out/deep/fox 2.json"))
-    assert "brown fox" in said["text"]
+    transcript: dict[str, Any] = json.loads(system.cat_file(f"{root}/out/deep/fox 2.json"))
+    assert "brown fox" in transcript["text"]
     row = json.loads(system.cat_file(f"{root}/out/failures.jsonl"))
     assert row["input"].endswith("box/in/broken.mp3")
     assert "tmp" not in row["error"]
@@ -92,7 +82,7 @@ def test_recordings_in_a_store_become_texts_in_a_store_and_a_second_run_resumes(
 
 
 def test_from_a_store_to_a_disk(memory: str, fox: bytes, tmp_path: Path) -> None:
-    """Either side may be either."""
+    """Input and output are independent."""
     fsspec.filesystem("memory").pipe_file("/box/in/fox.flac", fox)
     command = ["transcribe", f"{memory}/in/fox.flac", "--output-dir", str(tmp_path / "out"), "--workers", "1"]
     assert cli.run(command) == 0

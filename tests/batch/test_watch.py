@@ -1,9 +1,8 @@
-"""`--watch`: recordings are taken when they are whole, and not before."""
+"""`--watch`: recordings are taken when they are complete, and not before."""
 
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -11,7 +10,8 @@ import pytest
 import soundfile
 
 from batch.inputs import Recording
-from batch.watch import GIVE_UP_S, SETTLE_S, Ripening
+from batch.watch import GIVE_UP_S, SETTLE_S, Arrivals
+from tests.batch.helpers import ASR
 from tests.speech import RATE_HZ, clip
 
 
@@ -30,49 +30,49 @@ def fox(tmp_path: Path) -> Recording:
     return Recording(path, "fox")
 
 
-def test_a_file_is_whole_when_it_has_stood_still(fox: Recording) -> None:
-    """While it grows the time begins anew; afterwards it is taken once, and again only when it changed."""
+def test_a_file_is_complete_when_it_no_longer_changes(fox: Recording) -> None:
+    """Each change restarts the time. Then the file is taken once, and again only after a change."""
     clock = Clock()
-    ripening = Ripening(clock)
+    arrivals = Arrivals(clock)
     whole = fox.path.read_bytes()
     for end in (1000, 5000, len(whole)):
         fox.path.write_bytes(whole[:end])
-        assert ripening.ripe((fox,)) == ()
+        assert arrivals.complete((fox,)) == ()
         clock.now_s += SETTLE_S * 0.9
-        assert ripening.ripe((fox,)) == ()
+        assert arrivals.complete((fox,)) == ()
     clock.now_s += SETTLE_S * 0.2
-    assert ripening.ripe((fox,)) == (fox,)
-    assert ripening.ripe((fox,)) == ()
+    assert arrivals.complete((fox,)) == (fox,)
+    assert arrivals.complete((fox,)) == ()
     os.utime(fox.path, (1, 1))
-    ripening.ripe((fox,))
+    arrivals.complete((fox,))
     clock.now_s += SETTLE_S
-    assert ripening.ripe((fox,)) == (fox,)
+    assert arrivals.complete((fox,)) == (fox,)
 
 
-def test_what_cannot_be_read_yet_gets_more_time(fox: Recording) -> None:
-    """A copy that pauses before its sound; given up at last, so that it is listed as a failure."""
+def test_a_file_that_cannot_be_read_yet_gets_more_time(fox: Recording) -> None:
+    """A copy may pause after the header. In the end the file is taken, so that it is listed as a failure."""
     clock = Clock()
-    ripening = Ripening(clock)
+    arrivals = Arrivals(clock)
     fox.path.write_bytes(b"RIFF")
-    ripening.ripe((fox,))
+    arrivals.complete((fox,))
     clock.now_s += SETTLE_S + 1
-    assert ripening.ripe((fox,)) == ()
+    assert arrivals.complete((fox,)) == ()
     clock.now_s += GIVE_UP_S
-    assert ripening.ripe((fox,)) == (fox,)
+    assert arrivals.complete((fox,)) == (fox,)
 
 
 def test_a_file_that_goes_away_is_forgotten(fox: Recording) -> None:
-    """No error: it was moved on."""
-    ripening = Ripening(Clock())
+    """It was moved elsewhere; that is not an error."""
+    arrivals = Arrivals(Clock())
     fox.path.unlink()
-    assert ripening.ripe((fox,)) == ()
+    assert arrivals.complete((fox,)) == ()
 
 
 def test_recordings_are_done_as_they_arrive_until_ctrl_c(tmp_path: Path) -> None:
-    """The real command: an empty folder at first, then a slow copy, then a broken file; a summary, exit code 1."""
+    """The real command: an empty folder, then a slow copy, then a broken file. A summary, exit code 1."""
     arriving, out = tmp_path / "in", tmp_path / "out"
     arriving.mkdir()
-    command = [sys.executable, "-c", "from asr.cli import main; main()", "transcribe", str(arriving), "--watch"]
+    command = [*ASR, "transcribe", str(arriving), "--watch"]
     command += ["--output-dir", str(out), "--workers", "1"]
     run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     soundfile.write(tmp_path / "fox.wav", clip("quick_brown_fox"), RATE_HZ)

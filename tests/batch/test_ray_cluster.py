@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 import soundfile
 
-from batch import cluster as clusters
-from batch.cluster import cluster, shares
-from batch.command import Wish, found_of, order_of, place_of
-from batch.inputs import Failure, Recording
-from batch.job import run
-from tests.batch.test_killed import written
+from asr.errors import ConfigError
+from batch.folders import inputs_of, job_of
+from batch.inputs import Recording
+from batch.local import local_backend
+from batch.options import FolderOptions
+from batch.ray_cluster import ShardLimits, ray_backend, shards
+from batch.run import run
+from tests.batch.helpers import NoProgress, results
 from tests.speech import RATE_HZ, speech
 
 ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'steadyword[ray]'")
@@ -21,9 +23,9 @@ ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'stea
 
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Any]:
-    """A head without work and two nodes of one core each.
+    """A head node without workers, and two nodes of one core each.
 
-    Ray lowers its workers' priority by 15, where they starve beside anything else: for minutes, as if they hung.
+    Ray lowers the priority of its workers by 15: beside other work they starve for minutes, as if they hung.
     """
     from ray.cluster_utils import Cluster
 
@@ -50,72 +52,53 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "in"
 
 
-class Killing:
-    """Looks on, and removes a node after some recordings are done."""
+class NodeKiller(NoProgress):
+    """Removes a node after three recordings are done."""
 
-    def __init__(self, whole: Any, node: Any) -> None:
-        self._whole, self._node = whole, node
+    def __init__(self, cluster: Any, node: Any) -> None:
+        self._cluster, self._node = cluster, node
         self.count = self.killed_at = 0
-
-    def begin(self, recordings: Any, kept: int) -> None: ...
-    def heard(self, seconds: float) -> None: ...
-    def failed(self, failure: Failure) -> None: ...
 
     def done(self, recording: Recording) -> None:
         self.count += 1
         if self.count == 3:
-            self._whole.remove_node(self._node, allow_graceful=False)
+            self._cluster.remove_node(self._node, allow_graceful=False)
             self.killed_at = self.count
 
 
-def test_a_node_that_is_killed_in_the_middle_loses_nothing(
-    nodes: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_node_that_is_killed_in_the_middle_loses_nothing(nodes: Any, folder: Path) -> None:
     """Every recording is done, and the files are those of an undisturbed run on this machine alone."""
-    whole, workers = nodes
-    monkeypatch.setattr(clusters, "SHARE_FILES", 3)
-    remote = Wish((folder,), folder.parent / "out", ("txt", "json"), engine="ray")
-    order, key = order_of(remote)
-    looker = Killing(whole, workers[0])
-    found = found_of(remote)
-    summary = run(order, found, key, lambda: place_of(remote, order, 2), looker)
-    assert looker.killed_at == 3
+    cluster, workers = nodes
+    options = FolderOptions((folder,), folder.parent / "out", ("txt", "json"))
+    job, inputs, killer = job_of(options), inputs_of(options), NodeKiller(cluster, workers[0])
+    summary = run(job, inputs, lambda: ray_backend(job.task, None, 2, ShardLimits(files=3)), killer)
+    assert killer.killed_at == 3
     assert (summary.done, len(summary.failures)) == (20, 1)
-    on_ray = written(folder.parent / "out")
+    on_ray = results(folder.parent / "out")
     shutil.rmtree(folder.parent / "out")
-    local = Wish((folder,), folder.parent / "out", ("txt", "json"), workers=1)
-    run(order, found, key, lambda: place_of(local, order, 1), Quiet())
-    assert on_ray == written(folder.parent / "out")
+    run(job, inputs, lambda: local_backend(job.task, 1), NoProgress())
+    assert on_ray == results(folder.parent / "out")
 
 
-class Quiet(Killing):
-    def __init__(self) -> None:
-        super().__init__(None, None)
-
-    def done(self, recording: Recording) -> None: ...
-
-
-def test_shares_are_bounded_by_files_and_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In order, nothing left out; one that is larger than a share is a share."""
-    monkeypatch.setattr(clusters, "SHARE_FILES", 3)
-    monkeypatch.setattr(clusters, "SHARE_BYTES", 100)
+def test_shards_are_bounded_by_files_and_bytes(tmp_path: Path) -> None:
+    """In order, nothing left out; a recording larger than the bound is a shard."""
     recordings = []
     for i, size in enumerate((500, 60, 50, 10, 10, 10, 10)):
         (tmp_path / f"{i}.wav").write_bytes(b"x" * size)
         recordings.append(Recording(tmp_path / f"{i}.wav", str(i)))
-    assert [[r.stem for r in share.recordings] for share in shares(recordings)] == [
+    limits = ShardLimits(files=3, size_bytes=100)
+    assert [[r.stem for r in shard.recordings] for shard in shards(recordings, limits)] == [
         ["0"], ["1"], ["2", "3", "4"], ["5", "6"],
     ]  # fmt: skip
 
 
 def test_without_a_cluster_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not a hundred lines of Ray's."""
-    from asr.errors import ConfigError
+    """The first line of Ray's hundred."""
 
     def refused(**_options: Any) -> None:
         raise ConnectionError("Could not find any running Ray instance.\nmore")
 
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", refused)
-    with pytest.raises(ConfigError, match="no Ray cluster at somewhere:1"), cluster(Any, "somewhere:1", 1):  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="no Ray cluster at somewhere:1"), ray_backend(Any, "somewhere:1", 1):  # type: ignore[arg-type]
         pass

@@ -1,0 +1,115 @@
+"""`asr transcribe ... --output-dir`: from options to a run, a plan or a watch.
+
+Heavy modules are imported once the options are checked, so that a wrong one is reported immediately.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+from asr.errors import ConfigError
+from batch.inputs import Inputs, Recording, check_outputs, find_inputs, size_bytes, without_clashes
+from batch.journal import RESERVED
+from batch.options import FolderOptions
+from batch.urls import url_of
+from server.workers.pool import cores
+
+if TYPE_CHECKING:
+    from batch.backend import Backend
+    from batch.job import BatchJob
+    from batch.run import Summary
+
+BYTES_PER_WORKER = 1 << 20
+"""Less than this is transcribed sooner than another process starts."""
+
+
+def transcribe_folders(options: FolderOptions) -> int:
+    """Transcribes what is not done yet. Returns the number of failures."""
+    inputs = inputs_of(options)
+    from batch.progress import display, print_line, summary_line
+    from batch.run import run
+
+    job = job_of(options)
+    workers = options.workers or default_workers(inputs.recordings)
+    with display() as progress:
+        summary = run(job, inputs, lambda: start_backend(options, job, workers), progress)
+    print_line(summary_line(summary))
+    return len(summary.failures)
+
+
+def plan(options: FolderOptions) -> int:
+    """Prints what a run would do and how long it would take; writes nothing. Returns the number of failures so far."""
+    inputs = inputs_of(options)
+    from batch.estimate import estimate
+
+    for line in estimate(job_of(options), inputs, options.workers or default_workers(inputs.recordings)):
+        print(line)
+    return len(inputs.failures)
+
+
+def watch(options: FolderOptions) -> int:
+    """Transcribes files as they arrive, until Ctrl-C. Returns the number of failures."""
+    from batch.progress import print_line, summary_line
+    from batch.watch import watch as watch_inputs
+
+    job = job_of(options)
+    workers = options.workers or cores()
+    summary: Summary = watch_inputs(lambda: _arrived(options), job, lambda: start_backend(options, job, workers))
+    print_line(summary_line(summary))
+    return len(summary.failures)
+
+
+def inputs_of(options: FolderOptions) -> Inputs:
+    """The recordings. Raises `ConfigError` if there are none, or if two would share an output file."""
+    inputs = _find(options)
+    check_outputs(inputs.recordings, options.output_dir, options.formats, RESERVED)
+    if not (inputs.recordings or inputs.failures):
+        paths = ", ".join(map(str, options.paths))
+        raise ConfigError(f"no recording in {paths}; wanted some there, or --recursive, or --include '*.ending'")
+    return inputs
+
+
+def _arrived(options: FolderOptions) -> Inputs:
+    """The recordings that are there now, perhaps none."""
+    inputs = without_clashes(_find(options))
+    check_outputs(inputs.recordings, options.output_dir, options.formats, RESERVED)
+    return inputs
+
+
+def _find(options: FolderOptions) -> Inputs:
+    return find_inputs(
+        options.paths, recursive=options.recursive, include=options.include, leave_out=options.output_dir
+    )
+
+
+def job_of(options: FolderOptions) -> "BatchJob":
+    """The job, with the hash of the model's weights. Raises `ModelError`, `ConfigError`."""
+    from asr.models.linear import best_precision
+    from asr.models.registry import find_model
+    from asr.transcripts.recording import offline_settings
+    from batch.job import BatchJob
+    from batch.messages import Task
+
+    wanted = options.recognition
+    settings = offline_settings(beam_size=wanted.beam_size, fallback=wanted.fallback)
+    task = Task(wanted.model, wanted.language, wanted.prompt, wanted.hotwords, best_precision(), settings)
+    weights_sha256 = find_model(wanted.model)[1].verified_sha256()
+    return BatchJob(options.output_dir, task, weights_sha256, options.formats, options.word_times)
+
+
+def start_backend(options: FolderOptions, job: "BatchJob", workers: int) -> "AbstractContextManager[Backend]":
+    """Workers on this machine, or on a cluster, which chooses their number unless the options give it."""
+    if options.engine == "ray":
+        from batch.ray_cluster import ray_backend
+
+        return ray_backend(job.task, options.ray_address, options.workers)
+    from batch.local import local_backend
+
+    return local_backend(job.task, workers)
+
+
+def default_workers(recordings: Sequence[Recording]) -> int:
+    """One for each core, fewer for little work. Objects of a store count as much work: their sizes are not known."""
+    if any(url_of(recording.path) for recording in recordings):
+        return cores()
+    return max(1, min(cores(), sum(map(size_bytes, recordings)) // BYTES_PER_WORKER))
