@@ -1,4 +1,4 @@
-"""What a recording sounds like, in numbers: pure functions of mono float32 samples ``(n,)`` at 16 kHz.
+"""Measures a recording: pure functions of mono float32 samples ``(n,)`` at 16 kHz.
 
 Levels are in dB of full scale (a square wave of amplitude 1 has 0 dBFS), loudness in LUFS (ITU-R BS.1770-4).
 """
@@ -13,28 +13,29 @@ import numpy as np
 from asr.config import SAMPLE_RATE_HZ
 
 FRAME_SAMPLES = 512
-"""Silero's: 32 ms."""
+"""The frame of Silero's voice activity detection: 32 ms."""
 SPEECH, SILENCE = 0.5, 0.1
-"""Probabilities from which on a frame counts as speech, and below which it counts as none."""
+"""A frame is speech from the first probability on, and a pause below the second. Frames between are neither."""
 MARGIN_FRAMES = 2
-"""Frames beside speech are not asked for noise: words begin softly and rooms ring."""
+"""Frames this close to speech are not used to measure noise: words begin softly and rooms reverberate."""
 MIN_NOISE_FRAMES = 4
+"""Pause frames needed to measure noise: an eighth of a second."""
 MAX_SNR_DB = 80.0
-"""Of recordings whose pauses are digital silence, which no microphone makes."""
+"""The value for pauses of digital silence, which no microphone produces."""
 FULL_SCALE = 0.99
 MIN_LOUDNESS_S = 0.4
-"""One block of BS.1770."""
+"""One block of BS.1770: shorter recordings have no loudness."""
 BANDWIDTH_FROM_HZ, BANDWIDTH_SHARE = 100.0, 1 - 1e-5
 CUT_DB = 12.0
-"""Speech at an edge is cut when it is no softer than the recording's speech less this."""
+"""Speech at an edge is cut off if it is at most this much softer than the recording's speech."""
 
 Vad = Callable[[np.ndarray], np.ndarray]
-"""Samples ``(n * 512,)`` -> probabilities of speech ``(n,)``; `silero` makes one."""
+"""Samples ``(n * 512,)`` -> speech probabilities ``(n,)``. `silero` makes one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Acoustics:
-    """Of one recording; None where it cannot be told (loudness of less than 0.4 s, noise without pauses)."""
+    """The measurements of one recording; None if unknown (loudness below 0.4 s, noise without pauses)."""
 
     duration_s: float
     speech_s: float
@@ -53,7 +54,7 @@ class Acoustics:
 
 
 def measure(samples: np.ndarray, vad: Vad) -> Acoustics:
-    """Everything of one recording."""
+    """All measurements of samples ``(n,)``."""
     speech = probabilities(samples, vad)
     return Acoustics(
         duration_s=len(samples) / SAMPLE_RATE_HZ,
@@ -70,7 +71,7 @@ def measure(samples: np.ndarray, vad: Vad) -> Acoustics:
 
 
 def silero() -> Vad:
-    """Silero's voice activity on one recording at a time; torch is imported only here."""
+    """Silero's voice activity detection, one recording per call. Imports torch, which takes seconds."""
     from asr.streaming.vad import SileroVad, VadState
 
     network = SileroVad()
@@ -78,12 +79,12 @@ def silero() -> Vad:
 
 
 def probabilities(samples: np.ndarray, vad: Vad) -> np.ndarray:
-    """Of each frame ``(ceil(n / 512),)``; the last one filled up with zeros."""
+    """Speech probabilities of samples ``(n,)``, one per frame ``(ceil(n / 512),)``; the last frame is zero-padded."""
     return vad(np.pad(samples, (0, -len(samples) % FRAME_SAMPLES)))
 
 
 def loudness_lufs(samples: np.ndarray) -> float | None:
-    """Integrated loudness (ITU-R BS.1770-4, by `pyloudnorm`); None below 0.4 s and for silence."""
+    """Integrated loudness of samples ``(n,)`` (ITU-R BS.1770-4, by `pyloudnorm`); None below 0.4 s and for silence."""
     import pyloudnorm
 
     if len(samples) < MIN_LOUDNESS_S * SAMPLE_RATE_HZ:
@@ -95,11 +96,12 @@ def loudness_lufs(samples: np.ndarray) -> float | None:
 
 
 def snr_db(samples: np.ndarray, speech: np.ndarray) -> float | None:
-    """Mean power of speech frames less the median one of the pauses, over the latter.
+    """(Mean power of speech frames - median power of pause frames) / median power of pause frames, in dB.
 
-    An estimate from voice activity (as in P.56 with a given mask), good to some decibels. The median, because a word
-    that voice activity missed would make a clean recording's noise as loud as its speech. None without speech, or
-    without an eighth of a second of pauses well away from speech; at most `MAX_SNR_DB`.
+    Takes samples ``(n,)`` and speech probabilities per frame. An estimate from voice activity (as in P.56 with a given
+    mask), good to a few decibels. It uses the median of the pauses, because with the mean a single missed word would
+    make the noise of a clean recording as loud as its speech. None without speech, or without `MIN_NOISE_FRAMES` of
+    pauses away from speech; at most `MAX_SNR_DB`.
     """
     powers = frame_powers(samples, len(speech))
     talk, pause = speech >= SPEECH, _pauses(speech)
@@ -113,12 +115,12 @@ def snr_db(samples: np.ndarray, speech: np.ndarray) -> float | None:
 
 
 def _pauses(speech: np.ndarray) -> np.ndarray:
-    """Frames without speech, and none within the margin of them."""
+    """Mask of the frames ``(frames,)`` without speech in them or within `MARGIN_FRAMES` of them."""
     return np.asarray(np.convolve(speech >= SILENCE, np.ones(2 * MARGIN_FRAMES + 1), mode="same") == 0)
 
 
 def frame_powers(samples: np.ndarray, frames: int) -> np.ndarray:
-    """Mean square of each frame ``(frames,)``; the last, unfinished one over what it has."""
+    """Mean square of each frame ``(frames,)`` of samples ``(n,)``; of a partial last frame over its own samples."""
     padded = np.pad(samples, (0, frames * FRAME_SAMPLES - len(samples))).astype(np.float64)
     sums = np.square(padded).reshape(frames, FRAME_SAMPLES).sum(axis=1)
     sizes = np.full(frames, FRAME_SAMPLES)
@@ -128,14 +130,14 @@ def frame_powers(samples: np.ndarray, frames: int) -> np.ndarray:
 
 
 def clipped_share(samples: np.ndarray) -> float:
-    """Share of samples at 99 % of full scale or beyond."""
+    """Share of samples ``(n,)`` at or above 99 % of full scale."""
     return float((np.abs(samples) >= FULL_SCALE).mean()) if len(samples) else 0.0
 
 
 def bandwidth_hz(samples: np.ndarray) -> float | None:
-    """The frequency below which 99.999 % of the power above 100 Hz lies; None for silence and less than a frame.
+    """The frequency below which 99.999 % of the power above 100 Hz lies; None for silence and below one frame.
 
-    A telephone's 8 kHz in a 16 kHz file end at or below 4 kHz; hissed sounds of any microphone reach beyond 5.
+    8 kHz telephone speech in a 16 kHz file ends at or below 4 kHz; fricatives from any microphone exceed 5 kHz.
     """
     if len(samples) < FRAME_SAMPLES:
         return None
@@ -148,7 +150,7 @@ def bandwidth_hz(samples: np.ndarray) -> float | None:
 
 
 def mean_spectrum(samples: np.ndarray) -> np.ndarray:
-    """Mean power spectrum ``(257,)`` of windowed frames that overlap by half (Welch 1967)."""
+    """Mean power spectrum ``(257,)`` of samples ``(n,)``: windowed frames that overlap by half (Welch 1967)."""
     frames = np.lib.stride_tricks.sliding_window_view(samples, FRAME_SAMPLES)[:: FRAME_SAMPLES // 2]
     window = np.blackman(FRAME_SAMPLES)
     total, step = np.zeros(FRAME_SAMPLES // 2 + 1), 4096
@@ -158,9 +160,10 @@ def mean_spectrum(samples: np.ndarray) -> np.ndarray:
 
 
 def is_cut(samples: np.ndarray, speech: np.ndarray) -> bool:
-    """True where the recording begins in the middle of speech (turned round: ends in it).
+    """True if the recording begins in the middle of speech; reverse both arrays to test its end.
 
-    One of the first two frames is speech, and the very first is loud enough to be (it may be an unfinished one).
+    That is: one of the first two frames is speech, and the first `FRAME_SAMPLES` samples are as loud as speech (see
+    `CUT_DB`). After reversal the first frame may be the partial one.
     """
     talk = speech >= SPEECH
     if not talk[:2].any():
@@ -170,7 +173,7 @@ def is_cut(samples: np.ndarray, speech: np.ndarray) -> bool:
 
 
 def sound_sha256(samples: np.ndarray) -> str:
-    """Hash of the samples at 16 bit: the same recording in two lossless files has one."""
+    """Hash of the samples ``(n,)`` rounded to 16 bits: equal for the same recording in two lossless files."""
     rounded = np.round(np.clip(samples, -1, 1) * 32767).astype("<i2")
     return hashlib.sha256(rounded.tobytes()).hexdigest()
 

@@ -1,12 +1,8 @@
-"""The data definition: what sets of labelled recordings are, what is suspicious in them, what they share."""
+"""Runs all checks over sets of labelled recordings, and sums up the result in sentences and in a table."""
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from statistics import mean
 from typing import Any
-
-import numpy as np
 
 from eval.audit.acoustics import Vad
 from eval.audit.characters import character_findings
@@ -14,86 +10,22 @@ from eval.audit.disputed_labels import Dispute, disputes
 from eval.audit.findings import Finding
 from eval.audit.label_forms import label_findings, without_text
 from eval.audit.leaks import Leak, leaks, split_of
-from eval.audit.numbers_acronyms import spoken_findings
-from eval.audit.recordings import MeasuredRecording, hear, sound_findings
+from eval.audit.numbers_acronyms import number_acronym_findings
+from eval.audit.recordings import MeasuredRecording, measure_recordings, recording_findings
+from eval.audit.statistics import SetSlices, SetStatistics, by_set, set_statistics, slices
 from eval.data.problems import kind_of, tally
 from eval.data.types import Dataset, Problem, Utterance
 from eval.trace import Trace
 
-MEASURES: Mapping[str, tuple[str, Callable[[MeasuredRecording], float | None]]] = {
-    "duration": ("s", lambda h: h.acoustics.duration_s),
-    "speech share": ("%", lambda h: 100 * h.acoustics.speech_share),
-    "loudness": ("LUFS", lambda h: h.acoustics.loudness_lufs),
-    "signal to noise": ("dB", lambda h: h.acoustics.snr_db),
-    "bandwidth": ("kHz", lambda h: None if h.acoustics.bandwidth_hz is None else h.acoustics.bandwidth_hz / 1000),
-    "pace": ("characters/s", lambda h: h.pace),
-}
-"""What is counted of each recording, in which unit."""
-
-SLICES = (
-    "speaker",
-    "gender",
-    "age",
-    "accent",
-    "device",
-    "orig_sample_rate",
-    "noise",
-    "snr_db",
-    "room",
-    "line",
-    "notes",
-)
-MAX_VALUES = 40
-"""Of one slice, the longest first; the rest is left out and said to be."""
-
-
-@dataclass(frozen=True, slots=True)
-class Distribution:
-    """How a measure is spread: of how many it is known, mean and percentiles; None where of none."""
-
-    count: int
-    mean: float | None
-    p5: float | None
-    p50: float | None
-    p95: float | None
-    least: float | None
-    most: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class SetStatistics:
-    """A set, or a slice of one. ``rates_hz``, ``channels`` and ``codecs`` count files by what their headers say."""
-
-    name: str
-    recordings: int
-    audio_s: float
-    speech_s: float
-    speakers: int
-    languages: tuple[str, ...]
-    rates_hz: Mapping[int, int]
-    channels: Mapping[int, int]
-    codecs: Mapping[str, int]
-    spreads: Mapping[str, Distribution]
-
-
-@dataclass(frozen=True, slots=True)
-class SetSlices:
-    """The parts of one set by one attribute; ``left_out`` counts values that are not shown."""
-
-    dataset: str
-    attribute: str
-    parts: tuple[SetStatistics, ...]
-    left_out: int
-
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """All of it. ``found`` counts the utterances that were listed, ``heard`` those that could be decoded."""
+    """Everything an audit finds. ``listed`` counts all utterances, ``recordings`` are those that could be decoded."""
 
-    found: int
-    heard: tuple[MeasuredRecording, ...]
+    listed: int
+    recordings: tuple[MeasuredRecording, ...]
     problems: tuple[Problem, ...]
-    parts: tuple[SetStatistics, ...]
+    sets: tuple[SetStatistics, ...]
     slices: tuple[SetSlices, ...]
     findings: tuple[Finding, ...]
     leaks: tuple[Leak, ...]
@@ -104,128 +36,82 @@ def audit(
     datasets: Sequence[Dataset],
     traces: Iterable[Trace],
     vad: Vad,
-    on_heard: Callable[[Utterance], None] = lambda _: None,
+    on_measured: Callable[[Utterance], None] = lambda _: None,
 ) -> Audit:
-    """Hears everything once; `on_heard` is told each utterance as it is done."""
+    """Decodes each recording once; calls `on_measured` with each utterance when it is measured."""
     utterances = [utterance for dataset in datasets for utterance in dataset.utterances]
     results: list[MeasuredRecording | Problem] = []
-    for utterance, result in zip(utterances, hear(utterances, vad), strict=True):
+    for utterance, result in zip(utterances, measure_recordings(utterances, vad), strict=True):
         results.append(result)
-        on_heard(utterance)
-    heard = tuple(result for result in results if isinstance(result, MeasuredRecording))
-    told = tuple(problem for dataset in datasets for problem in dataset.problems)
+        on_measured(utterance)
+    recordings = tuple(result for result in results if isinstance(result, MeasuredRecording))
+    unlisted = tuple(problem for dataset in datasets for problem in dataset.problems)
+    hashes = {(r.utterance.dataset, r.utterance.id): r.acoustics.sound_sha256 for r in recordings}
     return Audit(
-        found=len(utterances) + len(told),
-        heard=heard,
-        problems=told + tuple(result for result in results if isinstance(result, Problem)),
-        parts=tuple(part(name, same) for name, same in by_set(heard).items()),
-        slices=slices(heard),
-        findings=findings(utterances, heard),
-        leaks=leaks(utterances, {(h.utterance.dataset, h.utterance.id): h.acoustics.sound_sha256 for h in heard}),
+        listed=len(utterances) + len(unlisted),
+        recordings=recordings,
+        problems=unlisted + tuple(result for result in results if isinstance(result, Problem)),
+        sets=tuple(set_statistics(name, members) for name, members in by_set(recordings).items()),
+        slices=slices(recordings),
+        findings=findings(utterances, recordings),
+        leaks=leaks(utterances, hashes),
         disputes=disputes(traces),
     )
 
 
-def findings(utterances: Sequence[Utterance], heard: Sequence[MeasuredRecording]) -> tuple[Finding, ...]:
-    """What is suspicious, the grave first."""
-    found = [
-        *sound_findings(heard),
+def findings(utterances: Sequence[Utterance], recordings: Sequence[MeasuredRecording]) -> tuple[Finding, ...]:
+    """All findings, the grave ones first."""
+    everything = [
+        *recording_findings(recordings),
         *character_findings(utterances),
         *without_text(utterances),
-        *spoken_findings(utterances),
+        *number_acronym_findings(utterances),
         *label_findings(utterances),
     ]
-    return tuple(sorted(found, key=lambda finding: not finding.grave))
+    return tuple(sorted(everything, key=lambda finding: not finding.grave))
 
 
-def by_set(heard: Iterable[MeasuredRecording]) -> dict[str, list[MeasuredRecording]]:
-    """By data set, and by split where one holds several."""
-    sets: dict[str, list[MeasuredRecording]] = defaultdict(list)
-    for h in heard:
-        sets[split_of(h.utterance)].append(h)
-    return sets
-
-
-def part(name: str, heard: Sequence[MeasuredRecording]) -> SetStatistics:
-    """A set or slice in numbers."""
-    return SetStatistics(
-        name=name,
-        recordings=len(heard),
-        audio_s=sum(h.acoustics.duration_s for h in heard),
-        speech_s=sum(h.acoustics.speech_s for h in heard),
-        speakers=len({h.utterance.speaker for h in heard if h.utterance.speaker}),
-        languages=tuple(sorted({h.utterance.language for h in heard if h.utterance.language})),
-        rates_hz=_counted(h.header.rate_hz for h in heard),
-        channels=_counted(h.header.channels for h in heard),
-        codecs=_counted(h.header.codec for h in heard),
-        spreads={name: spread(told(h) for h in heard) for name, (_, told) in MEASURES.items()},
-    )
-
-
-def spread(values: Iterable[float | None]) -> Distribution:
-    """Of the values that are known. Percentiles lie between two values as numpy's do."""
-    known = [value for value in values if value is not None]
-    if not known:
-        return Distribution(0, None, None, None, None, None, None)
-    p5, p50, p95 = (float(p) for p in np.percentile(known, (5, 50, 95)))
-    return Distribution(len(known), mean(known), p5, p50, p95, min(known), max(known))
-
-
-def slices(heard: Sequence[MeasuredRecording]) -> tuple[SetSlices, ...]:
-    """Each set by each attribute that has more than one value in it."""
-    found = []
-    for name, same in by_set(heard).items():
-        for attribute in SLICES:
-            values: dict[str, list[MeasuredRecording]] = defaultdict(list)
-            for h in same:
-                values[value_of(h.utterance, attribute)].append(h)
-            if len(values) > 1:
-                parts = sorted((part(v or "(not told)", hs) for v, hs in values.items()), key=lambda p: -p.audio_s)
-                found.append(SetSlices(name, attribute, tuple(parts[:MAX_VALUES]), max(0, len(parts) - MAX_VALUES)))
-    return tuple(found)
-
-
-def value_of(utterance: Utterance, attribute: str) -> str:
-    return utterance.speaker if attribute == "speaker" else dict(utterance.attributes).get(attribute, "")
-
-
-def verdict(done: Audit) -> list[str]:
+def verdict(audit: Audit) -> list[str]:
     """What the data is and what is wrong with it, in sentences, the worst first."""
-    minutes, sets = sum(part.audio_s for part in done.parts) / 60, len(done.parts)
-    said = [f"{_many(len(done.heard), 'recording')} in {_many(sets, 'set')}, {minutes:.1f} minutes of audio."]
-    if done.problems:
-        said.append(f"{len(done.problems)} of {done.found} could not be used: {tally(done.problems)}.")
+    minutes = sum(part.audio_s for part in audit.sets) / 60
+    recordings, sets = _plural(len(audit.recordings), "recording"), _plural(len(audit.sets), "set")
+    sentences = [f"{recordings} in {sets}, {minutes:.1f} minutes of audio."]
+    if audit.problems:
+        sentences.append(f"{len(audit.problems)} of {audit.listed} could not be used: {tally(audit.problems)}.")
     else:
-        said.append("Every recording that is listed could be used.")
-    grave = [finding.sentence for finding in done.findings if finding.grave]
-    said += grave
-    said += [leak_sentence(leak) for leak in done.leaks]
-    if done.disputes:
-        said.append(f"Labels that the models dispute: {len(done.disputes)}.")
-    if not (grave or done.leaks or done.disputes):
-        said.append("Nothing was found that makes scores wrong.")
-    blurred = [finding.kind for finding in done.findings if not finding.grave]
-    return [*said, f"To look at: {', '.join(blurred)}."] if blurred else said
+        sentences.append("All listed recordings could be used.")
+    grave = [finding.sentence for finding in audit.findings if finding.grave]
+    sentences += grave
+    sentences += [leak_sentence(leak) for leak in audit.leaks]
+    if audit.disputes:
+        sentences.append(f"Labels that the models dispute: {len(audit.disputes)}.")
+    if not (grave or audit.leaks or audit.disputes):
+        sentences.append("No finding makes scores wrong.")
+    minor = [finding.kind for finding in audit.findings if not finding.grave]
+    return [*sentences, f"To look at: {', '.join(minor)}."] if minor else sentences
 
 
 def leak_sentence(leak: Leak) -> str:
-    shared = {"recording": "recording", "file name": "file name", "text": "text", "speaker": "speaker"}
-    what = _many(leak.shared, shared.get(leak.kind, "text"))
-    inside = " as a part of a longer text" if leak.kind not in shared else ""
-    return f"{leak.sets[0]} and {leak.sets[1]} share {what}{inside} ({leak.left} and {leak.right} recordings)."
+    """What two sets share and how many recordings of each it concerns."""
+    is_within = leak.kind == "text within a longer one"
+    shared = _plural(leak.shared, "text" if is_within else leak.kind)
+    inside = " as part of a longer text" if is_within else ""
+    return f"{leak.sets[0]} and {leak.sets[1]} share {shared}{inside} ({leak.left} and {leak.right} recordings)."
 
 
-def table_of(done: Audit) -> dict[str, Any]:
-    """All of it as plain values, as `audit.json` has it."""
+def table_of(audit: Audit) -> dict[str, Any]:
+    """The audit as JSON values: the content of `audit.json`."""
     return {
-        "verdict": verdict(done),
-        "sets": [asdict(part) for part in done.parts],
-        "slices": [asdict(one) for one in done.slices],
-        "findings": [asdict(finding) for finding in done.findings],
-        "leaks": [_leak_table(leak) for leak in done.leaks],
-        "disputes": [asdict(dispute) | {"score": dispute.score} for dispute in done.disputes],
-        "left_out": [{"where": str(p.file), "line": p.line, "kind": kind_of(p), "what": p.what} for p in done.problems],
-        "recordings": [_recording_table(h) for h in done.heard],
+        "verdict": verdict(audit),
+        "sets": [asdict(part) for part in audit.sets],
+        "slices": [asdict(part) for part in audit.slices],
+        "findings": [asdict(finding) for finding in audit.findings],
+        "leaks": [_leak_table(leak) for leak in audit.leaks],
+        "disputes": [asdict(dispute) | {"score": dispute.score} for dispute in audit.disputes],
+        "left_out": [
+            {"where": str(p.file), "line": p.line, "kind": kind_of(p), "what": p.what} for p in audit.problems
+        ],
+        "recordings": [_recording_table(recording) for recording in audit.recordings],
     }
 
 
@@ -235,14 +121,12 @@ def _leak_table(leak: Leak) -> dict[str, Any]:
     return {"kind": leak.kind, "sets": list(leak.sets), **counts, "pairs": pairs}
 
 
-def _recording_table(h: MeasuredRecording) -> dict[str, Any]:
-    told = {"set": split_of(h.utterance), "id": h.utterance.id, "audio": str(h.utterance.clips[0].audio)}
-    return told | {"text": h.utterance.text, "pace": h.pace} | asdict(h.header) | asdict(h.acoustics)
+def _recording_table(recording: MeasuredRecording) -> dict[str, Any]:
+    utterance = recording.utterance
+    about = {"set": split_of(utterance), "id": utterance.id, "audio": str(utterance.clips[0].audio)}
+    text = {"text": utterance.text, "pace": recording.pace}
+    return about | text | asdict(recording.header) | asdict(recording.acoustics)
 
 
-def _counted(values: Iterable[Any]) -> dict[Any, int]:
-    return dict(Counter(values).most_common())
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -1,8 +1,7 @@
-"""Labels that models dispute: what several of them hear otherwise than the label has it, and alike.
+"""Ranks labels that the models of a run contradict.
 
-A model that is wrong is wrong in its own way. Where models agree with each other and not with the label, the label is
-likelier to be wrong than all of them (cf. Northcutt et al. 2021, "Confident learning", where a model's own
-cross-validated doubt ranks labels).
+Models make different mistakes. If several agree with each other but not with the label, the label is probably wrong
+(cf. Northcutt et al. 2021, "Confident learning", which ranks labels by one model's cross-validated confidence).
 """
 
 from collections import defaultdict
@@ -17,7 +16,7 @@ from eval.trace import Trace
 
 @dataclass(frozen=True, slots=True)
 class ModelTranscript:
-    """What one model wrote down in one mode, and its error rate against the label; None for an empty label."""
+    """What one model recognised in one mode, and its error rate against the label; None for an empty label."""
 
     model: str
     mode: str
@@ -27,9 +26,10 @@ class ModelTranscript:
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
-    """One label and what was heard. Rates are of normalised texts; ``between`` is None where there is one hearing.
+    """A label and the models' transcripts of its recording. Rates are of normalised texts.
 
-    ``against``: errors of all hearings per unit of the label; ``between``: errors of the hearings against each other.
+    ``against``: errors of all transcripts per unit of the label. ``between``: errors of the transcripts against each
+    other; None if there is only one.
     """
 
     dataset: str
@@ -41,29 +41,29 @@ class Dispute:
 
     @property
     def score(self) -> float:
-        """Errors of the model nearest to the label, less the models' errors against each other; ranks disputes.
+        """Error rate of the model nearest to the label, minus the models' error rate against each other.
 
-        The nearest, because one model that loops says nothing about a label that another one hears.
+        The nearest model, because one model that loops says nothing about a label that another model confirms.
         """
-        nearest = min(hearing.error_rate or 0.0 for hearing in self.hearings)
+        nearest = min(transcript.error_rate or 0.0 for transcript in self.hearings)
         return nearest - (self.between or 0.0)
 
 
-def disputes(traces: Iterable[Trace], least: float = 0.2) -> tuple[Dispute, ...]:
-    """The labels with a score of `least` or more, the most disputed first. Broken streams do not count.
+def disputes(traces: Iterable[Trace], min_score: float = 0.2) -> tuple[Dispute, ...]:
+    """The labels with a score of at least `min_score`, the highest first. Failed streams are ignored.
 
-    A model counts once, in the mode that hears best: offline where there is one, whatever else was run.
+    Each model counts once, in its most accurate mode: offline if there is such a trace, otherwise any other.
     """
-    heard: dict[tuple[str, str], dict[str, Trace]] = defaultdict(dict)
+    by_label: dict[tuple[str, str], dict[str, Trace]] = defaultdict(dict)
     for trace in sorted(traces, key=lambda trace: trace.mode != "offline"):
         if not trace.error:
-            heard[trace.dataset, trace.utterance].setdefault(trace.model, trace)
-    told = (_dispute(list(models.values())) for models in heard.values())
-    return tuple(sorted((d for d in told if d and d.score >= least), key=lambda d: -d.score))
+            by_label[trace.dataset, trace.utterance].setdefault(trace.model, trace)
+    candidates = (_dispute(list(models.values())) for models in by_label.values())
+    return tuple(sorted((d for d in candidates if d and d.score >= min_score), key=lambda d: -d.score))
 
 
 def _dispute(traces: Sequence[Trace]) -> Dispute | None:
-    """None for an empty label: whatever is heard there, a model may have invented."""
+    """None for an empty label: a model may invent text where nothing is said."""
     first = traces[0]
     label = normalise(first.reference, first.language)
     texts = [normalise(trace.text, first.language) for trace in traces]
@@ -71,14 +71,14 @@ def _dispute(traces: Sequence[Trace]) -> Dispute | None:
     if against.rate is None:
         return None
     between = total(_both_ways(a, b, first.language) for a, b in combinations(texts, 2)) if len(texts) > 1 else None
-    hearings = tuple(
+    transcripts = tuple(
         ModelTranscript(trace.model, trace.mode, trace.text, count(label, text, first.language).rate)
         for trace, text in zip(traces, texts, strict=True)
     )
-    apart = None if between is None else between.rate if between.rate is not None else 0.0
-    return Dispute(first.dataset, first.utterance, first.reference, hearings, against.rate, apart)
+    between_rate = None if between is None else between.rate if between.rate is not None else 0.0
+    return Dispute(first.dataset, first.utterance, first.reference, transcripts, against.rate, between_rate)
 
 
 def _both_ways(a: str, b: str, language: str) -> Counts:
-    """Counts of each against the other: neither is the reference."""
+    """Counts of each text against the other, because neither is the reference."""
     return count(a, b, language) + count(b, a, language)

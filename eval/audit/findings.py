@@ -1,4 +1,4 @@
-"""What an audit finds: findings, the forms that one thing is written in, and the examples that show it."""
+"""What the checks find: a finding, the forms in which one thing is written, and examples."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from eval.data.types import Utterance
 
 EXAMPLES = 5
-"""Shown of each form; counts are of all."""
+"""Examples kept of each form; counts are of all."""
 GROUPS = 25
-"""Shown of each finding, the most frequent first; `count` is of all."""
+"""Groups or examples kept of each finding, the most frequent first; `count` is of all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One utterance that shows it. ``note``: what is to be seen there, where the text does not say it."""
+    """One utterance. ``note`` points out what to look at if the text alone does not show it."""
 
     dataset: str
     utterance: str
@@ -24,7 +24,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One way to write a thing, in how many utterances, and some of them."""
+    """One way to write a thing, the number of utterances that write it so, and some of them."""
 
     text: str
     count: int
@@ -33,7 +33,7 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One thing and the ways in which it is written, the commonest first; ``rule``: which one to keep."""
+    """One thing and the forms in which it is written, the most frequent first. ``rule`` says which form to keep."""
 
     forms: tuple[Form, ...]
     rule: str = ""
@@ -41,10 +41,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One kind of trouble: ``count`` times ``what``, which is a name for several things; ``by_set``: in which sets.
+    """One kind of trouble that occurs ``count`` times; ``what`` names it in the plural; ``by_set`` counts per set.
 
-    ``grave``: it makes scores wrong (a label that is not what was said, a recording in two sets), where the others make
-    them blurred.
+    A ``grave`` finding makes scores wrong (a label that does not match the audio, a recording in two sets). The others
+    make them less precise.
     """
 
     area: str
@@ -59,55 +59,57 @@ class Finding:
 
     @property
     def sentence(self) -> str:
+        """The finding and its count as a sentence."""
         return f"{self.what[0].upper()}{self.what[1:]}: {self.count}."
 
     @property
-    def unseen(self) -> int:
-        """How many more there are than are shown."""
+    def not_shown(self) -> int:
+        """How many cases are neither among the examples nor the groups."""
         shown = len(self.examples) or len(self.groups)
         return self.count - shown if self.examples or shown == GROUPS else 0
 
     @property
-    def glance(self) -> tuple[str, ...]:
-        """The first few in short."""
+    def preview(self) -> tuple[str, ...]:
+        """The first few cases, abbreviated."""
         if self.groups:
             return tuple(" / ".join(f"{f.text[:40]} {f.count}" for f in group.forms[:4]) for group in self.groups[:4])
         return tuple(dict.fromkeys(one.note for one in self.examples[:6] if one.note))[:4]
 
 
 Written = tuple[str, str, Utterance]
-"""A key that is the same for one thing however it is written, the form that was found, and where."""
+"""A key that is equal for all forms of one thing, the form, and the utterance that uses it."""
 
 
 def example(utterance: Utterance, note: str = "") -> Example:
+    """The utterance as an example."""
     return Example(utterance.dataset, utterance.id, utterance.text, note)
 
 
 def examples(utterances: Iterable[Utterance], limit: int = EXAMPLES) -> tuple[Example, ...]:
-    """The first few, each utterance once."""
+    """The first `limit` utterances, each once."""
     return tuple(map(example, list(dict.fromkeys(utterances))[:limit]))
 
 
 def grouped(written: Iterable[Written], rule: str = "write “{}” everywhere") -> tuple[Group, ...]:
-    """Things that were written in more than one form, those of the most utterances beside the main form first."""
-    found: dict[str, dict[str, dict[Utterance, None]]] = defaultdict(lambda: defaultdict(dict))
+    """The things written in several forms, sorted by the number of utterances that do not use the main form."""
+    by_key: dict[str, dict[str, dict[Utterance, None]]] = defaultdict(lambda: defaultdict(dict))
     for key, form, utterance in written:
-        found[key][form][utterance] = None
-    groups = [_group(forms, rule) for forms in found.values() if len(forms) > 1]
+        by_key[key][form][utterance] = None
+    groups = [_group(forms, rule) for forms in by_key.values() if len(forms) > 1]
     return tuple(sorted(groups, key=lambda group: -sum(form.count for form in group.forms[1:])))
 
 
-def _group(found: Mapping[str, Iterable[Utterance]], rule: str) -> Group:
-    forms = [Form(text, len(list(where)), examples(where)) for text, where in found.items()]
+def _group(utterances_of: Mapping[str, Iterable[Utterance]], rule: str) -> Group:
+    forms = [Form(text, len(list(users)), examples(users)) for text, users in utterances_of.items()]
     forms.sort(key=lambda form: (-form.count, form.text))
-    even = len(forms) > 1 and forms[0].count == forms[1].count
-    return Group(tuple(forms), "choose one: as many labels have each" if even else rule.format(forms[0].text))
+    is_tie = len(forms) > 1 and forms[0].count == forms[1].count
+    return Group(tuple(forms), "choose one: equally many labels have each" if is_tie else rule.format(forms[0].text))
 
 
 def of_groups(
     area: str, kind: str, what: str, groups: tuple[Group, ...], grave: bool = False, minority: bool = False
 ) -> list[Finding]:
-    """One finding, or none where there are no groups; counts them, with ``minority`` what is not in the main form."""
+    """One finding that counts the groups; with ``minority`` the utterances not in the main form. [] if no groups."""
     if not groups:
         return []
     count = sum(form.count for group in groups for form in group.forms[1:]) if minority else len(groups)
@@ -118,13 +120,14 @@ def of_examples(
     area: str,
     kind: str,
     what: str,
-    found: tuple[Example, ...],
+    all_examples: tuple[Example, ...],
     rule: str = "",
     grave: bool = False,
     limit: int = GROUPS,
 ) -> list[Finding]:
-    """One finding that counts the examples, or none where there is none."""
-    if not found:
+    """One finding that counts the examples and keeps the first `limit`. [] if there are none."""
+    if not all_examples:
         return []
-    sets = tuple(Counter(one.dataset for one in found).most_common())
-    return [Finding(area, kind, what, len(found), rule, examples=found[:limit], grave=grave, by_set=sets)]
+    sets = tuple(Counter(one.dataset for one in all_examples).most_common())
+    kept = all_examples[:limit]
+    return [Finding(area, kind, what, len(all_examples), rule, examples=kept, grave=grave, by_set=sets)]

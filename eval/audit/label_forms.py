@@ -1,6 +1,6 @@
-"""One thing written in several ways across labels: each finder takes utterances and tells what it found, and a rule.
+"""Finds words and marks that labels write in several ways, and suggests which way to keep.
 
-Whatever differs only so is counted as an error of the model that wrote the other form.
+If labels are inconsistent, scoring counts a model's correct word as an error because it writes the other form.
 """
 
 import re
@@ -23,7 +23,7 @@ FILLERS: Mapping[str, frozenset[str]] = {
     "es": frozenset(["eh", "em", "ehm", "mmm"]),
     "ru": frozenset(["э", "ээ", "эм", "мм", "хм"]),
 }
-"""Sounds of hesitation as they are written, by language."""
+"""Spellings of hesitation sounds, by language."""
 
 TYPOGRAPHY: Mapping[str, tuple[str, ...]] = {
     "apostrophe": ("'", "’", "ʼ", "`", "´"),
@@ -39,7 +39,7 @@ SYMBOLS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "€": {"en": ("euro", "euros"), "vi": ("ơ rô",), "de": ("euro",), "fr": ("euro", "euros")},
     "°": {"en": ("degree", "degrees"), "vi": ("độ",), "de": ("grad",), "fr": ("degré", "degrés")},
 }
-"""A symbol and the words that it is spoken as; "&" counts only where there is no word for it, which there always is."""
+"""A symbol -> its words, by language. "&" is not searched as a word, because "and" is also an ordinary word."""
 
 _TAG = re.compile(r"\[[^\]]*\]|<[^>]*>|\{[^}]*\}|\([^)]*\)|\*[^*]+\*")
 _ENDS = tuple(".!?…。！？;:")
@@ -48,7 +48,7 @@ _HYPHENS = "-‐‑"
 
 
 def label_findings(utterances: Sequence[Utterance]) -> list[Finding]:
-    """All that this module finds, of all utterances together: what differs between sets is trouble as well."""
+    """All findings of this module, over all sets together: inconsistency between sets counts too."""
     labelled = [utterance for utterance in utterances if utterance.text.strip()]
     finders: tuple[Callable[[Sequence[Utterance]], list[Finding]], ...] = (
         casing_styles,
@@ -67,32 +67,32 @@ def label_findings(utterances: Sequence[Utterance]) -> list[Finding]:
 
 
 def bare(word: str) -> str:
-    """A word without outer punctuation, its case kept; "" where it has nothing else."""
+    """The word without outer punctuation, case kept; "" if nothing remains."""
     letters = [i for i, character in enumerate(word) if character.isalnum()]
     return word[letters[0] : letters[-1] + 1] if letters else ""
 
 
 def words_of(utterance: Utterance) -> list[str]:
-    """The label's words without outer punctuation."""
+    """The label's words without outer punctuation, empty ones dropped."""
     return [word for word in map(bare, utterance.text.split()) if word]
 
 
 def windows(words: Sequence[str], longest: int) -> Iterator[tuple[str, ...]]:
-    """All runs of one to `longest` words."""
+    """All sequences of 1 to `longest` consecutive words."""
     for start in range(len(words)):
         for length in range(1, min(longest, len(words) - start) + 1):
             yield tuple(words[start : start + length])
 
 
 def casing_styles(utterances: Sequence[Utterance]) -> list[Finding]:
-    """Labels all in capitals, all in small letters, and in both."""
+    """Labels in capitals, in small letters and in mixed case."""
     styles = [(style, utterance) for utterance in utterances if (style := _style(utterance.text))]
     groups = grouped((("", style, utterance) for style, utterance in styles), "{} in all labels")
-    return of_groups(AREA, "casing of labels", "labels in another casing than most", groups, minority=True)
+    return of_groups(AREA, "casing of labels", "labels in another letter case than most", groups, minority=True)
 
 
 def _style(text: str) -> str:
-    """Of scripts that have two cases and labels of more than one word; "" of others."""
+    """The label's case; "" for a single word and for scripts without case."""
     letters = [character for character in text if character.lower() != character.upper()]
     if len(text.split()) < 2 or not letters:
         return ""
@@ -105,7 +105,7 @@ def end_punctuation(utterances: Sequence[Utterance]) -> list[Finding]:
     """Labels of several words that end in punctuation, and labels that do not."""
     several = [u for u in utterances if len(u.text.split()) > 2 or is_by_character(u.language)]
     groups = grouped((("", _ending(utterance.text), utterance) for utterance in several), "{} for all labels")
-    return of_groups(AREA, "punctuation at the end", "labels that end otherwise than most", groups, minority=True)
+    return of_groups(AREA, "punctuation at the end", "labels with another ending than most", groups, minority=True)
 
 
 def _ending(text: str) -> str:
@@ -113,12 +113,12 @@ def _ending(text: str) -> str:
 
 
 def casing_of_words(utterances: Sequence[Utterance]) -> list[Finding]:
-    """A word in several casings where neither a sentence's beginning nor a label all in one case explains it."""
+    """Words in several letter cases, unless a sentence begins there or the whole label has one case."""
 
     def written() -> Iterable[Written]:
         for utterance in utterances:
             if _style(utterance.text) != "Mixed case" or base_language(utterance.language) == "de":
-                continue  # German writes a verb and its noun in two casings by rule
+                continue  # German capitalises a verb that is used as a noun
             before = "."
             for word in utterance.text.split():
                 form = bare(word)
@@ -126,17 +126,17 @@ def casing_of_words(utterances: Sequence[Utterance]) -> list[Finding]:
                     yield form.casefold(), form, utterance
                 before = word
 
-    groups = grouped(written(), "mostly “{}”; in another casing only in names")
-    return of_groups(AREA, "casing of a word", "words in several casings", groups)
+    groups = grouped(written(), "mostly “{}”; another case only in names")
+    return of_groups(AREA, "casing of a word", "words in several letter cases", groups)
 
 
 def _begins(before: str, word: str) -> bool:
-    """True where a sentence or a quotation may begin with the word, by what stands before it."""
+    """True if a sentence or quotation may begin with the word, judged by the word before it."""
     return word.startswith(_OPENING) or before.rstrip("\"'”’»)").endswith((*_ENDS, *_OPENING, "-", "–", "—"))
 
 
 def hyphens(utterances: Sequence[Utterance]) -> list[Finding]:
-    """ "e-mail", "email" and "e mail": what is hyphenated somewhere, wherever it is written in another way."""
+    """ "e-mail", "email" and "e mail": words with a hyphen in one label and without in another."""
     spelled = [(utterance, [word.casefold() for word in words_of(utterance)]) for utterance in utterances]
     keys = {_closed(word) for _, words in spelled for word in words if _is_hyphenated(word)}
 
@@ -159,17 +159,17 @@ def _closed(word: str) -> str:
 
 
 def spellings(utterances: Sequence[Utterance]) -> list[Finding]:
-    """English words that the English normaliser makes one: colour and color, okay and ok, Mr. and Mister."""
+    """English words that the normaliser maps to one: colour and color, okay and ok, Mr. and Mister."""
     english = [utterance for utterance in utterances if base_language(utterance.language) == "en"]
     vocabulary = {word.casefold().rstrip(",;:!?") for utterance in english for word in utterance.text.split()}
-    plain = {word: normalise(word, "en") for word in vocabulary if any(map(str.isalpha, word))}
-    shared = Counter(plain.values())
+    normalised = {word: normalise(word, "en") for word in vocabulary if any(map(str.isalpha, word))}
+    shared = Counter(normalised.values())
 
     def written() -> Iterable[Written]:
         for utterance in english:
             for word in utterance.text.casefold().split():
                 form = bare(word)
-                key = plain.get(word.rstrip(",;:!?"), "")
+                key = normalised.get(word.rstrip(",;:!?"), "")
                 if shared[key] > 1 and not any(map(str.isdigit, key)) and key:
                     yield key, form, utterance
 
@@ -177,20 +177,20 @@ def spellings(utterances: Sequence[Utterance]) -> list[Finding]:
 
 
 def tone_marks(utterances: Sequence[Utterance]) -> list[Finding]:
-    """Vietnamese syllables with their tone mark on one vowel or on the other: hòa and hoà."""
+    """Vietnamese syllables with the tone mark on different vowels: hòa and hoà."""
     vietnamese = [utterance for utterance in utterances if base_language(utterance.language) == "vi"]
     spelled = ((word.casefold(), utterance) for utterance in vietnamese for word in words_of(utterance))
     groups = grouped((tone_key(word), _composed(word), utterance) for word, utterance in spelled)
-    return of_groups(AREA, "place of the tone mark", "syllables with their tone mark in two places", groups)
+    return of_groups(AREA, "place of the tone mark", "syllables with the tone mark in two places", groups)
 
 
 def _composed(word: str) -> str:
-    """In one normal form: two of them are trouble of another kind, see `eval.audit.characters`."""
+    """The word in NFC; `eval.audit.characters` reports differences of normal form."""
     return unicodedata.normalize("NFC", word)
 
 
 def typography(utterances: Sequence[Utterance]) -> list[Finding]:
-    """Several characters for one mark."""
+    """Marks that are written with several characters, such as ' and ’."""
 
     def written() -> Iterable[Written]:
         for utterance in utterances:
@@ -202,12 +202,12 @@ def typography(utterances: Sequence[Utterance]) -> list[Finding]:
 
 
 def _is_pair(forms: Iterable[object]) -> bool:
-    """Opening and closing marks belong together."""
+    """True for an opening and its closing mark: they belong together."""
     return {getattr(form, "text", "") for form in forms} in ({"“", "”"}, {"„", "“"}, {"«", "»"})
 
 
 def symbols(utterances: Sequence[Utterance]) -> list[Finding]:
-    """A symbol in some labels and its word in others."""
+    """Symbols in some labels whose words stand in others: % and percent."""
 
     def written() -> Iterable[Written]:
         for utterance in utterances:
@@ -220,38 +220,40 @@ def symbols(utterances: Sequence[Utterance]) -> list[Finding]:
                         yield f"{symbol} {language}", form, utterance
 
     groups = tuple(group for group in grouped(written()) if any(form.text in SYMBOLS for form in group.forms))
-    return of_groups(AREA, "symbols", "symbols that are written as words too", groups)
+    return of_groups(AREA, "symbols", "symbols that are also written as words", groups)
 
 
 def fillers(utterances: Sequence[Utterance]) -> list[Finding]:
-    """Labels with sounds of hesitation."""
+    """Labels with hesitation sounds."""
 
-    def noted(utterance: Utterance) -> Example | None:
-        known = FILLERS.get(base_language(utterance.language), frozenset())
-        heard = [word for word in words_of(utterance) if word.casefold() in known]
-        return example(utterance, ", ".join(dict.fromkeys(heard))) if heard else None
+    def filler_example(utterance: Utterance) -> Example | None:
+        spellings = FILLERS.get(base_language(utterance.language), frozenset())
+        words = [word for word in words_of(utterance) if word.casefold() in spellings]
+        return example(utterance, ", ".join(dict.fromkeys(words))) if words else None
 
-    found = tuple(told for told in map(noted, utterances) if told)
-    rule = "transcribe them everywhere, in one spelling each, or nowhere"
-    return of_examples(AREA, "fillers", "labels with sounds of hesitation", found, rule)
+    shown = tuple(one for one in map(filler_example, utterances) if one)
+    rule = "transcribe them everywhere with one spelling each, or nowhere"
+    return of_examples(AREA, "fillers", "labels with hesitation sounds", shown, rule)
 
 
 def tags(utterances: Sequence[Utterance]) -> list[Finding]:
-    """What stands in brackets or between asterisks: [noise], <unk>, (laughs). Whisper's normaliser drops most of it."""
+    """Text in brackets or between asterisks: [noise], <unk>, (laughs). Whisper's normaliser drops most of it."""
     tagged = [(tag, utterance) for utterance in utterances for tag in _TAG.findall(utterance.text)]
-    found = tuple(example(utterance, tag) for tag, utterance in tagged)
-    rule = "one list of tags; words that are said stand in no brackets: the normaliser drops what does"
-    return of_examples(AREA, "tags", "tags and remarks in brackets", found, rule)
+    shown = tuple(example(utterance, tag) for tag, utterance in tagged)
+    rule = "use one list of tags; put no spoken words in brackets, because the normaliser drops them"
+    return of_examples(AREA, "tags", "tags and remarks in brackets", shown, rule)
 
 
 def spaces(utterances: Sequence[Utterance]) -> list[Finding]:
-    """Two spaces in a row, tabs, line ends, spaces at the beginning or at the end."""
+    """Double spaces, tabs, line ends, spaces at the beginning or end."""
     odd = [u for u in utterances if any(clip.text != " ".join(clip.text.split()) for clip in u.clips)]
-    found = tuple(map(example, odd))
-    return of_examples(AREA, "spaces", "labels with spaces where none belong", found, "one space between words")
+    shown = tuple(map(example, odd))
+    return of_examples(AREA, "spaces", "labels with superfluous spaces", shown, "one space between words")
 
 
 def without_text(utterances: Sequence[Utterance]) -> list[Finding]:
-    """Labels that are empty: right for noise, wrong for speech."""
-    found = examples((u for u in utterances if not u.text.strip()), limit=len(utterances))
-    return of_examples(AREA, "empty labels", "labels without text", found, "empty only where nothing is said")
+    """Empty labels: correct for noise, wrong for speech."""
+    shown = examples((u for u in utterances if not u.text.strip()), limit=len(utterances))
+    return of_examples(
+        AREA, "empty labels", "labels without text", shown, "leave a label empty only if nothing is said"
+    )

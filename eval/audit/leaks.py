@@ -1,4 +1,4 @@
-"""Leaks: the same recording, text or speaker in two sets. A score on what was trained on is no score."""
+"""Finds recordings, texts and speakers that two sets share: a score on training data says nothing."""
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -13,14 +13,16 @@ MIN_UNITS = 5
 
 Pair = tuple[Utterance, Utterance]
 Key = Callable[[Utterance], Hashable]
-Found = Mapping[Hashable, list[Utterance]]
+Index = Mapping[Hashable, list[Utterance]]
+"""Utterances by a key, such as their text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Leak:
     """What two sets share. ``kind``: recording, file name, text, text within a longer one, speaker.
 
-    ``left`` and ``right`` count the utterances concerned; ``pairs`` are some of them, of each shared thing one.
+    ``left`` and ``right`` count the utterances concerned in each set; ``pairs`` has one pair for each shared thing, for
+    the first few.
     """
 
     kind: str
@@ -32,13 +34,13 @@ class Leak:
 
 
 def split_of(utterance: Utterance) -> str:
-    """The set that an utterance is of: its data set, and where that holds several splits, which."""
+    """The name of the utterance's set: its data set, with the split if the data set has several."""
     split = dict(utterance.attributes).get("split", "")
     return f"{utterance.dataset}/{split}" if split else utterance.dataset
 
 
 def leaks(utterances: Sequence[Utterance], sounds: Mapping[tuple[str, str], str], limit: int = 8) -> tuple[Leak, ...]:
-    """Everything that any two of the sets share; ``sounds`` are the hashes of what could be decoded, by set and id."""
+    """Everything that any two sets share. ``sounds``: (data set, utterance id) -> hash of the decoded samples."""
     sets: dict[str, list[Utterance]] = defaultdict(list)
     for utterance in utterances:
         sets[split_of(utterance)].append(utterance)
@@ -46,35 +48,35 @@ def leaks(utterances: Sequence[Utterance], sounds: Mapping[tuple[str, str], str]
     def sound(utterance: Utterance) -> str:
         return sounds.get((utterance.dataset, utterance.id), "")
 
-    found = []
+    keys: dict[str, Key] = {"recording": sound, "file name": _file_name, "text": _text}
+    found: list[Leak] = []
     for left, right in combinations(sets, 2):
         names, a, b = (left, right), sets[left], sets[right]
-        found += _shared("recording", names, _by(a, sound), _by(b, sound), limit)
-        found += _shared("file name", names, _by(a, _name), _by(b, _name), limit)
-        found += _shared("text", names, _by(a, _text), _by(b, _text), limit)
+        for kind, key in keys.items():
+            found += _shared(kind, names, _index(a, key), _index(b, key), limit)
         found += _within(names, a, b, limit)
-        found += _shared("speaker", names, _by(a, _speaker), _by(b, _speaker), limit)
+        found += _shared("speaker", names, _index(a, _speaker), _index(b, _speaker), limit)
     return tuple(found)
 
 
-def _by(utterances: Iterable[Utterance], key: Key) -> dict[Hashable, list[Utterance]]:
-    """By a key; those whose key is empty are left out."""
-    found: dict[Hashable, list[Utterance]] = defaultdict(list)
+def _index(utterances: Iterable[Utterance], key: Key) -> Index:
+    """The utterances by key, without those whose key is empty."""
+    index: dict[Hashable, list[Utterance]] = defaultdict(list)
     for utterance in utterances:
-        if told := key(utterance):
-            found[told].append(utterance)
-    return found
+        if value := key(utterance):
+            index[value].append(utterance)
+    return index
 
 
-def _name(utterance: Utterance) -> str:
-    """The file's name without its suffix, where it is one that could not be anybody's ("1", "audio")."""
+def _file_name(utterance: Utterance) -> str:
+    """The file's name without its suffix; "" for names that many files have ("1", "audio")."""
     name = utterance.clips[0].audio.stem
     return name if len(name) >= 8 and any(map(str.isdigit, name)) else ""
 
 
 def _text(utterance: Utterance) -> tuple[str, ...]:
-    told = _units(utterance)
-    return told if len(told) >= MIN_UNITS else ()
+    text = _units(utterance)
+    return text if len(text) >= MIN_UNITS else ()
 
 
 def _speaker(utterance: Utterance) -> str:
@@ -85,18 +87,18 @@ def _units(utterance: Utterance) -> tuple[str, ...]:
     return units(normalise(utterance.text, utterance.language), utterance.language)
 
 
-def _shared(kind: str, sets: tuple[str, str], left: Found, right: Found, limit: int) -> list[Leak]:
-    """One leak, or none where no key is in both."""
-    both = [key for key in left if key in right]
-    if not both:
+def _shared(kind: str, sets: tuple[str, str], left: Index, right: Index, limit: int) -> list[Leak]:
+    """One leak; [] if the two have no key in common."""
+    common = [key for key in left if key in right]
+    if not common:
         return []
-    pairs = tuple((left[key][0], right[key][0]) for key in both[:limit])
-    concerned = [sum(len(found[key]) for key in both) for found in (left, right)]
-    return [Leak(kind, sets, len(both), concerned[0], concerned[1], pairs)]
+    pairs = tuple((left[key][0], right[key][0]) for key in common[:limit])
+    counts = [sum(len(index[key]) for key in common) for index in (left, right)]
+    return [Leak(kind, sets, len(common), counts[0], counts[1], pairs)]
 
 
 def _within(sets: tuple[str, str], a: Sequence[Utterance], b: Sequence[Utterance], limit: int) -> list[Leak]:
-    """Texts that are a part of a longer text of the other set, either way round."""
+    """Texts that are part of a longer text of the other set, in either direction."""
     pairs = [(x, y) for x, y in _contained(a, b)] + [(y, x) for x, y in _contained(b, a)]
     if not pairs:
         return []
@@ -105,17 +107,17 @@ def _within(sets: tuple[str, str], a: Sequence[Utterance], b: Sequence[Utterance
 
 
 def _contained(short: Sequence[Utterance], long: Sequence[Utterance]) -> list[Pair]:
-    """Pairs of a text and a longer one that it is in, word for word; by an index of the first `MIN_UNITS` words."""
+    """Pairs of a text and a longer one that contains it word for word; by an index of `MIN_UNITS` words in a row."""
     places: dict[tuple[str, ...], list[tuple[int, int]]] = defaultdict(list)
     texts = [_units(utterance) for utterance in long]
     for number, text in enumerate(texts):
         for start in range(len(text) - MIN_UNITS + 1):
             places[text[start : start + MIN_UNITS]].append((number, start))
-    found = []
+    pairs = []
     for utterance in short:
         text = _units(utterance)
         for number, start in places.get(text[:MIN_UNITS], ()) if len(text) >= MIN_UNITS else ():
             if len(texts[number]) > len(text) and texts[number][start : start + len(text)] == text:
-                found.append((utterance, long[number]))
+                pairs.append((utterance, long[number]))
                 break
-    return found
+    return pairs

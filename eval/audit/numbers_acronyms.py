@@ -1,4 +1,4 @@
-"""What is written as it is spoken in some labels and in short in others: numbers, and letters that are read out."""
+"""Finds numbers and acronyms that some labels write in full and others in short: "two" and "2", "u s a" and "USA"."""
 
 import re
 import unicodedata
@@ -10,9 +10,9 @@ from eval.data.types import Utterance
 from eval.normalise import base_language, is_by_character
 
 LONGEST_NUMBER = 8
-"""Words: "one thousand nine hundred and ninety nine"."""
+"""In words: "one thousand nine hundred and ninety nine"."""
 LONGEST_ACRONYM = 7
-"""Words: letters read out, and one that is spoken ("em el ops")."""
+"""In words: spelled letters, and possibly one spoken part ("em el ops")."""
 
 LETTERS: Mapping[str, str] = {
     name: letter
@@ -41,14 +41,14 @@ LETTERS: Mapping[str, str] = {
     }.items()
     for name in names.split()
 }
-"""English and Vietnamese names of letters, but those that are common words ("you", "see", "be", "why", "i", "o")."""
+"""English and Vietnamese letter names, without those that are common words ("you", "see", "be", "why", "i", "o")."""
 
 _COMMON = {"you": "u", "see": "c", "be": "b", "are": "r", "why": "y", "oh": "o", "eye": "i", "tea": "t", "ca": "k"}
-"""Names that count as letters only beside two that are nothing else."""
+"""Ambiguous letter names: counted only next to two unambiguous ones."""
 
 
-def spoken_findings(utterances: Sequence[Utterance]) -> list[Finding]:
-    """Numbers and acronyms."""
+def number_acronym_findings(utterances: Sequence[Utterance]) -> list[Finding]:
+    """All findings of this module."""
     return numbers(utterances) + acronyms(utterances)
 
 
@@ -56,14 +56,14 @@ def numbers(utterances: Sequence[Utterance]) -> list[Finding]:
     """Numbers in digits that other labels write in words, as `num2words` spells them in the label's language."""
     spaced = [utterance for utterance in utterances if not is_by_character(utterance.language)]
     spelled = [(utterance, [word.casefold() for word in words_of(utterance)]) for utterance in spaced]
-    sought = _spellings((base_language(u.language), word) for u, words in spelled for word in words)
+    numbers_by_spelling = _spellings((base_language(u.language), word) for u, words in spelled for word in words)
 
     def written() -> Iterable[Written]:
         for utterance, words in spelled:
             language = base_language(utterance.language)
             for window in windows([part for word in words for part in word.split("-")], LONGEST_NUMBER):
                 phrase = " ".join(window)
-                if number := sought.get((language, phrase)):
+                if number := numbers_by_spelling.get((language, phrase)):
                     yield f"{number} {language}", phrase, utterance
 
     rule = "one form for all numbers, in digits or in words; for this one mostly “{}”"
@@ -71,19 +71,19 @@ def numbers(utterances: Sequence[Utterance]) -> list[Finding]:
 
 
 def _spellings(words: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """For each number in digits, with its language: itself and its words -> the number."""
-    sought: dict[tuple[str, str], str] = {}
+    """(language, spelling) -> number, for each number that the words write in digits: its digits and its words."""
+    spellings: dict[tuple[str, str], str] = {}
     for language, word in set(words):
         digits = word.replace(",", "") if re.fullmatch(r"\d{1,3}(,\d{3})*|\d+", word) else ""
         if digits and len(digits) < 10:
-            sought[language, word] = digits
+            spellings[language, word] = digits
             for phrase in _in_words(int(digits), language):
-                sought[language, phrase] = digits
-    return sought
+                spellings[language, phrase] = digits
+    return spellings
 
 
 def _in_words(number: int, language: str) -> list[str]:
-    """As it is spoken, with and without "and"; as a year too where it may be one. Empty for an unknown language."""
+    """The number's spellings with and without "and", also as a year if it may be one; [] for an unknown language."""
     from num2words import num2words
 
     try:
@@ -98,8 +98,8 @@ def _in_words(number: int, language: str) -> list[str]:
 def acronyms(utterances: Sequence[Utterance]) -> list[Finding]:
     """ "MLOps", "em el ops" and "mờ lờ óp"; "USA", "U.S.A." and "u s a": letters together, dotted, apart or by name.
 
-    A form counts that is a word with at least two capitals beside small letters or dots, or begins with two letters
-    read out; two forms are of one thing when the letters, and what follows them without marks and plural s, are equal.
+    A form is a word with at least two capitals or with dots, or a phrase that begins with two spelled letters. Forms
+    belong together if their letters, and the rest without diacritics and plural s, are equal.
     """
 
     def written() -> Iterable[Written]:
@@ -113,39 +113,39 @@ def acronyms(utterances: Sequence[Utterance]) -> list[Finding]:
 
 
 def _acronym(window: Sequence[str], shouted: bool) -> str:
-    """The key of one thing; "" where the window is no acronym in any form."""
+    """The key shared by all forms of an acronym; "" if the window is none."""
     words = [word.strip(",;:!?\"'”“’()") for word in window]
     if not all(words):
         return ""
     if len(words) == 1:
         return _key(words[0].replace(".", "")) if _is_short(words[0], shouted) else ""
     letters = [_letter(word.rstrip(".").casefold()) for word in words]
-    named = [letter for letter in letters if letter]
+    spelled = [letter for letter in letters if letter]
     rest = [word for word, letter in zip(words, letters, strict=True) if not letter]
-    if len(named) < 2 or not all(letters[:2]) or len(rest) > 1 or (rest and letters[-1]):
+    if len(spelled) < 2 or not all(letters[:2]) or len(rest) > 1 or (rest and letters[-1]):
         return ""
-    sure = sum(_is_only_a_letter(word.rstrip(".").casefold()) for word in words)
-    return _key("".join(named) + "".join(rest)) if sure > 1 else ""
+    unambiguous = sum(_is_only_a_letter(word.rstrip(".").casefold()) for word in words)
+    return _key("".join(spelled) + "".join(rest)) if unambiguous > 1 else ""
 
 
 def _is_short(word: str, shouted: bool) -> bool:
-    """A word that is no ordinary one: "MLOps", "USA", "U.S."; in a label all in capitals only the dots tell."""
+    """True for "MLOps", "USA" and "U.S."; in a label all in capitals (``shouted``) only for words with dots."""
     if re.fullmatch(r"(\w\.){2,}\w?", word):
         return True
     return not shouted and word.isalnum() and sum(map(str.isupper, word)) > 1
 
 
 def _is_only_a_letter(word: str) -> bool:
-    """A letter or the name of one, and no word beside: "be a" is no BA."""
+    """True for a letter or letter name that is not also a common word: "be a" is not BA."""
     return word in LETTERS or (len(word) == 1 and word.isalpha() and word not in "aio")
 
 
 def _letter(word: str) -> str:
-    """The letter that the word is or names."""
+    """The letter that the word is or names; "" if neither."""
     return word if len(word) == 1 and word.isalpha() else LETTERS.get(word) or _COMMON.get(word, "")
 
 
 def _key(text: str) -> str:
-    """Without case, marks and the s of a plural, which Vietnamese does not speak."""
+    """The text without case, diacritics and plural s (Vietnamese does not pronounce it)."""
     plain = "".join(c for c in unicodedata.normalize("NFD", text.casefold()) if not unicodedata.combining(c))
     return plain.removesuffix("s") if len(plain) > 3 else plain

@@ -18,7 +18,7 @@ def test_a_label_that_the_models_contradict_alike_comes_before_one_they_contradi
     ]
     (first,) = disputes(traces)
     assert (first.utterance, first.against, first.between) == ("wrong label", 1.0, 0.0)
-    assert [d.utterance for d in disputes(traces, least=0.0)] == ["wrong label", "hard audio", "right"]
+    assert [d.utterance for d in disputes(traces, min_score=0.0)] == ["wrong label", "hard audio", "right"]
 
 
 def test_errors_are_counted_over_all_models() -> None:
@@ -27,7 +27,7 @@ def test_errors_are_counted_over_all_models() -> None:
         said("dog sun moon hat", reference="dog sun moon tree", model="m1"),
         said("dog sun sea hat", reference="dog sun moon tree", model="m2"),
     ]
-    (dispute,) = disputes(traces, least=0.0)
+    (dispute,) = disputes(traces, min_score=0.0)
     assert dispute.against == pytest.approx(3 / 8)
     assert dispute.between == pytest.approx(1 / 4)
     assert [hearing.error_rate for hearing in dispute.hearings] == [0.25, 0.5]

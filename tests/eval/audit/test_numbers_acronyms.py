@@ -2,7 +2,7 @@
 
 import pytest
 
-from eval.audit.numbers_acronyms import acronyms, numbers, spoken_findings
+from eval.audit.numbers_acronyms import acronyms, number_acronym_findings, numbers
 from tests.eval.labelled import forms, labelled
 
 
@@ -50,4 +50,4 @@ def test_words_that_only_sound_like_letters_are_no_acronym() -> None:
 
 def test_plain_labels_hold_neither() -> None:
     """Nothing is made up."""
-    assert spoken_findings(labelled("the quick brown fox", "jumps over the lazy dog")) == []
+    assert number_acronym_findings(labelled("the quick brown fox", "jumps over the lazy dog")) == []

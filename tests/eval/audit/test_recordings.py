@@ -12,19 +12,19 @@ from eval.audit.acoustics import Acoustics
 from eval.audit.recordings import (
     MeasuredRecording,
     clipped,
+    contradictory_texts,
     cut_off,
-    hear,
+    measure_recordings,
     narrow_band,
     noisy,
-    one_sound_several_texts,
-    other_containers,
-    other_durations,
     pace_outliers,
     quiet,
-    sound_findings,
-    sound_twice,
+    recording_findings,
+    repeated_recordings,
     without_label,
     without_speech,
+    wrong_durations,
+    wrong_suffixes,
 )
 from eval.data.types import Problem
 from tests.eval.labelled import forms, labelled, notes
@@ -42,17 +42,17 @@ def heard(*texts: str, dataset: str = "d", **fields: object) -> list[MeasuredRec
 
 def test_good_recordings_raise_no_suspicion() -> None:
     """None at all."""
-    assert sound_findings(heard("one thing", "another thing", "", speech_s=0.2)) == []
+    assert recording_findings(heard("one thing", "another thing", "", speech_s=0.2)) == []
 
 
 def test_one_sound_with_several_texts_is_grave_and_one_that_comes_twice_is_not() -> None:
     """The second weighs double in every score, the first makes one of two wrong."""
     same = heard("red", "green", "red", sound_sha256="x")
-    (finding,) = one_sound_several_texts(same)
+    (finding,) = contradictory_texts(same)
     assert (finding.grave, finding.count) == (True, 1)
     assert forms([finding]) == [[("red", 2), ("green", 1)]]
-    assert notes(sound_twice(same)) == [("u0", "also u2")]
-    assert one_sound_several_texts(heard("red", "red", sound_sha256="x")) == []
+    assert notes(repeated_recordings(same)) == [("u0", "also u2")]
+    assert contradictory_texts(heard("red", "red", sound_sha256="x")) == []
 
 
 def test_text_without_speech_and_speech_without_text_are_found() -> None:
@@ -84,7 +84,7 @@ def test_measurements_beyond_their_bounds_are_found() -> None:
         (noisy, {"snr_db": 4.0}, "4 dB"),
         (quiet, {"loudness_lufs": -51.0}, "-51 LUFS"),
         (cut_off, {"cut_start": True, "cut_end": True}, "at the beginning and end"),
-        (other_durations, {"duration_s": 1.5}, "manifest 1.00 s, recording 1.50 s"),
+        (wrong_durations, {"duration_s": 1.5}, "manifest 1.00 s, recording 1.50 s"),
     ]
     for finder, fields, note in cases:
         assert notes(finder(fine + heard(bad, dataset="e", **fields))) == [("u0", note)]
@@ -114,8 +114,8 @@ def test_what_cannot_be_decoded_is_a_problem_and_a_wrong_suffix_a_finding(tmp_pa
         replace(u, clips=(replace(u.clips[0], audio=tmp_path / name),))
         for u, name in zip(labelled("one", "two", "three"), ("a.mp3", "b.wav", "gone.wav"), strict=True)
     ]
-    fine, broken, gone = hear(utterances, lambda samples: np.zeros(len(samples) // 512))
+    fine, broken, gone = measure_recordings(utterances, lambda samples: np.zeros(len(samples) // 512))
     assert isinstance(broken, Problem)
     assert isinstance(gone, Problem)
     assert isinstance(fine, MeasuredRecording)
-    assert notes(other_containers([fine])) == [("u0", "named .mp3, holds flac (flac)")]
+    assert notes(wrong_suffixes([fine])) == [("u0", "named .mp3, holds flac (flac)")]

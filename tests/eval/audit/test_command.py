@@ -10,8 +10,6 @@ import soundfile
 
 from asr.cli import run
 from asr.config import SAMPLE_RATE_HZ
-from eval.audit.audit import spread
-from eval.html.histogram import histogram, number, scale_of
 from eval.trace import write_traces
 from tests.eval.fakes import said
 from tests.speech import clip, silence
@@ -122,21 +120,3 @@ def test_data_and_traces_of_which_nothing_can_be_used_are_wrong_use(tmp_path: Pa
     (tmp_path / "manifest.jsonl").write_text("{}\n")
     assert asr("eval", "audit", tmp_path, "--out", tmp_path / "out") == 2
     assert "no usable recording" in capsys.readouterr().err
-
-
-def test_a_spread_is_numpys() -> None:
-    """Of the known values only; of none there is nothing to tell."""
-    told = spread([1.0, None, 2.0, 3.0, 4.0])
-    assert (told.count, told.mean, told.p50, told.least, told.most) == (4, 2.5, 2.5, 1.0, 4.0)
-    assert (told.p5, told.p95) == tuple(np.percentile([1, 2, 3, 4], (5, 95)))
-    assert spread([None]).mean is None
-
-
-def test_a_histogram_has_a_bar_for_each_value_and_one_for_what_lies_beyond() -> None:
-    """One scale for several sets; numbers are short."""
-    values = [1.0, 1.0, 5.0, 9.0]
-    scale = scale_of(values)
-    assert histogram(values, scale, "s").count("<rect") == 3
-    assert histogram([*values, 1e6], scale, "s").count("<rect") == 3
-    assert "not known" in histogram([], scale, "s")
-    assert [number(value) for value in (0.0, 0.123, 5.25, 52.5, -23.4)] == ["0", "0.12", "5.2", "52", "-23"]
