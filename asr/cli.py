@@ -1,6 +1,6 @@
-"""The door: one command, `asr`, whose subcommands each package declares in its entry points.
+"""The command `asr`. Its subcommands are registered by each package, through an entry point of the group `GROUP`.
 
-The only place that turns errors into exit codes: 0, 1 for a failure, 2 for wrong use, 130 for Ctrl-C.
+The only place that turns errors into exit codes: 0 for success, 1 for a failure, 2 for wrong use, 130 for Ctrl-C.
 """
 
 import importlib.metadata
@@ -21,18 +21,18 @@ WRONG_USE = 2
 INTERRUPTED = 130
 
 UsageError = typer.BadParameter.__base__ or typer.BadParameter
-"""Click's, by way of Typer: older ones take it from Click, newer ones carry their own."""
+"""Click's base class of usage errors, which newer versions of Typer ship themselves: so take it from Typer."""
 
 
 def main() -> None:
-    """The console command `asr`."""
+    """Runs the command line of this process and exits."""
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs one command line and returns its exit code; errors are one sentence on standard error.
+    """Runs one command line and returns its exit code. Prints an error as one sentence on standard error.
 
-    With `STEADYWORD_DEBUG=1` they are raised instead, to be seen whole.
+    With `STEADYWORD_DEBUG=1` it raises the error instead, for the traceback.
     """
     try:
         code = build_app()(args=list(arguments) or ["--help"], prog_name="asr", standalone_mode=False)
@@ -47,7 +47,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def say(sentence: str) -> None:
-    """A line on standard error, which keeps standard output for results."""
+    """Prints a line on standard error: standard output is for results."""
     print(f"asr: {sentence}", file=sys.stderr)
 
 
@@ -56,7 +56,7 @@ def _sentence(error: Exception) -> str:
         return str(error)
     if isinstance(error, UsageError):
         return _usage(error)
-    found = " ".join(str(error).split()) or "no more is known"
+    found = " ".join(str(error).split()) or "no message"
     return f"failed with {type(error).__name__}: {found} (set {DEBUG}=1 to see where)"
 
 
@@ -68,7 +68,7 @@ def _usage(error: Exception) -> str:
 
 
 def build_app() -> typer.Typer:
-    """The command with every package's subcommands."""
+    """The command `asr` with the subcommands of all packages."""
     app = typer.Typer(name="asr", add_completion=False, pretty_exceptions_enable=False)
     app.callback()(_about)
     for entry in importlib.metadata.entry_points(group=GROUP):

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 
 MANY_LANGUAGES = 6
-"""From this many on the table gives their number."""
+"""From this many languages on, the table shows only their number."""
 
 
 class Format(StrEnum):
-    """The keys of `asr.transcripts.formats.FORMATS`, written out because that module's imports are heavy."""
+    """The keys of `asr.transcripts.formats.FORMATS`, repeated because that module imports heavy ones."""
 
     TXT = "txt"
     JSON = "json"
@@ -47,7 +47,7 @@ def register(app: typer.Typer) -> None:
 def models(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """List the models: where their files come from, whether they are here, and whether their SHA-256 holds."""
+    """List the models: where their files come from, whether they are installed, and whether their SHA-256 is right."""
     from asr.model_files import list_models
 
     statuses = list_models()
@@ -85,12 +85,14 @@ def _languages(codes: Sequence[str]) -> str:
 
 def align(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A recording of any length and format.")],
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="What is said in it, or a text file that holds it.")],
-    model: Annotated[str, typer.Option(help="A CTC model, best for this, or a Whisper model.")] = DEFAULT_MODEL,
-    language: Annotated[str | None, typer.Option(help="Its code, such as de; else the model finds it out.")] = None,
-    text_format: Annotated[Format, typer.Option("--format", help="txt: a line a word.")] = Format.TXT,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What is said in it, or a text file with it.")],
+    model: Annotated[str, typer.Option(help="A CTC model (best) or a Whisper model.")] = DEFAULT_MODEL,
+    language: Annotated[
+        str | None, typer.Option(help="Language code, such as de. Default: the model detects it.")
+    ] = None,
+    text_format: Annotated[Format, typer.Option("--format", help="txt: one line per word.")] = Format.TXT,
 ) -> None:
-    """Find when each word of a known text is said, and how well it fits there."""
+    """Find when each word of a given text is said in a recording, and how well it fits there."""
     from asr.align import align as align_recording
     from asr.align.write import write
     from asr.engine import Engine
@@ -101,7 +103,7 @@ def align(
 
 
 def _given_text(text: str) -> str:
-    """The argument itself, or what the file of that name holds."""
+    """The argument itself, or the content of the file of that name. Raises `ConfigError` if that is not UTF-8."""
     try:
         if not Path(text).is_file():
             return text

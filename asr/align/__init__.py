@@ -2,8 +2,8 @@
 
     alignment = align("talk.flac", "what is said in it", Engine.load("wav2vec2-digits"))
 
-A CTC model aligns the whole recording at once, characters too. Whisper, the fallback, can see half a minute: the text
-is forced on its decoder in windows, and its alignment heads tell the times.
+A CTC model aligns the whole recording in one pass, characters included. Whisper, the fallback, sees half a minute at
+a time: its decoder is fed the text window by window, and the attention of its alignment heads gives the times.
 """
 
 from asr.align.align import AlignedWord, Alignment, align

@@ -1,4 +1,4 @@
-"""A recording and its text -> word times with scores, by whichever model there is."""
+"""A recording and its text -> word times with scores, with a model of any architecture."""
 
 import itertools
 from dataclasses import dataclass, replace
@@ -14,14 +14,17 @@ from asr.streaming.vad import FRAME_S
 from asr.transcripts.recording import Source, blocks, transcribe
 
 _MARGIN_S = 0.15
-"""A word's beginning as attention tells it may be so far off."""
+"""How far off the beginning of a word may be, by attention."""
 
 _SHORTEST_WORD_S = 0.06
 
 
 @dataclass(frozen=True, slots=True)
 class AlignedWord:
-    """One word of the text. ``score`` is from 0 (is not said there) to 1; ``characters`` only from a CTC model."""
+    """One word of the text. `score` is from 0 (not said there) to 1.
+
+    `characters` are text, start and end in seconds of each character, from a CTC model only.
+    """
 
     text: str
     start_s: float
@@ -32,7 +35,7 @@ class AlignedWord:
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """``aligner`` says what found the times: a model's name and its method."""
+    """The words of the text in order. `aligner` names the model and the method that found the times."""
 
     words: tuple[AlignedWord, ...]
     aligner: str
@@ -40,16 +43,16 @@ class Alignment:
 
     @property
     def score(self) -> float:
-        """Of the whole text: the geometric mean of the words'; 1 for an empty text."""
+        """The geometric mean of the words' scores; 1 for an empty text."""
         logs = [np.log(max(word.score, 1e-6)) for word in self.words]
         return float(np.exp(np.mean(logs))) if logs else 1.0
 
 
 def align(source: Source, text: str, engine: Engine, *, language: str | None = None) -> Alignment:
-    """The words of `text` in a file, an open binary file, or mono float32 samples ``(n,)`` at 16 kHz, of any length.
+    """When each word of `text` is said in a recording of any length.
 
-    Raises `AudioError` for what cannot be decoded, `ConfigError` for a language that the model does not know, and
-    `CallerError` for a text that cannot be said in the recording, or not be written with the model's letters.
+    Raises `AudioError` for a source that cannot be decoded, `ConfigError` for a language that the model does not know,
+    and `CallerError` for a text that is too long for the recording or has none of the model's letters.
     """
     pieces = list(blocks(source))
     samples = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
@@ -64,17 +67,18 @@ def align(source: Source, text: str, engine: Engine, *, language: str | None = N
 
 
 def _parts(samples: np.ndarray, text: str, engine: Engine, language: str | None) -> list[Stretch]:
-    """The recording whole where the model can see it so, else cut where a rough transcript says that one can."""
+    """The whole recording if the model can take it, else stretches that are cut with the help of a rough transcript."""
     longest = round(engine.recogniser.longest_placed_s * SAMPLE_RATE_HZ)
     whole = Stretch(0, len(samples), text)
     if len(samples) <= longest:
         return [whole]
-    heard = transcribe(samples, engine, language=language)
-    words = [word for segment in heard.segments for word in segment.words]
+    transcript = transcribe(samples, engine, language=language)
+    words = [word for segment in transcript.segments for word in segment.words]
     return stretches(whole, words, speech_runs(samples), longest)
 
 
 def _place(samples: np.ndarray, part: Stretch, engine: Engine, language: str | None) -> list[AlignedWord]:
+    """The words of one stretch of the samples ``(n,)``, with times in the recording."""
     if not part.text.split():
         return []
     placed = engine.recogniser.place(samples[part.start : part.end], part.text, language)
@@ -87,9 +91,10 @@ def _moved(word: Placed, by_s: float) -> AlignedWord:
 
 
 def _trimmed(words: list[AlignedWord], speech: SpeechRuns) -> list[AlignedWord]:
-    """Words without the silence around them: attention tells roughly where words meet, and nothing of pauses.
+    """Words without the silence around them.
 
-    Where there is a pause between the insides of two words, the first ends and the second begins at it.
+    Attention says roughly where words meet, and nothing about pauses. If there is a pause between the middles of two
+    words, the first ends where the pause begins, and the second begins where it ends.
     """
     duration_s = len(speech.probabilities) * FRAME_S
     spans = [[0.0, 0.0], *([word.start_s, word.end_s] for word in words), [duration_s, duration_s]]
@@ -100,10 +105,10 @@ def _trimmed(words: list[AlignedWord], speech: SpeechRuns) -> list[AlignedWord]:
 
 
 def _part_at_pause(left: list[float], right: list[float], speech: SpeechRuns) -> None:
-    """Moves the end of the left and the beginning of the right span to the pause between them, if there is one.
+    """Moves the end of the left span and the beginning of the right one to the pause between them, if there is one.
 
-    Attention marks a word's beginning, though often within the pause before it; it says little of the word's end. So
-    the pause is looked for between the two beginnings, and may reach beyond the second.
+    Attention marks the beginning of a word, though often inside the pause before it, and is vague about its end. So we
+    search for the pause between the two beginnings, and it may extend beyond the second.
     """
     right[0] = max(right[0], left[1])
     from_s = left[0] + min(_MARGIN_S, (left[1] - left[0]) / 2)

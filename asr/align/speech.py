@@ -1,4 +1,4 @@
-"""Where in a recording there is speech, as runs of frames."""
+"""Where a recording has speech, and where pauses: voice activity over the whole of it."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ _FRAMES_AT_ONCE = 1024
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A silence; without length it is the quietest moment where there is none."""
+    """A silence. Where speech has no silence it is the quietest moment, with start equal to end."""
 
     start_s: float
     end_s: float
@@ -28,12 +28,12 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class SpeechRuns:
-    """Silero's probability of speech for each frame of 32 ms: ``(n,)``."""
+    """Silero's probability of speech for each frame of 32 ms ``(n,)``."""
 
     probabilities: np.ndarray
 
     def pause(self, start_s: float, end_s: float) -> Pause:
-        """The silence that lies for longest between two times, with what of it lies before and behind them."""
+        """The silence with the longest part between two times; the result is all of it, also the parts outside."""
         first, last = self._frames(start_s, end_s)
         part = self.probabilities[first:last]
         runs = silent_runs(part)
@@ -44,6 +44,7 @@ class SpeechRuns:
         return self._whole(first + begin, first + end)
 
     def _whole(self, begin: int, end: int) -> Pause:
+        """The silence that contains the silent frames from `begin` to `end`, up to the speech on both sides."""
         loud = np.flatnonzero(self.probabilities >= SILENT)
         before, behind = loud[loud < begin], loud[loud >= end]
         start = before[-1] + 1 if len(before) else 0
@@ -51,7 +52,7 @@ class SpeechRuns:
         return Pause(float(start * FRAME_S), float(stop * FRAME_S))
 
     def trim(self, start_s: float, end_s: float) -> tuple[float, float]:
-        """The span without silence at its ends; as it is where all of it is silent."""
+        """The span without silence at its ends, in seconds; unchanged if all of it is silent."""
         first, last = self._frames(start_s, end_s)
         loud = np.flatnonzero(self.probabilities[first:last] >= SILENT)
         if not len(loud):
@@ -68,7 +69,7 @@ class SpeechRuns:
 
 
 def speech_runs(samples: np.ndarray) -> SpeechRuns:
-    """Voice activity over a whole recording ``(n,)``."""
+    """Voice activity over the samples of a whole recording, mono float32 ``(n,)`` at 16 kHz."""
     vad, state = SileroVad(), VadState()
     padded = np.pad(samples, (0, -len(samples) % FRAME_SAMPLES))
     step = _FRAMES_AT_ONCE * FRAME_SAMPLES

@@ -1,4 +1,4 @@
-"""An alignment as text: a line a word, JSON, or subtitles."""
+"""An alignment as text: one line per word, JSON, or any other format of a transcript."""
 
 import json
 from dataclasses import asdict
@@ -9,7 +9,10 @@ from asr.transcripts.formats import FORMATS, Transcript, segments_from_finals
 
 
 def write(alignment: Alignment, text_format: str, language: str, model: str) -> str:
-    """`text_format` is one of `asr.transcripts.formats.FORMATS`."""
+    """The alignment in a format of `asr.transcripts.formats.FORMATS`. Two formats differ from a transcript's.
+
+    txt: one line per word with start, end, score and text. json: the fields of `Alignment` by name, and its score.
+    """
     if text_format == "txt":
         return "".join(
             f"{word.start_s:9.3f} {word.end_s:9.3f}  {word.score:5.3f}  {word.text}\n" for word in alignment.words

@@ -9,14 +9,14 @@ from asr.events import Event, Final, Word
 from asr.transcripts.subtitles import Cue, cues_of, encodable, one_line, spread_words
 
 _SEGMENT_S = 5.0
-"""A segment this long ends with its next sentence."""
+"""A segment of this length ends at the next end of a sentence."""
 _SENTENCE_ENDS = ".?!…。？！｡؟।"
 _CLOSERS = "\"'”’»)]」』）"
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """An utterance, or a few sentences of a long one; ``text`` has no outer spaces."""
+    """An utterance, or a few sentences of a long one. `text` has no outer spaces; `words` keep theirs."""
 
     text: str
     start_s: float
@@ -26,7 +26,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """One recording's text, and what made it."""
+    """The text of one recording, with times, and the model and settings that made it."""
 
     text: str
     language: str
@@ -39,7 +39,7 @@ class Transcript:
 
 
 def segments_from_finals(events: Iterable[Event]) -> tuple[Segment, ...]:
-    """The finals' words in segments, each up to an utterance's end, or a sentence's once it is 5 s long."""
+    """Groups the words of all `Final`s. A segment ends with its utterance, or with a sentence once it is 5 s long."""
     segments: list[Segment] = []
     words: list[Word] = []
     for event in events:
@@ -63,17 +63,17 @@ def _ends_sentence(text: str) -> bool:
 
 
 def to_txt(transcript: Transcript) -> str:
-    """One line a segment; an empty transcript is an empty file."""
+    """Plain text, one line per segment. An empty transcript is an empty file."""
     lines = [one_line(segment.text) for segment in transcript.segments] or [one_line(transcript.text)]
     return "".join(f"{line}\n" for line in lines if line)
 
 
 def to_json(transcript: Transcript) -> str:
-    """The transcript's fields by their names; all times in seconds from the recording's beginning.
+    """JSON with the transcript's fields by name. All times are seconds from the beginning of the recording.
 
     ``{"text", "language", "duration_s", "model", "weights_sha256", "segments": [{"text", "start_s", "end_s",
-    "words": [{"text", "start_s", "end_s", "confidence"}]}]}``. A word's text keeps the space that joins it to its left
-    neighbour, so a segment's words joined are its text. ``"audio_sha256"`` and ``"settings"`` follow where known.
+    "words": [{"text", "start_s", "end_s", "confidence"}]}]}``. A word's text keeps the space to its left neighbour, so
+    joining a segment's words gives its text. ``"audio_sha256"`` and ``"settings"`` are present only if they are set.
     """
     table: dict[str, object] = {
         "text": transcript.text,
@@ -108,17 +108,17 @@ def _word_table(word: Word) -> dict[str, object]:
 
 
 def to_srt(transcript: Transcript) -> str:
-    """SubRip: numbered cues, ``hh:mm:ss,mmm``; it knows no escapes, so an arrow in the text is made short."""
+    """SubRip: numbered cues, ``hh:mm:ss,mmm``. It has no escapes, so ``-->`` in the text becomes ``->``."""
     return "\n".join(f"{number}\n{_srt_cue(cue)}" for number, cue in enumerate(_cues(transcript), 1))
 
 
 def to_vtt(transcript: Transcript) -> str:
-    """WebVTT (W3C): cues with ``hh:mm:ss.mmm``; ``&``, ``<`` and ``>`` are escaped, and with them every arrow."""
+    """WebVTT (W3C): cues with ``hh:mm:ss.mmm``. ``&``, ``<`` and ``>`` are escaped, so no ``-->`` is left in a text."""
     return "\n".join(["WEBVTT\n", *(f"{_span(cue, '.')}\n{_escaped(_lines(cue))}\n" for cue in _cues(transcript))])
 
 
 def to_tsv(transcript: Transcript) -> str:
-    """A line a segment: start, end (milliseconds) and text between tabs, as OpenAI's `whisper` writes it."""
+    """One line per segment: start and end in milliseconds and text, separated by tabs, as OpenAI's `whisper` does."""
     return _tsv((segment.start_s, segment.end_s, segment.text) for segment in transcript.segments)
 
 
@@ -133,7 +133,7 @@ def _tsv(rows: Iterable[tuple[float, float, str]]) -> str:
 
 
 def to_jsonl(transcript: Transcript) -> str:
-    """A line a segment: ``{"start_s", "end_s", "text"}``."""
+    """JSON lines, one per segment: ``{"start_s", "end_s", "text"}``."""
     return _jsonl(transcript, ("start_s", "end_s", "text"))
 
 
@@ -155,10 +155,14 @@ FORMATS: Mapping[str, Callable[[Transcript], str]] = {
     "tsv": to_tsv,
     "jsonl": to_jsonl,
 }
+"""Writer of each format, by the name that `--format` takes and that files end in."""
 
 
 def with_word_times(name: str) -> Callable[[Transcript], str]:
-    """The format with every word's time: a line a word in tsv, each segment's words in jsonl; JSON has them anyway."""
+    """The writer of a format with word times: one line per word in tsv, each segment's words in jsonl.
+
+    JSON has word times anyway; the other formats have none.
+    """
     return {"tsv": _words_tsv, "jsonl": _words_jsonl}.get(name, FORMATS[name])
 
 

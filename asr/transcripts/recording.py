@@ -1,10 +1,18 @@
-"""One recording of any length, through the same Session and Engine as a live stream.
+"""One recording of any length -> a transcript, with the same Session and Engine as a live stream.
 
-Nobody waits for a recording's words, so its windows do not depend on each other: voice activity alone says where they
-lie, and many are recognised side by side. A session is asked for them all, and answered each time with one wordless
-piece as long as the window; the finals that it says then tell where each window lies and where utterances end. The
-words come later, from wherever they were recognised, and are placed as the session would have placed them (a test holds
-the two equal).
+Nobody waits for the words of a recording, so its windows need not depend on each other's texts: voice activity alone
+decides where they are, and many are recognised in one batch. `windows_of` asks a session for all windows and answers
+each with a placeholder, one empty piece as long as the window. The session's finals then say where each window is and
+where utterances end. `filled` puts the recognised words into those finals, at the times that the session would have
+given them (a test compares the two).
+
+Recordings are transcribed in four places, all with the settings of `offline_settings`:
+
+    transcribe, here      one recording after another in this process, in batches of its own windows
+    batch.loop            many recordings and worker processes, in batches across recordings, with the parts below
+    server.http.service   uploads among live streams: one session each, a step at a time, since a batch of a whole
+                          recording would delay every live word behind it
+    eval.runs.replay      one session, a step at a time, because a trace needs the time of every step
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,7 +34,7 @@ from asr.transcripts.formats import Transcript, segments_from_finals
 
 
 class Named(Protocol):
-    """A model's name and hash, as engines have them."""
+    """What a transcript records about its model; every engine has it."""
 
     @property
     def name(self) -> str: ...
@@ -35,12 +43,13 @@ class Named(Protocol):
 
 
 FALLBACK_TEMPERATURES = (0.2, 0.4, 0.6, 0.8, 1.0)
-"""As published with the models (openai/whisper, ``transcribe.py``)."""
+"""The published ones (openai/whisper, ``transcribe.py``)."""
 
 BATCH_WINDOWS = 24
-"""So many windows are recognised side by side; what the decoder keeps of them in memory grows with their seconds."""
+"""Windows in one batch. The decoder's memory grows with their total length."""
 
 Source = Path | str | BinaryIO | np.ndarray
+"""A path, an open binary file, or mono float32 samples ``(n,)`` at 16 kHz."""
 
 
 def transcribe(
@@ -53,10 +62,10 @@ def transcribe(
     settings: SessionSettings | None = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> Transcript:
-    """The transcript of a file, an open binary file, or mono float32 samples ``(n,)`` at 16 kHz.
+    """The transcript of a recording. `on_progress` is called with the seconds of audio done so far.
 
-    `on_progress` is told the seconds of audio done. Raises `AudioError` for what cannot be decoded and `ConfigError`
-    for a language that the model does not know.
+    Raises `AudioError` for a source that cannot be decoded, and `ConfigError` for a language that the model does not
+    know or an option that it does not support.
     """
     session = engine.open(
         settings or offline_settings(), language=language, prompt=prompt, hotwords=hotwords, partials=False
@@ -78,7 +87,7 @@ def transcribe(
 
 
 def windows_of(session: Session, engine: Engine) -> Iterator[Window]:
-    """The windows that a session of a recording asks for by now."""
+    """The windows that a session can form from the audio it has, each answered with a placeholder (see above)."""
     while session.ready:
         while session.pending_frames:
             engine.detect_speech([session])
@@ -91,12 +100,12 @@ def windows_of(session: Session, engine: Engine) -> Iterator[Window]:
 
 
 def recognised(windows: Sequence[Window], engine: Engine) -> list[Hypothesis]:
-    """The windows' hypotheses, without what the model would need to go on: 15 MB a window."""
+    """The hypotheses of the windows, without the decoder's memory, which nobody continues: 15 MB per window."""
     return [replace(hypothesis, memory=None) for hypothesis in engine.recogniser.recognise(windows)]
 
 
 def filled(events: Iterable[Event], hypotheses: Sequence[Hypothesis]) -> list[Event]:
-    """The finals with the words of their windows; those without a window stay empty."""
+    """The session's finals with the words of their windows, in order. Finals without a window stay empty."""
     answers = iter(hypotheses)
     finals: list[Event] = []
     floor_s = 0.0
@@ -114,16 +123,17 @@ def filled(events: Iterable[Event], hypotheses: Sequence[Hypothesis]) -> list[Ev
 
 
 def seconds_of(window: Window) -> float:
+    """The length of the window's audio."""
     return len(window.samples) / SAMPLE_RATE_HZ
 
 
 def offline_settings(
     settings: SessionSettings | None = None, *, beam_size: int | None = None, fallback: bool = False
 ) -> SessionSettings:
-    """Settings for recordings: utterances end later than in a stream, since nobody waits for the words, and windows
-    are shorter, since they do not grow.
+    """Settings for recordings, from those of a stream.
 
-    On request with a beam search so wide, and with doubtful text drawn again at `FALLBACK_TEMPERATURES`.
+    Utterances end after a longer silence, since nobody waits for the words, and windows are shorter, since they do not
+    grow. `fallback`: decode again at `FALLBACK_TEMPERATURES` where the model is unsure.
     """
     base = settings or SessionSettings()
     decode = replace(
@@ -136,7 +146,7 @@ def offline_settings(
 
 
 def transcript_of(events: Iterable[Event], engine: Named, duration_s: float) -> Transcript:
-    """What a session said, as a transcript; the language is the one of most words."""
+    """The transcript of a session's events. Its language is that of most words."""
     finals = [event for event in events if isinstance(event, Final)]
     segments = segments_from_finals(finals)
     words: dict[str, int] = {}
@@ -153,7 +163,7 @@ def transcript_of(events: Iterable[Event], engine: Named, duration_s: float) -> 
 
 
 def blocks(source: Source) -> Iterator[np.ndarray]:
-    """The samples of a source, in pieces."""
+    """The samples of a source in blocks ``(n,)`` of at most 10 s. Raises `AudioError`."""
     if not isinstance(source, np.ndarray):
         yield from read_blocks(Path(source) if isinstance(source, str) else source)
         return

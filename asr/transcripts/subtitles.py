@@ -1,4 +1,7 @@
-"""Words -> subtitle cues that can be read: two lines of 42 characters at most, 7 s at most, time enough to read."""
+"""Words -> subtitle cues: at most two lines of 42 characters, at most 7 s, shown long enough to be read.
+
+`server/static/formats.js` has the same limits for the page's downloads; a test compares the two.
+"""
 
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,12 +14,12 @@ MAX_LINES = 2
 MAX_CUE_S = 7.0
 MIN_CUE_S = 5 / 6
 READING_CHARS_PER_S = 20
-"""Lines, characters and seconds as broadcasters' guidelines have them (Netflix Timed Text Style Guide, English)."""
+"""From a broadcaster's guideline (Netflix Timed Text Style Guide, English)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """Lines without control characters, shown from ``start_ms`` to ``end_ms``; cues of a transcript do not overlap."""
+    """Lines of text without control characters, shown from `start_ms` to `end_ms`. Cues do not overlap."""
 
     start_ms: int
     end_ms: int
@@ -24,7 +27,7 @@ class Cue:
 
 
 def cues_of(segments: Iterable[Sequence[Word]]) -> list[Cue]:
-    """Each segment's words -> its cues, in order; a cue never reaches over a segment's end."""
+    """The words of each segment -> cues in order. A cue never contains words of two segments."""
     cues: list[Cue] = []
     for words in segments:
         for group in _groups([piece for word in words for piece in _pieces(word)]):
@@ -33,7 +36,7 @@ def cues_of(segments: Iterable[Sequence[Word]]) -> list[Cue]:
 
 
 def _readable(cue: Cue, after: Cue | None) -> Cue:
-    """The cue shown on until it can have been read, where the next one leaves the time."""
+    """Extends the cue until it can be read, but not into `after`, the next cue."""
     wanted_s = max(MIN_CUE_S, sum(map(len, cue.lines)) / READING_CHARS_PER_S)
     until_ms = cue.start_ms + round(min(wanted_s, MAX_CUE_S) * 1000)
     latest_ms = until_ms if after is None else min(until_ms, after.start_ms)
@@ -41,25 +44,25 @@ def _readable(cue: Cue, after: Cue | None) -> Cue:
 
 
 def spread_words(text: str, start_s: float, end_s: float) -> tuple[Word, ...]:
-    """Words for a text that has none, their times in proportion to their letters."""
+    """Words for a text without word times: the time is divided in proportion to the letters."""
     parts = one_line(text).split(" ")
     texts = [part if index == 0 else f" {part}" for index, part in enumerate(parts)]
     return tuple(_timed(texts, Word(text, start_s, end_s, 0.0)))
 
 
 def one_line(text: str) -> str:
-    """The text on one line, without control characters, and encodable as UTF-8."""
+    """The text on one line, without control characters and lone surrogates."""
     shown = "".join(char for char in " ".join(text.split()) if unicodedata.category(char) != "Cc")
     return encodable(shown)
 
 
 def encodable(text: str) -> str:
-    """The text with lone surrogates, which no file can hold, replaced."""
+    """The text with lone surrogates replaced: UTF-8 cannot encode them."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _groups(pieces: Sequence[Word]) -> Iterator[list[Word]]:
-    """As many pieces together as fit one cue."""
+    """Greedy groups of pieces: each as large as fits one cue."""
     group: list[Word] = []
     for piece in pieces:
         if group and not _fits([*group, piece]):
@@ -75,7 +78,7 @@ def _fits(group: Sequence[Word]) -> bool:
 
 
 def _wrapped(group: Sequence[Word]) -> tuple[str, ...]:
-    """Lines, broken only between pieces."""
+    """The pieces on lines. Lines break only between pieces."""
     lines: list[str] = []
     for piece in group:
         if lines and len(lines[-1]) + len(piece.text) <= LINE_CHARS:
@@ -92,7 +95,7 @@ def _cue(group: Sequence[Word], not_before_ms: int) -> Cue:
 
 
 def _pieces(word: Word) -> Iterator[Word]:
-    """A word on one line, its leading space kept; one longer than a line (a text without spaces) in parts."""
+    """The word on one line with its leading space; in parts if longer than a line, as in scripts without spaces."""
     text = one_line(word.text)
     if not text:
         return
@@ -106,7 +109,7 @@ def _pieces(word: Word) -> Iterator[Word]:
 
 
 def _cut(text: str) -> int:
-    """Where a line of this text ends: not before a mark that belongs to the letter on its left."""
+    """The length of the text's first line. Does not separate a combining mark or a joiner from its letter."""
     if len(text) <= LINE_CHARS:
         return len(text)
     cut = LINE_CHARS
@@ -116,7 +119,7 @@ def _cut(text: str) -> int:
 
 
 def _timed(texts: Sequence[str], whole: Word) -> Iterator[Word]:
-    """The parts of a word, with their share of its time."""
+    """The parts of a word, each with its share of the word's time by characters."""
     total = sum(map(len, texts)) or 1
     per_char_s = (whole.end_s - whole.start_s) / total
     done = 0

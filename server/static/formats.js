@@ -2,40 +2,57 @@
 
 import { joined } from "./transcript.js";
 
-const LINE_CHARS = 42; // two lines of this length are the usual limit of a subtitle
-const CUE_S = 6;
-const PAUSE_S = 0.8; // silence that ends a cue
+// The limits of asr/transcripts/subtitles.py; a test compares the two.
+export const LINE_CHARS = 42;
+export const MAX_LINES = 2;
+export const MAX_CUE_S = 7;
+export const MIN_CUE_S = 5 / 6;
+export const READING_CHARS_PER_S = 20;
+
+// The page knows no utterances, so a cue also ends at a pause, and at a sentence that fills half a line.
+const PAUSE_S = 0.8;
 const SENTENCE = /[.!?…。！？]["'”’)]?$/;
 
 export const toTxt = (paragraphs) => `${paragraphs.join("\n\n")}\n`;
 
-function cueEnds(cue, word) {
-  const last = cue.at(-1);
+/** Lines of at most LINE_CHARS, broken only between words. */
+function linesOf(words) {
+  const lines = [];
+  for (const { text } of words) {
+    if (lines.length && lines.at(-1).length + text.length <= LINE_CHARS) lines.push(lines.pop() + text);
+    else lines.push(text.trimStart());
+  }
+  return lines;
+}
+
+function endsBefore(word, cue) {
   const text = joined(cue);
   return (
-    word.start - last.end > PAUSE_S ||
-    word.end - cue[0].start > CUE_S ||
-    (text + word.text).trim().length > 2 * LINE_CHARS ||
+    word.start - cue.at(-1).end > PAUSE_S ||
+    word.end - cue[0].start > MAX_CUE_S ||
+    linesOf([...cue, word]).length > MAX_LINES ||
     (SENTENCE.test(text) && text.length > LINE_CHARS / 2)
   );
 }
 
-export function cues(words) {
-  const found = [];
-  for (const word of words) {
-    if (!found.length || cueEnds(found.at(-1), word)) found.push([]);
-    found.at(-1).push(word);
-  }
-  return found.map((cue) => ({ start: cue[0].start, end: cue.at(-1).end, text: twoLines(joined(cue).trim()) }));
+/** A cue stays until it can be read, but not into the next one. */
+function timedCue(words, next_s) {
+  const lines = linesOf(words);
+  const [start, end] = [words[0].start, words.at(-1).end];
+  const chars = lines.reduce((sum, line) => sum + line.length, 0);
+  const readable = start + Math.max(MIN_CUE_S, chars / READING_CHARS_PER_S);
+  return { start, end: Math.min(Math.max(end, Math.min(readable, next_s)), start + MAX_CUE_S), text: lines.join("\n") };
 }
 
-function twoLines(text) {
-  if (text.length <= LINE_CHARS) return text;
-  const half = text.length / 2;
-  const spaces = [...text.matchAll(/\s+/g)].map(({ index }) => index);
-  if (!spaces.length) return text;
-  const best = spaces.reduce((a, b) => (Math.abs(a - half) <= Math.abs(b - half) ? a : b));
-  return `${text.slice(0, best)}\n${text.slice(best).trimStart()}`;
+/** Words -> [{start, end, text}], in seconds. */
+export function cues(words) {
+  const tidy = words.map((word) => ({ ...word, text: word.text.replace(/\s+/g, " ").trimEnd() }));
+  const groups = [];
+  for (const word of tidy.filter(({ text }) => text)) {
+    if (!groups.length || endsBefore(word, groups.at(-1))) groups.push([]);
+    groups.at(-1).push(word);
+  }
+  return groups.map((group, i) => timedCue(group, groups[i + 1]?.[0].start ?? Infinity));
 }
 
 function clock(seconds, point) {

@@ -22,6 +22,9 @@ import soundfile
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect, sync_playwright
 from websockets.sync.client import connect
 
+from asr.events import Word
+from asr.transcripts import subtitles
+
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 pytestmark = [
@@ -497,11 +500,26 @@ def test_subtitles_are_cut_at_pauses_and_sentences(open_page: Open) -> None:
     ]
     run = "async ([name, words]) => (await import('/static/formats.js'))[name](words)"
     assert page.evaluate(run, ["toSrt", words]) == (
-        "1\n00:00:00,500 --> 00:00:01,250\nIs 3<4?\n\n2\n01:01:01,000 --> 01:01:01,500\nYes.\n"
+        "1\n00:00:00,500 --> 00:00:01,333\nIs 3<4?\n\n2\n01:01:01,000 --> 01:01:01,833\nYes.\n"
     )
     assert page.evaluate(run, ["toVtt", words]) == (
-        "WEBVTT\n\n00:00:00.500 --> 00:00:01.250\nIs 3&lt;4?\n\n01:01:01.000 --> 01:01:01.500\nYes.\n"
+        "WEBVTT\n\n00:00:00.500 --> 00:00:01.333\nIs 3&lt;4?\n\n01:01:01.000 --> 01:01:01.833\nYes.\n"
     )
+
+
+def test_subtitles_are_those_of_the_command_line(open_page: Open) -> None:
+    """The limits of `asr.transcripts.subtitles`, and its cues where there is no pause and no sentence ends."""
+    page = open_page()
+    for name in ("LINE_CHARS", "MAX_LINES", "MAX_CUE_S", "MIN_CUE_S", "READING_CHARS_PER_S"):
+        limit = page.evaluate("async (name) => (await import('/static/formats.js'))[name]", name)
+        assert limit == getattr(subtitles, name)
+    words = [Word(f" word{'s' * (i % 5)}", i * (0.1 + i / 90), i * (0.1 + i / 90) + 0.1, 1.0) for i in range(35)]
+    run = "async (words) => (await import('/static/formats.js')).cues(words)"
+    shown = page.evaluate(run, [{"text": word.text, "start": word.start_s, "end": word.end_s} for word in words])
+    expected = subtitles.cues_of([words])
+    assert [cue["text"] for cue in shown] == ["\n".join(cue.lines) for cue in expected]
+    times_ms = [(cue["start"] * 1000, cue["end"] * 1000) for cue in shown]
+    assert np.array(times_ms) == pytest.approx(np.array([(cue.start_ms, cue.end_ms) for cue in expected]), abs=1)
 
 
 def test_words_keep_what_joins_them(open_page: Open) -> None:
