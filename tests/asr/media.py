@@ -83,7 +83,7 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
 
 
 def ogg_page(flags: int, granule: int, lacing: bytes, body: bytes, serial: int = 1) -> bytes:
-    """One page with a correct checksum (`test_containers` checks the checksum against FFmpeg's pages)."""
+    """One page with a correct checksum (`test_ogg_webm` checks the checksum against FFmpeg's pages)."""
     page = struct.pack("<4sBBqIIIB", b"OggS", 0, flags, granule, serial, 0, 0, len(lacing)) + lacing + body
     return page[:22] + struct.pack("<I", page_crc(page)) + page[26:]
 

@@ -1,15 +1,20 @@
-"""`asr models`: the list of models, as a table and as JSON. (`asr align` is tested in tests/asr/align.)"""
+"""`asr models`, as a table and as JSON, and `asr align` with the default model."""
 
 import dataclasses
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import soundfile
 
 from asr import cli, commands
 from asr.model_files import ModelStatus, list_models
 from asr.transcripts.formats import FORMATS
+from tests.speech import RATE_HZ, clip
+
+FOX = "The quick brown fox jumps over the lazy dog."
 
 
 def test_models_as_json_has_what_the_list_has(capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,3 +59,15 @@ def test_help_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_align_prints_a_line_per_word(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Start, end, score, word. The text may be in a file, and the output may be subtitles."""
+    soundfile.write(tmp_path / "fox.wav", clip("quick_brown_fox"), RATE_HZ)
+    (tmp_path / "fox.txt").write_text(FOX)
+    assert cli.run(["align", str(tmp_path / "fox.wav"), str(tmp_path / "fox.txt")]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [line[3] for line in lines] == FOX.split()
+    assert all(0 <= float(line[0]) < float(line[1]) < 4 and 0 <= float(line[2]) <= 1 for line in lines)
+    assert cli.run(["align", str(tmp_path / "fox.wav"), FOX, "--format", "srt"]) == 0
+    assert "-->" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Files of every form: read whole, in blocks, and with clear words for what is no recording."""
+"""Files of every format: read whole and in blocks, and a clear error for a file that is no recording."""
 
 import contextlib
 import io
@@ -32,10 +32,10 @@ CODED = [
 ]  # fmt: skip
 
 
-def assert_same_tone(heard: np.ndarray, tone: np.ndarray, slack_s: float = 0.1) -> None:
+def assert_same_tone(decoded: np.ndarray, tone: np.ndarray, slack_s: float = 0.1) -> None:
     """The tone's length to ``slack_s`` (coders pad), and in its middle its level and nothing but its pitch."""
-    assert abs(len(heard) - len(tone)) <= slack_s * 16_000
-    middle = heard[3_000:16_000]
+    assert abs(len(decoded) - len(tone)) <= slack_s * 16_000
+    middle = decoded[3_000:16_000]
     level = np.median(np.abs(middle)) * 2**0.5  # not the peak: FFmpeg's AAC coder adds clicks to pure tones
     assert level == pytest.approx(0.4, abs=0.025)  # LAME takes 5 % off
     spectrum = np.abs(np.fft.rfft(middle * np.hanning(len(middle))))
@@ -59,9 +59,9 @@ def test_files_of_ffmpegs_making_are_read(form: str, codec: str) -> None:
 def test_any_rate_and_any_number_of_channels(rate_hz: int, channels: int) -> None:
     """Sample for sample the tone at 16 kHz, mixed down as the channels' mean."""
     frames = np.repeat(sine(1.3, rate_hz)[:, None], channels, axis=1)
-    heard = read(sound_file(frames, rate_hz, "WAV", "FLOAT"))
-    assert len(heard) == len(TONE)
-    np.testing.assert_allclose(heard[200:-200], TONE[200:-200], atol=1e-3)
+    decoded = read(sound_file(frames, rate_hz, "WAV", "FLOAT"))
+    assert len(decoded) == len(TONE)
+    np.testing.assert_allclose(decoded[200:-200], TONE[200:-200], atol=1e-3)
 
 
 def test_a_real_recording_is_what_libsndfile_reads() -> None:
@@ -129,9 +129,9 @@ def test_the_files_name_does_not_matter(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("form", "codec"), CODED)
 def test_the_length_is_told_without_decoding(form: str, codec: str) -> None:
-    """Within a tenth of a second where the container tells it (bare AAC and streams only estimate it)."""
-    told = duration_s(io.BytesIO(encoded(form, codec, sine(1.3, 48_000))))
-    assert told == pytest.approx(1.3, abs=0.6 if form in ("adts", "mpegts") else 0.1)
+    """To a tenth of a second if the container has it (for bare AAC and MPEG-TS FFmpeg estimates it)."""
+    length_s = duration_s(io.BytesIO(encoded(form, codec, sine(1.3, 48_000))))
+    assert length_s == pytest.approx(1.3, abs=0.6 if form in ("adts", "mpegts") else 0.1)
 
 
 def test_a_browsers_recording_does_not_tell_its_length() -> None:
@@ -170,18 +170,18 @@ def test_a_wav_whose_header_was_never_finished_is_read() -> None:
 def test_a_file_that_was_cut_gives_what_came_before(make: Callable[[np.ndarray], bytes]) -> None:
     """Half of the bytes are about half of the sound, with its level and pitch."""
     data = make(sine(8, 48_000))
-    heard = read(data[: len(data) // 2])
-    assert 3 * 16_000 < len(heard) < 5 * 16_000
-    assert_same_tone(heard, heard)
+    decoded = read(data[: len(data) // 2])
+    assert 3 * 16_000 < len(decoded) < 5 * 16_000
+    assert_same_tone(decoded, decoded)
 
 
 def test_a_damaged_flac_goes_on_after_the_damage() -> None:
     """Some frames are lost, not the rest."""
     data = bytearray(sound_file(sine(8, 48_000), 48_000, "FLAC"))
     data[len(data) // 2 : len(data) // 2 + 300] = bytes(300)
-    heard = read(bytes(data))
-    assert len(heard) > 7 * 16_000
-    assert_same_tone(heard[-20_000:], heard[-20_000:])
+    decoded = read(bytes(data))
+    assert len(decoded) > 7 * 16_000
+    assert_same_tone(decoded[-20_000:], decoded[-20_000:])
 
 
 M4A = encoded("mp4", "aac", sine(1.3, 48_000))

@@ -42,15 +42,15 @@ def test_a_second_stays_a_second_and_a_sample_may_come_alone(rate_hz: int) -> No
 def test_a_sine_keeps_pitch_phase_and_level(rate_hz: int, hz: float) -> None:
     """Sample ``n`` is the sound at ``n / 16000`` s: no delay is left in the result."""
     middle = slice(200, -200)
-    heard = resampled([sine(1, rate_hz, hz)], rate_hz)
-    np.testing.assert_allclose(heard[middle], sine(1, 16_000, hz)[middle], atol=4e-4)
+    decoded = resampled([sine(1, rate_hz, hz)], rate_hz)
+    np.testing.assert_allclose(decoded[middle], sine(1, 16_000, hz)[middle], atol=4e-4)
 
 
 @pytest.mark.parametrize("rate_hz", [22_050, 24_000, 44_100, 48_000, 96_000])
 def test_what_lies_above_8_khz_does_not_fold_back(rate_hz: int) -> None:
     """An alias of 8.5 kHz at full level would be a tone at 7.5 kHz: it is 80 dB down."""
-    heard = resampled([sine(0.5, rate_hz, 8_500, 1.0)], rate_hz)
-    assert np.abs(heard[200:-200]).max() < 1e-4
+    decoded = resampled([sine(0.5, rate_hz, 8_500, 1.0)], rate_hz)
+    assert np.abs(decoded[200:-200]).max() < 1e-4
 
 
 @pytest.mark.parametrize("rate_hz", [8_000, 11_025, 44_100, 48_000])

@@ -1,4 +1,4 @@
-"""Segments from finals, and the four forms a transcript is written in."""
+"""Segments from finals, and each format that a transcript is written in."""
 
 import json
 import re
@@ -23,16 +23,9 @@ from asr.transcripts.formats import (
     with_word_times,
 )
 from asr.transcripts.subtitles import LINE_CHARS, MAX_CUE_S, MAX_LINES, cues_of, spread_words
+from tests.asr.transcripts.words import words_of
 
 EMPTY = Transcript("", "en", 0.0, ())
-
-
-def words_of(text: str, start_s: float = 0.0, word_s: float = 0.4) -> tuple[Word, ...]:
-    """One word after another, each with its leading space."""
-    return tuple(
-        Word(f" {part}", start_s + index * word_s, start_s + (index + 0.9) * word_s, 0.9)
-        for index, part in enumerate(text.split(" "))
-    )
 
 
 def final(text: str, start_s: float = 0.0, *, ends: bool = False) -> Final:
@@ -52,7 +45,7 @@ def transcript_of(*texts: str, word_s: float = 0.4) -> Transcript:
 
 
 def test_finals_up_to_an_utterances_end_are_one_segment() -> None:
-    """Other events do not matter; what was said after the last end is a segment too."""
+    """Other events do not matter. Words after the last end of an utterance are a segment too."""
     events: list[Event] = [
         final("one two"), Partial((), 1, 2, "en"), final("three", 0.8), Final((), 1.2, 1.3, "en", ends_utterance=True),
         SpeechEnded(2.0), final("four", 3.0, ends=True), final("five", 5.0),
@@ -122,13 +115,6 @@ def test_vtt_as_browsers_read_it() -> None:
     assert to_vtt(transcript_of("Hello there.")) == "WEBVTT\n\n00:00:00.000 --> 00:00:00.833\nHello there.\n"
 
 
-def test_a_cue_stays_until_it_can_be_read() -> None:
-    """20 characters a second and 5/6 s at least (Netflix Timed Text Style Guide), but never into the next cue."""
-    fast, after = words_of("said very quickly indeed", 1.0, 0.05), words_of("and", 1.9)
-    assert [(cue.start_ms, cue.end_ms) for cue in cues_of([fast])] == [(1000, 2200)]
-    assert cues_of([fast, after])[0].end_ms == 1900
-
-
 def test_tables_have_a_line_a_segment_or_a_word() -> None:
     """tsv as OpenAI's whisper writes it (milliseconds, tabs), jsonl as JSON lines; with word times finer."""
     hello = transcript_of("Hello there.", "Bye.")
@@ -166,14 +152,6 @@ def test_line_breaks_and_control_characters_cannot_break_a_cue() -> None:
         write(transcript).encode("utf-8")
 
 
-def test_a_long_segment_becomes_cues_that_can_be_read() -> None:
-    """Two lines of 42 characters, 7 s, broken between words; nothing is lost."""
-    transcript = transcript_of(" ".join(f"word{index}" for index in range(60)))
-    cues = cues_of([transcript.segments[0].words])
-    assert " ".join(line for cue in cues for line in cue.lines) == transcript.text
-    assert len(cues) > 3
-
-
 def test_text_without_words_gets_times_by_its_letters() -> None:
     """Half of the letters, half of the time."""
     assert spread_words("aaaa aaaa", 10.0, 20.0) == (
@@ -182,16 +160,6 @@ def test_text_without_words_gets_times_by_its_letters() -> None:
     )
     wordless = Transcript("One two", "en", 9.0, (Segment("One two", 1.0, 3.0, ()),))
     assert to_srt(wordless) == "1\n00:00:01,000 --> 00:00:03,000\nOne two\n"
-
-
-def test_scripts_without_spaces_are_broken_within_words_but_not_within_letters() -> None:
-    """A Thai vowel sign stays with its consonant, a family emoji stays one."""
-    for letter in ("語", "กี่", "👩‍👧"):
-        text = letter * 90
-        segment = Segment(text, 0.0, 20.0, ())
-        lines = [line for cue in cues_of([spread_words(segment.text, 0.0, 20.0)]) for line in cue.lines]
-        assert "".join(lines) == text
-        assert all(line == letter * (len(line) // len(letter)) for line in lines)
 
 
 WORDS = st.lists(

@@ -1,4 +1,4 @@
-"""Ogg and WebM taken apart: FFmpeg's packets, in any pieces, and nothing kept that a stream merely claims."""
+"""Demuxing Ogg and WebM: FFmpeg's packets, in any pieces, and no memory for lengths that a stream only claims."""
 
 import contextlib
 import struct

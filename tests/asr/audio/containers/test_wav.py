@@ -1,4 +1,4 @@
-"""WAV on a live stream: every form of samples, headers as live writers make them, cut anywhere."""
+"""WAV on a live stream: every sample format, headers as live writers write them, cut anywhere."""
 
 import contextlib
 import struct
@@ -33,7 +33,7 @@ SAMPLES = (sine(0.1, 16_000) * 32767).astype("<i2").tobytes()
 SIZED = RIFF + wav_format() + chunk(b"data", SAMPLES)
 
 
-def heard(data: bytes) -> list[float]:
+def decoded(data: bytes) -> list[float]:
     samples: list[float] = decode([data], "auto").tolist()
     return samples
 
@@ -44,7 +44,7 @@ LINEAR16 = decode([SAMPLES], "linear16", 16_000).tolist()
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("form", ["WAV", "WAVEX"])
 @pytest.mark.parametrize("subtype", SUBTYPES)
-def test_every_form_of_samples_is_what_the_file_reader_hears(subtype: str, form: str, channels: int) -> None:
+def test_every_sample_format_gives_the_samples_of_the_file_reader(subtype: str, form: str, channels: int) -> None:
     """libsndfile writes and reads them; WAVEX has the format's tag in its sub-format."""
     data = sound_file(np.stack([TONE, TONE / 2][:channels], axis=1), 44_100, form, subtype)
     np.testing.assert_allclose(decode([data], "auto"), read(data), atol=1e-6)
@@ -67,7 +67,7 @@ def test_single_bytes_give_the_same_samples() -> None:
 @pytest.mark.parametrize("size", UNKNOWN)
 def test_a_live_writers_size_means_until_the_end(size: int) -> None:
     """Who cannot seek back writes one of these: the sound is whatever follows."""
-    assert heard(RIFF + wav_format() + chunk(b"data", SAMPLES, size)) == LINEAR16
+    assert decoded(RIFF + wav_format() + chunk(b"data", SAMPLES, size)) == LINEAR16
 
 
 def test_ffmpegs_live_wav_is_read() -> None:
@@ -80,23 +80,23 @@ def test_ffmpegs_live_wav_is_read() -> None:
 
 def test_a_data_chunk_with_a_size_ends_there() -> None:
     """Tags, and the zeros that fill some files up, are no sound; neither is part of a frame."""
-    assert heard(SIZED + chunk(b"LIST", b"artist") + bytes(50)) == LINEAR16
-    assert heard(RIFF + wav_format() + chunk(b"data", SAMPLES + b"\x7f") + chunk(b"LIST", b"")) == LINEAR16
+    assert decoded(SIZED + chunk(b"LIST", b"artist") + bytes(50)) == LINEAR16
+    assert decoded(RIFF + wav_format() + chunk(b"data", SAMPLES + b"\x7f") + chunk(b"LIST", b"")) == LINEAR16
 
 
 def test_recordings_may_be_chained() -> None:
-    """As with Ogg and WebM: files one behind the other on one socket are all heard, when their forms are the same."""
-    assert heard(SIZED + SIZED) == LINEAR16 * 2
+    """As with Ogg and WebM: files one behind the other on one socket are all decoded if their formats are the same."""
+    assert decoded(SIZED + SIZED) == LINEAR16 * 2
     with pytest.raises(AudioError, match="changes its format; wanted"):
         StreamDecoder("auto").decode(SIZED + RIFF + wav_format(rate_hz=8_000) + chunk(b"data", SAMPLES))
 
 
 def test_a_wav_cut_short_gives_what_came() -> None:
-    """In the middle of a sample, too; within its header nothing could be heard."""
-    assert heard(SIZED[:-3]) == LINEAR16[:-2]
+    """Also in the middle of a sample. Within its header there is no audio yet: an error."""
+    assert decoded(SIZED[:-3]) == LINEAR16[:-2]
     for end in (3, 11, 19, 43):
         with pytest.raises(AudioError, match="ends within its header; wanted"):
-            heard(SIZED[:end])
+            decoded(SIZED[:end])
 
 
 @pytest.mark.parametrize(
