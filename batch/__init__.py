@@ -13,7 +13,7 @@ destination   chooses between a folder and object storage
 outputs       writes texts to a folder
 journal       records what is done
 store         reads and writes object storage
-urls          tells URLs from paths
+urls          recognises URLs among paths
 estimate      predicts what a run would take
 watch         waits for files to arrive
 progress      shows how far a run is

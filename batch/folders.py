@@ -109,7 +109,7 @@ def start_backend(options: FolderOptions, job: "BatchJob", workers: int) -> "Abs
 
 
 def default_workers(recordings: Sequence[Recording]) -> int:
-    """One for each core, fewer for little work. Objects of a store count as much work: their sizes are not known."""
+    """One for each core, fewer for little work. A store is not asked for sizes: all cores."""
     if any(url_of(recording.path) for recording in recordings):
         return cores()
     return max(1, min(cores(), sum(map(size_bytes, recordings)) // BYTES_PER_WORKER))

@@ -56,7 +56,7 @@ class FileVersion:
 
 @dataclass(frozen=True, slots=True)
 class RecordingEnd:
-    """What is known of a recording once it was read to its end."""
+    """Length, hash and version of a recording: they come with its last part."""
 
     duration_s: float
     sha256: str

@@ -106,7 +106,7 @@ class StoredOutputs:
 
 @dataclass(slots=True)
 class StoredJournal:
-    """`batch.journal.Journal` in a store. It cannot be locked: two runs at once are not noticed."""
+    """`batch.journal.Journal` in a store. It cannot be locked, so two simultaneous runs are not noticed."""
 
     folder: Path
     entries: dict[str, Entry] = field(default_factory=dict)

@@ -10,12 +10,10 @@ from eval.metrics.catalogue import CPU, STABLE, estimate, peak_memory_bytes
 from eval.metrics.scored_trace import Judged
 from eval.runs.folder import Run
 from eval.runs.signature import Model
+from server.workers.pool import MAX_DEFAULT_WORKERS
 
 BUSY = 0.7
 """Share of a core's time that is planned for where no capacity was measured: queues grow without bound towards 1."""
-
-MOST_WORKERS = 4
-"""A server of its own making has a process for each core, at most so many (`workers` in configs/server.toml)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +73,7 @@ def plan(
 ) -> Plan:
     """By the measured capacity where there is one, else by CPU time alone. ``cores`` of the machine that measured."""
     mine = [level for level in levels if level.model == model.name]
-    per_server = min(cores, MOST_WORKERS * model.threads) if model.threads else cores
+    per_server = min(cores, MAX_DEFAULT_WORKERS * model.threads) if model.threads else cores
     if not mine:
         return _by_cpu(model, judged, streams, p95_s)
     most = carried(mine, p95_s)

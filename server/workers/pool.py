@@ -1,10 +1,10 @@
-"""Several workers with the same task, by number: processes, or one handler in this process. Used by `batch`.
+"""Several workers with the same task, by number: processes, or one handler in this process; and how many to start.
 
     pool.send(number, request)      # to a worker that has no request
     for number, answer in pool.results():   # waits for at least one; errors are values
         ...
 
-A server needs no pool: each of its workers has a scheduler's thread (see `server.workers.remote`).
+`batch` uses the pools. A server needs none: each of its workers has a thread of the scheduler.
 """
 
 import os
@@ -25,6 +25,9 @@ from server.workers.process import (
     WorkerProcess,
     answer_of,
 )
+
+MAX_DEFAULT_WORKERS = 4
+"""Each worker holds a copy of the model."""
 
 
 class WorkerPool(Protocol[HelloT_co, RequestT_contra, AnswerT_co]):
@@ -124,3 +127,11 @@ class ProcessPool(Generic[HelloT, RequestT, AnswerT]):
 def cores() -> int:
     """Number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def default_workers() -> int:
+    """A server's workers for each model: one for each core, at most `MAX_DEFAULT_WORKERS`.
+
+    Two threads in one process would wait for each other's Python (docs/LOG.md).
+    """
+    return min(cores(), MAX_DEFAULT_WORKERS)

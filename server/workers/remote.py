@@ -33,12 +33,9 @@ from server.workers.messages import (
     StreamOptions,
     ThinPartials,
 )
-from server.workers.pool import cores
+from server.workers.pool import cores, default_workers
 from server.workers.process import WorkerProcess
 from server.workers.worker import load_worker
-
-MAX_DEFAULT_WORKERS = 4
-"""Workers for each model where the settings give no number: each holds a copy of the model."""
 
 
 class RemoteEngine:
@@ -229,8 +226,3 @@ def load_engines(settings: ServerSettings) -> list[RemoteEngine]:
             engine.close()
         raise
     return engines
-
-
-def default_workers() -> int:
-    """One for each core: two threads in one process wait for each other's Python (docs/LOG.md)."""
-    return min(cores(), MAX_DEFAULT_WORKERS)

@@ -8,7 +8,7 @@ from pathlib import Path
 from batch.inputs import Failure, Recording
 
 ASR = [sys.executable, "-c", "from asr.cli import main; main()"]
-"""The command `asr`, as a process of its own."""
+"""The command `asr`, to start as a process."""
 
 
 class NoProgress:

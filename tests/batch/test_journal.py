@@ -1,4 +1,4 @@
-"""The journal survives incomplete lines, damage and two runs at once."""
+"""The journal survives incomplete lines, damage and two simultaneous runs."""
 
 import json
 from dataclasses import replace
@@ -65,7 +65,7 @@ def test_formats_of_the_same_recording_and_task_add_up(tmp_path: Path) -> None:
         assert journal.entries["a"].outputs == {"srt": "three"}
 
 
-def test_two_runs_at_once_are_refused(tmp_path: Path) -> None:
+def test_a_second_run_is_refused(tmp_path: Path) -> None:
     """The second one fails; it does not wait or write."""
     with open_journal(tmp_path), pytest.raises(ConfigError, match="another run"), open_journal(tmp_path):
         pass

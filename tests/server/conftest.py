@@ -1,4 +1,4 @@
-"""Servers for the tests: scripted ones made in no time, and one with the real default model for all."""
+"""Servers for the tests: fast ones with a scripted engine, and one with the real default model, shared by all."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,13 +14,14 @@ CLIPS = Path(pytest_audioeval.__path__[0]) / "samples" / "audio" / "en"
 
 @pytest.fixture
 def scripted() -> Iterator[Running]:
+    """For the protocol. Unreal: the engine is in the server's process, without worker and model."""
     with running(ScriptedEngine()) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def real() -> Iterator[Running]:
-    """The default model in two worker processes, as `asr serve` starts them; once for all tests."""
+    """The default model in two worker processes, as `asr serve` runs it; started once."""
     from server.config import load_settings
     from server.workers.remote import load_engines
 

@@ -1,7 +1,7 @@
-"""A scripted engine and its sessions: the contract of `asr.engine` and `asr.streaming.session` without a model.
+"""A scripted engine and its sessions: the contract of `server.workers.contract` in this process, without a model.
 
-Unreal: it hears by the clock, not by the sound. Each half second of audio, silence too, is the next number word, and
-four words are an utterance. A sample of exactly `POISON` makes the step that meets it fail.
+Unreal: there is no worker process, and the text depends on the length of the audio alone. Each half second, silence
+too, is the next number word, and four words are an utterance. A sample of exactly `POISON` makes its step fail.
 """
 
 import threading

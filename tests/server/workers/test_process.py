@@ -103,9 +103,18 @@ def test_a_worker_that_does_not_end_in_time_is_killed(worker: Worker) -> None:
     assert worker.exitcode == -signal.SIGKILL
 
 
-def test_two_threads_do_not_read_one_pipe(worker: Worker) -> None:
+def test_two_threads_do_not_read_one_pipe() -> None:
     """They would take each other's answers and wait forever. The second one is refused."""
-    errors: list[Exception] = []
+    entered = threading.Event()
+
+    class Watched(WorkerProcess[Any, Any, Any]):
+        def receive(self) -> Any:
+            entered.set()
+            return super().receive()
+
+    worker, errors = Watched(Obedient, "worker of tests"), list[Exception]()
+    worker.await_hello()
+    entered.clear()
 
     def ask() -> None:
         try:
@@ -115,12 +124,12 @@ def test_two_threads_do_not_read_one_pipe(worker: Worker) -> None:
 
     first = threading.Thread(target=ask)
     first.start()
-    while worker._in_use.acquire(blocking=False):  # until the thread is inside
-        worker._in_use.release()
+    entered.wait()
     with pytest.raises(InternalError, match="found two threads that use the worker of tests"):
         worker.ask("hello")
     os.kill(worker.pid or 0, signal.SIGKILL)
     first.join()
+    worker.close()
     assert [type(error) for error in errors] == [WorkerDied]
 
 

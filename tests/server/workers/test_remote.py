@@ -1,4 +1,4 @@
-"""Engines in processes of their own: the same words, and nothing lost when one dies."""
+"""Engines in worker processes: the events of an engine in this process, and what happens when a worker dies."""
 
 import contextlib
 import gc
@@ -30,7 +30,7 @@ from tests.speech import speech
 
 @pytest.fixture(scope="module")
 def remote() -> Iterator[RemoteEngine]:
-    """The default model in a process beside."""
+    """The default model in a worker process."""
     engine = RemoteEngine.start("whisper-tiny.en")
     engine.await_ready()
     yield engine
@@ -61,8 +61,8 @@ def chunks(samples: np.ndarray, size: int = 1600) -> list[np.ndarray]:
     return [samples[start : start + size] for start in range(0, len(samples), size)]
 
 
-def test_a_worker_says_what_an_engine_says(remote: RemoteEngine) -> None:
-    """Every event, with its times: the process between changes nothing, chunks that cut frames neither."""
+def test_a_worker_gives_the_events_of_an_engine(remote: RemoteEngine) -> None:
+    """With their times, also for chunks that do not end with a frame."""
     here = Engine.load("whisper-tiny.en", threads=1)
     assert events_of(remote, chunks(speech())) == events_of(here, chunks(speech()))
     assert events_of(remote, chunks(speech(), 999)) == events_of(here, chunks(speech(), 999))
@@ -70,22 +70,22 @@ def test_a_worker_says_what_an_engine_says(remote: RemoteEngine) -> None:
         assert getattr(remote, attribute) == getattr(here, attribute)
 
 
-def test_what_cannot_be_opened_is_refused_as_by_an_engine(remote: RemoteEngine) -> None:
-    """With the engine's own sentence."""
+def test_options_that_the_model_refuses_are_refused_as_by_an_engine(remote: RemoteEngine) -> None:
+    """With the message of the engine."""
     with pytest.raises(ConfigError, match="does not know language 'tlh'"):
         _open(remote, language="tlh")
 
 
-def test_a_model_that_cannot_be_loaded_is_said_in_a_sentence() -> None:
-    """The error is the one that loading raised there."""
+def test_a_model_that_cannot_be_loaded_is_reported() -> None:
+    """By the error that loading raised in the worker."""
     engine = RemoteEngine.start("no-such-model")
     with pytest.raises(ModelError, match="no-such-model"):
         engine.await_ready()
     engine.close()
 
 
-def test_a_worker_that_dies_fails_its_sessions_and_is_there_again_for_the_next() -> None:
-    """A step says so; `open` starts another."""
+def test_a_worker_that_dies_fails_its_sessions_and_is_replaced_for_the_next() -> None:
+    """A step reports the death, and `open` starts another process."""
     engine = RemoteEngine.start("whisper-tiny.en")
     engine.await_ready()
     lost, pid = _open(engine), engine.pid
@@ -126,7 +126,7 @@ def opened(engine: RemoteEngine, *values: float) -> list[RemoteSession]:
 
 
 def test_a_step_that_fails_takes_no_audio_with_it(engine: RemoteEngine) -> None:
-    """What the sessions were told arrived; stepped alone, the good one says it and the culprit fails again."""
+    """The input of all sessions arrived: stepped alone, the good one has its events and the culprit fails again."""
     good, bad = opened(engine, 0.0, POISON)
     with pytest.raises(WorkerError, match="poison") as caught:
         engine.step([good, bad])
@@ -223,7 +223,7 @@ def test_bad_input_is_refused_before_it_is_sent(engine: RemoteEngine) -> None:
 
 
 def text_of_stream(server: Running, samples: np.ndarray) -> str:
-    """What a client gets that sends it all."""
+    """The text that a client gets for the samples."""
     with server.listen() as socket:
         socket.send(pcm16(samples))
         socket.send(CLOSE)
@@ -231,7 +231,7 @@ def text_of_stream(server: Running, samples: np.ndarray) -> str:
 
 
 def test_a_server_outlives_its_worker(clip: Path) -> None:
-    """The stream of a worker that dies is told of a fault that is the server's, and the next one is served."""
+    """The client of a worker that dies gets an error of the server. Two next ones are served, and nothing freezes."""
     engine = RemoteEngine.start("whisper-tiny.en")
     engine.await_ready()
     samples, _ = soundfile.read(clip, dtype="float32")
@@ -251,8 +251,8 @@ def test_a_server_outlives_its_worker(clip: Path) -> None:
     engine.close()
 
 
-def test_streams_of_several_workers_say_what_one_says(clip: Path) -> None:
-    """Four clients at once before two processes."""
+def test_streams_of_several_workers_have_the_same_text(clip: Path) -> None:
+    """Four simultaneous clients and two processes."""
     engines = load_engines(load_settings(models=["whisper-tiny.en"], workers=2))
     samples, _ = soundfile.read(clip, dtype="float32")
     with running(*engines) as server, contextlib.ExitStack() as stack:
