@@ -125,9 +125,9 @@ def eval_compare(
     mlflow: Mlflow = "",
 ) -> None:
     """Compare the models of one run or several: report.html, report.md and report.json, the verdict first."""
-    from eval.report.command import ReportOptions, report
+    from eval.report.command import ReportOptions, compare
 
-    report(runs, out, ReportOptions(plan_streams, plan_p95, audio_mb, mlflow))
+    compare(runs, out, ReportOptions(plan_streams, plan_p95, audio_mb, mlflow))
 
 
 def eval_gate(
@@ -139,7 +139,8 @@ def eval_gate(
     junit: Annotated[Path | None, typer.Option(help="Also write the checks as JUnit XML.")] = None,
 ) -> None:
     """Stop a build: exit 1 with one sentence if the run is worse than the baseline, beyond chance and the limit."""
-    from eval.report.gate import Limits, gate
+    from eval.report.command import gate
+    from eval.report.gate import Limits
 
     gate(run, baseline, Limits(max_wer_rise, max_p95_rise, max_cost_rise), junit)
 
@@ -170,7 +171,7 @@ def eval_sweep(
     threads: Threads = 1,
 ) -> None:
     """Try every combination of settings and find the best trade-offs of error, delay and cost."""
-    from eval.report.sweep import SweepOptions, sweep
+    from eval.report.command import SweepOptions, sweep
 
     sweep(SweepOptions(tuple(data), out, model, tuple(grid), mode, limit, join_s, threads))
 
@@ -184,7 +185,7 @@ def bench_engine(
     precision: Precision = "auto",
 ) -> None:
     """The engine alone, on clips of a minute: cost, delay, and streamed against one-shot."""
-    from eval.bench.server import engine
+    from eval.bench.command import engine
 
     engine(tuple(data), model, minutes, threads, settings_file, precision)
 
@@ -207,13 +208,13 @@ def bench_server(
 ) -> None:
     """A server under real clients at real-time pace: each client streams clips of a minute."""
     if against is not None:
-        from eval.bench.peer_servers import server_against
+        from eval.bench.command import server_against
 
         if url is not None:
             raise ConfigError("found --url with --against, wanted one of them: a comparison starts both servers")
         server_against(tuple(data), streams, against, peer_python, model, threads, workers, clip_s)
         return
-    from eval.bench.server import server
+    from eval.bench.command import server
 
     server(tuple(data), streams, url, pid, model, threads, workers, clip_s)
 
@@ -229,6 +230,6 @@ def bench_files(
     precision: Precision = "auto",
 ) -> None:
     """Recordings as files, not streamed: how many times faster than real time, next to a peer."""
-    from eval.bench.files import files
+    from eval.bench.command import files
 
     files(tuple(data), model, minutes, threads, against, precision)

@@ -1,4 +1,4 @@
-"""Texts made comparable: which units a language is scored in, and what normalisation takes away before."""
+"""Makes texts comparable: the scoring unit of a language, and what normalisation removes first."""
 
 from collections.abc import Callable
 from functools import cache
@@ -25,21 +25,21 @@ def normalise(text: str, language: str) -> str:
     """`text` as Whisper's own evaluation compares it (Radford et al. 2022, appendix C).
 
     English goes through the English normaliser (spellings, contractions, numbers), every other language through the
-    basic one (case, punctuation, what stands in brackets); diacritics stay: they are letters in Vietnamese and German.
-    One thing differs: the English normaliser leaves a dot of "because..." behind as a word, which is dropped here.
+    basic one (case, punctuation, text in brackets). Diacritics stay: they are letters in Vietnamese and German.
+    One difference: the English normaliser leaves the dot of "because..." as a word of its own; it is dropped here.
     """
     return " ".join(word for word in _normaliser(base_language(language))(text).split() if word.strip("."))
 
 
 def units(text: str, language: str) -> tuple[str, ...]:
-    """What is counted: words, or the characters other than spaces in a language that writes no spaces."""
+    """The scoring units of a text: its words, or its characters without spaces where no spaces are written."""
     return tuple("".join(text.split())) if is_by_character(language) else tuple(text.split())
 
 
 def plain(word: str) -> str:
-    """A word without case, outer punctuation and spaces; what has nothing else stays as it is.
+    """A word without case, outer punctuation and spaces; a word of punctuation only stays as it is.
 
-    Two words that are `plain`-ly equal are the same word to a reader who does not mind a comma that came late.
+    Words that are equal under `plain` differ only in case or punctuation. That is not counted as a change.
     """
     stripped = word.strip()
     letters = [i for i, character in enumerate(stripped) if character.isalnum()]
@@ -47,7 +47,7 @@ def plain(word: str) -> str:
 
 
 def normaliser_signature(languages: tuple[str, ...]) -> str:
-    """Name and version of what `normalise` used for these languages."""
+    """Name and version of the normalisers that `normalise` uses for these languages."""
     kinds = sorted({"english" if base_language(language) == "en" else "basic" for language in languages})
     return f"whisper-normalizer {version('whisper-normalizer')} ({' + '.join(kinds)}, lone dots dropped)"
 

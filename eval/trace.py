@@ -1,7 +1,6 @@
-"""A trace: everything a session said over one utterance, each event with its two times. One JSON line a trace.
+"""A trace: every event of one session over one utterance, each with two times. One JSON line per trace.
 
-Making traces is expensive and done once (`eval.runs.replay`, `eval.runs.live`); every metric is a pure function of
-them.
+Making traces is expensive and done once (`eval.runs.replay`, `eval.runs.live`). Metrics are pure functions of them.
 """
 
 import dataclasses
@@ -19,13 +18,12 @@ OFFLINE, REPLAY, LIVE = MODES = ("offline", "replay", "live")
 
 EVENTS: dict[str, type[Event]] = {cls.__name__: cls for cls in (SpeechStarted, Partial, Final, SpeechEnded, Ended)}
 
-
 Attributes = tuple[tuple[str, str], ...]
-"""What else is told of an utterance, sorted by name: gender, age, accent, device, noise ...; reports slice by these."""
+"""Further facts about an utterance, sorted by name: gender, age, accent, device, noise. Reports slice by them."""
 
 
 class TraceError(CallerError):
-    """A line that is no trace."""
+    """A line does not hold a trace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +37,12 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One event and when it was said.
+    """One event with its times.
 
-    ``audio_s``: audio received by then (delays from it leave computation out). ``wall_s``: seconds since the moment the
-    first sample was spoken, at real-time pace (delays from it have everything in them).
+    Attributes:
+        event: What the session reported.
+        audio_s: Audio received by then. Delays on this clock leave computation out.
+        wall_s: Seconds since the first sample was spoken, at real-time pace. Delays on this clock include everything.
     """
 
     event: Event
@@ -54,14 +54,28 @@ class Entry:
 class Trace:
     """One utterance in one mode.
 
-    ``end_wall_s``: when the end of the stream was told. ``cpu_s``: CPU time of whoever recognised, all its threads;
-    ``busy_s``: time during which it worked; None where they were not measured. ``weights_sha256``: of the model, ""
-    where a server did not tell. ``reference_words``: a forced alignment of the reference where there is one, and
-    ``aligner`` what made it ("" for the data set itself);
-    ``reference_segments``: its pieces, where the times of several are known. ``error``: why the stream broke, "" when
-    it did not. ``attributes``: the utterance's (gender, device, noise ...), by which reports slice. ``audio``: the
-    file where it is a whole one as it lies, "" where it is not. ``streams``: so many ran at once.
-    ``peak_memory_bytes``: the most that the process which recognised had used by then, None where it was not measured.
+    Attributes:
+        dataset: Name of the data set.
+        utterance: Id of the utterance in its set.
+        mode: One of `MODES`.
+        model: Name of the model.
+        language: Language code of the utterance; "" where the data does not say.
+        reference: The label.
+        duration_s: Length of the audio.
+        end_wall_s: When the end of the stream was sent.
+        entries: The events, in order.
+        cpu_s: CPU time of the recognising process, all threads; None where not measured.
+        busy_s: Time during which it worked; None where not measured.
+        speaker: "" where unknown.
+        weights_sha256: Hash of the model; "" where a server does not report it.
+        reference_words: A forced alignment of the reference, where there is one.
+        reference_segments: Segments of the reference, where the times of several are known.
+        aligner: The model that made the alignment; "" where the data set brings it.
+        error: Why the stream broke; "" when it did not.
+        attributes: Facts to slice by, see `Attributes`.
+        audio: The audio file where the utterance is exactly one file, else "".
+        streams: Number of streams that ran at the same time.
+        peak_memory_bytes: Peak memory of the recognising process so far; None where not measured.
     """
 
     dataset: str
@@ -96,7 +110,7 @@ _SPANS = ("reference_words", "reference_segments")
 
 
 def to_line(trace: Trace) -> str:
-    """The trace as one JSON line, without the line's end."""
+    """The trace as one JSON line, without the line end."""
     table = {f.name: getattr(trace, f.name) for f in dataclasses.fields(trace)}
     for key in _SPANS:
         table[key] = [[span.text, span.start_s, span.end_s] for span in table[key]]
@@ -105,7 +119,7 @@ def to_line(trace: Trace) -> str:
 
 
 def from_line(line: str) -> Trace:
-    """The inverse of `to_line`; `TraceError` when the line is none."""
+    """The inverse of `to_line`. Raises `TraceError` when the line does not hold a trace."""
     try:
         table = json.loads(line)
         for key in _SPANS:
@@ -118,7 +132,7 @@ def from_line(line: str) -> Trace:
 
 
 def write_traces(path: Path, traces: Iterable[Trace]) -> None:
-    """Appends; each line is flushed, so that a crash loses no finished utterance."""
+    """Appends traces to a file. Each line is flushed, so that a crash loses no finished utterance."""
     with path.open("a", encoding="utf-8") as file:
         for trace in traces:
             file.write(to_line(trace) + "\n")
@@ -126,7 +140,7 @@ def write_traces(path: Path, traces: Iterable[Trace]) -> None:
 
 
 def read_traces(path: Path) -> Iterator[Trace]:
-    """All traces of a file, in order; `TraceError` names the line that is none."""
+    """All traces of a file, in order. Raises `TraceError` that names the line without one."""
     with path.open(encoding="utf-8") as file:
         for number, line in enumerate(file, start=1):
             try:

@@ -20,8 +20,10 @@ from asr.cli import run
 from asr.config import SAMPLE_RATE_HZ
 from asr.engine import Engine
 from eval.data.dataset import load_dataset, read
+from eval.metrics.catalogue import BY_KEY, CPU
+from eval.metrics.estimates import value_of
+from eval.metrics.scored_trace import ScoredTrace
 from eval.metrics.word_errors import Counts, count_words, total
-from eval.metrics.word_times import delays_s, percentiles
 from eval.trace import Trace, read_traces
 from train.config import load_settings
 from train.cut_words import cut_words
@@ -109,9 +111,11 @@ def table(traces: list[Trace]) -> str:
         mine = [trace for trace in traces if (trace.model, trace.mode) == (model, mode)]
         counts: Counts = total(count_words(spoken(trace.reference), spoken(trace.text)) for trace in mine)
         errors = f"({counts.substitutions} {counts.deletions} {counts.insertions})"
-        shown, final = (percentiles(delays_s(mine, moment)) for moment in ("stable", "committed"))
-        cpu = sum(trace.cpu_s or 0.0 for trace in mine) / sum(trace.duration_s for trace in mine)
-        timed = "" if mode == "offline" else f"{_pair(shown.p50, shown.p95)}   {_pair(final.p50, final.p95)}"
+        scored = [ScoredTrace(trace) for trace in mine]
+        keys = ("stable_p50", "stable_p95", "committed_p50", "committed_p95")
+        delays = [value_of(BY_KEY[key], scored) for key in keys]
+        cpu = value_of(CPU, scored) or 0
+        timed = "" if mode == "offline" else f"{_pair(*delays[:2])}   {_pair(*delays[2:])}"
         lines.append(f"{model:18}{mode:9}{100 * (counts.rate or 0):7.2f}%  {errors:13}{timed:32}{cpu:8.3f}")
     return "\n".join(lines)
 

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from eval.audit.audit import Audit, leak_sentence, verdict
@@ -12,8 +11,9 @@ from eval.audit.findings import Finding
 from eval.audit.recordings import MeasuredRecording
 from eval.audit.statistics import MEASURES, by_set
 from eval.data.types import Utterance
-from eval.html.histogram import Scale, histogram, number, scale_of
-from eval.html.sounds import Players
+from eval.html.audio_embed import Players
+from eval.html.histogram import Scale, histogram, scale_of
+from eval.html.render import render
 
 AREAS: Mapping[str, str] = {
     "labels": "Labels",
@@ -31,15 +31,9 @@ def page(
 
     ``sources`` stands in the footer: hashes, versions, commit.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parents[1] / "html" / "templates"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": number, "minutes": _minutes, "counts": _counts, "sentence": leak_sentence}
     players = Players(utterances, folder, budget_bytes)
-    return environment.get_template("audit.html").render(
+    return render(
+        "audit.html",
         title=", ".join(part.name for part in audit.sets),
         verdict=verdict(audit),
         audit=audit,
@@ -48,6 +42,8 @@ def page(
         areas=[(title, _of(audit.findings, area)) for area, title in AREAS.items() if _of(audit.findings, area)],
         disputes=audit.disputes[:DISPUTES],
         player=players.key,
+        counts=_counts,
+        sentence=leak_sentence,
         sounds=players.sounds,
         sources=sources,
     )
@@ -71,10 +67,6 @@ def _histograms(recordings: Sequence[MeasuredRecording]) -> dict[str, dict[str, 
 def _values(recordings: Sequence[MeasuredRecording], measure: str) -> list[float]:
     values = (MEASURES[measure][1](recording) for recording in recordings)
     return [value for value in values if value is not None]
-
-
-def _minutes(seconds: float) -> str:
-    return f"{seconds / 60:.1f}"
 
 
 def _counts(counts: Mapping[Any, int]) -> str:

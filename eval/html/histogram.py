@@ -6,25 +6,28 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
+from eval.html.formatting import significant
+
 WIDTH, HEIGHT, BASE = 190, 62, 46
-"""Of the picture, and where the bars stand, in pixels; the numbers are written below."""
+"""Size of the picture and the line on which the bars stand, in pixels; the numbers are written below it."""
 BINS = 24
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """The values at the left and at the right end; what lies beyond is counted in the last bar."""
+    """The values at the left and right end. Values beyond are counted in the outermost bar."""
 
     low: float
     high: float
 
     def x(self, value: float) -> float:
+        """The horizontal place of a value, in pixels."""
         share = (value - self.low) / (self.high - self.low)
         return float(np.clip(share, 0, 1)) * WIDTH
 
 
 def scale_of(values: Sequence[float]) -> Scale:
-    """From the 0.5th to the 99.5th percentile, so that one odd value does not press all others into one bar."""
+    """From the 0.5th to the 99.5th percentile, so that one outlier does not press all other values into one bar."""
     if not values:
         return Scale(0, 1)
     low, high = (float(p) for p in np.percentile(values, (0.5, 99.5)))
@@ -33,12 +36,12 @@ def scale_of(values: Sequence[float]) -> Scale:
 
 
 def histogram(values: Sequence[float], scale: Scale, unit: str) -> Markup:
-    """Bars, the median as a line, and three numbers: both ends and the median."""
+    """Bars, the median as a line, and the numbers at both ends."""
     if not values:
         return Markup('<span class="none">not known</span>')
     counts, _ = np.histogram(np.clip(values, scale.low, scale.high), BINS, (scale.low, scale.high))
     middle = float(np.median(values))
-    label = f"histogram of {len(values)} values in {unit}, median {number(middle)}"
+    label = f"histogram of {len(values)} values in {unit}, median {significant(middle)}"
     parts = [f'<svg class="histogram" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">']
     parts += [_bar(i, count, max(counts)) for i, count in enumerate(counts) if count]
     parts.append(f'<line class="base" x1="0" x2="{WIDTH}" y1="{BASE + 0.5}" y2="{BASE + 0.5}"/>')
@@ -47,16 +50,10 @@ def histogram(values: Sequence[float], scale: Scale, unit: str) -> Markup:
     return Markup("".join([*parts, "</svg>"]))
 
 
-def number(value: float) -> str:
-    """Three digits that matter, no more: 0.52, 5.2, 52, 520."""
-    size = abs(value)
-    return f"{value:.0f}" if size >= 20 or value == round(value) else f"{value:.1f}" if size >= 2 else f"{value:.2f}"
-
-
 def _bar(place: int, count: int, most: int) -> str:
     width, height = WIDTH / BINS, max(1.0, (BASE - 4) * count / most)
     return f'<rect x="{place * width:.1f}" y="{BASE - height:.1f}" width="{width - 1:.1f}" height="{height:.1f}"/>'
 
 
 def _label(x: int, anchor: str, value: float) -> str:
-    return f'<text x="{x}" y="{HEIGHT - 3}" text-anchor="{anchor}">{number(value)}</text>'
+    return f'<text x="{x}" y="{HEIGHT - 3}" text-anchor="{anchor}">{significant(value)}</text>'

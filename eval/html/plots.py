@@ -51,7 +51,7 @@ def delay_plot(systems: Sequence[System], models: Sequence[str]) -> str:
     """The share of words that stand for good within so many seconds of their end."""
     figure, axes = _figure(7.2, 3.4)
     for system in systems:
-        delays = [w.delay_s("stable") for j in system.judged for w in j.words]
+        delays = [word.delay_s("stable") for scored in system.scored for word in scored.word_times]
         known = np.sort([delay for delay in delays if delay is not None])
         if len(known):
             share = 100 * np.arange(1, len(known) + 1) / len(known)

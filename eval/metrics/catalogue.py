@@ -1,39 +1,39 @@
-"""The figures of a report, each defined once: what is summed or ranked, its name, its unit, which way is better.
+"""The catalogue of metrics: each defined once, by what is summed or ranked, its name, its unit, which way is better.
 
-A figure is made of judged traces, gets its interval from `eval.metrics.bootstrap`, and its difference from another
-system on the same recordings. Tables, the gate, the sweep and the tracking of experiments all take it from here.
+`eval.metrics.estimates` turns a metric and scored traces into numbers. The printed table, `asr bench`, the report, the
+gate, the sweep and MLflow all read this catalogue. To add a metric, add it to one of the groups below; to show it in
+the first table of a report, name it in `eval.report.tables.GROUPS` as well.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
-import numpy as np
+from eval.metrics.scored_trace import ScoredTrace
 
-from eval.metrics.bootstrap import (
-    Difference,
-    Figure,
-    Interval,
-    Percentile,
-    Ratio,
-    Units,
-    difference,
-    interval,
-    quotient,
-    units_of,
-    weights,
-)
-from eval.metrics.scored_trace import Judged
+Sums = Callable[[ScoredTrace], Sequence[tuple[float, float]]]
+"""Numerator and denominator of a trace, or of each of its segments; empty where the metric does not apply."""
+Values = Callable[[ScoredTrace], Sequence[float | None]]
+"""The values of a trace that are ranked, such as the delay of each word; None where one is unknown."""
 
-Sums = Callable[[Judged], Sequence[tuple[float, float]]]
-"""Numerator and denominator of an utterance, or of each of its pieces; () where it says nothing."""
-Values = Callable[[Judged], Sequence[float | None]]
-"""The values of an utterance that are ranked (the delay of each word); None where one is not known."""
+PERCENTILES = (50, 90, 95, 99)
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
-    """One figure. ``scale`` turns it into ``unit`` for people; ``better`` is lower, higher or "" (neither)."""
+class Metric:
+    """One metric: either a ratio of sums or a percentile of values.
+
+    Attributes:
+        key: Its name in `report.json`, in MLflow and in code.
+        title: Its name for readers.
+        unit: The unit of the number that is shown.
+        what: The definition, as the report prints it.
+        sums: For a ratio: what is added up above and below the line.
+        values: For a percentile: what is ranked.
+        percentile: Which percentile of the values, 0 to 100.
+        scale: Factor from the computed number to ``unit``, such as 100 for per cent.
+        digits: Decimals that are shown.
+        better: "lower", "higher", or "" for neither.
+    """
 
     key: str
     title: str
@@ -41,274 +41,235 @@ class Measure:
     what: str
     sums: Sums | None = None
     values: Values | None = None
-    q: float = 50
+    percentile: float = 50
     scale: float = 1.0
     digits: int = 2
     better: str = "lower"
 
 
-def _one(sums: Callable[[Judged], tuple[float, float]]) -> Sums:
-    return lambda judged: [sums(judged)]
+def _measured(above: Callable[[ScoredTrace], float | None], below: Callable[[ScoredTrace], float | None]) -> Sums:
+    """Sums over the traces where both were measured; the others count in neither sum."""
 
-
-def _known(above: Callable[[Judged], float | None], below: Callable[[Judged], float] = lambda _: 1.0) -> Sums:
-    """Sums of what was measured; an utterance without it counts in neither."""
-
-    def sums(judged: Judged) -> Sequence[tuple[float, float]]:
-        value = above(judged)
-        return [] if value is None else [(value, below(judged))]
+    def sums(scored: ScoredTrace) -> Sequence[tuple[float, float]]:
+        pair = above(scored), below(scored)
+        return [] if pair[0] is None or pair[1] is None else [(pair[0], pair[1])]
 
     return sums
 
 
-def _audio_s(judged: Judged) -> float:
-    return judged.trace.duration_s
+def _mean(value: Callable[[ScoredTrace], float | None]) -> Sums:
+    """The mean over streamed traces that have a value."""
+    return _measured(lambda scored: value(scored) if scored.is_streamed else None, lambda _: 1.0)
 
 
-def _delays(moment: str, clock: str = "wall") -> Values:
-    return lambda judged: [word.delay_s(moment, clock) for word in judged.words] if judged.timed else []
+def _streamed(sums: Callable[[ScoredTrace], tuple[float, float]]) -> Sums:
+    """Sums over streamed traces only."""
+    return lambda scored: [sums(scored)] if scored.is_streamed else []
 
 
-def _timed(values: Values) -> Values:
-    return lambda judged: values(judged) if judged.timed else []
+def _percentiles(key: str, title: str, what: str, values: Values) -> tuple[Metric, ...]:
+    """One metric for each of `PERCENTILES`, over streamed traces only."""
 
+    def streamed(scored: ScoredTrace) -> Sequence[float | None]:
+        return values(scored) if scored.is_streamed else []
 
-def _percentiles(key: str, title: str, what: str, values: Values) -> tuple[Measure, ...]:
     return tuple(
-        Measure(f"{key}_p{q}", f"{title}, p{q}", "s", what, values=_timed(values), q=q) for q in (50, 90, 95, 99)
+        Metric(f"{key}_p{percentile}", f"{title}, p{percentile}", "s", what, values=streamed, percentile=percentile)
+        for percentile in PERCENTILES
     )
 
 
-WER = Measure(
+def _delays(moment: str, clock: str = "wall") -> Values:
+    return lambda scored: [word.delay_s(moment, clock) for word in scored.word_times]
+
+
+WER = Metric(
     "wer",
     "WER",
     "%",
     "Substitutions, deletions and insertions of a minimal alignment per reference word (character where no spaces are "
-    "written), both texts normalised (Radford et al. 2022); words where nothing is said are insertions.",
-    sums=lambda judged: [(counts.errors, counts.reference_length) for counts in judged.pieces],
+    "written), both texts normalised (Radford et al. 2022). Words in recordings without speech are insertions.",
+    sums=lambda scored: [(counts.errors, counts.reference_length) for counts in scored.segment_counts],
     scale=100,
 )
-STABLE = _percentiles(
-    "stable",
-    "shown for good",
-    "From a word's end until it is shown and never changes again.",
-    _delays("stable"),
+WER_RAW = Metric(
+    "wer_raw",
+    "WER as written",
+    "%",
+    "WER of the texts as written: case and punctuation count.",
+    sums=lambda scored: [(scored.raw_counts.errors, scored.raw_counts.reference_length)],
+    scale=100,
 )
-SETTLED = _percentiles(
-    "settled",
-    "settled",
-    "From a word's end until neither it nor any word before it changes again: the text up to it may be copied away.",
-    _delays("settled"),
+MADE_UP = Metric(
+    "made_up",
+    "made up",
+    "words per minute of non-speech",
+    "Words recognised where nothing is said (hallucinations), per minute of recordings with an empty reference.",
+    sums=lambda s: [(s.counts.insertions, s.trace.duration_s / 60)] if s.is_silent else [],
 )
-STABLE_P95 = STABLE[2]
-CPU = Measure(
-    "cpu",
-    "CPU",
-    "CPU-s per audio-s",
-    "CPU time of the process that recognised, all threads, per second of audio.",
-    sums=_known(lambda judged: judged.trace.cpu_s, _audio_s),
-    digits=3,
-)
-MEASURES: tuple[Measure, ...] = (
+ACCURACY = (
     WER,
-    Measure(
-        "wer_raw",
-        "WER as written",
-        "%",
-        "The same of the texts as they stand: case and punctuation count.",
-        sums=_one(lambda judged: (judged.raw.errors, judged.raw.reference_length)),
-        scale=100,
-    ),
-    Measure(
+    WER_RAW,
+    Metric(
         "cer",
         "CER",
         "%",
-        "The same in characters of the normalised texts, spaces left out.",
-        sums=_one(lambda judged: (judged.characters.errors, judged.characters.reference_length)),
+        "WER in characters of the normalised texts, without spaces.",
+        sums=lambda scored: [(scored.character_counts.errors, scored.character_counts.reference_length)],
         scale=100,
     ),
-    Measure(
-        "made_up",
-        "made up",
-        "words a minute of non-speech",
-        "Words written where nothing is said (hallucinations), per minute of recordings with an empty reference.",
-        sums=lambda j: [(j.counts.insertions, j.trace.duration_s / 60)] if j.silent else [],
-    ),
-    Measure(
+    MADE_UP,
+    Metric(
         "made_up_share",
         "non-speech with words",
         "% of recordings",
-        "Of the recordings in which nothing is said, those in which words were written.",
-        sums=lambda j: [(float(j.counts.insertions > 0), 1.0)] if j.silent else [],
+        "Recordings without speech for which words were recognised.",
+        sums=lambda s: [(float(s.counts.insertions > 0), 1.0)] if s.is_silent else [],
         scale=100,
         digits=0,
     ),
+)
+
+STABLE = _percentiles(
+    "stable",
+    "shown for good",
+    "From a word's end until the word is shown and never changes again. Case and punctuation do not count as a change.",
+    _delays("stable"),
+)
+STABLE_P50, _, STABLE_P95, STABLE_P99 = STABLE
+FINALISATION = _percentiles(
+    "finalisation",
+    "last word after the end",
+    "From the end of the stream until its last final with words; 0 when all were final before.",
+    lambda scored: [scored.finalisation_s],
+)
+FINALISATION_P50, _, FINALISATION_P95, _ = FINALISATION
+COVERAGE = Metric(
+    "coverage",
+    "words with a delay",
+    "%",
+    "Words of the transcript whose end is known. With a reference alignment: those that are in it.",
+    sums=_streamed(lambda s: (sum(word.end_s is not None for word in s.word_times), len(s.word_times))),
+    scale=100,
+    digits=1,
+    better="",
+)
+DELAY = (
     *_percentiles(
         "first",
         "first words",
-        "From the first word's onset until any word is shown.",
-        lambda judged: [judged.first_partial_s],
+        "From the onset of the first word until any word is shown.",
+        lambda scored: [scored.first_shown_s],
     ),
     *_percentiles(
         "shown",
         "first shown",
-        "From a word's end until it first stands at its place (negative: guessed before its end).",
+        "From a word's end until the word is first shown at its place. Negative: guessed before its end.",
         _delays("shown"),
     ),
     *STABLE,
-    *SETTLED,
+    *_percentiles(
+        "settled",
+        "settled",
+        "From a word's end until neither it nor any word before it changes again: the text up to it can be copied.",
+        _delays("settled"),
+    ),
+    *_percentiles(
+        "stable_exact",
+        "shown for good as written",
+        "From a word's end until the word is shown and never changes again. Case and punctuation count as a change.",
+        lambda scored: [word.delay_s("stable") for word in scored.exact_word_times],
+    ),
     *_percentiles(
         "stable_audio",
         "shown for good, computing left out",
-        "The same by the audio heard at that moment.",
+        "The delay until shown for good, on the clock of the audio received.",
         _delays("stable", "audio"),
     ),
-    *_percentiles("committed", "final", "From a word's end until it is final and cannot change.", _delays("committed")),
     *_percentiles(
-        "finalisation",
-        "last word after the end",
-        "From the end of the stream until its last final with words; 0 when all were final before.",
-        lambda judged: [judged.finalisation_s],
+        "committed",
+        "final",
+        "From a word's end until the word is final and cannot change.",
+        _delays("committed"),
     ),
+    *FINALISATION,
     *_percentiles(
         "endpoint",
-        "end of speech noticed",
-        "From the last word's end until the end of speech is said, where the stream went on.",
-        lambda judged: judged.endpoints_s,
+        "end of speech detected",
+        "From the end of the last word until the end of speech is reported, where the stream went on.",
+        lambda scored: scored.endpoint_delays_s,
     ),
     *_percentiles(
         "lag",
         "lag",
-        "At each update of the text: audio spoken by then and not yet heard by the update.",
-        lambda judged: [lag for lag, _ in judged.lags_s],
+        "At each update of the text: audio spoken by then that the update does not cover yet.",
+        lambda scored: [lag for lag, _ in scored.lags_s],
     ),
     *_percentiles(
         "lag_audio",
         "lag, computing left out",
-        "The same by the audio received at that moment.",
-        lambda judged: [lag for _, lag in judged.lags_s],
+        "The lag on the clock of the audio received.",
+        lambda scored: [lag for _, lag in scored.lags_s],
     ),
-    Measure(
+    Metric(
         "laal",
         "LAAL, computation-aware",
         "s",
         "Length-adaptive average lagging of final words (Papi et al. 2022), mean over utterances.",
-        sums=_known(lambda judged: judged.laal_s() if judged.timed else None),
+        sums=_mean(lambda scored: scored.laal_s()),
     ),
-    Measure(
+    Metric(
         "laal_audio",
         "LAAL",
         "s",
-        "The same by the audio received: what waiting alone costs.",
-        sums=_known(lambda judged: judged.laal_s("audio") if judged.timed else None),
+        "LAAL on the clock of the audio received: the cost of waiting alone.",
+        sums=_mean(lambda scored: scored.laal_s("audio")),
     ),
-    Measure(
-        "coverage",
-        "words with a delay",
-        "%",
-        "Words of the transcript whose end is known: with a reference alignment those that are in it.",
-        sums=lambda j: [(sum(w.end_s is not None for w in j.words), len(j.words))] if j.timed else [],
-        scale=100,
-        digits=1,
-        better="",
-    ),
-    Measure(
+    COVERAGE,
+)
+STABILITY = (
+    Metric(
         "changed",
         "taken back",
         "% of shown words",
-        "Words shown that later changed or vanished.",
-        sums=lambda judged: [(judged.stability.changed, judged.stability.shown)] if judged.timed else [],
+        "Shown words that changed or vanished later.",
+        sums=_streamed(lambda scored: (scored.stability.changed, scored.stability.shown)),
         scale=100,
         digits=1,
     ),
-    Measure(
+    Metric(
         "flicker",
         "flicker",
         "changes per s",
-        "Shown words that changed or vanished, per second of audio.",
-        sums=lambda judged: [(judged.stability.changed, judged.trace.duration_s)] if judged.timed else [],
+        "Shown words that changed or vanished later, per second of audio.",
+        sums=_streamed(lambda scored: (scored.stability.changed, scored.trace.duration_s)),
     ),
-    Measure(
+    Metric(
         "unstable",
         "unstable words",
         "per final word",
         "Changed words per word of the final transcript (Shangguan et al. 2020: unstable partial word ratio).",
-        sums=lambda judged: [(judged.stability.changed, judged.stability.final)] if judged.timed else [],
-    ),
-    CPU,
-    Measure(
-        "rtfx",
-        "RTFx",
-        "times real time",
-        "Seconds of audio per second of work, in process.",
-        sums=lambda j: [] if j.trace.busy_s is None else [(j.trace.duration_s, j.trace.busy_s)],
-        digits=1,
-        better="higher",
+        sums=_streamed(lambda scored: (scored.stability.changed, scored.stability.final)),
     ),
 )
-BY_KEY = {measure.key: measure for measure in MEASURES}
 
+CPU = Metric(
+    "cpu",
+    "CPU",
+    "CPU-s per audio-s",
+    "CPU time of the recognising process, all threads, per second of audio.",
+    sums=_measured(lambda scored: scored.trace.cpu_s, lambda scored: scored.trace.duration_s),
+    digits=3,
+)
+RTFX = Metric(
+    "rtfx",
+    "RTFx",
+    "times real time",
+    "Seconds of audio per second of work, in process.",
+    sums=_measured(lambda s: None if s.trace.busy_s is None else s.trace.duration_s, lambda s: s.trace.busy_s),
+    digits=1,
+    better="higher",
+)
 
-def estimate(measure: Measure, judged: Sequence[Judged]) -> Interval:
-    """The figure of these traces and its interval, in the measure's unit."""
-    figure, units = figure_of(measure, judged)
-    return _scaled(interval(figure, _drawn(tuple(units.strata.tolist()))), measure.scale)
-
-
-def compare(measure: Measure, left: Sequence[Judged], right: Sequence[Judged]) -> Difference:
-    """Left minus right on the same recordings in the same order, in the measure's unit."""
-    (one, units), (other, same) = figure_of(measure, left), figure_of(measure, right)
-    if len(units.strata) != len(same.strata):
-        raise ValueError("two systems are compared on the same recordings; wanted the same utterances in both")
-    found = difference(one, other, _drawn(tuple(units.strata.tolist())))
-    scaled = [None if v is None else v * measure.scale for v in (found.value, found.low, found.high, found.error)]
-    return Difference(scaled[0], scaled[1], scaled[2], found.p, scaled[3])
-
-
-def ratio(measure: Measure, left: Sequence[Judged], right: Sequence[Judged]) -> Interval:
-    """Left over right on the same recordings."""
-    (one, units), (other, _) = figure_of(measure, left), figure_of(measure, right)
-    return quotient(one, other, _drawn(tuple(units.strata.tolist())))
-
-
-def figure_of(measure: Measure, judged: Sequence[Judged]) -> tuple[Figure, Units]:
-    """What can be resampled: every utterance is a unit's, also one that says nothing to this measure."""
-    if measure.sums is not None:
-        rows = [(j, place, sums) for j in judged for place, sums in enumerate(measure.sums(j) or [(0.0, 0.0)])]
-        units = _units([(j, place) for j, place, _ in rows])
-        return Ratio([above for *_, (above, _) in rows], [below for *_, (_, below) in rows], units), units
-    units = _units([(j, 0) for j in judged])
-    pairs = list(_values(measure, judged))
-    return Percentile([value for value, _ in pairs], [owner for _, owner in pairs], measure.q, units), units
-
-
-def note(judged: Sequence[Judged]) -> str:
-    """What was resampled, in words."""
-    return _units([(j, place) for j in judged for place in range(len(j.pieces))]).note
-
-
-def peak_memory_bytes(judged: Sequence[Judged]) -> int | None:
-    """The largest resident memory that was seen; no interval: it is no sum."""
-    return max((j.trace.peak_memory_bytes for j in judged if j.trace.peak_memory_bytes is not None), default=None)
-
-
-def _values(measure: Measure, judged: Sequence[Judged]) -> Iterator[tuple[float, int]]:
-    if measure.values is None:
-        raise ValueError(f"measure {measure.key} has neither sums nor values; wanted one of them")
-    for owner, j in enumerate(judged):
-        yield from ((value, owner) for value in measure.values(j) if value is not None)
-
-
-def _units(rows: Sequence[tuple[Judged, int]]) -> Units:
-    traces = [(judged.trace, place) for judged, place in rows]
-    names = [f"{trace.utterance}/{place}" for trace, place in traces]
-    return units_of([t.dataset for t, _ in traces], [t.speaker for t, _ in traces], names)
-
-
-@lru_cache(maxsize=64)
-def _drawn(strata: tuple[str, ...]) -> np.ndarray:
-    return weights(Units(np.zeros(0, int), np.array(strata), ""))
-
-
-def _scaled(found: Interval, scale: float) -> Interval:
-    return Interval(*(None if v is None else v * scale for v in (found.value, found.low, found.high)))
+METRICS: tuple[Metric, ...] = (*ACCURACY, *DELAY, *STABILITY, CPU, RTFX)
+BY_KEY = {metric.key: metric for metric in METRICS}

@@ -1,14 +1,14 @@
-"""Is one system better than another, or was it luck? Tests on paired errors, and what a data set could show at all."""
+"""Significance: the matched-pairs test, the correction for several tests, and the smallest detectable difference."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from eval.metrics.edits import EQUAL, INSERT, Edit
+from eval.metrics.word_errors import EQUAL, INSERT, Edit
 
 GOOD_WORDS = 2
-"""So many words that both systems have right part two segments (sc_stats' default, `min_num_good`)."""
+"""This many consecutive words that both systems have right separate two segments (sc_stats: `min_num_good`)."""
 
 POWER = 0.8
 ALPHA = 0.05
@@ -16,7 +16,15 @@ ALPHA = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Mapsswe:
-    """Matched pairs: mean and variance of the difference of errors (left minus right) in a segment; its z and p."""
+    """Result of the matched-pairs test.
+
+    Attributes:
+        segments: Number of segments with an error.
+        mean: Mean difference of errors per segment, left minus right.
+        variance: Its variance over the segments.
+        z: The test statistic.
+        p: Two-sided p-value.
+    """
 
     segments: int
     mean: float
@@ -29,8 +37,8 @@ def mapsswe(pairs: Sequence[tuple[Sequence[Edit], Sequence[Edit]]]) -> Mapsswe |
     """The matched-pairs sentence-segment word error test, two-sided, as in NIST's sc_stats.
 
     Gillick and Cox 1989 ("Some statistical issues in the comparison of speech recognition algorithms"), section 4.
-    `pairs` holds, of each utterance, both systems' edits of the same reference. None where fewer than two segments
-    have an error, or all differ alike: there is no variance then.
+    `pairs` holds for each utterance both systems' edits of the same reference. None where fewer than two segments have
+    an error, or where all segments differ by the same amount: there is no variance then.
     """
     differences = [left - right for pair in pairs for left, right in segments(*pair)]
     if len(differences) < 2:
@@ -44,25 +52,25 @@ def mapsswe(pairs: Sequence[tuple[Sequence[Edit], Sequence[Edit]]]) -> Mapsswe |
 
 
 def segments(left: Sequence[Edit], right: Sequence[Edit]) -> tuple[tuple[int, int], ...]:
-    """Errors of both in each stretch with errors; `GOOD_WORDS` words that both have right end a stretch.
+    """The errors of both systems in each segment with errors; `GOOD_WORDS` words that both have right end a segment.
 
-    Errors in one stretch hang together, those of two stretches are taken as independent.
+    Errors within a segment depend on each other; those of two segments count as independent.
     """
-    found: list[list[int]] = []
+    sums: list[list[int]] = []
     good = GOOD_WORDS
     for place, errors in enumerate(zip(_errors(left), _errors(right), strict=True)):
         if any(errors):
             if good >= GOOD_WORDS:
-                found.append([0, 0])
-            found[-1] = [a + b for a, b in zip(found[-1], errors, strict=True)]
+                sums.append([0, 0])
+            sums[-1] = [a + b for a, b in zip(sums[-1], errors, strict=True)]
             good = 0
         else:
             good += place % 2
-    return tuple((a, b) for a, b in found)
+    return tuple((a, b) for a, b in sums)
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
-    """The p-values adjusted for having tried several (Holm 1979), in their order."""
+    """The p-values adjusted for the number of tests (Holm 1979), in their order."""
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])
     adjusted = [0.0] * len(p_values)
     largest = 0.0
@@ -73,19 +81,19 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
 
 
 def smallest_difference(error: float, comparisons: int = 1) -> float:
-    """The true difference that such a standard error finds in four of five cases (power 0.8, two-sided 5 %).
+    """The true difference that a test with this standard error detects with power 0.8 (two-sided, 5 %).
 
-    (z of 1 - alpha/2 + z of the power) times the standard error (Cohen 1988, chapter 2); alpha is shared among the
-    comparisons, which is what Holm asks of the first.
+    (z of 1 - alpha/2 + z of the power) times the standard error (Cohen 1988, chapter 2). Alpha is divided by the number
+    of comparisons, as Holm's method does for the smallest p.
     """
     normal = NormalDist()
     return (normal.inv_cdf(1 - ALPHA / comparisons / 2) + normal.inv_cdf(POWER)) * error
 
 
-def _errors(found: Sequence[Edit]) -> list[int]:
+def _errors(edits: Sequence[Edit]) -> list[int]:
     """Errors at each place: gaps (even) hold insertions, reference words (odd) a substitution or deletion."""
     places = [0]
-    for edit in found:
+    for edit in edits:
         if edit.kind == INSERT:
             places[-1] += 1
         else:

@@ -1,21 +1,32 @@
-"""Edit counts that are frozen and add up. A rate is derived last, from summed counts, never averaged."""
+"""Word errors: the minimal alignment of a reference with a hypothesis, and the counts taken from it.
 
-from collections.abc import Iterable
+Counts are frozen and add up. A rate is derived last, from summed counts, never averaged.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import jiwer
 
-from eval.normalise import is_by_character
+from eval.normalise import is_by_character, normalise, units
+from eval.trace import Trace
+
+EQUAL, SUBSTITUTE, DELETE, INSERT = "equal", "substitute", "delete", "insert"
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Hits, substitutions, deletions and insertions of a minimal alignment (Levenshtein 1966); words or characters."""
+    """Edits of a minimal alignment (Levenshtein 1966), in words or characters. Raises `ValueError` below zero."""
 
     hits: int = 0
     substitutions: int = 0
     deletions: int = 0
     insertions: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.hits, self.substitutions, self.deletions, self.insertions) < 0:
+            raise ValueError(f"found {self}, wanted counts of zero or more")
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(
@@ -27,14 +38,12 @@ class Counts:
 
     @property
     def reference_length(self) -> int:
+        """Units of the reference."""
         return self.hits + self.substitutions + self.deletions
 
     @property
-    def hypothesis_length(self) -> int:
-        return self.hits + self.substitutions + self.insertions
-
-    @property
     def errors(self) -> int:
+        """Substitutions, deletions and insertions."""
         return self.substitutions + self.deletions + self.insertions
 
     @property
@@ -43,8 +52,69 @@ class Counts:
         return self.errors / self.reference_length if self.reference_length else None
 
 
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One step of an alignment. ``reference`` is "" in an insertion, ``hypothesis`` is "" in a deletion."""
+
+    kind: str
+    reference: str
+    hypothesis: str
+
+
+def align(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[Edit, ...]:
+    """A minimal alignment of two sequences of units (Levenshtein 1966, as jiwer finds it). No unit has a space."""
+    if not reference or not hypothesis:
+        return (*(Edit(DELETE, unit, "") for unit in reference), *(Edit(INSERT, "", unit) for unit in hypothesis))
+    edits: list[Edit] = []
+    for chunk in jiwer.process_words(" ".join(reference), " ".join(hypothesis)).alignments[0]:
+        left = reference[chunk.ref_start_idx : chunk.ref_end_idx]
+        right = hypothesis[chunk.hyp_start_idx : chunk.hyp_end_idx]
+        blank = [""] * max(len(left), len(right))
+        pairs = zip(left or blank, right or blank, strict=True)
+        edits += [Edit(chunk.type, unit, other) for unit, other in pairs]
+    return tuple(edits)
+
+
+def align_trace(trace: Trace) -> tuple[Edit, ...]:
+    """The normalised reference of a trace aligned with its normalised transcript, in the language's unit."""
+    reference = units(normalise(trace.reference, trace.language), trace.language)
+    return align(reference, units(normalise(trace.text, trace.language), trace.language))
+
+
+def counts_of(edits: Iterable[Edit]) -> Counts:
+    """The number of edits of each kind."""
+    kinds = Counter(edit.kind for edit in edits)
+    return Counts(kinds[EQUAL], kinds[SUBSTITUTE], kinds[DELETE], kinds[INSERT])
+
+
+def segment_counts(trace: Trace, edits: Sequence[Edit]) -> tuple[Counts, ...]:
+    """The counts of each reference segment, so that a long recording has more than one unit to resample.
+
+    An edit belongs to the segment of its reference word, an insertion to the segment of the word before it. The counts
+    add up to those of the whole. One entry where no segments are known, or where the segments normalised one by one
+    have another length than the whole (a number across a boundary, for example).
+    """
+    lengths = [len(units(normalise(s.text, trace.language), trace.language)) for s in trace.reference_segments]
+    if not sum(lengths) or sum(lengths) != sum(edit.kind != INSERT for edit in edits):
+        return (counts_of(edits),)
+    parts: list[list[Edit]] = [[] for _ in lengths]
+    segment = used = 0
+    for edit in edits:
+        if edit.kind != INSERT:
+            while used == lengths[segment]:
+                segment, used = segment + 1, 0
+            used += 1
+        parts[segment].append(edit)
+    return tuple(counts_of(part) for part in parts)
+
+
+def confusions(edits: Iterable[Edit]) -> Counter[tuple[str, str]]:
+    """How often each reference unit became which unit of the hypothesis; "" stands for nothing."""
+    return Counter((edit.reference, edit.hypothesis) for edit in edits if edit.kind != EQUAL)
+
+
 def total(counts: Iterable[Counts]) -> Counts:
-    """The sum; of nothing, zero."""
+    """The sum; zero for no counts."""
     return sum(counts, start=Counts())
 
 
@@ -55,7 +125,7 @@ def count_words(reference: str, hypothesis: str) -> Counts:
 
 
 def count_characters(reference: str, hypothesis: str) -> Counts:
-    """Counts in characters, spaces left out: where they stand is no error in a language that writes none."""
+    """Counts in characters without spaces: where spaces stand is no error in a language that writes none."""
     output = jiwer.process_characters("".join(reference.split()), "".join(hypothesis.split()))
     return Counts(output.hits, output.substitutions, output.deletions, output.insertions)
 

@@ -1,43 +1,50 @@
-"""When words came: pure functions of a trace.
+"""When each word of the final transcript was shown, stopped changing and became final: pure functions of a trace.
 
-A reader sees the committed words and the tail after them. Each trace is turned into the sequence of such displays; a
-word of the final transcript is *first shown* when a display first has it, *stable* from the display on after which each
-has it (partial or final, both are shown), *settled* when moreover no word before it changes any more, and *committed*
-with its `Final`. A delay is that moment minus the word's end, so a word guessed before its end has a negative one.
-Which word of a display is which of the transcript, a minimal alignment tells (`_matched`).
+A reader sees the committed words and behind them the tail, which may change. A trace becomes the sequence of such
+displays. A word of the final transcript is
+
+    shown      when a display first contains it,
+    stable     from the display on after which every display contains it (partial or final, both are shown),
+    settled    when it is stable and every word before it is stable too,
+    committed  when its `Final` arrives.
+
+A delay is such a moment minus the word's end, so a word guessed before its end has a negative delay. A minimal
+alignment decides which word of a display is which word of the transcript (`_matched`).
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-import jiwer
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 from asr.events import Final, Partial, Word
+from eval.metrics.word_errors import EQUAL, INSERT, align
 from eval.normalise import is_by_character, normalise, plain
 from eval.trace import Span, Trace
 
 SAME_MOMENT_S = 0.05
-"""Events this near in wall time are one display: a server says a final and the partial after it in two messages, and
+"""Events this close in wall time are one display. A server sends a final and the partial after it as two messages;
 nobody sees the tail vanish for a millisecond between them. Three frames of a screen."""
 
-_LONGER_WORDS = 4
-"""By so many words a display may be longer or shorter than what it comes to be."""
+_LENGTH_SLACK = 4
+"""A display may be this many words longer or shorter than the part of the transcript that it shows."""
 
-Same = Callable[[str], str]
-"""What two words must have in common to be the same: `plain` minds no case and punctuation, `str` minds all."""
+Key = Callable[[str], str]
+"""Words with equal keys are the same word: `plain` ignores case and punctuation, `str.strip` does not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
+    """A point in time on both clocks, see `eval.trace.Entry`."""
+
     audio_s: float
     wall_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class Display:
-    """What a reader saw from ``moment`` on: the first ``committed`` words of the final transcript, then ``tail``."""
+    """The text on screen from ``moment`` on: the first ``committed`` words of the final transcript, then ``tail``."""
 
     moment: Moment
     committed: int
@@ -46,7 +53,7 @@ class Display:
 
 @dataclass(frozen=True, slots=True)
 class WordTimes:
-    """One word of the final transcript. ``end_s`` is None where the reference alignment has no such word."""
+    """The moments of one word of the final transcript. ``end_s`` is None where the reference alignment lacks it."""
 
     text: str
     end_s: float | None
@@ -56,7 +63,10 @@ class WordTimes:
     committed: Moment
 
     def delay_s(self, moment: str, clock: str = "wall") -> float | None:
-        """``moment``: shown, stable, settled, committed; ``clock``: wall (all computation in it) or audio (none)."""
+        """Seconds from the word's end to a moment; None where the end is unknown.
+
+        ``moment`` is shown, stable, settled or committed; ``clock`` is wall (includes computation) or audio (does not).
+        """
         at: Moment = getattr(self, moment)
         return None if self.end_s is None else (at.wall_s if clock == "wall" else at.audio_s) - self.end_s
 
@@ -66,9 +76,9 @@ def final_words(trace: Trace) -> tuple[Word, ...]:
     return tuple(word for entry in trace.entries if isinstance(entry.event, Final) for word in entry.event.words)
 
 
-def displays(trace: Trace, same: Same = plain) -> tuple[Display, ...]:
-    """What was seen, one display a moment; what stood for less than `SAME_MOMENT_S` was not seen."""
-    seen: list[Display] = []
+def displays(trace: Trace, key: Key = plain) -> tuple[Display, ...]:
+    """The displays in order, with words as their keys. One that stood for less than `SAME_MOMENT_S` is dropped."""
+    shown: list[Display] = []
     opened_s, committed = -np.inf, 0
     tail: tuple[Word, ...] = ()
     for entry in trace.entries:
@@ -76,50 +86,57 @@ def displays(trace: Trace, same: Same = plain) -> tuple[Display, ...]:
             continue
         tail = _tail_after(entry.event, tail)
         committed += len(entry.event.words) if isinstance(entry.event, Final) else 0
-        display = Display(Moment(entry.audio_s, entry.wall_s), committed, tuple(same(word.text) for word in tail))
+        display = Display(Moment(entry.audio_s, entry.wall_s), committed, tuple(key(word.text) for word in tail))
         if entry.wall_s - opened_s <= SAME_MOMENT_S:
-            seen[-1] = display
+            shown[-1] = display
         else:
-            seen.append(display)
+            shown.append(display)
             opened_s = entry.wall_s
-    return tuple(seen)
+    return tuple(shown)
 
 
-def word_times(trace: Trace, same: Same = plain) -> tuple[WordTimes, ...]:
-    """The times of each word of the final transcript; a word's end as `word_ends` says."""
+def word_times(trace: Trace, key: Key = plain) -> tuple[WordTimes, ...]:
+    """The moments of each word of the final transcript; a word's end is the one of `word_ends`."""
     words = final_words(trace)
     if not words:
         return ()
-    seen = displays(trace, same)
-    keys = [same(word.text) for word in words]
-    has = _matches(seen, keys)
+    shown = displays(trace, key)
+    keys = [key(word.text) for word in words]
+    contains = _contains(shown, keys)
     moments = [
-        _moments(seen, np.argmax(has, axis=0)),
-        _moments(seen, _since(has)),
-        _moments(seen, _since(np.logical_and.accumulate(has, axis=1))),
-        _moments(seen, np.searchsorted([display.committed for display in seen], range(len(keys)), side="right")),
+        _moments(shown, np.argmax(contains, axis=0)),
+        _moments(shown, _stable_from(contains)),
+        _moments(shown, _stable_from(np.logical_and.accumulate(contains, axis=1))),
+        _moments(shown, np.searchsorted([display.committed for display in shown], range(len(keys)), side="right")),
     ]
     times = zip(words, word_ends(trace), *moments, strict=True)
     return tuple(WordTimes(word.text, end_s, *at) for word, end_s, *at in times)
 
 
 def word_ends(trace: Trace) -> tuple[float | None, ...]:
-    """When each word of the final transcript ends: by the reference alignment where the trace has one, else its own.
+    """When each word of the final transcript ends: from the reference alignment where there is one, else the system's.
 
-    The system's own word times flatter or wrong it by their error; a report must say which it used (`end_source`).
-    Where the reference's segments have times, no word of one ends after it: a late time would hide a late word.
+    The system's own word times are wrong by their error, in its favour or not; a report must say which it used
+    (`end_source`). Where the reference's segments have times, no word of a segment ends after the segment: a word time
+    that is too late would hide a late word.
     """
     words = final_words(trace)
-    said = [word.text for word in words]
+    texts = [word.text for word in words]
     if trace.reference_words:
-        return _aligned_ends(trace.reference_words, said, trace.language)
-    latest = _aligned_ends(_segment_words(trace), said, trace.language)
+        return _aligned_ends(trace.reference_words, texts, trace.language)
+    latest = _aligned_ends(_segment_words(trace), texts, trace.language)
     return tuple(word.end_s if end is None else min(word.end_s, end) for word, end in zip(words, latest, strict=True))
 
 
 def end_source(traces: Iterable[Trace]) -> str:
-    """Where the words' ends come from, each source that `word_ends` had for one of the traces."""
+    """Where the words' ends come from: every source that `word_ends` used for one of the traces."""
     return " + ".join(sorted({_end_source(trace) for trace in traces}))
+
+
+def finalisation_s(trace: Trace) -> float | None:
+    """From the end of the stream to the last final with words; 0 when all were final before; None without words."""
+    at = [e.wall_s for e in trace.entries if isinstance(e.event, Final) and e.event.words]
+    return max(0.0, at[-1] - trace.end_wall_s) if at else None
 
 
 def _end_source(trace: Trace) -> str:
@@ -129,46 +146,15 @@ def _end_source(trace: Trace) -> str:
 
 
 def _segment_words(trace: Trace) -> tuple[Span, ...]:
-    """The reference's words, each with its segment's times; none in a language that does not write words apart."""
+    """The reference's words, each with the times of its segment; empty in a language without spaces."""
     if is_by_character(trace.language):
         return ()
     segments = trace.reference_segments
     return tuple(Span(word, s.start_s, s.end_s) for s in segments for word in s.text.split())
 
 
-def delays_s(traces: Iterable[Trace], moment: str, clock: str = "wall", same: Same = plain) -> tuple[float | None, ...]:
-    """The delay of every word of every trace, pooled; None for a word without a known end."""
-    return tuple(word.delay_s(moment, clock) for trace in traces for word in word_times(trace, same))
-
-
-def finalisation_s(trace: Trace) -> float | None:
-    """From the end of the stream to the last final with words; 0 when all were final before; None without words."""
-    at = [e.wall_s for e in trace.entries if isinstance(e.event, Final) and e.event.words]
-    return max(0.0, at[-1] - trace.end_wall_s) if at else None
-
-
-@dataclass(frozen=True, slots=True)
-class Percentiles:
-    """Of ``count`` values known out of ``of``; None where there are none."""
-
-    count: int
-    of: int
-    p50: float | None = None
-    p90: float | None = None
-    p95: float | None = None
-    p99: float | None = None
-
-
-def percentiles(values: Sequence[float | None]) -> Percentiles:
-    """Percentiles with linear interpolation between closest ranks (Hyndman and Fan 1996, definition 7)."""
-    known = [value for value in values if value is not None]
-    if not known:
-        return Percentiles(0, len(values))
-    return Percentiles(len(known), len(values), *(float(p) for p in np.percentile(known, (50, 90, 95, 99))))
-
-
 def _tail_after(event: Partial | Final, tail: tuple[Word, ...]) -> tuple[Word, ...]:
-    """A partial replaces the tail. A final takes out of it what it covers; the rest stands until the next partial."""
+    """The tail after an event. A partial replaces it; a final removes what it covers, the rest stays on screen."""
     if isinstance(event, Partial):
         return event.words
     if event.ends_utterance:
@@ -176,50 +162,52 @@ def _tail_after(event: Partial | Final, tail: tuple[Word, ...]) -> tuple[Word, .
     return tuple(word for word in tail if (word.start_s + word.end_s) / 2 > event.end_s)
 
 
-def _matches(seen: Sequence[Display], keys: Sequence[str]) -> np.ndarray:
-    """Which display has which word of the transcript: bool ``(displays, words)``; what is committed, all after have."""
-    has = np.zeros((len(seen), len(keys)), bool)
-    for row, display in zip(has, seen, strict=True):
+def _contains(shown: Sequence[Display], keys: Sequence[str]) -> np.ndarray:
+    """Which display contains which word of the transcript: bool ``(displays, words)``. Committed words stay."""
+    contains = np.zeros((len(shown), len(keys)), bool)
+    for row, display in zip(contains, shown, strict=True):
         row[: display.committed] = True
-        places = _matched(display.tail, keys[display.committed : display.committed + len(display.tail) + _LONGER_WORDS])
+        end = display.committed + len(display.tail) + _LENGTH_SLACK
+        places = _matched(display.tail, keys[display.committed : end])
         row[[display.committed + place for place in places]] = True
-    return has
+    return contains
 
 
 def _matched(tail: Sequence[str], keys: Sequence[str]) -> list[int]:
-    """Places in `keys` of the words that a minimal alignment of `tail` with some beginning of `keys` finds equal.
+    """Places in `keys` that a minimal alignment of `tail` with the closest prefix of `keys` pairs with an equal word.
 
-    Of beginnings equally far from it that which is most nearly as long.
+    Ties between prefixes go to the one closest in length.
     """
-    lengths = range(max(0, min(len(keys), len(tail) - _LONGER_WORDS)), len(keys) + 1)
-    far = {n: (Levenshtein.distance(tail, keys[:n]), abs(n - len(tail))) for n in lengths}
-    opcodes = Levenshtein.opcodes(tail, keys[: min(far, key=far.__getitem__)])
+    lengths = range(max(0, min(len(keys), len(tail) - _LENGTH_SLACK)), len(keys) + 1)
+    distances = {n: (Levenshtein.distance(tail, keys[:n]), abs(n - len(tail))) for n in lengths}
+    opcodes = Levenshtein.opcodes(tail, keys[: min(distances, key=distances.__getitem__)])
     return [place for op in opcodes if op.tag == "equal" for place in range(op.dest_start, op.dest_end)]
 
 
-def _since(has: np.ndarray) -> np.ndarray:
-    """For each word the first display after the last one that has it not."""
-    since: np.ndarray = len(has) - np.argmin(np.concatenate([has[::-1], np.zeros_like(has[:1])]), axis=0)
+def _stable_from(contains: np.ndarray) -> np.ndarray:
+    """For each word ``(words,)`` the first display after the last one ``(displays, words)`` that lacks it."""
+    since: np.ndarray = len(contains) - np.argmin(np.concatenate([contains[::-1], np.zeros_like(contains[:1])]), axis=0)
     return since
 
 
-def _moments(seen: Sequence[Display], places: Iterable[int]) -> list[Moment]:
-    return [seen[place].moment for place in places]
+def _moments(shown: Sequence[Display], places: Iterable[int]) -> list[Moment]:
+    return [shown[place].moment for place in places]
 
 
 def _aligned_ends(reference: Sequence[Span], words: Sequence[str], language: str) -> tuple[float | None, ...]:
-    """The end of the equal reference word, for each word that has one in a minimal alignment."""
-    if not reference:
-        return (None,) * len(words)
-    left = [_one_token(span.text, language) for span in reference]
-    right = [_one_token(word, language) for word in words]
-    ends: list[float | None] = [None] * len(words)
-    for chunk in jiwer.process_words(" ".join(left), " ".join(right)).alignments[0]:
-        if chunk.type == "equal":
-            for i in range(chunk.hyp_end_idx - chunk.hyp_start_idx):
-                ends[chunk.hyp_start_idx + i] = reference[chunk.ref_start_idx + i].end_s
+    """For each word the end of the equal reference word in a minimal alignment; None where there is none.
+
+    Each word stays one unit here, also where normalising splits it ("21st" -> two words), so that it has one end. This
+    alignment is therefore not that of the word errors.
+    """
+    edits = align([_one_unit(span.text, language) for span in reference], [_one_unit(word, language) for word in words])
+    spans, ends = iter(reference), list[float | None]()
+    for edit in edits:
+        span = None if edit.kind == INSERT else next(spans)
+        if edit.hypothesis:
+            ends.append(span.end_s if span is not None and edit.kind == EQUAL else None)
     return tuple(ends)
 
 
-def _one_token(word: str, language: str) -> str:
+def _one_unit(word: str, language: str) -> str:
     return normalise(word, language).replace(" ", "_") or "_"

@@ -1,24 +1,44 @@
-"""How much machine so many streams need: from what was measured, with the assumption said."""
+"""The resource plan: how many cores and how much memory a number of streams needs, with its assumption."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from eval.defaults import PLAN_P95_S, PLAN_STREAMS
 from eval.html.formatting import memory, plain
 from eval.metrics.bootstrap import Interval
-from eval.metrics.catalogue import CPU, STABLE, estimate, peak_memory_bytes
-from eval.metrics.scored_trace import Judged
+from eval.metrics.catalogue import CPU, STABLE_P50, STABLE_P95
+from eval.metrics.estimates import estimate, peak_memory_bytes
+from eval.metrics.scored_trace import ScoredTrace
 from eval.runs.folder import Run
 from eval.runs.signature import Model
 from server.workers.pool import MAX_DEFAULT_WORKERS
 
-BUSY = 0.7
-"""Share of a core's time that is planned for where no capacity was measured: queues grow without bound towards 1."""
+TARGET_LOAD = 0.7
+"""Share of a core that is planned for where no capacity was measured: queues grow without bound towards 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a plan is made for: ``streams`` at the same time, 95 % of the words stable within ``p95_s``."""
+
+    streams: int = PLAN_STREAMS
+    p95_s: float = PLAN_P95_S
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """So many clients at once on one server, and what they saw."""
+    """A number of clients at the same time on one server, and the service that they got.
+
+    Attributes:
+        model: Name of the model.
+        streams: Number of clients.
+        failed: Streams that broke.
+        p50: Median delay until a word is stable, in seconds.
+        p95: Its 95th percentile.
+        cpu: CPU seconds per second of audio.
+        memory_bytes: Peak memory of the server.
+    """
 
     model: str
     streams: int
@@ -28,13 +48,22 @@ class Level:
     cpu: float | None
     memory_bytes: int | None
 
-    def carried(self, p95_s: float) -> bool:
-        return not self.failed and self.p95.value is not None and self.p95.value <= p95_s
-
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What `streams` at once need of one model. ``cores`` is None where nothing that was measured would do."""
+    """What one model needs for a number of streams; ``cores`` is None where no number of machines would do.
+
+    Attributes:
+        model: Name of the model.
+        streams: Streams at the same time.
+        p95_s: Wanted p95 of the delay until a word is stable.
+        processes: Server processes.
+        cores: CPU cores.
+        memory_bytes: Memory; None where it was not measured.
+        assumption: What the plan rests on.
+        headline: The plan in one sentence.
+        rest: The assumption as a sentence.
+    """
 
     model: str
     streams: int
@@ -43,77 +72,103 @@ class Plan:
     cores: int | None
     memory_bytes: int | None
     assumption: str
-
-    def __str__(self) -> str:
-        if self.cores is None:
-            return f"{self.model}: no plan; {self.assumption}"
-        need = f"{self.cores} cores" + (f", {memory(self.memory_bytes)}" if self.memory_bytes else "")
-        return f"{self.model}: {need} for {self.streams} streams, p95 {plain(self.p95_s, 1)} s; {self.assumption}"
+    headline: str
+    rest: str
 
 
 def levels_of(runs: Sequence[Run]) -> tuple[Level, ...]:
     """Every level of every model, in rising order."""
     traces = [trace for run in runs for trace in run.capacity]
-    keys = sorted({(trace.model, trace.streams) for trace in traces}, key=lambda key: (key[0], key[1]))
-    return tuple(_level(key, [Judged(t) for t in traces if (t.model, t.streams) == key]) for key in keys)
+    keys = sorted({(trace.model, trace.streams) for trace in traces})
+    return tuple(_level(key, [ScoredTrace(t) for t in traces if (t.model, t.streams) == key]) for key in keys)
 
 
-def carried(levels: Sequence[Level], p95_s: float) -> int:
-    """The most streams up to which every level kept to the p95; 0 where the first did not."""
+def is_carried(failed: int, p95: float | None, p95_s: float) -> bool:
+    """True where no stream broke and 95 % of the words were stable within ``p95_s``."""
+    return not failed and p95 is not None and p95 <= p95_s
+
+
+def carried_streams(levels: Sequence[Level], p95_s: float) -> int:
+    """The most streams up to which every level was carried; 0 where the first was not."""
     most = 0
     for level in levels:
-        if not level.carried(p95_s):
+        if not is_carried(level.failed, level.p95.value, p95_s):
             break
         most = level.streams
     return most
 
 
-def plan(
-    model: Model, levels: Sequence[Level], judged: Sequence[Judged], streams: int, p95_s: float, cores: int
-) -> Plan:
-    """By the measured capacity where there is one, else by CPU time alone. ``cores`` of the machine that measured."""
+def plan(model: Model, levels: Sequence[Level], scored: Sequence[ScoredTrace], wanted: Wanted, cores: int) -> Plan:
+    """The plan from the measured capacity where there is one, else from CPU time alone.
+
+    ``cores`` is the number of cores of the machine that measured.
+    """
     mine = [level for level in levels if level.model == model.name]
     per_server = min(cores, MAX_DEFAULT_WORKERS * model.threads) if model.threads else cores
     if not mine:
-        return _by_cpu(model, judged, streams, p95_s)
-    most = carried(mine, p95_s)
+        return _plan_by_cpu(model, scored, wanted)
+    most = carried_streams(mine, wanted.p95_s)
     if not most:
-        tried = mine[0]
-        why = f"{tried.streams} at once had a p95 of {plain(tried.p95.value)} s on one server of {_cores(per_server)}"
-        return Plan(model.name, streams, p95_s, None, None, None, why)
-    servers = math.ceil(streams / most)
+        first = mine[0]
+        p95 = f"had a p95 of {plain(first.p95.value)} s on one server of {_cores(per_server)}"
+        return _plan(model, wanted, f"{first.streams} at the same time {p95}")
+    servers = math.ceil(wanted.streams / most)
     peak = next(level.memory_bytes for level in mine if level.streams == most)
     more = "" if mine[-1].streams > most else f" (more than {most} were not tried)"
     assumption = (
-        f"one server of {_cores(per_server)} carried {most} at once{more}, everybody speaking without a break, "
+        f"one server of {_cores(per_server)} carried {most} at the same time{more}, all speaking without a break, "
         "and servers beside each other do not slow each other down"
     )
-    return Plan(model.name, streams, p95_s, servers, servers * per_server, peak and servers * peak, assumption)
+    return _plan(model, wanted, assumption, servers, servers * per_server, peak and servers * peak)
 
 
-def _by_cpu(model: Model, judged: Sequence[Judged], streams: int, p95_s: float) -> Plan:
-    spent = estimate(CPU, judged).value
-    if spent is None:
-        return Plan(model.name, streams, p95_s, None, None, None, "its CPU time was not measured")
-    cores = math.ceil(streams * spent / BUSY)
-    peak = peak_memory_bytes(judged)
+def _plan_by_cpu(model: Model, scored: Sequence[ScoredTrace], wanted: Wanted) -> Plan:
+    cost = estimate(CPU, scored).value
+    if cost is None:
+        return _plan(model, wanted, "its CPU time was not measured")
+    cores = math.ceil(wanted.streams * cost / TARGET_LOAD)
+    peak = peak_memory_bytes(scored)
     assumption = (
-        f"from {plain(spent, 3)} CPU-s per audio-s with cores {BUSY:.0%} busy; no capacity was measured "
+        f"from {plain(cost, 3)} CPU-s per audio-s with cores {TARGET_LOAD:.0%} busy; no capacity was measured "
         "(--capacity 1,4,8), so the delay is not promised"
     )
-    return Plan(model.name, streams, p95_s, cores, cores, peak and cores * peak, assumption)
+    return _plan(model, wanted, assumption, cores, cores, peak and cores * peak)
 
 
-def _level(key: tuple[str, int], judged: Sequence[Judged]) -> Level:
+def _plan(
+    model: Model,
+    wanted: Wanted,
+    assumption: str,
+    processes: int | None = None,
+    cores: int | None = None,
+    memory_bytes: int | None = None,
+) -> Plan:
+    asked = f"{wanted.streams} streams at a p95 of {wanted.p95_s:g} s"
+    room = f" and {memory(memory_bytes)}" if memory_bytes else ""
+    need = f"{cores} cores{room} for {asked}" if cores is not None else f"no plan for {asked}"
+    return Plan(
+        model=model.name,
+        streams=wanted.streams,
+        p95_s=wanted.p95_s,
+        processes=processes,
+        cores=cores,
+        memory_bytes=memory_bytes,
+        assumption=assumption,
+        headline=f"{model.name}: {need}.",
+        rest=f"Assumed: {assumption}.",
+    )
+
+
+def _level(key: tuple[str, int], scored: Sequence[ScoredTrace]) -> Level:
     model, streams = key
     return Level(
         model=model,
         streams=streams,
-        failed=sum(bool(j.trace.error) for j in judged),
-        p50=estimate(STABLE[0], judged),
-        p95=estimate(STABLE[2], judged),
-        cpu=estimate(CPU, judged).value,
-        memory_bytes=peak_memory_bytes(judged),
+        failed=sum(bool(s.trace.error) for s in scored),
+        p50=estimate(STABLE_P50, scored),
+        p95=estimate(STABLE_P95, scored),
+        cpu=estimate(CPU, scored).value,
+        memory_bytes=peak_memory_bytes(scored),
     )
 
 

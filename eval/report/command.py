@@ -1,22 +1,43 @@
-"""`asr eval compare`: runs that are there -> a report."""
+"""The commands `asr eval compare`, `asr eval gate` and `asr eval sweep`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from asr.errors import ConfigError
+from eval.data.types import Dataset
+from eval.metrics.scored_trace import ScoredTrace
+from eval.normalise import base_language
+from eval.progress import Bar, progress
+from eval.report.capacity_plan import Wanted
+from eval.report.gate import Check, GateError, Limits, checks, junit_xml
 from eval.report.html import PageOptions, write_report
 from eval.report.mlflow import log_report
-from eval.report.tables import Wanted
-from eval.report.terminal import report_of
-from eval.runs.folder import Run, read_run
-from eval.runs.setup import console
+from eval.report.sweep import (
+    Combination,
+    combinations_of,
+    front_table,
+    mark_front,
+    point_of,
+    session_settings,
+    write_front,
+)
+from eval.runs.folder import Run, open_folder, read_run
+from eval.runs.runner import TraceCollector, run_in_process
+from eval.runs.setup import console, engine_model, load_datasets, load_engine, sign_run, utterances_of
+from eval.trace import OFFLINE, REPLAY, Trace, read_traces
 
 
 @dataclass(frozen=True, slots=True)
 class ReportOptions:
-    """What the command line asked for. ``mlflow``: a tracking store, "" for none."""
+    """What the command line asked for.
+
+    Attributes:
+        plan_streams: Streams at the same time that are planned for.
+        plan_p95_s: 95 % of the words are to be stable within this.
+        audio_mb: Megabytes of recordings that the page may hold.
+        mlflow: An MLflow tracking store; "" for none.
+    """
 
     plan_streams: int
     plan_p95_s: float
@@ -24,25 +45,94 @@ class ReportOptions:
     mlflow: str
 
 
-def report(paths: Sequence[Path], out: Path, options: ReportOptions) -> None:
-    """Writes the report of these runs, prints its verdict and logs it.
+def compare(paths: Sequence[Path], out: Path, options: ReportOptions) -> None:
+    """`asr eval compare`: writes the report of these runs, prints its verdict and logs it.
 
-    Raises `ConfigError` where a folder is no run, or no run has a trace.
+    Raises `ConfigError` where a folder holds no run, or no run has a trace.
     """
     runs = [read_run(path) for path in paths]
     if not any(run.traces for run in runs):
         raise ConfigError(f"found no traces in {', '.join(map(str, paths))}; wanted a run that has begun")
     if len({run.name for run in runs}) < len(runs):
-        raise ConfigError("two runs have the same name; rename one's folder")
+        raise ConfigError("two runs have the same name; rename the folder of one")
     page = PageOptions(Wanted(options.plan_streams, options.plan_p95_s), options.audio_mb)
-    table = write_report(runs, out, page, _scores(runs))
-    for sentence in (table["verdict"]["headline"], *table["verdict"]["reasons"], *table["verdict"]["caveats"]):
+    report = write_report(runs, out, page)
+    for sentence in (report.verdict.headline, *report.verdict.reasons, *report.verdict.caveats):
         console().print(sentence, markup=False, highlight=False)
     console().print(f"report: {out / 'report.html'}", markup=False, highlight=False)
     if options.mlflow:
-        console().print(f"MLflow run {log_report(options.mlflow, table, out)}", markup=False, highlight=False)
+        console().print(f"MLflow run {log_report(options.mlflow, report, out)}", markup=False, highlight=False)
 
 
-def _scores(runs: Sequence[Run]) -> dict[str, Any]:
-    """The counts by data set, model and mode, as the tables on a terminal have them."""
-    return report_of([trace for run in runs for trace in run.traces], runs[0].signature, [])
+def gate(run: Path, baseline: Path, limits: Limits, junit: Path | None) -> None:
+    """`asr eval gate`: raises `GateError` with one sentence where a figure is worse than the baseline's.
+
+    Raises `ConfigError` where nothing can be compared.
+    """
+    new, old = read_run(run), read_run(baseline)
+    results = checks(new, old, limits)
+    if junit:
+        junit.write_bytes(junit_xml(results))
+    _print_checks(results, new, old)
+    worse = [check for check in results if check.worse]
+    if worse:
+        raise GateError(f"{run} is worse than {baseline}: " + "; ".join(f"{c.system}: {c.sentence}" for c in worse))
+
+
+def _print_checks(results: Sequence[Check], new: Run, old: Run) -> None:
+    for check in results:
+        print(f"{'WORSE' if check.worse else 'left out' if check.missing else 'ok':8} {check.system}: {check.sentence}")
+    if new.signature.machine != old.signature.machine:
+        print(f"note     delay and cost are of two machines: {new.signature.machine}; {old.signature.machine}")
+
+
+@dataclass(frozen=True, slots=True)
+class SweepOptions:
+    """What the command line asked for; see the options of `asr eval sweep`."""
+
+    data: tuple[Path, ...]
+    out: Path
+    model: str
+    grid: tuple[str, ...]
+    mode: str
+    limit: int | None
+    join_s: float | None
+    threads: int | None
+
+
+def sweep(options: SweepOptions) -> None:
+    """`asr eval sweep`: runs every combination of settings and writes the front of those that no other beats.
+
+    Raises `ConfigError` for an impossible grid or mode, before anything runs.
+    """
+    if options.mode not in (OFFLINE, REPLAY):
+        raise ConfigError(f"found mode {options.mode!r}, wanted {OFFLINE} or {REPLAY}: a grid is run in process")
+    combinations = combinations_of(options.grid)
+    datasets = load_datasets(options.data, limit=options.limit, join_s=options.join_s)
+    total_s = len(combinations) * sum(u.duration_s for u in utterances_of(datasets))
+    points = []
+    with progress(f"sweep {options.model}", total_s) as bar:
+        for combination in combinations:
+            traces = _run_combination(combination, options, datasets, bar)
+            points.append(point_of(combination.name, [ScoredTrace(trace) for trace in traces]))
+    front = mark_front(points)
+    console().print(front_table(front))
+    console().print(f"front: {write_front(front, options.out)}", markup=False, highlight=False)
+
+
+def _run_combination(
+    combination: Combination, options: SweepOptions, datasets: Sequence[Dataset], bar: Bar
+) -> list[Trace]:
+    """The traces of one combination. Each has its own run folder, so that an interrupted sweep continues."""
+    engine = load_engine(options.model, combination.precision, options.threads)
+    settings = session_settings(combination)
+    signed = {"mode": options.mode, "limit": options.limit, "join_s": options.join_s, "setting": combination.name}
+    signature = sign_run(datasets, engine_model(engine, options.threads), settings, signed)
+    folder = open_folder(options.out / combination.file_name, signature, ())
+    done = list(read_traces(folder.traces)) if folder.traces.exists() else []
+    collector = TraceCollector(bar, folder.traces, done)
+    languages = tuple(getattr(engine, "languages", ()))
+    taken = [u for u in utterances_of(datasets) if not languages or base_language(u.language) in ("", *languages)]
+    run_in_process(taken, [options.mode], engine, settings, collector)
+    collector.check()
+    return collector.traces

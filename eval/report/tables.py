@@ -1,20 +1,33 @@
-"""Runs -> everything that a report shows, as one table of plain values: `report.json`, of which the pages are made."""
+"""Everything that a report shows, as one dataclass: written to `report.json` and given to the page templates."""
 
 import statistics
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from eval.html.formatting import memory, p_value, plain
+from eval.html.formatting import p_value, plain
 from eval.html.plots import colour_of
-from eval.metrics.bootstrap import RESAMPLES, SEED
-from eval.metrics.catalogue import BY_KEY, MEASURES, Measure, estimate, note, peak_memory_bytes
+from eval.metrics.bootstrap import RESAMPLES, SEED, Interval
+from eval.metrics.catalogue import BY_KEY, COVERAGE, METRICS, Metric
+from eval.metrics.estimates import estimate, peak_memory_bytes, resampling_note, value_of
+from eval.metrics.summary import StreamedLoss, Summary, group, streamed_losses, summaries, unit_of
 from eval.metrics.word_times import end_source
-from eval.report.capacity_plan import Level, Plan, levels_of, plan
-from eval.report.slices import UNTOLD, Row, Slice, by_dataset, changed_confusions, common_confusions, slices
-from eval.report.systems import Comparison, System, comparisons, on_common, systems_of, unit_of
-from eval.report.verdict import PREFERRED, check_sentence, verdict
+from eval.report.capacity_plan import Level, Plan, Wanted, levels_of, plan
+from eval.report.slices import (
+    NOT_SLICED,
+    ChangedConfusion,
+    Confusion,
+    Row,
+    Slice,
+    by_dataset,
+    changed_confusions,
+    common_confusions,
+    slices,
+)
+from eval.report.systems import Comparison, System, comparisons, on_common, systems_of
+from eval.report.verdict import PREFERRED, Verdict, preferred_mode, verdict
 from eval.runs.folder import Run, UnsupportedLanguage
+from eval.runs.signature import Signature
 from eval.trace import MODES, OFFLINE, Trace
 
 GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -22,267 +35,544 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "delay, computing included",
         (
-            *(
-                "first_p50",
-                "first_p95",
-                "stable_p50",
-                "stable_p90",
-                "stable_p95",
-                "stable_p99",
-                "settled_p95",
-                "committed_p95",
-            ),
-            *("finalisation_p95", "endpoint_p50", "lag_p95", "laal"),
+            *("first_p50", "first_p95", "stable_p50", "stable_p90", "stable_p95", "stable_p99"),
+            *("settled_p95", "committed_p95", "finalisation_p95", "endpoint_p50", "lag_p95", "laal"),
         ),
     ),
     ("delay, computing left out", ("stable_audio_p50", "stable_audio_p95", "lag_audio_p95", "laal_audio")),
     ("stability", ("changed", "flicker")),
     ("cost", ("cpu", "rtfx")),
 )
-"""What the first table shows, in its order; all figures stand below it."""
+"""The metrics of a report's first table, in order, by their keys. All other metrics stand below it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a plan is made for."""
+class SystemHead:
+    """A system without its results; ``colour`` is its colour in every picture."""
 
-    streams: int = 100
-    p95_s: float = 2.0
+    name: str
+    model: str
+    run: str
+    mode: str
+    colour: str
 
 
-def report_table(runs: Sequence[Run], wanted: Wanted) -> dict[str, Any]:
-    """All figures of all runs. Computes for a while: each has its interval."""
+@dataclass(frozen=True, slots=True)
+class EditCounts:
+    """Summed edits of a system on the common recordings."""
+
+    substitutions: int
+    deletions: int
+    insertions: int
+    reference_length: int
+
+
+@dataclass(frozen=True, slots=True)
+class SystemFigures(SystemHead):
+    """A system on the recordings that all systems have.
+
+    Attributes:
+        utterances: Number of recordings.
+        unit: The scoring unit: words, characters or both.
+        figures: Every metric with its interval, by key.
+        peak_memory_bytes: The largest resident memory; None where not measured.
+        counts: Summed edits.
+    """
+
+    utterances: int
+    unit: str
+    figures: Mapping[str, Interval]
+    peak_memory_bytes: int | None
+    counts: EditCounts
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """The recordings that all systems have; ``note`` says what the intervals resample."""
+
+    utterances: int
+    minutes: float
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A metric as a reader needs it, see `eval.metrics.catalogue.Metric`."""
+
+    key: str
+    title: str
+    unit: str
+    what: str
+    digits: int
+
+
+@dataclass(frozen=True, slots=True)
+class FigureCell:
+    """One system's value in the first table; ``best`` marks the single best of its mode."""
+
+    found: Interval
+    best: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FigureRow(Definition):
+    """One metric in the first table, with a cell for each system."""
+
+    cells: tuple[FigureCell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FigureGroup:
+    """The metrics of one subject in the first table."""
+
+    name: str
+    rows: tuple[FigureRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixCell:
+    """Row against column, in points of WER.
+
+    Attributes:
+        value: WER of the row minus WER of the column.
+        interval: Its 95 % interval, in words.
+        p: The p-value adjusted for all pairs, in words.
+        check: The second test, in words.
+        smallest: The smallest difference that this data could show.
+        utterances: Number of common recordings.
+        mark: "better" or "worse" for the row where the difference is beyond chance, else "".
+    """
+
+    value: float
+    interval: str
+    p: str
+    check: str
+    smallest: float | None
+    utterances: int
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixRow:
+    """One system against every other; None on the diagonal and where there is nothing to compare."""
+
+    name: str
+    cells: tuple[MatrixCell | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """The comparison of all systems of one mode with each other."""
+
+    names: tuple[str, ...]
+    rows: tuple[MatrixRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetCell:
+    """One system's WER on one data set; ``why`` is shown where there is none."""
+
+    found: Interval | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRow:
+    """One data set with a cell for each system."""
+
+    name: str
+    utterances: int
+    words: int
+    cells: tuple[DatasetCell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetTable:
+    """WER on all recordings of each data set that each system ran."""
+
+    rows: tuple[DatasetRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SystemConfusions:
+    """The commonest confusions of one system."""
+
+    system: SystemHead
+    rows: tuple[Confusion, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedSide:
+    """Confusions that ``worse`` has more often than ``better``."""
+
+    worse: str
+    better: str
+    rows: tuple[ChangedConfusion, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What differs between the first two systems of a mode, recording by recording.
+
+    Attributes:
+        mode: The mode of both.
+        left: Name of the first system.
+        right: Name of the second system.
+        utterances: Number of common recordings.
+        left_better: Recordings in which left has fewer errors.
+        right_better: Recordings in which right has fewer errors.
+        same: Recordings in which both have as many errors.
+        sides: The confusions of each that the other has less often.
+    """
+
+    mode: str
+    left: str
+    right: str
+    utterances: int
+    left_better: int
+    right_better: int
+    same: int
+    sides: tuple[ChangedSide, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DataRow:
+    """One data set as it was used.
+
+    Attributes:
+        name: Its name.
+        utterances: Number of recordings that any system ran.
+        minutes: Their length.
+        median_s: Median length of a recording.
+        longest_s: Length of the longest.
+        speakers: Number of known speakers.
+        silent: Recordings with an empty reference.
+        languages: Language codes.
+        attributes: Names of the attributes that slices are made of.
+    """
+
+    name: str
+    utterances: int
+    minutes: float
+    median_s: float
+    longest_s: float
+    speakers: int
+    silent: int
+    languages: tuple[str, ...]
+    attributes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FailedStream:
+    """A stream that broke, and why."""
+
+    utterance: str
+    mode: str
+    model: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSignature(Signature):
+    """The signature of one run, by the run's name."""
+
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that a report holds. Its fields are the keys of `report.json`.
+
+    Attributes:
+        runs: Names of the runs.
+        verdict: What the figures say, in sentences.
+        common: The recordings that all systems have.
+        timed: True where a system was streamed, so that there are delays.
+        end_source: Where the ends of words come from, from which delays are counted.
+        coverage: How many words have a known end, as a sentence.
+        systems: Every system on the common recordings, with all metrics.
+        table: The first table, by subject.
+        measures: The definition of every metric that has a value.
+        comparisons: Each two systems of one mode.
+        matrices: The comparisons of each mode as a matrix.
+        all_systems: Every system, also one without a recording in common.
+        datasets: WER by data set.
+        dataset_figures: Every metric by model, data set and mode, without intervals: the table on the terminal.
+        streamed: What each model loses by streaming, by data set.
+        slices: WER on parts of the common recordings.
+        levels: The measured capacity.
+        plans: What each model needs for the wanted number of streams.
+        wanted: What the plans are made for.
+        confusions: The commonest confusions of each system.
+        changed: What differs between the first two systems; None where there are no two.
+        data: The data sets.
+        left_out: Recordings and lines that could not be used.
+        not_taken: Recordings in languages that a model does not take.
+        failed: Streams that broke.
+        signature: What the first run was made with.
+        signatures: What each run was made with.
+        resamples: Number of bootstrap resamples.
+        seed: Their seed.
+    """
+
+    runs: tuple[str, ...]
+    verdict: Verdict
+    common: Common
+    timed: bool
+    end_source: str
+    coverage: str
+    systems: tuple[SystemFigures, ...]
+    table: tuple[FigureGroup, ...]
+    measures: tuple[Definition, ...]
+    comparisons: tuple[Comparison, ...]
+    matrices: tuple[tuple[str, Matrix], ...]
+    all_systems: tuple[SystemHead, ...]
+    datasets: DatasetTable
+    dataset_figures: tuple[Summary, ...]
+    streamed: tuple[StreamedLoss, ...]
+    slices: tuple[Slice, ...]
+    levels: tuple[Level, ...]
+    plans: tuple[Plan, ...]
+    wanted: Wanted
+    confusions: tuple[SystemConfusions, ...]
+    changed: Changed | None
+    data: tuple[DataRow, ...]
+    left_out: tuple[str, ...]
+    not_taken: tuple[UnsupportedLanguage, ...]
+    failed: tuple[FailedStream, ...]
+    signature: Signature
+    signatures: tuple[RunSignature, ...]
+    resamples: int
+    seed: int
+
+
+def report_of(runs: Sequence[Run], wanted: Wanted) -> Report:
+    """The report of one run or more. Takes a while: every metric of every system has its interval."""
     everything = systems_of(runs)
     common = on_common(everything)
-    systems = common if common and common[0].judged else everything
+    systems = common if common and common[0].scored else everything
     compared = comparisons(everything)
     models = list(dict.fromkeys(system.name for system in everything))
     levels = levels_of(runs)
-    shown = [_system(system, models) for system in systems]
-    return {
-        "runs": [run.name for run in runs],
-        "verdict": asdict(verdict(runs, everything, compared)),
-        "common": _common(systems),
-        "timed": any(system.mode != OFFLINE for system in systems),
-        "end_source": end_source(j.trace for s in systems for j in s.judged if s.mode != OFFLINE),
-        "coverage": _coverage(systems),
-        "systems": shown,
-        "table": [_group(name, keys, shown) for name, keys in GROUPS],
-        "measures": [_definition(measure) for measure in MEASURES if _known(measure, shown)],
-        "comparisons": [asdict(pair) | {"check": check_sentence(pair)} for pair in compared],
-        "matrices": [(mode, _matrix(mode, compared)) for mode in MODES if any(c.mode == mode for c in compared)],
-        "all_systems": [_head(system, models) for system in everything],
-        "datasets": _datasets(by_dataset(everything), everything, [item for run in runs for item in run.not_taken]),
-        "slices": [asdict(cut) for cut in slices(systems)],
-        "levels": [asdict(level) for level in levels],
-        "plans": [_plan(plan) for plan in _plans(runs, everything, levels, wanted)],
-        "wanted": asdict(wanted),
-        "confusions": _confusions(systems, models),
-        "changed": _changed(compared, everything),
-        "data": _data(everything),
-        "left_out": list(dict.fromkeys(reason for run in runs for reason in run.left_out)),
-        "not_taken": [asdict(item) for run in runs for item in run.not_taken],
-        "failed": _failed(everything),
-        "signatures": [{"run": run.name} | asdict(run.signature) for run in runs],
-        "resamples": RESAMPLES,
-        "seed": SEED,
-    }
+    figures = tuple(_figures(system, models) for system in systems)
+    groups = {key: traces for system in everything for key, traces in group(system.scored, system.name).items()}
+    return Report(
+        runs=tuple(run.name for run in runs),
+        verdict=verdict(runs, everything, compared),
+        common=_common(systems),
+        timed=any(system.mode != OFFLINE for system in systems),
+        end_source=end_source(s.trace for system in systems for s in system.scored if s.is_streamed),
+        coverage=_coverage(systems),
+        systems=figures,
+        table=tuple(_group(name, keys, figures) for name, keys in GROUPS),
+        measures=tuple(_definition(metric) for metric in METRICS if _has_value(metric, figures)),
+        comparisons=compared,
+        matrices=tuple((mode, _matrix(mode, compared)) for mode in MODES if any(c.mode == mode for c in compared)),
+        all_systems=tuple(_head(system, models) for system in everything),
+        datasets=_datasets(by_dataset(everything), everything, [item for run in runs for item in run.not_taken]),
+        dataset_figures=summaries(groups),
+        streamed=streamed_losses(groups),
+        slices=slices(systems),
+        levels=levels,
+        plans=_plans(runs, everything, levels, wanted),
+        wanted=wanted,
+        confusions=_confusions(systems, models),
+        changed=_changed(compared, everything),
+        data=_data(everything),
+        left_out=tuple(dict.fromkeys(reason for run in runs for reason in run.left_out)),
+        not_taken=tuple(item for run in runs for item in run.not_taken),
+        failed=_failed(everything),
+        signature=runs[0].signature,
+        signatures=tuple(RunSignature(run=run.name, **_fields(run.signature)) for run in runs),
+        resamples=RESAMPLES,
+        seed=SEED,
+    )
 
 
-def _head(system: System, models: Sequence[str]) -> dict[str, Any]:
-    told = {"name": system.name, "model": system.model, "run": system.run, "mode": system.mode}
-    return told | {"colour": colour_of(system.name, models)}
+def wer_rows(systems: Sequence[System]) -> list[tuple[str, list[tuple[str, str, Interval]]]]:
+    """For the plot: each data set with the name, mode and WER of each system that has a WER on it."""
+    rows = []
+    for row in by_dataset(systems).rows:
+        cells = [(s.name, s.mode, wer) for s, wer in zip(systems, row.wer, strict=True) if wer is not None]
+        known = [cell for cell in cells if cell[2].value is not None]
+        rows += [(row.name, known)] if known else []
+    return rows
 
 
-def _system(system: System, models: Sequence[str]) -> dict[str, Any]:
-    found = {measure.key: asdict(estimate(measure, system.judged)) for measure in MEASURES}
-    counts = [j.counts for j in system.judged]
-    return _head(system, models) | {
-        "utterances": len(system.judged),
-        "unit": unit_of(system.judged),
-        "figures": found,
-        "peak_memory_bytes": peak_memory_bytes(system.judged),
-        "counts": {
-            "substitutions": sum(c.substitutions for c in counts),
-            "deletions": sum(c.deletions for c in counts),
-            "insertions": sum(c.insertions for c in counts),
-            "reference_length": sum(c.reference_length for c in counts),
-        },
-    }
+def _head(system: System, models: Sequence[str]) -> SystemHead:
+    return SystemHead(system.name, system.model, system.run, system.mode, colour_of(system.name, models))
 
 
-def _common(systems: Sequence[System]) -> dict[str, Any]:
-    judged = systems[0].judged if systems else ()
-    minutes = sum(j.trace.duration_s for j in judged) / 60
-    return {"utterances": len(judged), "minutes": minutes, "note": note(judged)}
+def _figures(system: System, models: Sequence[str]) -> SystemFigures:
+    counts = [scored.counts for scored in system.scored]
+    return SystemFigures(
+        name=system.name,
+        model=system.model,
+        run=system.run,
+        mode=system.mode,
+        colour=colour_of(system.name, models),
+        utterances=len(system.scored),
+        unit=unit_of(system.scored),
+        figures={metric.key: estimate(metric, system.scored) for metric in METRICS},
+        peak_memory_bytes=peak_memory_bytes(system.scored),
+        counts=EditCounts(
+            substitutions=sum(c.substitutions for c in counts),
+            deletions=sum(c.deletions for c in counts),
+            insertions=sum(c.insertions for c in counts),
+            reference_length=sum(c.reference_length for c in counts),
+        ),
+    )
+
+
+def _common(systems: Sequence[System]) -> Common:
+    scored = systems[0].scored if systems else ()
+    return Common(len(scored), sum(s.trace.duration_s for s in scored) / 60, resampling_note(scored))
 
 
 def _coverage(systems: Sequence[System]) -> str:
-    found = [estimate(BY_KEY["coverage"], s.judged).value for s in systems if s.mode != OFFLINE]
-    known = [value for value in found if value is not None]
-    return f"{plain(min(known), 0)} % of the words or more have a known end." if known else ""
+    values = [value_of(COVERAGE, system.scored) for system in systems if system.mode != OFFLINE]
+    known = [value for value in values if value is not None]
+    return f"At least {plain(min(known), 0)} % of the words have a known end." if known else ""
 
 
-def _definition(measure: Measure) -> dict[str, Any]:
-    told = {"key": measure.key, "title": measure.title, "unit": measure.unit, "what": measure.what}
-    return told | {"digits": measure.digits}
+def _definition(metric: Metric) -> Definition:
+    return Definition(metric.key, metric.title, metric.unit, metric.what, metric.digits)
 
 
-def _known(measure: Measure, systems: Sequence[dict[str, Any]]) -> bool:
-    return any(system["figures"][measure.key]["value"] is not None for system in systems)
+def _has_value(metric: Metric, systems: Sequence[SystemFigures]) -> bool:
+    return any(system.figures[metric.key].value is not None for system in systems)
 
 
-def _group(name: str, keys: Sequence[str], systems: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    measures = [BY_KEY[key] for key in keys if _known(BY_KEY[key], systems)]
-    return {"name": name, "rows": [_definition(m) | {"cells": _cells(m, systems)} for m in measures]}
+def _group(name: str, keys: Sequence[str], systems: Sequence[SystemFigures]) -> FigureGroup:
+    metrics = [BY_KEY[key] for key in keys if _has_value(BY_KEY[key], systems)]
+    rows = (FigureRow(**_fields(_definition(metric)), cells=_cells(metric, systems)) for metric in metrics)
+    return FigureGroup(name, tuple(rows))
 
 
-def _cells(measure: Measure, systems: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The best of each mode is marked, where there are two and they differ as shown."""
+def _cells(metric: Metric, systems: Sequence[SystemFigures]) -> tuple[FigureCell, ...]:
+    """The best of each mode is marked, where the mode has two values or more that differ as shown."""
     cells = []
     for system in systems:
-        found = system["figures"][measure.key]
-        rivals = [s["figures"][measure.key]["value"] for s in systems if s["mode"] == system["mode"]]
-        known = [round(value, measure.digits) for value in rivals if value is not None]
-        leads = max(known, default=0) if measure.better == "higher" else min(known, default=0)
-        best = found["value"] is not None and round(found["value"], measure.digits) == leads
-        cells.append({"found": found, "best": best and known.count(leads) == 1 and len(known) > 1})
-    return cells
+        found = system.figures[metric.key]
+        rivals = [s.figures[metric.key].value for s in systems if s.mode == system.mode]
+        known = [round(value, metric.digits) for value in rivals if value is not None]
+        leading = max(known, default=0) if metric.better == "higher" else min(known, default=0)
+        best = found.value is not None and round(found.value, metric.digits) == leading
+        cells.append(FigureCell(found, best and known.count(leading) == 1 and len(known) > 1))
+    return tuple(cells)
 
 
-def _matrix(mode: str, compared: Sequence[Comparison]) -> dict[str, Any]:
+def _matrix(mode: str, compared: Sequence[Comparison]) -> Matrix:
     pairs = [pair for pair in compared if pair.mode == mode]
-    names = list(dict.fromkeys(name for pair in pairs for name in (pair.left, pair.right)))
-    rows = [{"name": row, "cells": [_cell(row, column, pairs) for column in names]} for row in names]
-    return {"names": names, "rows": rows}
+    names = tuple(dict.fromkeys(name for pair in pairs for name in (pair.left, pair.right)))
+    return Matrix(names, tuple(MatrixRow(row, tuple(_cell(row, column, pairs) for column in names)) for row in names))
 
 
-def _cell(row: str, column: str, pairs: Sequence[Comparison]) -> dict[str, Any] | None:
+def _cell(row: str, column: str, pairs: Sequence[Comparison]) -> MatrixCell | None:
     pair = next((p for p in pairs if {p.left, p.right} == {row, column} and row != column), None)
     if pair is None or pair.wer.value is None:
         return None
     sign = 1 if pair.left == row else -1
     ends = [sign * end for end in (pair.wer.low, pair.wer.high) if end is not None]
     value = sign * pair.wer.value
-    return {
-        "value": value,
-        "interval": f"{plain(min(ends))} to {plain(max(ends))}" if ends else "no interval",
-        "p": p_value(pair.p_holm),
-        "check": check_sentence(pair),
-        "smallest": pair.smallest,
-        "utterances": pair.utterances,
-        "mark": ("better" if value < 0 else "worse") if pair.clear else "",
-    }
+    return MatrixCell(
+        value=value,
+        interval=f"{plain(min(ends))} to {plain(max(ends))}" if ends else "no interval",
+        p=p_value(pair.p_holm),
+        check=pair.check,
+        smallest=pair.smallest,
+        utterances=pair.utterances,
+        mark=("better" if value < 0 else "worse") if pair.is_significant else "",
+    )
 
 
-def _datasets(cut: Slice, systems: Sequence[System], not_taken: Sequence[UnsupportedLanguage]) -> dict[str, Any]:
-    return {"rows": [_dataset_row(row, systems, not_taken) for row in cut.rows]}
+def _datasets(cut: Slice, systems: Sequence[System], not_taken: Sequence[UnsupportedLanguage]) -> DatasetTable:
+    return DatasetTable(tuple(_dataset_row(row, systems, not_taken) for row in cut.rows))
 
 
-def _dataset_row(row: Row, systems: Sequence[System], not_taken: Sequence[UnsupportedLanguage]) -> dict[str, Any]:
+def _dataset_row(row: Row, systems: Sequence[System], not_taken: Sequence[UnsupportedLanguage]) -> DatasetRow:
     cells = []
     for system, found in zip(systems, row.wer, strict=True):
         refused = {item.language for item in not_taken if (item.model, item.dataset) == (system.model, row.name)}
         why = f"does not take {', '.join(sorted(refused))}" if refused else "not run"
         if found is not None and found.value is None:
-            mine = [j for j in system.judged if j.trace.dataset == row.name]
-            why = f"{sum(j.counts.insertions for j in mine)} made up"
-        cells.append({"found": None if found is None else asdict(found), "why": why})
-    return {"name": row.name, "utterances": row.utterances, "words": row.words, "cells": cells}
+            mine = [scored for scored in system.scored if scored.trace.dataset == row.name]
+            why = f"{sum(scored.counts.insertions for scored in mine)} made up"
+        cells.append(DatasetCell(found, why))
+    return DatasetRow(row.name, row.utterances, row.words, tuple(cells))
 
 
-def _plans(runs: Sequence[Run], systems: Sequence[System], levels: Sequence[Level], wanted: Wanted) -> list[Plan]:
-    """One a model: of its most telling mode."""
-    found = []
+def _plans(runs: Sequence[Run], systems: Sequence[System], levels: Sequence[Level], wanted: Wanted) -> tuple[Plan, ...]:
+    """One plan for each model of each run, from the mode nearest to real use."""
+    plans = []
     for run in runs:
         for model in run.signature.models:
             mine = [s for s in systems if (s.model, s.run) == (model.name, run.name)]
-            best = min(mine, key=lambda s: PREFERRED.index(s.mode), default=None)
-            if best is not None:
-                cores = run.signature.machine.cores
-                found.append(plan(model, levels, best.judged, wanted.streams, wanted.p95_s, cores))
-    return found
+            nearest = min(mine, key=lambda s: PREFERRED.index(s.mode), default=None)
+            if nearest is not None:
+                plans.append(plan(model, levels, nearest.scored, wanted, run.signature.machine.cores))
+    return tuple(plans)
 
 
-def _plan(found: Plan) -> dict[str, Any]:
-    asked = f"{found.streams} streams at a p95 of {found.p95_s:g} s"
-    if found.cores is None:
-        headline = f"{found.model}: no plan for {asked}."
-    else:
-        room = f" and {memory(found.memory_bytes)}" if found.memory_bytes else ""
-        headline = f"{found.model}: {found.cores} cores{room} for {asked}."
-    return asdict(found) | {"headline": headline, "rest": f"Assumed: {found.assumption}."}
-
-
-def _confusions(systems: Sequence[System], models: Sequence[str]) -> list[dict[str, Any]]:
-    """Of the most telling mode: the modes of one model confuse alike."""
-    mode = next((mode for mode in PREFERRED if any(s.mode == mode for s in systems)), "")
+def _confusions(systems: Sequence[System], models: Sequence[str]) -> tuple[SystemConfusions, ...]:
+    """Of the mode nearest to real use: one model has much the same confusions in all modes."""
+    mode = preferred_mode(systems)
     mine = [system for system in systems if system.mode == mode]
-    return [{"system": _head(s, models), "rows": [asdict(c) for c in common_confusions(s)]} for s in mine]
+    return tuple(SystemConfusions(_head(s, models), common_confusions(s)) for s in mine)
 
 
-def _changed(compared: Sequence[Comparison], systems: Sequence[System]) -> dict[str, Any] | None:
-    """Between the first two of the most telling mode."""
+def _changed(compared: Sequence[Comparison], systems: Sequence[System]) -> Changed | None:
+    """Between the first two systems of the mode nearest to real use."""
     pairs = sorted(compared, key=lambda pair: PREFERRED.index(pair.mode))
     if not pairs or not pairs[0].utterances:
         return None
     mode, names = pairs[0].mode, (pairs[0].left, pairs[0].right)
     by_name = {system.name: system for system in systems if system.mode == mode}
     left, right = on_common([by_name[name] for name in names])
-    errors = [(a.counts.errors, b.counts.errors) for a, b in zip(left.judged, right.judged, strict=True)]
-    sides = []
-    for worse, better in ((left, right), (right, left)):
-        rows = [asdict(confusion) | {"there": there} for confusion, there in changed_confusions(worse, better)]
-        sides.append({"worse": worse.name, "better": better.name, "rows": rows})
-    return {
-        "mode": mode,
-        "left": left.name,
-        "right": right.name,
-        "utterances": len(errors),
-        "left_better": sum(a < b for a, b in errors),
-        "right_better": sum(a > b for a, b in errors),
-        "same": sum(a == b for a, b in errors),
-        "sides": sides,
-    }
+    errors = [(a.counts.errors, b.counts.errors) for a, b in zip(left.scored, right.scored, strict=True)]
+    return Changed(
+        mode=mode,
+        left=left.name,
+        right=right.name,
+        utterances=len(errors),
+        left_better=sum(a < b for a, b in errors),
+        right_better=sum(a > b for a, b in errors),
+        same=sum(a == b for a, b in errors),
+        sides=tuple(
+            ChangedSide(worse.name, better.name, changed_confusions(worse, better))
+            for worse, better in ((left, right), (right, left))
+        ),
+    )
 
 
-def _data(systems: Sequence[System]) -> list[dict[str, Any]]:
-    """Every set once, of the recordings that any system had."""
-    traces = {judged.key: judged.trace for system in systems for judged in system.judged}.values()
-    found = []
-    for name in dict.fromkeys(trace.dataset for trace in traces):
-        mine = [trace for trace in traces if trace.dataset == name]
-        lengths = [trace.duration_s for trace in mine]
-        found.append(
-            {
-                "name": name,
-                "utterances": len(mine),
-                "minutes": sum(lengths) / 60,
-                "median_s": statistics.median(lengths),
-                "longest_s": max(lengths),
-                "speakers": len({trace.speaker for trace in mine} - {""}),
-                "silent": sum(not trace.reference.strip() for trace in mine),
-                "languages": sorted({trace.language for trace in mine} - {""}),
-                "attributes": _told(mine),
-            }
-        )
-    return found
+def _data(systems: Sequence[System]) -> tuple[DataRow, ...]:
+    """Every data set once, with the recordings that any system ran."""
+    traces = list({scored.key: scored.trace for system in systems for scored in system.scored}.values())
+    names = dict.fromkeys(trace.dataset for trace in traces)
+    return tuple(_data_row(name, [trace for trace in traces if trace.dataset == name]) for name in names)
 
 
-def _told(traces: Sequence[Trace]) -> list[str]:
-    return sorted({key.replace("_", " ") for trace in traces for key, _ in trace.attributes if key not in UNTOLD})
+def _data_row(name: str, traces: Sequence[Trace]) -> DataRow:
+    lengths = [trace.duration_s for trace in traces]
+    attributes = {key.replace("_", " ") for trace in traces for key, _ in trace.attributes if key not in NOT_SLICED}
+    return DataRow(
+        name=name,
+        utterances=len(traces),
+        minutes=sum(lengths) / 60,
+        median_s=statistics.median(lengths),
+        longest_s=max(lengths),
+        speakers=len({trace.speaker for trace in traces} - {""}),
+        silent=sum(not trace.reference.strip() for trace in traces),
+        languages=tuple(sorted({trace.language for trace in traces} - {""})),
+        attributes=tuple(sorted(attributes)),
+    )
 
 
-def _failed(systems: Sequence[System]) -> list[dict[str, Any]]:
-    traces = [judged.trace for system in systems for judged in system.judged if judged.trace.error]
-    return [{"utterance": t.utterance, "mode": t.mode, "model": t.model, "error": t.error} for t in traces]
+def _failed(systems: Sequence[System]) -> tuple[FailedStream, ...]:
+    traces = [scored.trace for system in systems for scored in system.scored if scored.trace.error]
+    return tuple(FailedStream(t.utterance, t.mode, t.model, t.error) for t in traces)
 
 
-def wer_rows(systems: Sequence[System]) -> list[tuple[str, list[tuple[str, str, Any]]]]:
-    """For the picture: each data set with each system's WER, where it has one."""
-    found = []
-    for row in by_dataset(systems).rows:
-        pairs = [(s.name, s.mode, wer) for s, wer in zip(systems, row.wer, strict=True) if wer is not None]
-        known = [item for item in pairs if item[2].value is not None]
-        found += [(row.name, known)] if known else []
-    return found
+def _fields(value: Definition | Signature) -> dict[str, Any]:
+    """The fields of a dataclass, for a dataclass that extends it; unlike `asdict` their values stay as they are."""
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}

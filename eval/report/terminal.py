@@ -1,119 +1,67 @@
-"""Scores -> what is written and read: a table of plain values for JSON, tables for people."""
+"""The table and the signature that commands print."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import Any
 
 from rich.table import Table
 
-from eval.data.types import Problem
-from eval.metrics.score import Delays, LostEnd, Score, lost_ends, scores, streamed_minus_offline
+from eval.html.formatting import minutes, number
+from eval.metrics.catalogue import CPU, FINALISATION_P95, STABLE_P50, STABLE_P95, Metric
+from eval.metrics.scored_trace import ScoredTrace
+from eval.metrics.summary import StreamedLoss, Summary, group, streamed_losses, summaries
 from eval.metrics.word_errors import Counts
-from eval.metrics.word_times import Percentiles
+from eval.runs.setup import console
 from eval.runs.signature import Signature
-from eval.trace import LIVE, OFFLINE, REPLAY, Trace
-
-STREAMED = (REPLAY, LIVE)
+from eval.trace import Trace
 
 
-def report_of(traces: Sequence[Trace], signature: Signature, problems: Sequence[Problem]) -> dict[str, Any]:
-    """Everything in one table of plain values, as `report.json` has it."""
-    return {
-        "signature": asdict(signature),
-        "scores": [score_table(score) for score in scores(traces)],
-        "streamed": [
-            {
-                "model": score.model,
-                "dataset": score.dataset,
-                "mode": score.mode,
-                "minus_offline_points": streamed_minus_offline(score, whole),
-                "lost_ends": [asdict(lost) for lost in lost_of(traces, score)],
-            }
-            for score, whole in pairs(scores(traces))
-        ],
-        "failed": [{"utterance": t.utterance, "mode": t.mode, "error": t.error} for t in traces if t.error],
-        "left_out": [str(problem) for problem in problems],
-    }
-
-
-def pairs(all_scores: Sequence[Score]) -> list[tuple[Score, Score]]:
-    """Each streamed score with the offline score of the same model and data."""
-    whole = {(score.model, score.dataset): score for score in all_scores if score.mode == OFFLINE}
-    streamed = [score for score in all_scores if score.mode in STREAMED]
-    return [(score, whole[score.model, score.dataset]) for score in streamed if (score.model, score.dataset) in whole]
-
-
-def lost_of(traces: Sequence[Trace], score: Score) -> tuple[LostEnd, ...]:
-    """The utterances of a streamed score that lost their last word against offline."""
-    mine = [trace for trace in traces if (trace.model, trace.dataset) == (score.model, score.dataset)]
-    return lost_ends((t for t in mine if t.mode == OFFLINE), (t for t in mine if t.mode == score.mode))
-
-
-def score_table(score: Score) -> dict[str, Any]:
-    """A score as plain values, with the rates that its counts make."""
-    table = asdict(score)
-    for name, counts in (("raw", score.accuracy.raw), ("normalised", score.accuracy.normalised)):
-        table["accuracy"][name]["rate"] = counts.rate
-    if score.stability is not None:
-        table["stability"]["share_changed"] = score.stability.share_changed
-        table["stability"]["unstable_word_ratio"] = score.stability.unstable_word_ratio
-    return table
-
-
-def summary(traces: Sequence[Trace], title: str = "") -> Table:
-    """The table for people: one row for each data set and mode."""
+def summary_table(traces: Sequence[Trace], title: str = "") -> Table:
+    """One row for each model, data set and mode."""
     table = Table(title=title or None, title_justify="left")
     for heading in ("data", "mode", "utterances", "minutes"):
         table.add_column(heading, justify="left" if heading in ("data", "mode") else "right", no_wrap=True)
     for heading in ("error rate", "normalised", "S D I", "- offline", "lost ends", "delay p50", "p95", "end p95"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("CPU-s/audio-s", justify="right", no_wrap=True)
-    all_scores = scores(traces)
-    whole = {id(score): offline for score, offline in pairs(all_scores)}
-    for score in all_scores:
-        table.add_row(*_row(score, whole.get(id(score)), traces))
-    table.caption = caption([score.delays for score in all_scores if score.delays])
+    groups = group(ScoredTrace(trace) for trace in traces)
+    losses = {(loss.model, loss.dataset, loss.mode): loss for loss in streamed_losses(groups)}
+    rows = summaries(groups)
+    for summary in rows:
+        table.add_row(*_row(summary, losses.get((summary.model, summary.dataset, summary.mode))))
+    table.caption = caption(rows)
     return table
 
 
-def caption(delays: Sequence[Delays]) -> str | None:
-    """What the delays in a table are counted from; None where it has none."""
-    sources = " + ".join(sorted({delay.end_source for delay in delays}))
+def caption(rows: Iterable[Summary]) -> str | None:
+    """What the delays in a table count from; None where it has none."""
+    sources = " + ".join(sorted({row.end_source for row in rows} - {""}))
     return f"delay: from a word's end ({sources}) until it is shown and never changes again, s" if sources else None
 
 
-def _row(score: Score, whole: Score | None, traces: Sequence[Trace]) -> list[str]:
-    counts, failed = score.accuracy.normalised, f" ({score.failed} failed)" if score.failed else ""
-    return [
-        score.dataset,
-        score.mode,
-        f"{score.utterances}{failed}",
-        f"{score.audio_s / 60:.1f}",
-        rate(score.accuracy.raw),
-        rate(counts),
-        f"{counts.substitutions} {counts.deletions} {counts.insertions}",
-        "-" if whole is None else number(streamed_minus_offline(score, whole), "+.2f"),
-        "-" if whole is None else str(len(lost_of(traces, score))),
-        *(_delay_cells(score.delays.stable, score.delays.finalisation) if score.delays else ("-", "-", "-")),
-        number(score.cpu_per_audio, ".3f"),
-    ]
-
-
-def _delay_cells(stable: Percentiles, finalisation: Percentiles) -> tuple[str, str, str]:
-    return number(stable.p50, ".2f"), number(stable.p95, ".2f"), number(finalisation.p95, ".2f")
-
-
 def rate(counts: Counts) -> str:
-    """A rate for people: per cent, or the insertions where there was nothing to say."""
+    """An error rate in per cent; the number of insertions where the reference is empty."""
     return f"{counts.insertions} inserted" if counts.rate is None else f"{100 * counts.rate:.2f} %"
 
 
-def number(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)
+def cells(summary: Summary, metrics: Iterable[Metric], digits: int = 2) -> list[str]:
+    """The values of these metrics; "-" where one does not apply or was not measured."""
+    return [number(summary.value(metric), digits) for metric in metrics]
+
+
+def print_summary(traces: Sequence[Trace], signature: Signature, title: str = "") -> None:
+    """Prints the table and the signature."""
+    console().print(summary_table(traces, title))
+    print_signature(signature)
+
+
+def print_signature(signature: Signature) -> None:
+    """Prints what the numbers were made with."""
+    for line in signature_lines(signature):
+        console().print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def signature_lines(signature: Signature) -> list[str]:
-    """The signature for people."""
+    """The signature as lines of text."""
     models = "; ".join(_model_text(**asdict(model)) for model in signature.models)
     data = ", ".join(f"{name} {sha256[:12]}" for name, sha256 in signature.data.items())
     versions = ", ".join(f"{name} {number}" for name, number in signature.versions.items())
@@ -122,6 +70,23 @@ def signature_lines(signature: Signature) -> list[str]:
         f"data {data}; {signature.normaliser}",
         f"commit {signature.commit or 'unknown'}; {signature.machine}",
         versions,
+    ]
+
+
+def _row(summary: Summary, loss: StreamedLoss | None) -> list[str]:
+    counts, failed = summary.counts, f" ({summary.failed} failed)" if summary.failed else ""
+    return [
+        summary.dataset,
+        summary.mode,
+        f"{summary.utterances}{failed}",
+        minutes(summary.audio_s),
+        rate(summary.raw_counts),
+        rate(counts),
+        f"{counts.substitutions} {counts.deletions} {counts.insertions}",
+        "-" if loss is None else number(loss.minus_offline_points, 2, sign=True),
+        "-" if loss is None else str(len(loss.lost_ends)),
+        *cells(summary, (STABLE_P50, STABLE_P95, FINALISATION_P95)),
+        *cells(summary, (CPU,), digits=3),
     ]
 
 

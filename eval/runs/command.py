@@ -13,7 +13,8 @@ from eval.data.apply_conditions import Conditions, apply_conditions
 from eval.data.types import Dataset, Utterance
 from eval.normalise import base_language
 from eval.progress import progress
-from eval.report.command import ReportOptions, report
+from eval.report.command import ReportOptions, compare
+from eval.report.terminal import print_summary
 from eval.runs.align_references import align_references
 from eval.runs.capacity import run_levels
 from eval.runs.folder import RunFolder, UnsupportedLanguage, open_folder
@@ -26,7 +27,6 @@ from eval.runs.setup import (
     load_engine,
     load_settings,
     parse_counts,
-    print_summary,
     server_at,
     sign_run,
     utterances_of,
@@ -124,7 +124,7 @@ def run(options: RunOptions, shown: ReportOptions) -> None:
             run_levels(models, levels, _for_all(identities, datasets), options.threads, folder)
     collector.check()
     print_summary(collector.traces, signature)
-    report([options.out], options.out, shown)
+    compare([options.out], options.out, shown)
 
 
 def _check(options: RunOptions, modes: Sequence[str], levels: Sequence[int]) -> None:

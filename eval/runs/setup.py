@@ -13,7 +13,6 @@ from asr.errors import ConfigError
 from eval.data.dataset import data_sha256, join, load_dataset
 from eval.data.types import Dataset, Utterance
 from eval.normalise import normaliser_signature
-from eval.report.terminal import signature_lines, summary
 from eval.runs.local_server import RunningServer, serving
 from eval.runs.signature import PACKAGES, Model, Signature, sign
 from eval.trace import Trace
@@ -97,17 +96,6 @@ def parse_counts(text: str, option: str = "--streams") -> tuple[int, ...]:
 def console() -> Console:
     """Standard output, wide enough for the tables where it is no terminal."""
     return Console() if sys.stdout.isatty() else Console(width=180)
-
-
-def print_summary(traces: Sequence[Trace], signature: Signature, title: str = "") -> None:
-    """The table and the signature on standard output."""
-    console().print(summary(traces, title))
-    print_signature(signature)
-
-
-def print_signature(signature: Signature) -> None:
-    for line in signature_lines(signature):
-        console().print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _used(dataset: Dataset, limit: int | None, minutes: float | None, join_s: float | None) -> Dataset:

@@ -22,7 +22,7 @@ def asr(monkeypatch: pytest.MonkeyPatch, engine: ScriptedEngine) -> Callable[...
     """Runs a command line with the scripted engine in place of a model; returns its exit code."""
     from asr.cli import run
 
-    for module in ("eval.runs.command", "eval.bench.server", "eval.bench.files"):
+    for module in ("eval.runs.command", "eval.report.command", "eval.bench.command"):
         monkeypatch.setattr(f"{module}.load_engine", lambda *_: engine)
     return lambda *arguments: run([str(argument) for argument in arguments])
 

@@ -1,5 +1,5 @@
 "use strict";
-// Shows utterances from the data in the page: alignment in colours, timeline, player. Nothing is loaded from elsewhere.
+// Shows the recordings from the data in this page: coloured alignment, timeline, player. Loads nothing from elsewhere.
 (() => {
   const data = JSON.parse(document.getElementById("utterances-data").textContent);
   const list = document.getElementById("utterances-list"), more = document.getElementById("more");
@@ -34,14 +34,14 @@
     for (const edit of edits) {
       if (typeof edit === "string") line.append(edit);
       else if (edit[0] && edit[1]) line.append(element("span", { class: "pair" }, element("del", {}, edit[0]), element("b", {}, edit[1])));
-      else if (edit[0]) line.append(element("del", { title: "left out" }, edit[0]));
-      else line.append(element("ins", { title: "added" }, edit[1]));
+      else if (edit[0]) line.append(element("del", { title: "deleted" }, edit[0]));
+      else line.append(element("ins", { title: "inserted" }, edit[1]));
       line.append(joiner);
     }
     return line;
   }
 
-  // One row a word: from its end (tick) it is awaited; shown, it may change (pale bar); from the full dot on it stands; final at the bar's end.
+  // One row per word: its end (tick), shown but may still change (pale bar), stable from the dot on, final at the end of the line.
   function timeline(system, seconds, colour) {
     const rows = system.times.slice(0, ROWS), high = 17, left = 112, right = 14, wide = 900;
     const last = Math.max(seconds, ...rows.map((t) => t[4])) + 0.1;

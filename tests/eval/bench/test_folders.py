@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from eval.bench.files import OURS
 from eval.bench.folders import in_turns, measured
+from eval.bench.tables import OURS
 from eval.data.types import Recording
 from eval.progress import progress
 from eval.runs.runner import TraceCollector
-from tests.eval.bench.test_server import line
 from tests.eval.fakes import recording
+from tests.eval.output import json_line
 from tests.speech import RATE_HZ, clip
 
 
@@ -50,7 +50,7 @@ def test_both_sides_transcribe_a_clip_for_real(asr, tmp_path: Path, capsys) -> N
         soundfile.write(tmp_path / f"set/{name}.wav", clip("quick_brown_fox"), RATE_HZ)
         (tmp_path / f"set/{name}.txt").write_text("the quick brown fox jumps over the lazy dog")
     assert asr("bench", "files", "--data", tmp_path / "set", "--against", "faster-whisper-batched") == 0
-    table = line(capsys.readouterr().out)
+    table = json_line(capsys.readouterr().out)
     assert [(s["model"], s["utterances"]) for s in table["scores"]] == [(OURS, 2), ("faster-whisper-batched", 2)]
-    assert [s["accuracy"]["normalised"]["rate"] for s in table["scores"]] == [0.0, 0.0]
+    assert [s["figures"]["wer"] for s in table["scores"]] == [0.0, 0.0]
     assert table["ratios"][0]["speed"] > 0

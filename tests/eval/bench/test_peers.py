@@ -9,18 +9,13 @@ from websockets.asyncio.server import ServerConnection
 
 from asr.errors import ConfigError
 from asr.events import Ended, Final, Partial
-from eval.bench.peer_servers import OURS, System, alternate, ratio
 from eval.bench.peers.load import peer_stream
 from eval.bench.peers.serving import peer_python, peer_version
 from eval.bench.peers.wires import WhisperLiveKitWire, WhisperLiveWire, wire_of
-from eval.metrics.score import scores
-from eval.progress import progress
 from eval.runs.live import Target
-from eval.runs.local_server import RunningServer
-from eval.runs.runner import TraceCollector
 from eval.trace import Trace
 from server.client.protocol import StreamError
-from tests.eval.fakes import final, partial, recording, trace, word
+from tests.eval.fakes import recording
 from tests.server.scripted_server import Handler, listening
 
 
@@ -129,32 +124,6 @@ def test_a_peer_that_breaks_is_a_trace_with_its_error() -> None:
     assert told.entries == ()
 
 
-def test_systems_take_turns() -> None:
-    """Who begins changes, and the second round has other clips."""
-    calls: list[str] = []
-
-    class Noting(System):
-        def run(self, recordings, streams, collector) -> None:
-            calls.append(self.name + "".join(r.utterance.id for r in recordings))
-
-    systems = tuple(Noting(name, RunningServer(""), None) for name in "ab")
-    with progress("x", 1.0) as bar:
-        alternate(systems, [recording(0.1, name=str(i)) for i in range(4)], 2, TraceCollector(bar))
-    assert calls == ["a01", "b01", "b23", "a23"]
-
-
-def test_ratios_are_ours_over_the_peers() -> None:
-    """Half the CPU; stable after 1 s instead of 4 s; one word of two wrong."""
-
-    def score(model: str, delay_s: float, text: str, cpu_s: float):
-        entries = (partial(1.0 + delay_s, text, start_s=0.9), final(9.0, word(text, 0.0, 1.0), word("b", 0.0, 9.0)))
-        return scores([trace(*entries, reference="a b", model=model, mode="live", cpu_s=cpu_s)])[0]
-
-    found = ratio(score(OURS, 1.0, "x", 1.0), score("peer", 4.0, "a", 2.0), 1)
-    assert (found.cpu, found.points) == (0.5, 50.0)
-    assert found.stable_p50 == pytest.approx(0.5 / 2.0)
-
-
 def test_a_peer_without_an_environment_is_said_with_the_command_that_makes_it(tmp_path: Path) -> None:
     """Not with a traceback of a process that could not start."""
     with pytest.raises(ConfigError, match="make peer-whisper-live"):
@@ -163,11 +132,3 @@ def test_a_peer_without_an_environment_is_said_with_the_command_that_makes_it(tm
 
     with pytest.raises(ConfigError, match="has no package whisper-live"):
         peer_version("whisper-live", Path(sys.executable))
-
-
-def test_a_comparison_starts_both_servers(asr, data: Path, capsys) -> None:
-    """So an address makes no sense, nor does an unknown peer."""
-    assert asr("bench", "server", "--data", data, "--against", "whisper-live", "--url", "ws://x") == 2
-    assert "wanted one of them" in capsys.readouterr().err
-    assert asr("bench", "server", "--data", data, "--against", "nobody") == 2
-    assert "known are whisper-live, whisperlivekit" in capsys.readouterr().err

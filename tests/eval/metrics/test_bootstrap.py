@@ -12,8 +12,8 @@ from eval.metrics.bootstrap import (
     Ratio,
     Units,
     difference,
+    draw,
     interval,
-    weights,
 )
 from eval.metrics.bootstrap import units_of as units_by_id
 from eval.metrics.significance import smallest_difference
@@ -38,7 +38,7 @@ def spoken(rng: np.random.Generator, speakers: int, each: int, mean: float) -> t
 
 def rate(errors: np.ndarray, names: list[str]) -> tuple[Ratio, np.ndarray]:
     units = units_of(["d"] * len(names), names)
-    return Ratio(errors, [WORDS] * len(names), units), weights(units, 400)
+    return Ratio(errors, [WORDS] * len(names), units), draw(units, 400)
 
 
 def test_a_95_per_cent_interval_holds_the_truth_in_95_of_100_cases() -> None:
@@ -76,7 +76,7 @@ def test_a_difference_as_large_as_the_data_can_show_is_found_in_four_of_five_cas
         told = difference(left, right, drawn)
         assert told.error is not None
         promised.append(smallest_difference(told.error))
-        found += told.clear
+        found += told.excludes_zero
     assert np.mean(promised) == pytest.approx((MORE - FEWER) / WORDS, rel=0.05), "the world is set wrong"
     assert 0.72 <= found / 200 <= 0.9
 
@@ -91,7 +91,7 @@ def test_pairing_finds_what_two_separate_intervals_hide() -> None:
     assert apart[0].low is not None
     assert apart[1].high is not None
     assert apart[0].low < apart[1].high
-    assert together.clear
+    assert together.excludes_zero
     assert together.value == pytest.approx(0.2 / WORDS)
     assert together.p is not None
     assert together.p < 0.01
@@ -100,8 +100,8 @@ def test_pairing_finds_what_two_separate_intervals_hide() -> None:
 def test_the_figure_itself_is_the_sum_over_the_sum() -> None:
     """Never a mean of rates."""
     units = units_of(["d"] * 3, [""] * 3)
-    assert Ratio([1, 0, 2], [1, 3, 6], units).once() == 0.3
-    assert Ratio([1], [0], units_of(["d"], [""])).once() is None
+    assert Ratio([1, 0, 2], [1, 3, 6], units).value() == 0.3
+    assert Ratio([1], [0], units_of(["d"], [""])).value() is None
 
 
 @given(st.lists(st.tuples(st.floats(-5, 5), st.integers(0, 3)), min_size=1, max_size=30), st.sampled_from([5, 50, 95]))
@@ -109,7 +109,7 @@ def test_a_resampled_percentile_is_numpys_of_the_repeated_values(rows: list[tupl
     """Drawing a unit twice is having its values twice."""
     values, owners = [value for value, _ in rows], [owner for _, owner in rows]
     units = units_of(["d"] * 4, [""] * 4)
-    drawn = weights(units, 20)
+    drawn = draw(units, 20)
     found = Percentile(values, owners, q, units).resampled(drawn)
     for row, told in zip(drawn, found, strict=True):
         repeated = np.repeat(values, row[owners].astype(int))
@@ -119,10 +119,10 @@ def test_a_resampled_percentile_is_numpys_of_the_repeated_values(rows: list[tupl
 def test_each_data_set_is_resampled_by_itself() -> None:
     """How much of each there is was chosen: it is the same in each resample."""
     units = units_of(["a"] * 30 + ["b"] * 5, [f"s{i // 2}" for i in range(30)] + [""] * 5)
-    drawn = weights(units, 50)
+    drawn = draw(units, 50)
     assert (drawn[:, units.strata == "a"].sum(axis=1) == 15).all()
     assert (drawn[:, units.strata == "b"].sum(axis=1) == 5).all()
-    assert units.note == "a: 15 speakers; b: 5 utterances (speakers not told)"
+    assert units.note == "a: 15 speakers; b: 5 utterances (speakers unknown)"
 
 
 def test_the_same_recordings_under_noise_are_the_same_people() -> None:
@@ -144,13 +144,13 @@ def test_what_cannot_be_resampled_has_no_interval() -> None:
     """No reference words at all, in either; a value there is not."""
     units = units_of(["d"] * 2, [""] * 2)
     empty = Ratio([1, 1], [0, 0], units)
-    assert interval(empty, weights(units, 10)) == Interval(None)
-    assert difference(empty, empty, weights(units, 10)) == Difference(None)
-    assert interval(Percentile([], [], 50, units), weights(units, 10)) == Interval(None)
+    assert interval(empty, draw(units, 10)) == Interval(None)
+    assert difference(empty, empty, draw(units, 10)) == Difference(None)
+    assert interval(Percentile([], [], 50, units), draw(units, 10)) == Interval(None)
 
 
 def test_the_same_traces_give_the_same_interval() -> None:
     """To the last digit: a report made again is the same report."""
     figure, _ = rate(np.array([1, 0, 2, 0]), ["a", "b", "c", "d"])
     units = units_of(["d"] * 4, ["a", "b", "c", "d"])
-    assert interval(figure, weights(units)) == interval(figure, weights(units))
+    assert interval(figure, draw(units)) == interval(figure, draw(units))

@@ -1,4 +1,4 @@
-"""Each figure on traces small enough to be done by hand."""
+"""Each metric on traces small enough to be computed by hand."""
 
 from dataclasses import replace
 
@@ -6,15 +6,17 @@ import jiwer
 import pytest
 
 from asr.events import Partial, SpeechEnded, SpeechStarted
-from eval.metrics.catalogue import BY_KEY, MEASURES, WER, compare, estimate, note, peak_memory_bytes, ratio
-from eval.metrics.scored_trace import Judged
-from eval.trace import Entry, Span
+from eval.metrics.catalogue import BY_KEY, METRICS
+from eval.metrics.estimates import value_of
+from eval.metrics.scored_trace import ScoredTrace
+from eval.trace import Entry, Span, Trace
 from tests.eval.fakes import final, partial, said, trace, word
 from tests.eval.run_folders import spoken
 
 
-def value(key: str, *traces) -> float | None:
-    return estimate(BY_KEY[key], [Judged(t) for t in traces]).value
+def value(key: str, *traces: Trace) -> float | None:
+    """One metric of these traces."""
+    return value_of(BY_KEY[key], [ScoredTrace(t) for t in traces])
 
 
 def test_wer_is_jiwers_on_the_same_texts() -> None:
@@ -22,6 +24,18 @@ def test_wer_is_jiwers_on_the_same_texts() -> None:
     traces = spoken("m", every=4)
     by_hand = jiwer.wer([t.reference for t in traces], [t.text for t in traces])
     assert value("wer", *traces) == pytest.approx(100 * by_hand)
+
+
+def test_errors_are_counted_as_written_and_normalised() -> None:
+    """'Hello,' is wrong as written and right when normalised."""
+    hello = said("hello world", reference="Hello, world")
+    assert value("wer_raw", hello) == 50.0
+    assert value("wer", hello) == 0.0
+
+
+def test_counts_are_summed_before_they_are_divided() -> None:
+    """1 error of 1 word and 0 of 3 are 1 of 4, not a half."""
+    assert value("wer", said("no", reference="yes"), said("cats see dogs", reference="cats see dogs")) == 25.0
 
 
 def test_words_where_nothing_is_said_are_errors_and_counted_by_the_minute() -> None:
@@ -42,15 +56,29 @@ def test_the_first_words_are_timed_from_the_onset() -> None:
     assert value("first_p50", replace(shown, reference_words=(Span("a", 0.5, 0.9),))) == pytest.approx(1.5)
 
 
+def test_delays_are_pooled_over_words() -> None:
+    """Two words, 1.0 and 3.0 s after their ends; linear interpolation between them."""
+    one = trace(partial(1.0, "a"), final(2.0, word("a", 0.0, 0.0)), end_wall_s=1.5)
+    two = trace(partial(3.0, "b"), final(4.0, word("b", 0.0, 0.0)), end_wall_s=1.5)
+    assert [value(f"stable_p{p}", one, two) for p in (50, 90, 95, 99)] == pytest.approx([2.0, 2.8, 2.9, 2.98])
+    assert value("finalisation_p50", one, two) == 1.5
+
+
+def test_case_and_punctuation_count_as_a_change_only_where_the_metric_says_so() -> None:
+    """'hello' becomes 'Hello,' at 2 s: the same word to `stable`, another to `stable_exact`."""
+    told = trace(partial(1.0, "hello"), partial(2.0, "Hello,"), final(3.0, word("Hello,", 0.0, 0.5)))
+    assert (value("stable_p50", told), value("stable_exact_p50", told)) == (0.5, 1.5)
+
+
 def test_an_end_of_speech_is_timed_where_the_stream_went_on() -> None:
-    """Word ends at 1.0, said at 1.6; the second end comes with the stream's own and tells nothing."""
+    """Word ends at 1.0, said at 1.6; the second end comes with the stream's own and says nothing."""
     entries = [final(1.5, word("a", 0.5, 1.0), ends=True), Entry(SpeechEnded(1.2), 1.6, 1.6)]
     entries += [final(10.1, word("b", 9.0, 9.5), ends=True), Entry(SpeechEnded(9.7), 10.0, 10.1)]
     assert value("endpoint_p99", trace(*entries)) == pytest.approx(0.6)
 
 
-def test_lag_is_audio_spoken_and_not_yet_heard() -> None:
-    """At wall time 3.0, 2.5 s received, the update had heard 2.0 s."""
+def test_lag_is_audio_spoken_and_not_yet_processed() -> None:
+    """At wall time 3.0, 2.5 s received, the update covered 2.0 s."""
     update = trace(Entry(Partial((), 0.0, 2.0, "en"), 2.5, 3.0))
     assert value("lag_p50", update) == pytest.approx(1.0)
     assert value("lag_audio_p50", update) == pytest.approx(0.5)
@@ -67,18 +95,26 @@ def test_laal_on_the_papers_definition() -> None:
 
 
 def test_flicker_is_changes_per_second() -> None:
-    """Two of three shown words changed in ten seconds."""
+    """Two of four shown words changed in ten seconds; the final text has two."""
     flickering = trace(partial(1.0, "a", "x"), partial(2.0, "a", "y"), final(3.0, word("a"), word("b"), ends=True))
     assert value("flicker", flickering) == pytest.approx(0.2)
     assert value("changed", flickering) == pytest.approx(100 * 2 / 4)
+    assert value("unstable", flickering) == 1.0
+
+
+def test_stability_is_summed_over_traces_before_it_is_divided() -> None:
+    """One trace with a change of two showings, one without of one: a third."""
+    changing = trace(partial(1, "a"), final(2, word("b", 0, 0.1)))
+    assert value("changed", changing, trace(final(2, word("b", 0, 0.1)))) == pytest.approx(100 / 3)
+    assert value("changed", trace()) is None
 
 
 def test_costs_are_summed_before_they_are_divided() -> None:
-    """1 + 3 CPU seconds of 10 + 10 seconds; what was not measured counts in neither; memory is the largest."""
-    one, two = (said("a", cpu_s=cost, busy_s=cost, peak_memory_bytes=int(cost)) for cost in (1.0, 3.0))
-    assert value("cpu", one, two, said("a")) == pytest.approx(0.2)
-    assert value("rtfx", one, two) == pytest.approx(5.0)
-    assert peak_memory_bytes([Judged(one), Judged(two), Judged(said("a"))]) == 3
+    """10 s at 0.1 and 90 s at 0.2: 19 CPU seconds over 100 s; what was not measured counts in neither sum."""
+    short, long = said("a", duration_s=10.0, cpu_s=1.0, busy_s=1.0), said("a", duration_s=90.0, cpu_s=18.0, busy_s=4.0)
+    assert value("cpu", short, long, said("a")) == pytest.approx(0.19)
+    assert value("rtfx", short, long, said("a")) == pytest.approx(20.0)
+    assert value("cpu", said("a")) is None
 
 
 def test_coverage_says_how_many_words_had_a_time() -> None:
@@ -88,43 +124,15 @@ def test_coverage_says_how_many_words_had_a_time() -> None:
 
 
 def test_offline_has_no_delays() -> None:
-    """All came at once."""
+    """All words came in one event."""
     whole = said("a", reference="a", mode="offline")
-    for measure in MEASURES:
-        if measure.unit == "s" or measure.key in ("coverage", "changed", "flicker", "unstable"):
-            assert value(measure.key, whole) is None
+    for metric in METRICS:
+        if metric.unit == "s" or metric.key in ("coverage", "changed", "flicker", "unstable"):
+            assert value(metric.key, whole) is None
 
 
-def test_every_figure_has_an_interval_around_it() -> None:
-    """On forty utterances of twenty speakers."""
-    judged = [Judged(t) for t in spoken("m", every=4)]
-    for measure in MEASURES:
-        found = estimate(measure, judged)
-        if found.value is not None:
-            assert found.low is not None
-            assert found.high is not None
-            assert found.low - 1e-9 <= found.value <= found.high + 1e-9
-    assert note(judged) == "d: 20 speakers"
-
-
-def test_a_chapter_is_resampled_by_its_segments() -> None:
-    """One recording, two segments: its WER has an interval."""
-    spans = (Span("red dogs", 0, 1), Span("big green cars", 1, 2))
-    chapter = said("red dogs big red cars", reference="red dogs big green cars", reference_segments=spans)
-    found = estimate(WER, [Judged(chapter)])
-    assert (found.low, found.high) == (0.0, pytest.approx(100 / 3))
-
-
-def test_systems_are_compared_on_the_same_recordings_only() -> None:
-    """Other utterances would be compared with nothing."""
-    left, right = ([Judged(t) for t in spoken(name, every=e)] for name, e in (("a", 4), ("b", 0)))
-    assert compare(WER, left, right).value == pytest.approx(100 * 10 / 320)
-    assert ratio(BY_KEY["cpu"], left, right).value == pytest.approx(1.0)
-    with pytest.raises(ValueError, match="same utterances"):
-        compare(WER, left, right[:5])
-
-
-def test_each_figure_has_a_key_and_a_definition_of_its_own() -> None:
-    """Tables and thresholds name them."""
-    assert len(BY_KEY) == len(MEASURES)
-    assert all(measure.what.endswith(".") for measure in MEASURES)
+def test_each_metric_has_its_own_key_and_a_definition() -> None:
+    """Tables and thresholds name them by key."""
+    assert len(BY_KEY) == len(METRICS)
+    assert all(metric.what.endswith(".") for metric in METRICS)
+    assert all((metric.sums is None) != (metric.values is None) for metric in METRICS)

@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from eval.metrics.edits import Edit, counts_of, edits
 from eval.metrics.significance import holm, mapsswe, segments, smallest_difference
-from eval.metrics.word_errors import total
+from eval.metrics.word_errors import Edit, align, counts_of, total
 
 Pair = tuple[tuple[Edit, ...], tuple[Edit, ...]]
 
@@ -34,7 +33,7 @@ def two_systems(rate_a: float, rate_b: float, seed: int = 1989, utterances: int 
     for number in range(utterances):
         said = [f"w{number}x{i}" for i in range(rng.randint(5, 25))]
         a, b = heard(said, rate_a, rng), heard(said, rate_b, rng)
-        pairs.append((edits(said, a), edits(said, b)))
+        pairs.append((align(said, a), align(said, b)))
     return pairs
 
 
@@ -44,12 +43,12 @@ def test_the_segments_of_nists_own_example() -> None:
     said = ["it", "was", "the", "best", "of", "times", "it", "was", "the", "worst", "of", "times", "it", "was"]
     a = ["its", "the", "best", "of", "times", "it", "is", "the", "worst", "of", "times", "or", "it", "was"]
     b = ["it", "was", "the", "best", "times", "it", "won", "the", "test", "of", "times", "it", "was"]
-    assert segments(edits(said, a), edits(said, b)) == ((2, 0), (0, 1), (1, 2), (1, 0))
+    assert segments(align(said, a), align(said, b)) == ((2, 0), (0, 1), (1, 2), (1, 0))
 
 
 def test_segments_never_reach_over_an_utterance() -> None:
     """The last word of one and the first of the next are two segments."""
-    wrong = (edits(["a"], ["b"]), edits(["a"], ["a"]))
+    wrong = (align(["a"], ["b"]), align(["a"], ["a"]))
     found = mapsswe([wrong, (wrong[1], wrong[0]), wrong])
     assert found is not None
     assert found.segments == 3
@@ -89,7 +88,7 @@ def test_equal_systems_are_rarely_found_different() -> None:
 
 def test_nothing_to_test_is_no_test() -> None:
     """No errors, or every segment alike."""
-    same, wrong = edits(["a"], ["a"]), edits(["a"], ["b"])
+    same, wrong = align(["a"], ["a"]), align(["a"], ["b"])
     assert mapsswe([(same, same)]) is None
     assert mapsswe([(wrong, same), (wrong, same)]) is None
 

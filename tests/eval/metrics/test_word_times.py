@@ -3,16 +3,7 @@
 import pytest
 
 from asr.events import SpeechStarted
-from eval.metrics.word_times import (
-    Percentiles,
-    delays_s,
-    displays,
-    end_source,
-    finalisation_s,
-    percentiles,
-    word_ends,
-    word_times,
-)
+from eval.metrics.word_times import displays, end_source, finalisation_s, word_ends, word_times
 from eval.trace import Entry, Span
 from tests.eval.fakes import final, partial, trace, word
 
@@ -108,16 +99,17 @@ def test_a_long_display_that_comes_to_little_has_what_it_comes_to() -> None:
 def test_case_and_punctuation_count_as_change_only_when_asked() -> None:
     """'hello' becomes 'Hello,' at 2: the same word to `plain`, another to `str.strip`."""
     told = trace(partial(1.0, "hello"), partial(2.0, "Hello,"), final(3.0, word("Hello,", 0.0, 0.5)))
-    assert delays_s([told], "stable") == (0.5,)
-    assert delays_s([told], "stable", same=str.strip) == (1.5,)
+    assert [time.delay_s("stable") for time in word_times(told)] == [0.5]
+    assert [time.delay_s("stable") for time in word_times(told, str.strip)] == [1.5]
 
 
 def test_the_audio_clock_leaves_computation_out() -> None:
     """The same word, 0.3 s of audio after its end and 0.5 s of wall time."""
     entry = final(0.0, word("yes", 0.0, 1.0))
     told = trace(Entry(entry.event, audio_s=1.3, wall_s=1.5))
-    assert delays_s([told], "stable", clock="audio") == (pytest.approx(0.3),)
-    assert delays_s([told], "stable") == (pytest.approx(0.5),)
+    (only,) = word_times(told)
+    assert only.delay_s("stable", "audio") == pytest.approx(0.3)
+    assert only.delay_s("stable") == pytest.approx(0.5)
 
 
 def test_ends_come_from_the_reference_alignment_where_there_is_one() -> None:
@@ -126,7 +118,7 @@ def test_ends_come_from_the_reference_alignment_where_there_is_one() -> None:
     told = trace(final(2.0, word("the", 0, 9), word("hat", 0, 9), word("sat", 0, 9)), reference_words=spans)
     assert word_ends(told) == (0.3, None, 1.2)
     assert end_source([told]) == "reference alignment"
-    assert percentiles(delays_s([told], "stable")).count == 2
+    assert [time.delay_s("stable") is None for time in word_times(told)] == [False, True, False]
 
 
 def test_ends_are_the_systems_own_without_one_and_it_is_said() -> None:
@@ -166,9 +158,3 @@ def test_a_trace_without_words_has_no_delays() -> None:
     """Silence is no special case."""
     assert word_times(trace(partial(1.0, "uh"), partial(2.0))) == ()
     assert word_times(trace()) == ()
-
-
-def test_percentiles_of_a_known_series() -> None:
-    """0, 1, ... 100: the p-th percentile is p; unknown values are counted but not used."""
-    assert percentiles([*map(float, range(101)), None]) == Percentiles(101, 102, 50.0, 90.0, 95.0, 99.0)
-    assert percentiles([None]) == Percentiles(0, 1)

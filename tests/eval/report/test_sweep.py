@@ -7,13 +7,13 @@ import pytest
 
 from asr.errors import ConfigError
 from eval.metrics.bootstrap import Interval
-from eval.report.sweep import Point, mark_front, session_settings, settings_of
+from eval.report.sweep import Point, combinations_of, mark_front, session_settings
 from tests.eval.fakes import ScriptedEngine
 
 
 def test_a_grid_is_every_combination() -> None:
     """Numbers are numbers, words are words; each reaches its setting."""
-    found = settings_of(["stream.update_ms=400,800", "precision=int8,float32"])
+    found = combinations_of(["stream.update_ms=400,800", "precision=int8,float32"])
     assert [setting.name for setting in found] == [
         f"stream.update_ms={ms}, precision={precision}" for ms in (400, 800) for precision in ("int8", "float32")
     ]
@@ -24,7 +24,7 @@ def test_a_grid_is_every_combination() -> None:
 def test_a_grid_that_cannot_be_is_refused_before_anything_runs(text: str) -> None:
     """Unknown keys, wrong values, no values."""
     with pytest.raises(ConfigError):
-        settings_of([text])
+        combinations_of([text])
 
 
 def test_the_front_is_what_nothing_beats() -> None:
@@ -47,7 +47,7 @@ def test_a_sweep_runs_each_setting_and_goes_on_where_it_stopped(
     """One folder a setting; the table, the JSON and the picture of the front."""
     from asr.cli import run
 
-    monkeypatch.setattr("eval.report.sweep.load_engine", lambda *_: engine)
+    monkeypatch.setattr("eval.report.command.load_engine", lambda *_: engine)
     arguments = ["eval", "sweep", "--data", str(data), "--out", str(tmp_path), "--grid", "stream.update_ms=400,800"]
     for opened in (4, 4):
         assert run(arguments) == 0

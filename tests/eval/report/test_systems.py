@@ -22,8 +22,8 @@ def test_only_recordings_that_all_have_are_compared() -> None:
     a, b = spoken("a"), spoken("b")[5:]
     b[0] = replace(b[0], reference="something else")
     one, other = on_common(systems_of([run_of("r", [*a, *b])]))
-    assert len(one.judged) == len(other.judged) == 34
-    assert [j.key for j in one.judged] == [j.key for j in other.judged]
+    assert len(one.scored) == len(other.scored) == 34
+    assert [s.key for s in one.scored] == [s.key for s in other.scored]
 
 
 def test_a_worse_model_is_found_worse_by_both_tests() -> None:
@@ -32,7 +32,7 @@ def test_a_worse_model_is_found_worse_by_both_tests() -> None:
     (found,) = comparisons(systems_of([run]))
     assert (found.left, found.right, found.utterances) == ("worse", "better", 40)
     assert found.wer.value == pytest.approx(3.125)
-    assert found.clear
+    assert found.is_significant
     assert found.matched_pairs is not None
     assert found.matched_pairs.p < 0.05
     assert found.cost.value == pytest.approx(2.0)
@@ -45,7 +45,7 @@ def test_equal_models_are_not_told_apart() -> None:
     """The same traces: no difference, nothing to test."""
     (found,) = comparisons(systems_of([run_of("r", [*spoken("a"), *spoken("b")])]))
     assert found.wer.value == 0
-    assert not found.clear
+    assert not found.is_significant
     assert found.matched_pairs is None
 
 

@@ -29,7 +29,7 @@ def test_a_run_writes_its_traces_and_its_report(asr, data: Path, tmp_path: Path,
     report = json.loads((out / "report.json").read_text())
     assert len(report["left_out"]) == 1
     assert "b.wav" in report["left_out"][0]
-    counts = report["scores"][0]["accuracy"]["normalised"]
+    counts = report["dataset_figures"][0]["counts"]
     assert (counts["hits"], counts["substitutions"]) == (4, 2)
     assert report["streamed"][0]["minus_offline_points"] == 0.0
     assert report["signature"]["models"][0]["weights_sha256"] == "0" * 64
@@ -108,7 +108,8 @@ def test_a_live_run_makes_the_same_report(asr, data: Path, tmp_path: Path) -> No
     (told,) = read_traces(tmp_path / "out" / "traces.jsonl")
     assert (told.mode, told.text) == ("live", "red green")
     report = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert report["scores"][0]["delays"]["stable"]["count"] == 2
+    assert report["dataset_figures"][0]["figures"]["coverage"] == 100.0
+    assert report["dataset_figures"][0]["figures"]["stable_p50"] is not None
 
 
 def test_a_run_whose_every_stream_failed_fails(asr, data: Path, tmp_path: Path, capsys) -> None:

@@ -11,7 +11,8 @@ from asr.engine import Engine
 from eval.bench.peers.transcribers import faster_whisper
 from eval.data.dataset import read
 from eval.data.types import Clip, Recording, Utterance
-from eval.metrics.score import lost_ends
+from eval.metrics.scored_trace import ScoredTrace
+from eval.metrics.summary import lost_ends
 from eval.metrics.word_errors import count
 from eval.normalise import normalise
 from eval.runs.live import Target, run_load
@@ -60,7 +61,7 @@ def test_live_is_replay(engine: Engine, recording: Recording) -> None:
 def test_streaming_loses_no_last_word(engine: Engine, recording: Recording) -> None:
     """Against the one-shot text of the same model, which is near the reference."""
     whole, streamed = offline(recording, engine), replay(recording, engine)
-    assert lost_ends([whole], [streamed]) == ()
+    assert lost_ends([ScoredTrace(whole)], [ScoredTrace(streamed)]) == ()
     rate = count(normalise(recording.utterance.text, "en"), normalise(whole.text, "en"), "en").rate
     assert rate is not None
     assert rate < 0.5

@@ -1,0 +1,190 @@
+"""What the benchmarks print: tables for people, one JSON line for programs."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.table import Table
+
+from eval.defaults import BENCH_P95_S
+from eval.html.formatting import minutes, number
+from eval.metrics.catalogue import (
+    CPU,
+    FINALISATION_P50,
+    FINALISATION_P95,
+    RTFX,
+    STABLE_P50,
+    STABLE_P95,
+    STABLE_P99,
+    Metric,
+)
+from eval.metrics.scored_trace import ScoredTrace
+from eval.metrics.summary import Summary, points, summarise
+from eval.report.capacity_plan import is_carried
+from eval.report.terminal import caption, cells, rate
+from eval.runs.signature import Signature
+from eval.trace import LIVE, Trace
+
+OURS = "steadyword"
+"""The name of our side in a comparison with a peer."""
+
+
+@dataclass(frozen=True, slots=True)
+class LevelSummary:
+    """The metrics of a number of clients at the same time on one server."""
+
+    streams: int
+    summary: Summary
+
+    @property
+    def carried(self) -> bool:
+        """True where no stream broke and 95 % of the words were stable within `BENCH_P95_S`."""
+        return is_carried(self.summary.failed, self.summary.value(STABLE_P95), BENCH_P95_S)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The level for the JSON line."""
+        return {"streams": self.streams, "carried": self.carried} | asdict(self.summary)
+
+
+@dataclass(frozen=True, slots=True)
+class FileRatio:
+    """Ours over a peer's on the recordings of one data set.
+
+    Attributes:
+        dataset: Its name.
+        speed: Above 1 is faster.
+        cpu: Below 1 is cheaper.
+        points: Our WER minus the peer's, in points.
+    """
+
+    dataset: str
+    speed: float | None
+    cpu: float | None
+    points: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRatio:
+    """Ours over a peer's with a number of streams at the same time.
+
+    Attributes:
+        streams: Their number.
+        cpu: Below 1 is cheaper.
+        stable_p50: Ratio of the median delays until a word is stable; below 1 is earlier.
+        stable_p95: Ratio of the 95th percentiles.
+        points: Our WER minus the peer's, in points.
+    """
+
+    streams: int
+    cpu: float | None
+    stable_p50: float | None
+    stable_p95: float | None
+    points: float | None
+
+
+def level_summary(streams: int, traces: Sequence[Trace]) -> LevelSummary:
+    """The metrics of one level's traces, all data sets together."""
+    scored = [ScoredTrace(trace) for trace in traces]
+    return LevelSummary(streams, summarise(scored, traces[0].model, "all", LIVE))
+
+
+def file_ratios(summaries: Sequence[Summary], peer: str) -> list[FileRatio]:
+    """One for each data set that both ran."""
+    ours = {summary.dataset: summary for summary in summaries if summary.model == OURS}
+    theirs = {summary.dataset: summary for summary in summaries if summary.model == peer}
+    return [
+        FileRatio(
+            name,
+            _ratio(RTFX, ours[name], theirs[name]),
+            _ratio(CPU, ours[name], theirs[name]),
+            points(ours[name].counts, theirs[name].counts),
+        )
+        for name in ours
+        if name in theirs
+    ]
+
+
+def stream_ratio(ours: Summary, theirs: Summary, streams: int) -> StreamRatio:
+    """The ratio of two summaries of the same clips."""
+    return StreamRatio(
+        streams,
+        cpu=_ratio(CPU, ours, theirs),
+        stable_p50=_ratio(STABLE_P50, ours, theirs),
+        stable_p95=_ratio(STABLE_P95, ours, theirs),
+        points=points(ours.counts, theirs.counts),
+    )
+
+
+def levels_table(levels: Sequence[LevelSummary]) -> Table:
+    """One row for each number of streams."""
+    headings = ("streams", "failed", "normalised", "stable p50", "p95", "p99", "end p95", "CPU-s/audio-s", "carried")
+    table = Table(*headings, title="real clients at real-time pace", title_justify="left")
+    table.caption = caption(level.summary for level in levels)
+    for level in levels:
+        table.add_row(
+            str(level.streams),
+            str(level.summary.failed),
+            rate(level.summary.counts),
+            *cells(level.summary, (STABLE_P50, STABLE_P95, STABLE_P99, FINALISATION_P95)),
+            *cells(level.summary, (CPU,), digits=3),
+            "yes" if level.carried else "no",
+        )
+    return table
+
+
+def peer_levels_table(levels: Mapping[tuple[int, str], Summary]) -> Table:
+    """One row for each number of streams and system."""
+    headings = ("streams", "system", "failed", "normalised", "stable p50", "p95", "end p50", "end p95", "CPU-s/audio-s")
+    table = Table(*headings, title="real clients at real-time pace, in turns", title_justify="left")
+    table.caption = caption(levels.values())
+    for (streams, name), summary in sorted(levels.items(), key=lambda item: item[0]):
+        delays = (STABLE_P50, STABLE_P95, FINALISATION_P50, FINALISATION_P95)
+        row = (rate(summary.counts), *cells(summary, delays), *cells(summary, (CPU,), digits=3))
+        table.add_row(str(streams), name, str(summary.failed), *row)
+    return table
+
+
+def files_table(summaries: Sequence[Summary]) -> Table:
+    """One row for each system and data set."""
+    headings = ("system", "data", "files", "minutes", "error rate", "normalised", "times real time", "CPU-s/audio-s")
+    table = Table(*headings, title="recordings as files", title_justify="left")
+    for summary in summaries:
+        table.add_row(
+            summary.model,
+            summary.dataset,
+            str(summary.utterances),
+            minutes(summary.audio_s),
+            rate(summary.raw_counts),
+            rate(summary.counts),
+            *cells(summary, (RTFX,), digits=1),
+            *cells(summary, (CPU,), digits=4),
+        )
+    return table
+
+
+def file_ratios_table(ratios: Sequence[FileRatio], peer: str) -> Table:
+    """One row for each data set."""
+    table = Table("data", "speed", "CPU", "error points", title=f"{OURS} / {peer}", title_justify="left")
+    for ratio in ratios:
+        table.add_row(ratio.dataset, number(ratio.speed), number(ratio.cpu), number(ratio.points, sign=True))
+    return table
+
+
+def stream_ratios_table(ratios: Sequence[StreamRatio], peer: str) -> Table:
+    """One row for each number of streams."""
+    table = Table("streams", "CPU", "stable p50", "p95", "error points", title=f"{OURS} / {peer}", title_justify="left")
+    for ratio in ratios:
+        values = (ratio.cpu, ratio.stable_p50, ratio.stable_p95)
+        table.add_row(str(ratio.streams), *(number(v, 3) for v in values), number(ratio.points, sign=True))
+    return table
+
+
+def print_line(kind: str, signature: Signature, results: Mapping[str, Any]) -> None:
+    """Prints the JSON line: the kind of benchmark, its results and its signature."""
+    print(json.dumps({"bench": kind, **results, "signature": asdict(signature)}, ensure_ascii=False))
+
+
+def _ratio(metric: Metric, ours: Summary, theirs: Summary) -> float | None:
+    left, right = ours.value(metric), theirs.value(metric)
+    return None if left is None or not right else left / right

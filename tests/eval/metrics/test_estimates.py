@@ -1,0 +1,49 @@
+"""Metrics as numbers: values, intervals, comparisons."""
+
+import pytest
+
+from eval.metrics.catalogue import CPU, METRICS, WER
+from eval.metrics.estimates import compare, estimate, peak_memory_bytes, ratio, resampling_note, value_of
+from eval.metrics.scored_trace import ScoredTrace
+from eval.trace import Span
+from tests.eval.fakes import said
+from tests.eval.run_folders import spoken
+
+
+def test_every_metric_has_an_interval_around_its_value() -> None:
+    """On forty utterances of twenty speakers."""
+    scored = [ScoredTrace(t) for t in spoken("m", every=4)]
+    intervals = {metric.key: estimate(metric, scored) for metric in METRICS}
+    for metric in METRICS:
+        found = intervals[metric.key]
+        assert found.value == value_of(metric, scored)
+        if found.value is not None:
+            assert found.low is not None
+            assert found.high is not None
+            assert found.low - 1e-9 <= found.value <= found.high + 1e-9
+    assert intervals["wer"].value is not None
+    assert resampling_note(scored) == "d: 20 speakers"
+
+
+def test_a_long_recording_is_resampled_by_its_segments() -> None:
+    """One recording, two segments: its WER has an interval."""
+    spans = (Span("red dogs", 0, 1), Span("big green cars", 1, 2))
+    chapter = said("red dogs big red cars", reference="red dogs big green cars", reference_segments=spans)
+    found = estimate(WER, [ScoredTrace(chapter)])
+    assert (found.low, found.high) == (0.0, pytest.approx(100 / 3))
+
+
+def test_systems_are_compared_on_the_same_recordings_only() -> None:
+    """Ten of 320 words; other utterances would be compared with nothing."""
+    left, right = ([ScoredTrace(t) for t in spoken(name, every=e)] for name, e in (("a", 4), ("b", 0)))
+    assert compare(WER, left, right).value == pytest.approx(100 * 10 / 320)
+    assert ratio(CPU, left, right).value == pytest.approx(1.0)
+    with pytest.raises(ValueError, match="same utterances"):
+        compare(WER, left, right[:5])
+
+
+def test_peak_memory_is_the_largest() -> None:
+    """A trace that was not measured does not count; none measured, none known."""
+    scored = [ScoredTrace(said("a", peak_memory_bytes=size)) for size in (1, 3, None)]
+    assert peak_memory_bytes(scored) == 3
+    assert peak_memory_bytes(scored[2:]) is None
