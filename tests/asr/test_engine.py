@@ -88,7 +88,7 @@ def test_events_come_in_their_order(engine: Engine) -> None:
 
 def test_a_checked_draft_gives_the_greedy_text() -> None:
     """Whatever draft is offered, right, wrong or mad, the hypothesis is the one that no draft gives; in float32."""
-    recogniser = Engine.load(precision="float32")._recogniser
+    recogniser = Engine.load(precision="float32").recogniser
     samples = speech()[: 7 * RATE_HZ]
     plain = recogniser.recognise([Window(samples)])[0]
     tokens = tuple(token for piece in plain.pieces for token in piece.tokens)
@@ -108,16 +108,16 @@ def test_a_checked_draft_gives_the_greedy_text() -> None:
 
 def test_a_draft_saves_decoder_calls(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the right draft one forward pass does what takes one a token without."""
-    recogniser = engine._recogniser
+    recogniser = engine.recogniser
     calls = 0
-    decode = recogniser._network.decode
+    decode = recogniser.network.decode
 
     def counted(*args: object) -> object:
         nonlocal calls
         calls += 1
         return decode(*args)
 
-    monkeypatch.setattr(recogniser._network, "decode", counted)
+    monkeypatch.setattr(recogniser.network, "decode", counted)
     window = Window(clip("quick_brown_fox"))
     plain = recogniser.recognise([window])[0]
     without, calls = calls, 0
@@ -129,7 +129,7 @@ def test_a_draft_saves_decoder_calls(engine: Engine, monkeypatch: pytest.MonkeyP
 
 def test_an_extended_window_equals_a_whole_one_when_nothing_settles() -> None:
     """The encoder's memory changes nothing when every frame may still hear its future: numerically the same states."""
-    network = Engine.load(precision="float32")._recogniser._network
+    network = Engine.load(precision="float32").recogniser.network
     samples = speech()[: 6 * RATE_HZ]
     whole = network.encode(samples)
     grown = network.encode(samples[: 4 * RATE_HZ])
@@ -140,7 +140,7 @@ def test_an_extended_window_equals_a_whole_one_when_nothing_settles() -> None:
 
 def test_settled_frames_approach_the_whole_encoding_as_they_hear_more_of_the_future() -> None:
     """With 3 s of future the settled states are nearer to the published encoder's than with 0.5 s."""
-    network = Engine.load(precision="float32")._recogniser._network
+    network = Engine.load(precision="float32").recogniser.network
     samples = speech()[: 7 * RATE_HZ]
     whole = network.encode(samples).layers[0].values
 
@@ -166,7 +166,7 @@ def test_silence_and_noise_give_no_words(engine: Engine, level: float) -> None:
 
 def test_a_step_that_fails_loses_nothing(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the model call raises, the sessions are as before it, and stepping on gives the undisturbed events."""
-    recognise = engine._recogniser.recognise
+    recognise = engine.recogniser.recognise
     failures = iter([True, False] * 1000)
 
     def flaky(windows: list[Window]) -> object:
@@ -175,7 +175,7 @@ def test_a_step_that_fails_loses_nothing(engine: Engine, monkeypatch: pytest.Mon
         return recognise(windows)
 
     undisturbed = run(engine, speech())
-    monkeypatch.setattr(engine._recogniser, "recognise", flaky)
+    monkeypatch.setattr(engine.recogniser, "recognise", flaky)
     session, events = engine.open(UPDATES_OFTEN), []
     for _ in _steps(engine, session, speech()):
         events += session.take_events()
@@ -301,16 +301,16 @@ def test_an_unknown_language_is_refused_by_name(engine: Engine) -> None:
 def test_an_echo_without_length_is_cut() -> None:
     """Words at the end that the alignment finds no time for; one short word alone is speech."""
     from asr.models.base import Piece
-    from asr.models.whisper.recogniser import _heard
+    from asr.models.whisper.recogniser import echo_start
 
     def pieces(*spans: tuple[float, float]) -> list[Piece]:
         return [Piece(" w", (1,), start, end, 0.9) for start, end in spans]
 
-    assert _heard(pieces((0, 1), (1, 2), (2, 2), (2, 2), (2, 2.2))) == 2
-    assert _heard(pieces((0, 1), (1, 2), (2, 2), (2, 2.2))) == 4
-    assert _heard(pieces((0, 1), (1, 2), (2, 2), (2, 2), (2, 2.1), (2.1, 2.1), (2.1, 2.1), (2.1, 2.2))) == 2
-    assert _heard(pieces((0, 1), (1, 1), (1, 1), (1, 2), (2, 3))) == 5
-    assert _heard([]) == 0
+    assert echo_start(pieces((0, 1), (1, 2), (2, 2), (2, 2), (2, 2.2))) == 2
+    assert echo_start(pieces((0, 1), (1, 2), (2, 2), (2, 2.2))) == 4
+    assert echo_start(pieces((0, 1), (1, 2), (2, 2), (2, 2), (2, 2.1), (2.1, 2.1), (2.1, 2.1), (2.1, 2.2))) == 2
+    assert echo_start(pieces((0, 1), (1, 1), (1, 1), (1, 2), (2, 3))) == 5
+    assert echo_start([]) == 0
 
 
 def test_a_prompt_of_any_length_leaves_room_for_the_text(engine: Engine) -> None:
@@ -322,7 +322,7 @@ def test_a_prompt_of_any_length_leaves_room_for_the_text(engine: Engine) -> None
 def test_text_longer_than_anyone_speaks_is_cut(engine: Engine) -> None:
     """The token budget of a window grows with its length."""
     settings = DecodeSettings(max_tokens_per_s=0.0)
-    hypothesis = engine._recogniser.recognise([Window(speech()[: 7 * RATE_HZ], settings=settings)])[0]
+    hypothesis = engine.recogniser.recognise([Window(speech()[: 7 * RATE_HZ], settings=settings)])[0]
     assert hypothesis.looped
     assert sum(len(piece.tokens) for piece in hypothesis.pieces) <= 10
 

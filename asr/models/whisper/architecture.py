@@ -2,18 +2,18 @@
 
 from asr.models.architecture import Architecture
 from asr.models.whisper.files import WhisperFiles, read_files, tokenizer_file
-from asr.models.whisper.network import Whisper
-from asr.models.whisper.recogniser import Specials, WhisperRecogniser
-from asr.models.whisper.tokenizer import Tokenizer
+from asr.models.whisper.network import WhisperNetwork
+from asr.models.whisper.recogniser import WhisperRecogniser
+from asr.models.whisper.tokenizer import SpecialTokens, Tokenizer
 
 
 def recogniser_of(files: WhisperFiles, precision: str) -> WhisperRecogniser:
     """The recogniser of these files; `precision` is one of `asr.models.linear.PRECISIONS`."""
     tokenizer = Tokenizer(files.tokenizer_json)
-    specials = Specials.of(tokenizer, files.generation)
-    heads, suppressed = _alignment_heads(files), _suppressed(files, specials)
-    network = Whisper(files.tensors, files.config, heads, suppressed, precision=precision)
-    return WhisperRecogniser(files.name, files.weights_sha256, network, tokenizer, specials)
+    special = SpecialTokens.of(tokenizer, files.generation)
+    heads, suppressed = _alignment_heads(files), _suppressed(files, special.end)
+    network = WhisperNetwork(files.tensors, files.config, heads, suppressed, precision=precision)
+    return WhisperRecogniser(files.name, files.weights_sha256, network, tokenizer, special)
 
 
 def _alignment_heads(files: WhisperFiles) -> list[tuple[int, int]]:
@@ -25,11 +25,11 @@ def _alignment_heads(files: WhisperFiles) -> list[tuple[int, int]]:
     return [(layer, head) for layer in range(layers // 2, layers) for head in range(heads)]
 
 
-def _suppressed(files: WhisperFiles, specials: Specials) -> list[int]:
-    """Tokens that are never written: the model's own list, and every special token but the end."""
+def _suppressed(files: WhisperFiles, end: int) -> list[int]:
+    """Tokens that are never written: the model's own list, and every special token but `end`, the first of them."""
     vocabulary = int(files.config["vocab_size"])
-    never = {*files.generation["suppress_tokens"], *range(specials.end + 1, vocabulary)}
-    return sorted(never - {specials.end})
+    never = {*files.generation["suppress_tokens"], *range(end + 1, vocabulary)}
+    return sorted(never - {end})
 
 
 WHISPER = Architecture(

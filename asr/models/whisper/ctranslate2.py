@@ -1,8 +1,8 @@
-"""Reads models in CTranslate2's layout (`model.bin`) and gives them Transformers' names.
+"""Reads models in CTranslate2's format (`model.bin`); the tensors get Transformers' names.
 
 The layout is what `ctranslate2.specs.model_spec.ModelSpec._serialize` writes, little endian: version u32, spec name,
 revision u32, then a count and the tensors (name, rank u8, dimensions u32, type u8, bytes u32, data), then a count and
-the aliases (alias, name). A name is its length u16 with its closing zero counted in, the letters, the zero.
+the aliases (alias, name). A name is its length u16 (with the closing zero), the letters, and the zero.
 """
 
 import struct
@@ -16,7 +16,7 @@ from asr.errors import ModelError
 from asr.models.whisper.layout import without_tied
 
 VERSIONS = (4, 5, 6)
-"""Since version 4 each tensor names its type (before that only its item's size), and 6 is the newest."""
+"""Before version 4 a tensor stored only the size of its items, not their type. 6 is the newest."""
 
 DTYPES = (torch.float32, torch.int8, torch.int16, torch.int32, torch.float16, torch.bfloat16)
 """Type numbers as in CTranslate2's `include/ctranslate2/types.h`."""
@@ -28,7 +28,7 @@ Tensors = dict[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class Ct2Model:
-    """One `model.bin`: which specification it follows, and its tensors, aliases resolved, still quantised."""
+    """The content of one `model.bin`: its specification, and its tensors, still quantised, with aliases resolved."""
 
     spec: str
     revision: int
@@ -36,7 +36,7 @@ class Ct2Model:
 
 
 class _Reader:
-    """A cursor over the file's bytes; `ModelError` when they end too early."""
+    """A cursor over the file's bytes. Its methods raise `ModelError` when the bytes end too early."""
 
     def __init__(self, data: memoryview, where: str) -> None:
         self._data = data
@@ -62,13 +62,13 @@ class _Reader:
         try:
             return bytes(self.take(self.number("H"))).rstrip(b"\0").decode("utf-8")
         except UnicodeDecodeError:
-            raise ModelError(f"{self._where} is damaged: a name before byte {self._at} is no text") from None
+            raise ModelError(f"{self._where} is damaged: the name before byte {self._at} is not UTF-8") from None
 
 
 def read_model(data: memoryview, where: str) -> Ct2Model:
     """The model in the bytes of a `model.bin`; `where` names it in errors.
 
-    Raises `ModelError` for another format or version, and for bytes that end early or make no sense.
+    Raises `ModelError` for another format or version, and for bytes that end too early or are damaged.
     """
     reader = _Reader(data, where)
     version = reader.number("I")
@@ -80,7 +80,7 @@ def read_model(data: memoryview, where: str) -> Ct2Model:
     for _ in range(reader.number("I")):
         alias, name = reader.string(), reader.string()
         tensors[alias] = _get(tensors, name, where)
-        if (scale := tensors.get(f"{name}_scale")) is not None:  # an alias of a quantised tensor shares its scale
+        if (scale := tensors.get(f"{name}_scale")) is not None:  # an alias has the scale of its tensor
             tensors[f"{alias}_scale"] = scale
     return Ct2Model(spec, revision, tensors)
 
@@ -107,10 +107,10 @@ def _get(tensors: Mapping[str, torch.Tensor], name: str, where: str) -> torch.Te
 
 
 def dequantise(tensors: Mapping[str, torch.Tensor]) -> Tensors:
-    """Floats for every tensor that has a `_scale` beside it; the scales go, all else stays as it is.
+    """Floats for every quantised tensor, which has a `_scale` beside it. The scales are dropped.
 
     CTranslate2 stores `round(weight * scale)`, with one scale a row (int8) or one for all (int16). Float16 is enough
-    for the quotient: its rounding is eight times finer than int8's own step at full scale.
+    for the quotient: its rounding is eight times finer than int8's step at full scale.
     """
     floats: Tensors = {}
     for name, tensor in tensors.items():
@@ -129,7 +129,7 @@ def _divide(tensor: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
 def whisper_model(data: memoryview, where: str) -> tuple[Tensors, dict[str, Any]]:
     """Tensors under the names of Transformers' `WhisperForConditionalGeneration`, and its configuration's fields.
 
-    Raises `ModelError` for another architecture and for what `read_model` refuses.
+    Raises `ModelError` for another architecture, and in the cases of `read_model`.
     """
     model = read_model(data, where)
     if model.spec != "WhisperSpec":
@@ -144,7 +144,7 @@ def whisper_model(data: memoryview, where: str) -> tuple[Tensors, dict[str, Any]
 
 
 class _Source:
-    """Tensors by CTranslate2 name, with what the renaming below needs."""
+    """Tensors by their CTranslate2 names, with the steps of the renaming below."""
 
     def __init__(self, tensors: Tensors, where: str) -> None:
         self.tensors = tensors
@@ -168,14 +168,14 @@ class _Source:
         yield f"{new}.bias", self[f"{old}/beta"]
 
     def stacked(self, old: str, new: str, parts: str) -> Iterator[tuple[str, torch.Tensor]]:
-        """One matrix of several projections, by letters: "qkv" in self attention, "kv" in cross attention."""
+        """Splits one matrix of several projections: "qkv" in self-attention, "kv" in cross-attention."""
         weights = self[f"{old}/weight"].chunk(len(parts))
         biases = self[f"{old}/bias"].chunk(len(parts))
         for part, weight, bias in zip(parts, weights, biases, strict=True):
             yield f"{new}.{part}_proj.weight", weight
             if part != "k":
                 yield f"{new}.{part}_proj.bias", bias
-            elif bias.any():  # Whisper's keys have no bias (a constant drops out of the softmax); nowhere to keep one
+            elif bias.any():  # Transformers' Whisper has no bias of the keys (it cancels in the softmax)
                 raise ModelError(f"{self.where}: {old}/bias has a bias for the keys, wanted zeros as in Whisper")
 
 

@@ -1,7 +1,7 @@
-"""Whisper's decoder, batched over windows of different lengths: a module that is compiled (`asr.models.torchscript`).
+"""Whisper's decoder, batched over windows of different lengths. It is compiled with `asr.models.torchscript`.
 
-Its rows belong to several streams, so every product is row by row, and each window's attention is its own: what comes
-of a window is the same to the last bit in every batch.
+Its rows belong to several streams. So every matrix product is computed row by row, and attention for each window alone:
+a window's result is bit-identical in every batch.
 """
 
 from collections.abc import Sequence
@@ -14,16 +14,17 @@ from asr.models.layers import Tensors, attention_weights, layer_norm, norm_of, s
 from asr.models.linear import Linear, make_linear
 
 _ROOM_TOKENS = 32
-"""What the cache grows by, beyond what is asked."""
+"""How many tokens more than needed the cache grows by."""
 
 
 @dataclass(slots=True)
-class Batch:
-    """The decoder's state for ``B`` windows: what each sees of its audio, and the self-attention's cache.
+class DecoderBatch:
+    """The decoder's state for ``B`` windows.
 
-    ``keys`` and ``values``: by layer, then window, ``(1, H, n, D)``; each window's ``masks`` ``(1, n)`` are added to
-    its scores. The cache, by layer keys and values ``(B, T, H, D)``, grows with the text: it is copied when a window
-    leaves, so room for what may come would cost more than growing.
+    ``keys`` and ``values``: of the cross-attention, by layer, then window, each ``(1, H, n, D)``. ``masks``: by window,
+    ``(1, n)``, added to the cross-attention's scores. ``cache``: keys and values of the self-attention by layer, each
+    ``(B, T, H, D)``. It grows with the text. It is copied whenever a window finishes, so allocating the full length in
+    advance would cost more than growing.
     """
 
     keys: list[list[torch.Tensor]]
@@ -32,14 +33,14 @@ class Batch:
     cache: list[tuple[torch.Tensor, torch.Tensor]]
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Drop all rows but these (the others have finished)."""
+        """Keep only these windows, in this order. One may occur several times, as the beams of a search do."""
         self.keys, self.values = ([[layer[i] for i in rows] for layer in part] for part in (self.keys, self.values))
         self.masks = [self.masks[i] for i in rows]
         index = torch.tensor(rows)
         self.cache = [(k[index], v[index]) for k, v in self.cache]
 
     def make_room(self, tokens: int) -> None:
-        """Let the cache hold so many tokens; what is not written yet is zero, since a masked NaN would still be one."""
+        """Extend the cache to at least `tokens` tokens. With zeros, because a NaN stays a NaN when it is masked."""
         missing = tokens - self.cache[0][0].shape[1]
         if missing > 0:
             more = (0, 0, 0, 0, 0, missing + _ROOM_TOKENS)
@@ -47,7 +48,7 @@ class Batch:
 
 
 class Decoder(torch.nn.Module):
-    """Tokens -> hidden states. ``aligned``: by layer the heads whose queries tell words' times."""
+    """Tokens -> hidden states. `aligned`: by layer the alignment heads, whose attention gives the words' times."""
 
     def __init__(self, tensors: Tensors, heads: int, aligned: Sequence[Sequence[int]], precision: str) -> None:
         super().__init__()
@@ -69,7 +70,7 @@ class Decoder(torch.nn.Module):
         values: list[list[torch.Tensor]],
         masks: list[torch.Tensor],
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Tokens and positions ``(B, Q)``, all below `length`, and a `Batch`'s fields.
+        """Feed tokens at positions, both ``(B, Q)``; all positions are below `length`. The others are a batch's fields.
 
         Returns hidden states ``(B, Q, width)`` and the alignment heads' queries ``(B, h, Q, D)``.
         """
@@ -115,7 +116,7 @@ class _Layer(torch.nn.Module):
         values: list[torch.Tensor],
         masks: list[torch.Tensor],
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The rows ``(B, Q, width)`` one layer on, and the alignment heads' queries ``(B, h, Q, D)``."""
+        """One layer: rows ``(B, Q, width)`` -> rows, and the alignment heads' queries ``(B, h, Q, D)``."""
         q, k, v = (
             self._query_key_value(layer_norm(x, self._norm)).unflatten(-1, [3, self._heads, -1]).unbind(2)
         )  # (B, Q, H, D)

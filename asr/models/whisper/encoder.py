@@ -1,8 +1,8 @@
-"""Whisper's encoder, given the audio that there is, not 30 seconds, and extended instead of run again.
+"""Whisper's encoder for windows that grow: it encodes the real audio, without padding to 30 s, and only what is new.
 
-The published encoder sees a whole window at once. Here a window grows: frames that have heard `settle_frames` more of
-the future are kept, with the keys and values that later frames need of them, layer by layer; only the newer frames are
-computed again. With no state, or a settling time as long as the window, it is the published encoder.
+The published encoder sees a complete window at once. Here a frame is settled when `settle_frames` frames have followed
+it. Settled frames keep their state, and in each layer the keys and values that later frames attend to; the other frames
+are computed again. Without a state, or with `settle_frames` as long as the window, this is the published encoder.
 """
 
 from dataclasses import dataclass
@@ -17,22 +17,22 @@ from asr.models.linear import Linear, make_linear
 from asr.models.whisper.features import HOP_SAMPLES, log_power, scaled
 
 MAX_FRAMES = 1500
-"""As many positions as the encoder knows: 30 s."""
+"""The number of the encoder's positions: 30 s."""
 FRAME_SAMPLES = 2 * HOP_SAMPLES
 _LEAD_FRAMES = 4
-"""Frames before the new ones that are computed for the convolutions' and the spectrum's edges, and thrown away."""
+"""Frames computed before the new ones and dropped, because the convolutions and the spectrum see beyond their edges."""
 
 
 @dataclass(frozen=True, slots=True)
 class EncoderState:
-    """What the encoder remembers of a window: per layer keys and values ``(H, n, D)`` of all frames so far.
+    """What the encoder keeps of a window: by layer keys and values ``(H, n, D)`` of all frames up to now.
 
-    ``heard`` of the ``n`` frames hold audio (the rest is the silence after it); ``loudest`` is the highest log power.
+    ``audio_frames`` of the ``n`` frames are audio, the others the silence after it. ``loudest``: the highest log power.
     """
 
     keys: tuple[torch.Tensor, ...]
     values: tuple[torch.Tensor, ...]
-    heard: int
+    audio_frames: int
     loudest: float
 
 
@@ -46,7 +46,7 @@ class _Layer:
 
 
 class Encoder:
-    """Pure functions of one model's encoder weights."""
+    """One model's encoder. Stateless: `extend` takes and returns the state of a window."""
 
     def __init__(self, tensors: dict[str, torch.Tensor], config: dict[str, Any], precision: str) -> None:
         self.bands = int(config["num_mel_bins"])
@@ -65,12 +65,12 @@ class Encoder:
     def extend(
         self, samples: np.ndarray, state: EncoderState | None, settle_frames: int, tail_samples: int
     ) -> tuple[torch.Tensor, int, EncoderState]:
-        """Encode a window ``(n,)`` that begins where the state's did and is at least as long.
+        """Encode a window of samples ``(n,)``, to which `tail_samples` zeros are added.
 
-        `tail_samples` zeros follow it. Returns the states ``(m, width)`` of the frames from the second value on: those
-        before keep what they were; and the state for the next call.
+        The window begins at the same sample as the state's window and is at least as long. Returns the states
+        ``(m, width)`` of the computed frames, the number of settled frames before them, and the window's new state.
         """
-        kept = max(0, state.heard - settle_frames) if state else 0
+        kept = max(0, state.audio_frames - settle_frames) if state else 0
         lead = min(kept, _LEAD_FRAMES)
         audio = np.concatenate([samples[(kept - lead) * FRAME_SAMPLES :], np.zeros(tail_samples, np.float32)])
         frames = min(len(audio) // FRAME_SAMPLES, MAX_FRAMES - kept + lead)

@@ -1,4 +1,4 @@
-"""Samples in, log-mel frames out, as Whisper was trained on (Radford et al. 2022, section 2.2).
+"""Log-mel features, as Whisper was trained with them (Radford et al. 2022, section 2.2).
 
 80 (or 128) mel bands, 25 ms Hann window, 10 ms hop; log10, floored 8 below the window's maximum, then ``(x + 4) / 4``.
 """
@@ -13,7 +13,7 @@ from asr.config import SAMPLE_RATE_HZ
 N_FFT = 400
 HOP_SAMPLES = 160
 FRAME_S = 2 * HOP_SAMPLES / SAMPLE_RATE_HZ
-"""One encoder frame: two mel frames, 20 ms."""
+"""The length of one encoder frame: two mel frames, 20 ms."""
 
 
 def log_mel(samples: np.ndarray, bands: int) -> torch.Tensor:
@@ -24,15 +24,15 @@ def log_mel(samples: np.ndarray, bands: int) -> torch.Tensor:
 
 @torch.inference_mode()
 def log_power(samples: np.ndarray, bands: int) -> torch.Tensor:
-    """Samples ``(n,)`` -> log10 of the power in each mel band ``(bands, n // 160)``."""
+    """Samples ``(n,)`` at 16 kHz -> log10 of the power in each mel band ``(bands, n // 160)``."""
     spectrum = torch.stft(torch.from_numpy(samples), N_FFT, HOP_SAMPLES, window=_window(), return_complex=True)
     spectrum = spectrum[:, :-1]  # (201, n // 160)
-    power = spectrum.real.square() + spectrum.imag.square()  # a third of the time of `abs`
+    power = spectrum.real.square() + spectrum.imag.square()  # three times as fast as `abs`
     return (_filters(bands) @ power).clamp_min(1e-10).log10()
 
 
 def scaled(power: torch.Tensor, loudest: float) -> torch.Tensor:
-    """Log power -> what the encoder takes, floored 8 below the loudest of the window."""
+    """Log power ``(bands, n)`` -> the encoder's input ``(bands, n)``, floored 8 below `loudest`."""
     return (power.clamp_min(loudest - 8.0) + 4.0) / 4.0
 
 

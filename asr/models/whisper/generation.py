@@ -1,4 +1,4 @@
-"""What a Whisper decoder must know of its vocabulary, by the tokens' text: no id is written in the code."""
+"""What decoding needs from the vocabulary: ids of special tokens, found by their text; the code contains no id."""
 
 import json
 import re
@@ -9,20 +9,20 @@ from typing import Any
 from asr.errors import ModelError
 
 SPECIAL = ("startoftranscript", "transcribe", "translate", "notimestamps", "startofprev", "nospeech", "endoftext")
-OTHER_SPELLINGS = {"nospeech": "nocaptions"}  # the name until large-v3, the same token
+OTHER_SPELLINGS = {"nospeech": "nocaptions"}  # the same token's name before large-v3
 
 MULTILINGUAL_VOCABULARY = 51_865
-"""From this many tokens on a vocabulary is a multilingual one (`openai/whisper`, `model.py`, `is_multilingual`)."""
+"""A vocabulary of at least this size is multilingual (`openai/whisper`, `model.py`, `is_multilingual`)."""
 
 _LANGUAGE = re.compile(r"<\|([a-z]{2,3})\|>")
 
 
-def generation_settings(tokenizer_json: Path, told: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
-    """What `told` (a folder's generation settings, may be empty) says, completed from the tokenizer.
+def generation_settings(tokenizer_json: Path, stated: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    """A folder's generation settings `stated` (may be empty), completed from the tokenizer.
 
-    Keys: ``alignment_heads`` (pairs of layer and head; None where nobody told), ``suppress_tokens``,
+    Keys: ``alignment_heads`` (pairs of layer and head; None if not stated), ``suppress_tokens``,
     ``begin_suppress_tokens``, ``is_multilingual``, ``lang_to_id`` ("en" -> id), ``token_ids`` (name in `SPECIAL`
-    -> id), ``timestamp_begin`` (the id of "<|0.00|>"). `config` has the model's sizes.
+    -> id), ``timestamp_begin`` (the id of "<|0.00|>"). `config`: see `asr.models.whisper.layout.whisper_config`.
     Raises `ModelError` for a tokenizer that lacks a token, and for settings that do not fit the model.
     """
     vocab_size = config["vocab_size"]
@@ -30,11 +30,11 @@ def generation_settings(tokenizer_json: Path, told: Mapping[str, Any], config: M
     token_ids = {name: _token_id(tokens, name, tokenizer_json) for name in SPECIAL}
     if max(token_ids.values()) >= vocab_size:
         raise ModelError(f"{tokenizer_json} has more tokens than the model's {vocab_size}, wanted the model's own")
-    multilingual = told.get("is_multilingual")
+    multilingual = stated.get("is_multilingual")
     return {
-        "alignment_heads": _heads(told, config),
-        "suppress_tokens": _ids(told, "suppress_tokens", vocab_size),
-        "begin_suppress_tokens": _ids(told, "begin_suppress_tokens", vocab_size),
+        "alignment_heads": _heads(stated, config),
+        "suppress_tokens": _ids(stated, "suppress_tokens", vocab_size),
+        "begin_suppress_tokens": _ids(stated, "begin_suppress_tokens", vocab_size),
         "is_multilingual": vocab_size >= MULTILINGUAL_VOCABULARY if multilingual is None else bool(multilingual),
         "lang_to_id": {match[1]: tokens[match[0]] for text in tokens if (match := _LANGUAGE.fullmatch(text))},
         "token_ids": token_ids,
@@ -43,16 +43,16 @@ def generation_settings(tokenizer_json: Path, told: Mapping[str, Any], config: M
     }
 
 
-def _ids(told: Mapping[str, Any], key: str, vocab_size: int) -> list[int]:
-    """Token ids, without the -1 that stands for "the usual ones" in some older files."""
-    ids = told.get(key) or []
+def _ids(stated: Mapping[str, Any], key: str, vocab_size: int) -> list[int]:
+    """Token ids. Some older files also contain -1 for "the usual ones"; it is dropped."""
+    ids = stated.get(key) or []
     if not isinstance(ids, list) or not all(isinstance(token, int) and token < vocab_size for token in ids):
         raise ModelError(f"the model's settings have {key} = {_short(ids)}, wanted a list of ids below {vocab_size}")
     return [token for token in ids if token >= 0]
 
 
-def _heads(told: Mapping[str, Any], config: Mapping[str, Any]) -> list[tuple[int, int]] | None:
-    pairs = told.get("alignment_heads") or []
+def _heads(stated: Mapping[str, Any], config: Mapping[str, Any]) -> list[tuple[int, int]] | None:
+    pairs = stated.get("alignment_heads") or []
     bounds = (config["decoder_layers"], config["decoder_attention_heads"])
     if not isinstance(pairs, list) or not all(_is_pair(pair, bounds) for pair in pairs):
         wanted = f"wanted pairs below {bounds[0]} layers and {bounds[1]} heads"

@@ -1,8 +1,9 @@
-"""Words to expect: a bonus on the scores of the tokens that spell them (shallow fusion, as in Zhao et al. 2019).
+"""Hotwords: a bonus on the scores of the tokens that spell them (shallow fusion, as in Zhao et al. 2019).
 
-    bonus = Hotwords(sequences, boost=3.0).bonus(tokens)    # token -> what is added to its score after these tokens
+    bonus = Hotwords(sequences, boost=3.0).bonus(tokens)    # token -> bonus on its score after these tokens
 
-A first token gets half of it, since any word could begin now; a token that goes on with a word gets all of it.
+The first token of a hotword gets half the bonus, because any word could begin here; a token that continues a hotword
+gets all of it.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ Tokens = tuple[int, ...]
 
 
 class Hotwords:
-    """Token sequences of the words, as a prefix tree: what may come next after a part of a word."""
+    """The token sequences of the hotwords, as a prefix tree: beginning of a sequence -> possible next tokens."""
 
     def __init__(self, sequences: Sequence[Tokens], boost: float) -> None:
         self._boost = boost
@@ -22,9 +23,9 @@ class Hotwords:
         self._longest = max(map(len, sequences), default=0)
 
     def bonus(self, tokens: Sequence[int]) -> dict[int, float]:
-        """What is added to the scores of the next token, after all tokens so far."""
-        found = dict.fromkeys(self._next.get((), ()), self._boost / 2)
+        """Next token -> what is added to its score (natural logarithm); `tokens` are all tokens up to now."""
+        bonus = dict.fromkeys(self._next.get((), ()), self._boost / 2)
         for length in range(1, min(self._longest, len(tokens) + 1)):
-            going_on = self._next.get(tuple(tokens[len(tokens) - length :]), ())
-            found |= dict.fromkeys(going_on, self._boost)
-        return found
+            continuing = self._next.get(tuple(tokens[len(tokens) - length :]), ())
+            bonus |= dict.fromkeys(continuing, self._boost)
+        return bonus

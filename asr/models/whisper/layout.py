@@ -38,18 +38,21 @@ def whisper_config(table: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def without_tied(tensors: Mapping[str, torch.Tensor], where: str) -> dict[str, torch.Tensor]:
-    """The tensors without `proj_out.weight`, which some files hold beside the embeddings that it is.
+    """The tensors without `proj_out.weight`, which is the embedding matrix and in some files stored a second time.
 
-    Raises `ModelError` where it is another matrix: leaving that out would give another model's text without a word.
+    Raises `ModelError` if it is another matrix: dropping that would silently change the model.
     """
     own, embeddings = tensors.get("proj_out.weight"), tensors.get("model.decoder.embed_tokens.weight")
     if own is not None and (embeddings is None or not torch.equal(own, embeddings)):
-        raise ModelError(f"{where} has an output projection of its own, wanted the embeddings as in Whisper")
+        raise ModelError(f"{where} has an output projection other than the embeddings, wanted equal ones as in Whisper")
     return {name: tensor for name, tensor in tensors.items() if name != "proj_out.weight"}
 
 
 def check_tensors(tensors: Mapping[str, torch.Tensor], config: Mapping[str, Any], where: str) -> None:
-    """Raises `ModelError` for the first tensor that is missing, too many, of another shape or no float."""
+    """Check that exactly Whisper's tensors are there, as floats in the shapes that the configuration gives.
+
+    Raises `ModelError` for the first one that is not.
+    """
     wanted = dict(_shapes(config))
     for name, shape in wanted.items():
         if name not in tensors:
@@ -60,7 +63,7 @@ def check_tensors(tensors: Mapping[str, torch.Tensor], config: Mapping[str, Any]
             raise ModelError(f"{where}: {name} is of type {tensors[name].dtype}, wanted floats")
     for name in tensors:
         if name not in wanted:
-            raise ModelError(f"{where} has a tensor {name} that is not Whisper's; wanted a plain Whisper model")
+            raise ModelError(f"{where} has a tensor {name} that Whisper does not have; wanted a plain Whisper model")
 
 
 def _shapes(config: Mapping[str, Any]) -> Iterator[tuple[str, Shape]]:
@@ -92,7 +95,7 @@ def _layer(prefix: str, part: str, d_model: int, ffn_dim: int) -> Iterator[tuple
 def _attention(prefix: str, d_model: int) -> Iterator[tuple[str, Shape]]:
     for projection in ("q_proj", "k_proj", "v_proj", "out_proj"):
         yield f"{prefix}.{projection}.weight", (d_model, d_model)
-        if projection != "k_proj":  # a bias of the keys would drop out of the softmax
+        if projection != "k_proj":  # a bias of the keys would cancel in the softmax
             yield f"{prefix}.{projection}.bias", (d_model,)
 
 

@@ -1,8 +1,8 @@
-"""Whisper's two networks put together.
+"""Whisper's encoder and decoder put together.
 
-What the decoder misses when the encoder is given only real audio, the long silence it learned to stop in, it sees as
-*states of silence*: encoder states of a silent window, computed once per model, whose keys and values follow the real
-ones. The vocabulary projection is done only for the rows that are asked for.
+Whisper was trained on windows of 30 s, so the decoder learned to end its text in the long silence after the speech.
+Here the encoder gets the real audio only. Instead of the silence the decoder attends to *states of silence*: encoder
+states of a silent window, computed once for each model, whose keys and values follow those of the audio.
 """
 
 import math
@@ -17,36 +17,36 @@ from asr.models.base import ModelMemory
 from asr.models.layers import Tensors, attention_weights, stacked
 from asr.models.linear import Linear, make_linear
 from asr.models.torchscript import scripted
-from asr.models.whisper.decoder import Batch, Decoder
+from asr.models.whisper.decoder import Decoder, DecoderBatch
 from asr.models.whisper.encoder import MAX_FRAMES, Encoder, EncoderState
 
 _SILENT_MEL = -0.75
-"""A mel value of digital silence in a window that also holds speech: eight below the maximum, scaled."""
+"""The mel value of digital silence in a window with speech: 8 below the maximum, scaled as in `features.scaled`."""
 _SILENCE_STRIDE = 4
-"""One state of silence stands for four of them; their keys differ little (docs/LOG.md)."""
+"""Only every fourth state of silence is used, since their keys differ little (docs/LOG.md)."""
 _NEGATIVE = -1e9
 TAIL_SAMPLES = 2400
-"""Zeros after the audio of a window (0.15 s), so that its end is not also the end of what the encoder sees."""
+"""Zeros added after the audio of a window (0.15 s), so that its end is not the end of the encoder's input."""
 
 
 @dataclass(frozen=True, slots=True)
-class LayerMemory:
-    """One decoder layer's keys and values ``(H, n, D)`` of encoder states."""
+class CrossAttention:
+    """Keys and values ``(H, n, D)`` of the encoder's states for the cross-attention of one decoder layer."""
 
     keys: torch.Tensor
     values: torch.Tensor
 
 
 @dataclass(frozen=True, slots=True)
-class Memory(ModelMemory):
-    """What the model remembers of a window that grows: the encoder's state and what the decoder sees of it."""
+class WhisperMemory(ModelMemory):
+    """What the model keeps of a window that grows: the encoder's state, and by layer what the decoder sees of it."""
 
     encoder: EncoderState
-    layers: tuple[LayerMemory, ...]
+    layers: tuple[CrossAttention, ...]
 
 
-class Whisper:
-    """The two networks of one model. All methods are pure functions of their arguments."""
+class WhisperNetwork:
+    """The two networks of one model. Stateless: the state of a window is in its memory, that of a text in the batch."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Whisper:
         self._memory_dtype = torch.float32 if precision == "float32" else torch.bfloat16
         self.max_tokens = int(config["max_target_positions"])
         self._heads, self._width = int(config["decoder_attention_heads"]), int(config["d_model"])
-        self._encoder = Encoder(tensors, config, precision)
+        self.encoder = Encoder(tensors, config, precision)
         layers = range(int(config["decoder_layers"]))
         self._alignment_heads = [[h for layer, h in alignment_heads if layer == i] for i in layers]
         self._cross = [_key_value(tensors, f"model.decoder.layers.{i}", self._heads, precision) for i in layers]
@@ -75,51 +75,58 @@ class Whisper:
     # -- encoder -------------------------------------------------------------------------------------------------
 
     @torch.inference_mode()
-    def encode(self, samples: np.ndarray, memory: Memory | None = None, settle_frames: int = MAX_FRAMES) -> Memory:
-        """A window of samples ``(n,)`` -> what the decoder sees of it.
+    def encode(
+        self, samples: np.ndarray, memory: WhisperMemory | None = None, settle_frames: int = MAX_FRAMES
+    ) -> WhisperMemory:
+        """Encode a window of samples ``(n,)``.
 
-        With the memory of a shorter window that began at the same sample, only frames that had not yet heard
-        `settle_frames` of their future are computed again.
+        `memory`: of a shorter window that began at the same sample. Its settled frames, which at least `settle_frames`
+        frames follow, keep their states; the other frames and the new ones are computed.
         """
-        states, kept, encoder = self._encoder.extend(
+        states, kept, encoder = self.encoder.extend(
             samples, memory.encoder if memory else None, settle_frames, TAIL_SAMPLES
         )
-        fresh = self._memory(states)
+        new = self.cross_attention(states)
         if memory and kept:
-            fresh = tuple(_joined(old, new, kept) for old, new in zip(memory.layers, fresh, strict=True))
-        return Memory(encoder, fresh)
+            new = tuple(_joined(old, new, kept) for old, new in zip(memory.layers, new, strict=True))
+        return WhisperMemory(encoder, new)
 
-    def _memory(self, states: torch.Tensor) -> tuple[LayerMemory, ...]:
-        memories = []
+    def cross_attention(self, states: torch.Tensor) -> tuple[CrossAttention, ...]:
+        """Encoder states ``(n, width)`` -> what each decoder layer sees of them."""
+        layers = []
         for project in self._cross:
             k, v = project(states).unflatten(-1, (2, self._heads, -1)).unbind(1)  # (n, H, D)
-            memories.append(LayerMemory(*(t.transpose(0, 1).to(self._memory_dtype).contiguous() for t in (k, v))))
-        return tuple(memories)
+            layers.append(CrossAttention(*(t.transpose(0, 1).to(self._memory_dtype).contiguous() for t in (k, v))))
+        return tuple(layers)
 
     @torch.inference_mode()
-    def _states_of_silence(self) -> tuple[torch.Tensor, tuple[LayerMemory, ...]]:
-        states = self._encoder.run_mel(torch.full((self._encoder.bands, 2 * MAX_FRAMES), _SILENT_MEL))
+    def _states_of_silence(self) -> tuple[torch.Tensor, tuple[CrossAttention, ...]]:
+        """The states' frames ``(s,)`` in a window of 30 s, and what each decoder layer sees of them."""
+        states = self.encoder.run_mel(torch.full((self.encoder.bands, 2 * MAX_FRAMES), _SILENT_MEL))
         positions = torch.arange(_SILENCE_STRIDE // 2, MAX_FRAMES, _SILENCE_STRIDE)
-        return positions, self._memory(states[positions])
+        return positions, self.cross_attention(states[positions])
 
     # -- decoder -------------------------------------------------------------------------------------------------
 
     @torch.inference_mode()
-    def batch(self, memories: Sequence[Memory]) -> Batch:
-        """The decoder's empty state over some windows."""
-        behind = [self._with_silence(memory) for memory in memories]
+    def batch(self, memories: Sequence[WhisperMemory]) -> DecoderBatch:
+        """The decoder's state for some windows, before the first token."""
+        windows = [self._with_silence(memory) for memory in memories]
         layers = range(len(self._silence))
-        keys = [[seen[i].keys for seen, _ in behind] for i in layers]
-        values = [[seen[i].values for seen, _ in behind] for i in layers]
+        keys = [[seen[i].keys for seen, _ in windows] for i in layers]
+        values = [[seen[i].values for seen, _ in windows] for i in layers]
         empty = torch.zeros(len(memories), 0, self._heads, self._width // self._heads)
-        return Batch(keys, values, [mask for _, mask in behind], [(empty, empty) for _ in layers])
+        return DecoderBatch(keys, values, [mask for _, mask in windows], [(empty, empty) for _ in layers])
 
-    def _with_silence(self, memory: Memory) -> tuple[tuple[LayerMemory, ...], torch.Tensor]:
-        """What the decoder sees of a window: its states, then those of the silence that a whole window would end in."""
+    def _with_silence(self, memory: WhisperMemory) -> tuple[tuple[CrossAttention, ...], torch.Tensor]:
+        """What the decoder sees of a window: its states, then the states of silence up to 30 s; and a mask ``(1, n)``.
+
+        A state of silence stands for `_SILENCE_STRIDE` equal ones: the mask adds the logarithm of that to its scores.
+        """
         frames = memory.layers[0].keys.shape[1]
         first = int(torch.searchsorted(self._silence_positions, frames))
         layers = tuple(
-            LayerMemory(
+            CrossAttention(
                 torch.cat([real.keys, silence.keys[:, first:]], 1)[None],
                 torch.cat([real.values, silence.values[:, first:]], 1)[None],
             )
@@ -130,7 +137,9 @@ class Whisper:
         return layers, mask
 
     @torch.inference_mode()
-    def decode(self, batch: Batch, tokens: torch.Tensor, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def decode(
+        self, batch: DecoderBatch, tokens: torch.Tensor, positions: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Feed tokens ``(B, Q)`` at their positions ``(B, Q)``.
 
         Returns hidden states ``(B, Q, width)`` and the alignment heads' queries ``(B, h, Q, D)`` (see `attention`).
@@ -141,10 +150,10 @@ class Whisper:
         return hidden, queries
 
     @torch.inference_mode()
-    def attention(self, memory: Memory, queries: torch.Tensor, first_frame: int = 0) -> torch.Tensor:
-        """Queries of the alignment heads ``(h, T, D)`` -> their attention ``(h, T, n)`` to the frames from a first one.
+    def attention(self, memory: WhisperMemory, queries: torch.Tensor, first_frame: int = 0) -> torch.Tensor:
+        """The attention ``(h, T, n)`` of alignment heads' queries ``(h, T, D)`` to the frames from `first_frame` on.
 
-        It sums to one over these frames: what went to others, and to silence, is left out.
+        It sums to one over these frames; attention to earlier frames and to silence is left out.
         """
         keys = [
             layer.keys[heads, first_frame:].float()
@@ -154,22 +163,22 @@ class Whisper:
         return (queries @ torch.cat(keys).transpose(-1, -2)).softmax(-1)
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Hidden rows ``(n, width)`` -> scores of the vocabulary ``(n, V)``; suppressed tokens are far below."""
+        """Hidden rows ``(n, width)`` -> scores of all tokens ``(n, V)``; suppressed tokens are far below the others."""
         scores: torch.Tensor = self._project(hidden)
         return scores
 
     def scores(self, hidden: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-        """Hidden rows ``(n, width)`` -> scores of some tokens ``(n, len(tokens))``, suppressed or not."""
+        """Hidden rows ``(n, width)`` -> scores ``(n, t)`` of the tokens ``(t,)``, suppressed or not."""
         return hidden @ self._embedding[tokens].T
 
 
-def _joined(old: LayerMemory, new: LayerMemory, kept: int) -> LayerMemory:
-    return LayerMemory(
+def _joined(old: CrossAttention, new: CrossAttention, kept: int) -> CrossAttention:
+    return CrossAttention(
         torch.cat([old.keys[:, :kept], new.keys], dim=1), torch.cat([old.values[:, :kept], new.values], dim=1)
     )
 
 
 def _key_value(tensors: Tensors, name: str, heads: int, precision: str) -> Linear:
-    """One layer's projection of encoder states to keys and values."""
+    """The cross-attention's projection of encoder states to keys and values, as one matrix."""
     weight, bias = attention_weights(tensors, f"{name}.encoder_attn", heads)
     return make_linear(*stacked(weight, bias, "kv"), precision)

@@ -1,8 +1,7 @@
-"""Whisper: windows -> hypotheses with languages, word times and confidences; and words placed by their given text."""
+"""Whisper: windows -> hypotheses with languages, word times and confidences; and the alignment of a given text."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -12,48 +11,28 @@ from asr.errors import CallerError, ConfigError
 from asr.models.base import Finality, Hypothesis, Piece, Placed, Window
 from asr.models.whisper.features import FRAME_S
 from asr.models.whisper.hotwords import Hotwords
-from asr.models.whisper.network import Memory, Whisper
-from asr.models.whisper.search import Search, Searcher
-from asr.models.whisper.tokenizer import UNSPACED_LANGUAGES, Tokenizer
+from asr.models.whisper.network import WhisperMemory, WhisperNetwork
+from asr.models.whisper.search import Searcher, SearchState
+from asr.models.whisper.tokenizer import UNSPACED_LANGUAGES, SpecialTokens, Tokenizer
 from asr.models.whisper.word_times import at_pauses, word_starts
 
-_LEAST_TOKENS_PER_S = 1.0
-"""A text of fewer tokens than this a second of speech has ended too early: Whisper sometimes stops after a sentence.
-People say three to five."""
+_MIN_TOKENS_PER_S = 1.0
+"""A text with fewer tokens per second of speech ended too early: Whisper sometimes stops after a sentence. People speak
+three to five tokens a second."""
+_MAX_ALIGNED_TOKENS_PER_S = 30
+"""A given text with more tokens per second cannot have been spoken."""
+_SPARE_TOKENS = 10
+"""Added to a window's token limits, so that they leave room in a window of a second."""
 UPDATE_MS = 1300
-"""Decoding anew costs as much for little new audio as for much, so seldom; shorter brings the words no earlier for good
-(docs/LOG.md)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Specials:
-    """The special tokens of one vocabulary."""
-
-    start: int
-    end: int
-    previous: int
-    transcribe: int | None
-    no_timestamps: int
-    blank: tuple[int, ...]
-    languages: dict[str, int]
-
-    @classmethod
-    def of(cls, tokenizer: Tokenizer, generation: dict[str, Any]) -> "Specials":
-        multilingual = bool(generation.get("is_multilingual"))
-        languages = {k.strip("<|>"): int(v) for k, v in generation.get("lang_to_id", {}).items()}
-        return cls(
-            start=tokenizer.special("<|startoftranscript|>"),
-            end=tokenizer.special("<|endoftext|>"),
-            previous=tokenizer.special("<|startofprev|>"),
-            transcribe=tokenizer.special("<|transcribe|>") if multilingual else None,
-            no_timestamps=tokenizer.special("<|notimestamps|>"),
-            blank=tokenizer.encode(" "),
-            languages=languages if multilingual else {},
-        )
+"""Decoding a window again costs the same for little new audio as for much. Shorter updates do not make words final
+earlier (docs/LOG.md)."""
 
 
 class WhisperRecogniser:
-    """`asr.models.base.Recogniser` for Whisper models."""
+    """`asr.models.base.Recogniser` for Whisper models.
+
+    `encode`, `start` and `decode` are the steps of `recognise`, in this order.
+    """
 
     aligner = "alignment heads on the reference text"
     longest_placed_s = 24.0
@@ -64,175 +43,190 @@ class WhisperRecogniser:
         self,
         name: str,
         weights_sha256: str,
-        network: Whisper,
+        network: WhisperNetwork,
         tokenizer: Tokenizer,
-        specials: Specials,
+        special: SpecialTokens,
     ) -> None:
         self.name, self.weights_sha256, self.precision = name, weights_sha256, network.precision
         self.architecture, self.update_ms = "whisper", UPDATE_MS
-        self.languages = tuple(sorted(specials.languages)) or ("en",)
-        self._network, self._tokenizer, self._specials = network, tokenizer, specials
-        self._searcher = Searcher(network, specials.end, specials.blank)
-        self._known_hotwords: dict[tuple[tuple[str, ...], float], Hotwords] = {}
-        self._language_ids = torch.tensor(list(specials.languages.values()), dtype=torch.int64)
+        self.languages = tuple(sorted(special.languages)) or ("en",)
+        self.network, self.searcher = network, Searcher(network, special.end, special.blank)
+        self._tokenizer, self._special = tokenizer, special
+        self._hotwords_cache: dict[tuple[tuple[str, ...], float], Hotwords] = {}
+        self._language_ids = torch.tensor(list(special.languages.values()), dtype=torch.int64)
 
     def tokens_of(self, text: str) -> tuple[int, ...]:
-        """The tokens of a prompt, as text that came before."""
+        """The tokens of a prompt, as text that precedes the window."""
         return self._tokenizer.encode(" " + text.strip()) if text.strip() else ()
 
     @torch.inference_mode()
     def recognise(self, windows: Sequence[Window]) -> list[Hypothesis]:
-        """One hypothesis a window. Raises `ConfigError` for a language that the model does not know."""
-        memories = [self._encode(window) for window in windows]
+        """One hypothesis for each window. Raises `ConfigError` for a language that the model does not know."""
+        memories = [self.encode(window) for window in windows]
         languages = self._languages(memories, windows)
-        searches = [self._search(*pair) for pair in zip(windows, languages, strict=True)]
-        self._write(memories, searches)
-        return [self._hypothesis(search, memory) for search, memory in zip(searches, memories, strict=True)]
+        states = [self.start(window, language) for window, language in zip(windows, languages, strict=True)]
+        self.decode(memories, states)
+        return [self._hypothesis(state, memory) for state, memory in zip(states, memories, strict=True)]
 
-    def _encode(self, window: Window) -> Memory:
-        memory = window.memory if isinstance(window.memory, Memory) else None
-        return self._network.encode(window.samples, memory, round(window.settings.settle_s / FRAME_S))
+    def encode(self, window: Window) -> WhisperMemory:
+        """The encoder's part: only what the window's memory does not hold yet is computed."""
+        memory = window.memory if isinstance(window.memory, WhisperMemory) else None
+        return self.network.encode(window.samples, memory, round(window.settings.settle_s / FRAME_S))
+
+    # -- forced alignment ----------------------------------------------------------------------------------------
 
     @torch.inference_mode()
     def place(self, samples: np.ndarray, text: str, language: str | None = None) -> list[Placed]:
-        """When each word of a text is said: the text is forced on the decoder, its alignment heads tell the times.
+        """When each word of a text is spoken in samples ``(n,)``.
 
-        Raises `CallerError` for a text that is too long to be said in the samples ``(n,)``, or for the decoder.
+        The decoder is fed the text, and the attention of its alignment heads gives the times. Raises `CallerError` for
+        a text with too many tokens for the samples or for the decoder.
         """
         window = Window(samples, language)
-        memory = self._encode(window)
-        search = self._search(window, self._languages([memory], [window])[0])
-        words = self._given(text, search.language)
+        memory = self.encode(window)
+        state = self.start(window, self._languages([memory], [window])[0])
+        words = self._words_of_text(text, state.language)
         tokens = [token for _, ids in words for token in ids]
-        self._check_length(tokens, search)
-        row = torch.tensor([[*search.head, *tokens]])
-        hidden, queries = self._network.decode(self._network.batch([memory]), row, torch.arange(row.shape[1])[None])
-        first = len(search.head) - 1
-        starts_s = word_starts(self._network.attention(memory, queries[0, :, first:])) * FRAME_S
+        self._check_length(tokens, state)
+        row = torch.tensor([[*state.head, *tokens]])
+        hidden, queries = self.network.decode(self.network.batch([memory]), row, torch.arange(row.shape[1])[None])
+        first = len(state.head) - 1
+        starts_s = word_starts(self.network.attention(memory, queries[0, :, first:])) * FRAME_S
         logprobs = self._logprobs(hidden[0, first:-1], torch.tensor(tokens))
         return _placed(words, np.minimum(starts_s, len(samples) / SAMPLE_RATE_HZ), logprobs)
 
-    def _given(self, text: str, language: str) -> list[tuple[str, tuple[int, ...]]]:
-        """The words of a text with their tokens."""
+    def _words_of_text(self, text: str, language: str) -> list[tuple[str, tuple[int, ...]]]:
+        """The words of a given text with their tokens."""
         if language in UNSPACED_LANGUAGES:
             return self._tokenizer.words(self._tokenizer.encode("".join(text.split())), language)
         return [(word, self._tokenizer.encode(f" {word}")) for word in text.split()]
 
-    def _check_length(self, tokens: Sequence[int], search: Search) -> None:
-        fits = min(self._network.max_tokens - len(search.head), 10 + round(30 * len(search.window.samples) / 16_000))
-        if len(tokens) > fits:
-            seconds = len(search.window.samples) / SAMPLE_RATE_HZ
-            raise CallerError(f"a text of {len(tokens)} tokens is not said in {seconds:.1f} s; wanted at most {fits}")
+    def _check_length(self, tokens: Sequence[int], state: SearchState) -> None:
+        seconds = len(state.window.samples) / SAMPLE_RATE_HZ
+        spoken = _SPARE_TOKENS + round(_MAX_ALIGNED_TOKENS_PER_S * len(state.window.samples) / SAMPLE_RATE_HZ)
+        limit = min(self.network.max_tokens - len(state.head), spoken)
+        if len(tokens) > limit:
+            raise CallerError(f"a text of {len(tokens)} tokens does not fit in {seconds:.1f} s; wanted at most {limit}")
 
     def _logprobs(self, hidden: torch.Tensor, tokens: torch.Tensor) -> np.ndarray:
-        """The logarithm of each token's probability, also of tokens that are never written: ``(n,)``."""
-        own = torch.stack([self._network.scores(h, t[None])[0] for h, t in zip(hidden, tokens, strict=True)])
-        logprobs: np.ndarray = (own - self._network.logits(hidden).logsumexp(-1)).clamp(max=0.0).numpy()
+        """Log-probabilities ``(n,)`` of tokens ``(n,)`` after hidden rows ``(n, width)``, suppressed ones too."""
+        own = torch.stack([self.network.scores(h, t[None])[0] for h, t in zip(hidden, tokens, strict=True)])
+        logprobs: np.ndarray = (own - self.network.logits(hidden).logsumexp(-1)).clamp(max=0.0).numpy()
         return logprobs
 
-    # -- the head of the sequence --------------------------------------------------------------------------------
+    # -- the start of a search -----------------------------------------------------------------------------------
 
-    def _languages(self, memories: Sequence[Memory], windows: Sequence[Window]) -> list[str]:
-        if not self._specials.languages:
+    def _languages(self, memories: Sequence[WhisperMemory], windows: Sequence[Window]) -> list[str]:
+        """The language of each window, detected where the window states none."""
+        if not self._special.languages:
             return ["en"] * len(windows)
         if all(window.language for window in windows):
-            return [self._known(window.language) for window in windows]
-        tokens = torch.full((len(windows), 1), self._specials.start)
-        hidden, _ = self._network.decode(self._network.batch(memories), tokens, torch.zeros_like(tokens))
-        scores = self._network.scores(hidden[:, 0], self._language_ids)
-        names = list(self._specials.languages)
+            return [self._checked(window.language) for window in windows]
+        tokens = torch.full((len(windows), 1), self._special.start)
+        hidden, _ = self.network.decode(self.network.batch(memories), tokens, torch.zeros_like(tokens))
+        scores = self.network.scores(hidden[:, 0], self._language_ids)
+        names = list(self._special.languages)
         return [
-            self._known(window.language) if window.language else names[int(row.argmax())]
+            self._checked(window.language) if window.language else names[int(row.argmax())]
             for window, row in zip(windows, scores, strict=True)
         ]
 
-    def _known(self, language: str | None) -> str:
-        if language not in self._specials.languages:
+    def _checked(self, language: str | None) -> str:
+        if language not in self._special.languages:
             raise ConfigError(f"model {self.name} does not know language {language!r}; use one of its codes, e.g. en")
         return language
 
-    def _search(self, window: Window, language: str) -> Search:
-        s = self._specials
-        longest = self._network.max_tokens // 2 - 1  # as Whisper was trained: the end of a long context
-        said = [*self.tokens_of(", ".join(window.hotwords)), *window.context]
-        context = [s.previous, *said[-longest:]] if said else []
+    def start(self, window: Window, language: str) -> SearchState:
+        """A search of the window with nothing written yet: the tokens before its text, and its token limit."""
+        s = self._special
+        longest = self.network.max_tokens // 2 - 1  # as Whisper was trained: the end of a long context
+        text_before = [*self.tokens_of(", ".join(window.hotwords)), *window.context]
+        context = [s.previous, *text_before[-longest:]] if text_before else []
         task = [s.languages[language], s.transcribe] if s.transcribe is not None else []
         head = [*context, s.start, *(t for t in task if t is not None), s.no_timestamps]
-        room = self._network.max_tokens - len(head) - 1
+        room = self.network.max_tokens - len(head) - 1
         seconds = len(window.samples) / SAMPLE_RATE_HZ
-        budget = min(room, len(window.prefix) + 10 + int(window.settings.max_tokens_per_s * seconds))
-        return Search(window, language, head, budget, self._hotwords(window))
+        spoken = len(window.prefix) + _SPARE_TOKENS + int(window.settings.max_tokens_per_s * seconds)
+        return SearchState(window, language, head, min(room, spoken), self._hotwords(window))
 
     def _hotwords(self, window: Window) -> Hotwords | None:
         if not window.hotwords:
             return None
         key = (window.hotwords, window.settings.hotword_boost)
-        if key not in self._known_hotwords:
+        if key not in self._hotwords_cache:
             sequences = [self._tokenizer.encode(f" {word.strip()}") for word in window.hotwords if word.strip()]
-            self._known_hotwords = {key: Hotwords(sequences, window.settings.hotword_boost)}
-        return self._known_hotwords[key]
+            self._hotwords_cache = {key: Hotwords(sequences, window.settings.hotword_boost)}
+        return self._hotwords_cache[key]
 
     # -- the search ------------------------------------------------------------------------------------------------
 
-    def _write(self, memories: Sequence[Memory], searches: Sequence[Search]) -> None:
-        """Writes each window's text as its settings ask; greedy ones all at once."""
-        for size in sorted({search.window.settings.beam_size for search in searches}):
-            rows = [i for i, search in enumerate(searches) if search.window.settings.beam_size == size]
-            some = [memories[i] for i in rows], [searches[i] for i in rows]
-            if size == 1:
-                self._searcher.greedy(*some)
-            else:
-                self._searcher.beams(*some, size)
-        for memory, search in zip(memories, searches, strict=True):
-            if len(search.tokens) < _LEAST_TOKENS_PER_S * search.window.speech_s:
-                self._searcher.insist(memory, search)
-            self._fall_back(memory, search)
+    def decode(self, memories: Sequence[WhisperMemory], states: Sequence[SearchState]) -> None:
+        """Write the text of each window into its state, by the search that its settings ask for.
 
-    def _fall_back(self, memory: Memory, search: Search) -> None:
-        """A doubtful text is drawn again at higher temperatures (Radford et al. 2022, section 4.5) until one is not;
-        the best is kept."""
-        tries = [replace(search)]
-        for temperature in search.window.settings.fallback_temperatures:
-            if not search.doubtful:
+        Windows with the same beam size are searched together.
+        """
+        for size in sorted({state.window.settings.beam_size for state in states}):
+            rows = [i for i, state in enumerate(states) if state.window.settings.beam_size == size]
+            some = [memories[i] for i in rows], [states[i] for i in rows]
+            if size == 1:
+                self.searcher.greedy(*some)
+            else:
+                self.searcher.beams(*some, size)
+        for memory, state in zip(memories, states, strict=True):
+            if len(state.tokens) < _MIN_TOKENS_PER_S * state.window.speech_s:
+                self.searcher.extend(memory, state)
+            self._fall_back(memory, state)
+
+    def _fall_back(self, memory: WhisperMemory, state: SearchState) -> None:
+        """Sample a doubtful text again at higher temperatures until one is not doubtful; keep the best.
+
+        Radford et al. 2022, section 4.5.
+        """
+        attempts = [replace(state)]
+        for temperature in state.window.settings.fallback_temperatures:
+            if not state.doubtful:
                 return
-            self._searcher.sample(memory, search, temperature)
-            tries.append(replace(search))
-        search.take(max(tries, key=lambda one: (not one.looped, one.confidence)))
+            self.searcher.sample(memory, state, temperature)
+            attempts.append(replace(state))
+        state.take(max(attempts, key=lambda attempt: (not attempt.looped, attempt.confidence)))
 
     # -- words -----------------------------------------------------------------------------------------------------
 
-    def _hypothesis(self, search: Search, memory: Memory) -> Hypothesis:
-        prefix = len(search.window.prefix)
-        words = self._tokenizer.words(search.tokens[prefix:], search.language)
-        if words and not prefix and search.language not in UNSPACED_LANGUAGES and not words[0][0].startswith(" "):
+    def _hypothesis(self, state: SearchState, memory: WhisperMemory) -> Hypothesis:
+        prefix = len(state.window.prefix)
+        words = self._tokenizer.words(state.tokens[prefix:], state.language)
+        if words and not prefix and state.language not in UNSPACED_LANGUAGES and not words[0][0].startswith(" "):
             words[0] = (" " + words[0][0], words[0][1])
-        starts_s = self._starts_s(search, memory)
-        audio_s = len(search.window.samples) / SAMPLE_RATE_HZ
+        starts_s = self._starts_s(state, memory)
+        audio_s = len(state.window.samples) / SAMPLE_RATE_HZ
         edges = np.cumsum([prefix, *(len(ids) for _, ids in words)])
-        spans = at_pauses(starts_s[edges[:-1]].tolist(), starts_s[edges[1:]].tolist(), search.window.pauses)
+        spans = at_pauses(starts_s[edges[:-1]].tolist(), starts_s[edges[1:]].tolist(), state.window.pauses)
         pieces = []
         for (text, ids), (start_s, end_s), at in zip(words, spans, edges.tolist(), strict=False):
             if starts_s[at] >= audio_s:
-                break  # written about the zeros that follow the audio: repetitions, mostly
-            logprob = float(np.mean(search.logprobs[at - prefix : at + len(ids) - prefix]))
+                break  # aligned with the zeros after the audio: mostly a repetition
+            logprob = float(np.mean(state.logprobs[at - prefix : at + len(ids) - prefix]))
             pieces.append(Piece(text, ids, start_s, end_s, float(np.exp(logprob))))
         return Hypothesis(
-            pieces=tuple(pieces[: _heard(pieces)]),
-            language=search.language,
-            looped=search.looped,
+            pieces=tuple(pieces[: echo_start(pieces)]),
+            language=state.language,
+            looped=state.looped,
             memory=memory,
         )
 
-    def _starts_s(self, search: Search, memory: Memory) -> np.ndarray:
-        """When each token begins, and the last one ends ``(tokens + 1,)``; those that are known are not looked for."""
-        known, first_frame = search.window.known_tokens, int(search.window.known_until_s / FRAME_S)
-        queries = torch.cat(search.queries, dim=1)[:, known : len(search.tokens) + 1]
-        starts = word_starts(self._network.attention(memory, queries, first_frame)) + first_frame
-        return np.concatenate([np.zeros(known), starts * FRAME_S])
+    def _starts_s(self, state: SearchState, memory: WhisperMemory) -> np.ndarray:
+        """When each token begins, then when the last one ends ``(tokens + 1,)``.
+
+        The first `Window.known_tokens` are not computed: their entries are 0.
+        """
+        skipped, first_frame = state.window.known_tokens, int(state.window.known_until_s / FRAME_S)
+        queries = torch.cat(state.queries, dim=1)[:, skipped : len(state.tokens) + 1]
+        starts = word_starts(self.network.attention(memory, queries, first_frame)) + first_frame
+        return np.concatenate([np.zeros(skipped), starts * FRAME_S])
 
 
 def _placed(words: Sequence[tuple[str, tuple[int, ...]]], starts_s: np.ndarray, logprobs: np.ndarray) -> list[Placed]:
-    """Words with the times of their tokens ``(tokens + 1,)`` and their mean probability."""
+    """Words with the times of their tokens ``(tokens + 1,)`` and their mean probability ``(tokens,)``."""
     placed, at = [], 0
     for text, ids in words:
         end = at + len(ids)
@@ -242,11 +236,11 @@ def _placed(words: Sequence[tuple[str, tuple[int, ...]]], starts_s: np.ndarray, 
     return placed
 
 
-def _heard(pieces: Sequence[Piece]) -> int:
-    """How many words took time to say.
+def echo_start(pieces: Sequence[Piece]) -> int:
+    """Where the repetition of the last words begins; ``len(pieces)`` if there is none.
 
-    At the end of the audio Whisper likes to say its last words again, and again; the alignment then finds no frames for
-    them: two or more words in a row without length, with at most one behind them, are such an echo.
+    At the end of the audio Whisper sometimes writes its last words again. No frames are left for them, so the alignment
+    gives them no length: two or more successive words without length, followed by at most one other word, are an echo.
     """
     end = len(pieces)
     while True:

@@ -1,6 +1,8 @@
-"""The search for a window's text: greedy with drafts checked at once, sampled, or by beams; batched over windows.
+"""The search for a window's text: greedy, sampled or beam search, batched over windows.
 
-All write the same fields of a `Search`. Greedy text does not depend on the draft; no text depends on the other windows.
+Greedy search first checks the window's draft in one forward pass and keeps what it would have written itself, so the
+text does not depend on the draft. No text depends on the other windows of the batch. Each search writes its result into
+a `SearchState`.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,22 +11,24 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from asr.models.base import Window
-from asr.models.whisper.decoder import Batch
+from asr.models.whisper.decoder import DecoderBatch
 from asr.models.whisper.hotwords import Hotwords
-from asr.models.whisper.network import Memory, Whisper
+from asr.models.whisper.network import WhisperMemory, WhisperNetwork
 
 UNLIKELY = -1.0
-"""A mean log-probability below this is no text to be believed: the threshold that was published with the models."""
+"""A text with a mean log-probability below this is doubtful: the threshold that OpenAI published with the models."""
 _SAMPLING_SEED = 0
-"""Sampled text is the same at each run."""
+"""Fixed, so that sampled text is the same in each run."""
 
 
 @dataclass(slots=True)
-class Search:
-    """One window's search: the tokens so far, and for each its log-probability and the queries that tell its time.
+class SearchState:
+    """The text of one window as far as it is written.
 
-    ``head`` are the tokens before the text; ``tokens`` begin with the window's prefix. ``queries`` are the alignment
-    heads', one more than there are tokens where the end was written.
+    ``head``: tokens before the text (context, language, task). ``tokens``: the text, beginning with the window's
+    prefix. ``budget``: the most tokens the text may have. ``logprobs``: of the tokens after the prefix, and of the end.
+    ``queries``: of the alignment heads, from which word times are computed, each ``(h, n, D)``; together one for each
+    token and one for the end if it was written. ``looped``: the text was cut because it repeated itself.
     """
 
     window: Window
@@ -40,177 +44,181 @@ class Search:
 
     @property
     def confidence(self) -> float:
-        """The mean log-probability of what was written, the end included; 0 for nothing."""
+        """The mean log-probability of the written tokens, the end included; 0 if there are none."""
         return sum(self.logprobs) / len(self.logprobs) if self.logprobs else 0.0
 
     @property
     def doubtful(self) -> bool:
-        """Whether the text loops, or is so unlikely that the model hardly believes it."""
+        """Whether the text loops or is improbable."""
         return self.looped or self.confidence < UNLIKELY
 
-    def take(self, other: "Search") -> None:
-        """Have the text of another search of the same window."""
+    def take(self, other: "SearchState") -> None:
+        """Copy the text of another search of the same window."""
         self.tokens, self.logprobs, self.queries = other.tokens, other.logprobs, other.queries
         self.done, self.looped = other.done, other.looped
 
     def restart(self) -> None:
-        """Back to the prefix."""
+        """Drop everything after the prefix."""
         self.tokens, self.logprobs, self.queries = list(self.window.prefix), [], []
         self.done = self.looped = False
 
 
 Choice = Callable[[torch.Tensor], torch.Tensor]
-"""Scores ``(n, V)`` -> tokens ``(n,)``."""
+"""How the next token is chosen: scores ``(n, V)`` -> tokens ``(n,)``."""
 
 
 class Searcher:
-    """Searches in one network. ``end`` is the token that ends a text, ``blank`` those that cannot begin one."""
+    """The searches in one network. `end`: the token that ends a text. `blank`: tokens that cannot begin one."""
 
-    def __init__(self, network: Whisper, end: int, blank: Sequence[int]) -> None:
+    def __init__(self, network: WhisperNetwork, end: int, blank: Sequence[int]) -> None:
         self._network, self._end, self._blank = network, end, list(blank)
 
-    def greedy(self, memories: Sequence[Memory], searches: Sequence[Search]) -> None:
-        """The likeliest token each time."""
-        batch = self._begin(memories, searches)
-        self._check_drafts(batch, searches, _likeliest)
-        self._continue(batch, searches, _likeliest)
+    def greedy(self, memories: Sequence[WhisperMemory], states: Sequence[SearchState]) -> None:
+        """Greedy search: always the most probable token."""
+        batch = self._begin(memories, states)
+        self._check_drafts(batch, states, _likeliest)
+        self._continue(batch, states, _likeliest)
 
-    def sample(self, memory: Memory, search: Search, temperature: float) -> None:
-        """Tokens drawn by their probability at a temperature; greedy at zero."""
+    def sample(self, memory: WhisperMemory, state: SearchState, temperature: float) -> None:
+        """Sampling: tokens are drawn by their probability at a temperature; 0 is greedy."""
         choose = _drawn(temperature) if temperature else _likeliest
-        batch = self._begin([memory], [search])
-        self._check_drafts(batch, [search], choose, drafts=[()])
-        self._continue(batch, [search], choose)
+        batch = self._begin([memory], [state])
+        self._check_drafts(batch, [state], choose, drafts=[()])
+        self._continue(batch, [state], choose)
 
-    def beams(self, memories: Sequence[Memory], searches: Sequence[Search], size: int) -> None:
-        """The likeliest text of those that `size` beams come upon."""
-        found = [self._best_of_beams(*pair, size) for pair in zip(memories, searches, strict=True)]
-        batch = self._begin(memories, searches)
-        self._fix(batch, searches, found)
+    def beams(self, memories: Sequence[WhisperMemory], states: Sequence[SearchState], size: int) -> None:
+        """Beam search: the text with the highest mean log-probability that `size` beams reach."""
+        texts = [self._best_of_beams(*pair, size) for pair in zip(memories, states, strict=True)]
+        batch = self._begin(memories, states)
+        self._force(batch, states, texts)
 
-    def insist(self, memory: Memory, search: Search) -> None:
-        """Write on where a text ended; what is not likely, or a loop, is not taken."""
-        before, text = replace(search), search.tokens[len(search.window.prefix) :]
-        batch = self._begin([memory], [search])
-        [(scores, queries)] = self._feed(batch, [search], [text])
+    def extend(self, memory: WhisperMemory, state: SearchState) -> None:
+        """Continue a text that ended too early. A continuation that is improbable or loops is dropped."""
+        before, text = replace(state), state.tokens[len(state.window.prefix) :]
+        batch = self._begin([memory], [state])
+        [(scores, queries)] = self._feed(batch, [state], [text])
         scores[-1, self._end] = float("-inf")
         tokens = [*text, int(scores[-1].argmax())]
         for i, (token, logprob) in enumerate(zip(tokens, _logprobs(scores, tokens), strict=True)):
-            self._append(search, token, logprob, queries[:, i : i + 1])
-        self._continue(batch, [search], _likeliest)
-        added = search.logprobs[len(text) :]
-        if search.looped or sum(added) < UNLIKELY * len(added):
-            search.take(before)
+            self._append(state, token, logprob, queries[:, i : i + 1])
+        self._continue(batch, [state], _likeliest)
+        added = state.logprobs[len(text) :]
+        if state.looped or sum(added) < UNLIKELY * len(added):
+            state.take(before)
 
-    def _begin(self, memories: Sequence[Memory], searches: Sequence[Search]) -> Batch:
-        for search in searches:
-            search.restart()
+    def _begin(self, memories: Sequence[WhisperMemory], states: Sequence[SearchState]) -> DecoderBatch:
+        for state in states:
+            state.restart()
         return self._network.batch(memories)
 
     # -- many tokens in one forward pass ---------------------------------------------------------------------------
 
     def _feed(
-        self, batch: Batch, searches: Sequence[Search], drafts: Sequence[Sequence[int]]
+        self, batch: DecoderBatch, states: Sequence[SearchState], drafts: Sequence[Sequence[int]]
     ) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Feed head, prefix and draft of every window; scores and queries from the last token of the prefix on."""
-        rows = [[*s.head, *s.window.prefix, *draft] for s, draft in zip(searches, drafts, strict=True)]
+        """Feed head, prefix and draft of every window.
+
+        Returns for each window scores ``(n, V)`` and queries ``(h, n, D)`` after the last token of the prefix and after
+        each token of the draft.
+        """
+        rows = [[*s.head, *s.window.prefix, *draft] for s, draft in zip(states, drafts, strict=True)]
         longest = max(map(len, rows))
         tokens = torch.tensor([row + [self._end] * (longest - len(row)) for row in rows])
         hidden, queries = self._network.decode(batch, tokens, torch.arange(longest).expand(len(rows), -1))
-        firsts = [len(s.head) + len(s.window.prefix) - 1 for s in searches]
+        firsts = [len(s.head) + len(s.window.prefix) - 1 for s in states]
         spans = [slice(first, len(row)) for first, row in zip(firsts, rows, strict=True)]
         scores = self._network.logits(torch.cat([hidden[i, span] for i, span in enumerate(spans)]))
         parts = scores.split([span.stop - span.start for span in spans])
-        for i, search in enumerate(searches):
-            search.queries.append(queries[i, :, len(search.head) - 1 : firsts[i]])
+        for i, state in enumerate(states):
+            state.queries.append(queries[i, :, len(state.head) - 1 : firsts[i]])
         return [
-            (self._allowed(part, search, draft), queries[i, :, span])
-            for i, (part, search, draft, span) in enumerate(zip(parts, searches, drafts, spans, strict=True))
+            (self._allowed(part, state, draft), queries[i, :, span])
+            for i, (part, state, draft, span) in enumerate(zip(parts, states, drafts, spans, strict=True))
         ]
 
-    def _allowed(self, scores: torch.Tensor, search: Search, draft: Sequence[int] = ()) -> torch.Tensor:
-        """Scores ``(n, V)`` after the tokens and each token of the draft: no blank beginning, hotwords preferred."""
-        if not search.tokens:
+    def _allowed(self, scores: torch.Tensor, state: SearchState, draft: Sequence[int] = ()) -> torch.Tensor:
+        """The scores ``(n, V)`` of `_feed`, changed in place: no text begins with a blank; hotwords get their bonus."""
+        if not state.tokens:
             scores[0, self._blank] = float("-inf")
-        for i, row in enumerate(scores) if search.hotwords else ():
-            _prefer(row, search.hotwords, [*search.tokens, *draft[:i]])
+        for i, row in enumerate(scores) if state.hotwords else ():
+            _prefer(row, state.hotwords, [*state.tokens, *draft[:i]])
         return scores
 
     def _check_drafts(
         self,
-        batch: Batch,
-        searches: Sequence[Search],
+        batch: DecoderBatch,
+        states: Sequence[SearchState],
         choose: Choice,
         drafts: Sequence[Sequence[int]] | None = None,
     ) -> None:
-        """Keep of each draft what the search would write, and the token after it."""
-        drafts = drafts or [s.window.draft[: s.budget - len(s.window.prefix)] for s in searches]
-        for search, draft, (scores, queries) in zip(searches, drafts, self._feed(batch, searches, drafts), strict=True):
-            told = choose(scores).tolist()
-            right = next((i for i, token in enumerate(draft) if token != told[i]), len(draft)) + 1
-            logprobs = _logprobs(scores[:right], told[:right])
-            for i in range(right):
-                self._append(search, told[i], logprobs[i], queries[:, i : i + 1])
-                if search.done:
+        """Keep the tokens of each draft that the search would write itself, and add the token after them."""
+        drafts = drafts or [s.window.draft[: s.budget - len(s.window.prefix)] for s in states]
+        for state, draft, (scores, queries) in zip(states, drafts, self._feed(batch, states, drafts), strict=True):
+            chosen = choose(scores).tolist()
+            correct = next((i for i, token in enumerate(draft) if token != chosen[i]), len(draft)) + 1
+            logprobs = _logprobs(scores[:correct], chosen[:correct])
+            for i in range(correct):
+                self._append(state, chosen[i], logprobs[i], queries[:, i : i + 1])
+                if state.done:
                     break
 
-    def _fix(self, batch: Batch, searches: Sequence[Search], texts: Sequence[Sequence[int]]) -> None:
-        """Take texts as they are, each with what its tokens' times and probabilities are told by."""
-        for search, text, (scores, queries) in zip(searches, texts, self._feed(batch, searches, texts), strict=True):
-            search.logprobs = _logprobs(scores, [*text, self._end])
-            search.tokens += text
-            search.queries.append(queries)
-            search.done = True
+    def _force(self, batch: DecoderBatch, states: Sequence[SearchState], texts: Sequence[Sequence[int]]) -> None:
+        """Write given texts, with the queries and log-probabilities of their tokens."""
+        for state, text, (scores, queries) in zip(states, texts, self._feed(batch, states, texts), strict=True):
+            state.logprobs = _logprobs(scores, [*text, self._end])
+            state.tokens += text
+            state.queries.append(queries)
+            state.done = True
 
-    def _append(self, search: Search, token: int, logprob: float, query: torch.Tensor) -> None:
-        search.queries.append(query)
-        search.logprobs.append(logprob)
+    def _append(self, state: SearchState, token: int, logprob: float, query: torch.Tensor) -> None:
+        state.queries.append(query)
+        state.logprobs.append(logprob)
         if token == self._end:
-            search.done = True
+            state.done = True
             return
-        search.tokens.append(token)
-        loop = loop_length(search.tokens)
+        state.tokens.append(token)
+        loop = loop_length(state.tokens)
         if loop:
-            del search.tokens[-loop:]
-        if loop or len(search.tokens) >= search.budget:
-            search.looped = search.done = True
+            del state.tokens[-loop:]
+        if loop or len(state.tokens) >= state.budget:
+            state.looped = state.done = True
 
     # -- token by token --------------------------------------------------------------------------------------------
 
-    def _continue(self, batch: Batch, searches: Sequence[Search], choose: Choice) -> None:
-        active = list(searches)
+    def _continue(self, batch: DecoderBatch, states: Sequence[SearchState], choose: Choice) -> None:
+        active = list(states)
         while True:
-            rows = [i for i, search in enumerate(active) if not search.done]
+            rows = [i for i, state in enumerate(active) if not state.done]
             if not rows:
                 return
             if len(rows) < len(active):
                 batch.keep(rows)
                 active = [active[i] for i in rows]
-            scores, queries = self._next(batch, active, [search.tokens for search in active])
-            told = choose(scores).tolist()
-            logprobs = _logprobs(scores, told)
-            for i, search in enumerate(active):
-                self._append(search, told[i], logprobs[i], queries[i])
+            scores, queries = self._next(batch, active, [state.tokens for state in active])
+            chosen = choose(scores).tolist()
+            logprobs = _logprobs(scores, chosen)
+            for i, state in enumerate(active):
+                self._append(state, chosen[i], logprobs[i], queries[i])
 
     def _next(
-        self, batch: Batch, searches: Sequence[Search], texts: Sequence[Sequence[int]]
+        self, batch: DecoderBatch, states: Sequence[SearchState], texts: Sequence[Sequence[int]]
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Feed the last token of each text: scores ``(n, V)`` of the next, and queries ``(n, h, 1, D)``."""
+        """Feed the last token of each text. Returns scores ``(n, V)`` of the next one and queries ``(n, h, 1, D)``."""
         tokens = torch.tensor([[text[-1]] for text in texts])
-        positions = torch.tensor([[len(s.head) + len(t) - 1] for s, t in zip(searches, texts, strict=True)])
+        positions = torch.tensor([[len(s.head) + len(t) - 1] for s, t in zip(states, texts, strict=True)])
         hidden, queries = self._network.decode(batch, tokens, positions)
         scores = self._network.logits(hidden[:, 0])
-        for row, search, text in zip(scores, searches, texts, strict=True):
-            _prefer(row, search.hotwords, text)
+        for row, state, text in zip(scores, states, texts, strict=True):
+            _prefer(row, state.hotwords, text)
         return scores, queries
 
-    def _best_of_beams(self, memory: Memory, search: Search, size: int) -> list[int]:
-        """The tokens after the prefix, by beam search with the mean log-probability as a text's score."""
-        batch = self._begin([memory], [search])
-        [(scores, _)] = self._feed(batch, [search], [()])
+    def _best_of_beams(self, memory: WhisperMemory, state: SearchState, size: int) -> list[int]:
+        """The tokens after the prefix of the best text. A text's score is its mean log-probability."""
+        batch = self._begin([memory], [state])
+        [(scores, _)] = self._feed(batch, [state], [()])
         batch.keep([0] * size)
         live, ended = [_Beam((), 0.0)], list[_Beam]()
-        prefix, room = list(search.window.prefix), search.budget - len(search.window.prefix)
+        prefix, room = list(state.window.prefix), state.budget - len(state.window.prefix)
         while True:
             live, sources, done = _grown(live, scores.log_softmax(-1), size, self._end)
             ended += done
@@ -220,13 +228,13 @@ class Searcher:
             batch.keep(rows)
             texts = [[*prefix, *beam.tokens] for beam in live]
             texts += [texts[0]] * (size - len(texts))
-            scores, _ = self._next(batch, [search] * size, texts)
+            scores, _ = self._next(batch, [state] * size, texts)
         return list(max(ended or live, key=lambda beam: beam.score).tokens)
 
 
 @dataclass(frozen=True, slots=True)
 class _Beam:
-    """A text that beam search looks at; its log-probability, with the end's where it has ended."""
+    """One hypothesis of beam search, and its log-probability; that of the end is included if it has ended."""
 
     tokens: tuple[int, ...]
     logprob: float
@@ -239,7 +247,10 @@ class _Beam:
 def _grown(
     live: Sequence[_Beam], logprobs: torch.Tensor, size: int, end: int
 ) -> tuple[list[_Beam], list[int], list[_Beam]]:
-    """The likeliest beams one token longer, the rows they come from, and those that ended among the likeliest."""
+    """The best beams one token longer, the rows they come from, and the beams among the best that ended.
+
+    `logprobs`: of the next token, ``(rows, V)``.
+    """
     top = logprobs[: len(live)].topk(size + 1)
     grown = [
         (beam.logprob + logprob, row, token)
@@ -262,13 +273,13 @@ def _grown(
 
 
 def _prefer(scores: torch.Tensor, hotwords: Hotwords | None, text: Sequence[int]) -> None:
-    """Adds the hotwords' bonus to the scores ``(V,)`` of the token after a text."""
+    """Add the hotwords' bonus to the scores ``(V,)`` of the token after a text, in place."""
     for token, bonus in hotwords.bonus(text).items() if hotwords else ():
         scores[token] += bonus
 
 
 def _likeliest(scores: torch.Tensor) -> torch.Tensor:
-    return torch.from_numpy(scores.numpy().argmax(-1))  # a twentieth of torch's time on a CPU
+    return torch.from_numpy(scores.numpy().argmax(-1))  # 20 times as fast as torch's on a CPU
 
 
 def _drawn(temperature: float) -> Choice:
@@ -281,20 +292,23 @@ def _drawn(temperature: float) -> Choice:
 
 
 def _logprobs(scores: torch.Tensor, tokens: Sequence[int]) -> list[float]:
-    """The log-probability of one token a row. Row by row, as a row stays in the cache: three quarters of the time."""
-    told = []
+    """The log-probability of one token in each row of scores ``(n, V)``.
+
+    Row by row, because one row stays in the CPU cache: a quarter faster than all at once.
+    """
+    values = []
     for row, token in zip(scores, tokens, strict=True):
         largest = row.amax()
-        told.append(row[token] - largest - (row - largest).exp_().sum().log())
-    logprobs: list[float] = torch.stack(told).tolist()
+        values.append(row[token] - largest - (row - largest).exp_().sum().log())
+    logprobs: list[float] = torch.stack(values).tolist()
     return logprobs
 
 
 def loop_length(tokens: Sequence[int]) -> int:
-    """How many tokens at the end repeat what stood before them, when that is a loop and no language; else 0.
+    """How many tokens at the end are repetitions, if they are a loop; else 0.
 
-    A loop is a run of up to 12 tokens three times over that is at least 9 tokens long in all, or one token 6 times.
-    All but one copy are counted.
+    A loop is a sequence of 3 to 12 tokens three times in a row, of two tokens five times, or one token six times.
+    All copies but the first count.
     """
     for period in range(1, 13):
         copies = 6 if period == 1 else 3 if period > 2 else 5

@@ -1,22 +1,24 @@
-"""Tokens to text and to words, for byte-level BPE vocabularies (GPT-2's and Whisper's)."""
+"""Text -> tokens, tokens -> text and words, for byte-level BPE vocabularies (GPT-2's and Whisper's)."""
 
 import string
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer as Encoding
 
 from asr.errors import ModelError
 
 UNSPACED_LANGUAGES = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
-"""Written without spaces: every character is a word of its own, as in Whisper's own splitting."""
+"""Languages written without spaces. Every character is a word, as in Whisper's own splitting."""
 
 _OPENING = frozenset("\"'“¿([{-")
 _CLOSING = frozenset("\"'.。,，!！?？:：”)]}、;；…")
 
 
 def _byte_of_symbol() -> dict[str, int]:
-    """GPT-2's printable stand-in for each byte, inverted (Radford et al. 2019)."""
+    """Printable character -> the byte that it stands for in GPT-2's vocabulary (Radford et al. 2019)."""
     printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     table = {chr(byte): byte for byte in printable}
     for offset, byte in enumerate(byte for byte in range(256) if byte not in printable):
@@ -25,7 +27,7 @@ def _byte_of_symbol() -> dict[str, int]:
 
 
 class Tokenizer:
-    """A model's vocabulary."""
+    """The vocabulary of one model, from its `tokenizer.json`."""
 
     def __init__(self, path: Path) -> None:
         self._encoding = Encoding.from_file(str(path))
@@ -36,28 +38,28 @@ class Tokenizer:
                 self._bytes[index] = bytes(symbols[character] for character in symbol)
 
     def special(self, text: str) -> int:
-        """The id of a special token such as ``<|endoftext|>``; `ModelError` when there is none."""
+        """The id of a special token such as ``<|endoftext|>``. Raises `ModelError` if the vocabulary lacks it."""
         index = self._encoding.token_to_id(text)
         if index is None:
-            raise ModelError(f"the tokenizer has no token {text}; a Whisper tokenizer.json is wanted")
+            raise ModelError(f"the tokenizer has no token {text}, wanted a Whisper tokenizer.json")
         return int(index)
 
     def encode(self, text: str) -> tuple[int, ...]:
-        """Text -> tokens, without special ones."""
+        """Text -> tokens, without special tokens."""
         return tuple(self._encoding.encode(text, add_special_tokens=False).ids)
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """Tokens -> text; special tokens are left out, broken UTF-8 becomes U+FFFD."""
+        """Tokens -> text. Special tokens are left out; incomplete UTF-8 becomes U+FFFD."""
         return b"".join(self._bytes.get(token, b"") for token in tokens).decode("utf-8", "replace")
 
     def words(self, tokens: Sequence[int], language: str) -> list[tuple[str, tuple[int, ...]]]:
-        """Tokens -> words with their tokens; punctuation stays with the word it belongs to."""
+        """Tokens -> words with their tokens. Punctuation belongs to a word, an opening mark to the next one."""
         units = self._units(tokens)
         words = list(units if language in UNSPACED_LANGUAGES else _join_spaced(units))
         return _merge_punctuation(words)
 
     def _units(self, tokens: Sequence[int]) -> Iterator[tuple[str, tuple[int, ...]]]:
-        """The shortest runs of tokens that are whole characters."""
+        """The shortest runs of tokens that are complete characters, with their text."""
         pending: list[int] = []
         for token in tokens:
             pending.append(token)
@@ -69,7 +71,39 @@ class Tokenizer:
             yield self.decode(pending).replace("\ufffd", ""), tuple(pending)
 
 
+@dataclass(frozen=True, slots=True)
+class SpecialTokens:
+    """Ids of the special tokens. ``transcribe`` is None and ``languages`` empty for an English-only model.
+
+    ``previous`` begins a text from before the window. ``blank``: tokens that cannot begin a text.
+    """
+
+    start: int
+    end: int
+    previous: int
+    transcribe: int | None
+    no_timestamps: int
+    blank: tuple[int, ...]
+    languages: dict[str, int]
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer, generation: Mapping[str, Any]) -> "SpecialTokens":
+        """From the result of `asr.models.whisper.generation.generation_settings`. Raises `ModelError`."""
+        multilingual = bool(generation.get("is_multilingual"))
+        languages = {k.strip("<|>"): int(v) for k, v in generation.get("lang_to_id", {}).items()}
+        return cls(
+            start=tokenizer.special("<|startoftranscript|>"),
+            end=tokenizer.special("<|endoftext|>"),
+            previous=tokenizer.special("<|startofprev|>"),
+            transcribe=tokenizer.special("<|transcribe|>") if multilingual else None,
+            no_timestamps=tokenizer.special("<|notimestamps|>"),
+            blank=tokenizer.encode(" "),
+            languages=languages if multilingual else {},
+        )
+
+
 def _join_spaced(units: Iterator[tuple[str, tuple[int, ...]]]) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Characters -> words: a word begins at a space or at a punctuation mark."""
     word = ""
     tokens: tuple[int, ...] = ()
     for text, ids in units:
@@ -83,6 +117,7 @@ def _join_spaced(units: Iterator[tuple[str, tuple[int, ...]]]) -> Iterator[tuple
 
 
 def _merge_punctuation(words: list[tuple[str, tuple[int, ...]]]) -> list[tuple[str, tuple[int, ...]]]:
+    """Words without separate punctuation: opening marks join the next word, all others the previous one."""
     merged: list[tuple[str, tuple[int, ...]]] = []
     opening: tuple[str, tuple[int, ...]] = ("", ())
     for text, ids in words:

@@ -1,8 +1,8 @@
-"""Word times from attention: dynamic time warping over the alignment heads.
+"""Word times from the attention of the alignment heads, by dynamic time warping.
 
-As in Whisper's own word timestamps (openai/whisper, ``timing.py``; Giorgino 2009 for the warping): each head's
-attention is normalised over the tokens, smoothed by a median over 7 frames, the heads averaged, and the cheapest
-monotone path through tokens and frames tells where each token begins.
+As in Whisper's own word timestamps (openai/whisper, ``timing.py``; Giorgino 2009 for the warping): the attention of
+each head is normalised over the tokens and smoothed by a median over 7 frames, the heads are averaged, and a token
+begins where the cheapest monotone path through tokens and frames reaches it.
 """
 
 from collections.abc import Sequence
@@ -14,19 +14,20 @@ from asr.config import SHORTEST_PAUSE_S
 
 Span = tuple[float, float]
 LONGEST_ONSET_S = 0.26
-"""An alignment marks a word's beginning up to so late."""
-_LEAST_WORD_S = 0.03
+"""The alignment may put the beginning of a word this much too late."""
+_MIN_WORD_S = 0.03
+"""A word keeps at least this much before a pause inside its span."""
 _CACHED_VALUES = 100_000
-"""So many values at once stay in a core's cache through the sorting network: a third of the time for long windows."""
+"""This many values fit in a core's cache during the sorting network: three times as fast for long windows."""
 
 _NETWORK = ((0, 5), (0, 3), (1, 6), (2, 4), (0, 1), (3, 5), (2, 6), (2, 3), (3, 6), (4, 5), (1, 4), (1, 3), (3, 4))
-"""Exchanges that bring the median of seven into the middle (Devillard 1998, "Fast median search")."""
+"""Compare-and-swap steps that put the median of seven values in the middle (Devillard 1998, "Fast median search")."""
 
 
 def word_starts(attention: torch.Tensor) -> np.ndarray:
     """Attention ``(heads, tokens, frames)`` -> the frame where each token begins ``(tokens + 1,)``.
 
-    The last entry is where the last token's frames end.
+    The last entry is the end of the last token.
     """
     _, tokens, frames = attention.shape
     weights = attention / attention.sum(-1, keepdim=True).clamp_min(1e-12)
@@ -40,24 +41,28 @@ def word_starts(attention: torch.Tensor) -> np.ndarray:
 
 
 def at_pauses(starts_s: Sequence[float], ends_s: Sequence[float], pauses: Sequence[Span]) -> list[Span]:
-    """Words put to the edges of the pauses between them: an alignment counts a pause as part of the word before it.
+    """The spans of words, moved to the edges of the pauses between them. All times in seconds.
 
-    A pause counts where it lies inside a word but for the `LONGEST_ONSET_S` before the word's end.
+    The alignment counts a pause as part of the word before it. So a pause inside a word's span that ends at most
+    `LONGEST_ONSET_S` before the span does is taken as the pause after that word.
     """
     spans = list(zip(starts_s, ends_s, strict=True))
     for i, (start_s, end_s) in enumerate(spans):
-        inside = [(max(a, start_s + _LEAST_WORD_S), min(b, end_s)) for a, b in pauses]
-        behind = [(a, b) for a, b in inside if b - a > SHORTEST_PAUSE_S and end_s - b <= LONGEST_ONSET_S]
-        if not behind:
+        inside = [(max(a, start_s + _MIN_WORD_S), min(b, end_s)) for a, b in pauses]
+        after = [(a, b) for a, b in inside if b - a > SHORTEST_PAUSE_S and end_s - b <= LONGEST_ONSET_S]
+        if not after:
             continue
-        spans[i] = (start_s, behind[-1][0])
+        spans[i] = (start_s, after[-1][0])
         if i + 1 < len(spans):
-            spans[i + 1] = (min(behind[-1][1], spans[i + 1][0]), spans[i + 1][1])
+            spans[i + 1] = (min(after[-1][1], spans[i + 1][0]), spans[i + 1][1])
     return spans
 
 
 def _median(x: torch.Tensor) -> torch.Tensor:
-    """The median of 7 neighbours along the last dimension, by a sorting network: 20 times `Tensor.median` here."""
+    """The median of 7 neighbours along the last dimension of ``(..., n)``, edges mirrored.
+
+    By a sorting network, which is 20 times as fast as `Tensor.median` here.
+    """
     if x.shape[-1] <= 3:
         return x
     padded = torch.nn.functional.pad(x, (3, 3), mode="reflect")
@@ -68,14 +73,14 @@ def _median(x: torch.Tensor) -> torch.Tensor:
 
 
 def _warp(cost: np.ndarray) -> np.ndarray:
-    """The first frame of each row on the cheapest monotone path through ``cost (tokens, frames)``.
+    """The first frame of each token ``(tokens,)`` on the cheapest monotone path through ``cost`` ``(tokens, frames)``.
 
-    The recursion ``D[i, j] = c[i, j] + min(D[i-1, j-1], D[i-1, j], D[i, j-1])`` runs a row at a time: walking along a
-    row is a cumulative sum, so the best place to enter it is a running minimum.
+    The recursion ``D[i, j] = c[i, j] + min(D[i-1, j-1], D[i-1, j], D[i, j-1])`` is computed one row at a time: the cost
+    of moving along a row is a cumulative sum, so the best place to enter the row is a running minimum.
     """
     tokens, frames = cost.shape
-    entered = np.zeros((tokens, frames), np.int64)  # where the best path to (i, j) entered row i
-    diagonal = np.zeros((tokens, frames), bool)  # and whether it came there from (i-1, j-1) rather than (i-1, j)
+    entered = np.zeros((tokens, frames), np.int64)  # where the best path to (i, j) enters row i
+    diagonal = np.zeros((tokens, frames), bool)  # whether it comes from (i-1, j-1); else from (i-1, j)
     before = np.full(frames + 1, np.inf)  # D[i-1, -1], D[i-1, 0], ...
     before[0] = 0.0
     for i in range(tokens):

@@ -62,7 +62,7 @@ def test_a_text_that_is_not_said_scores_low(engine: Engine) -> None:
 
 def test_a_text_too_long_for_its_recording_is_refused(engine: Engine) -> None:
     """In one sentence with both lengths."""
-    with pytest.raises(CallerError, match=r"tokens is not said in 1\.\d s"):
+    with pytest.raises(CallerError, match=r"tokens does not fit in 1\.\d s"):
         align(clip("hello_world")[:RATE_HZ], FOX * 10, engine)
 
 

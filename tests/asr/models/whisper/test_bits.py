@@ -30,7 +30,7 @@ def of_all_lengths() -> list[np.ndarray]:
 
 
 def said(engine: Engine, windows: list[np.ndarray]) -> list[Said]:
-    hypotheses = engine._recogniser.recognise([Window(window) for window in windows])
+    hypotheses = engine.recogniser.recognise([Window(window) for window in windows])
     return [[(p.text, p.start_s, p.end_s, p.confidence) for p in h.pieces] for h in hypotheses]
 
 

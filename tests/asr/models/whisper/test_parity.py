@@ -12,7 +12,7 @@ from asr.engine import Engine
 from asr.models.base import Window
 from asr.models.whisper.encoder import EncoderState
 from asr.models.whisper.features import log_mel
-from asr.models.whisper.network import Memory
+from asr.models.whisper.network import WhisperMemory
 from tests.speech import clip, speech
 
 
@@ -27,12 +27,12 @@ def engine() -> Engine:
     return Engine.load(precision="float32")
 
 
-def as_the_peer_sees_it(engine: Engine, samples: np.ndarray) -> Memory:
+def as_the_peer_sees_it(engine: Engine, samples: np.ndarray) -> WhisperMemory:
     """The memory of the peer's window: 10 ms of zeros after the audio, then zeros in the mel domain up to 30 s."""
-    network = engine._recogniser._network
+    network = engine.recogniser.network
     mel = log_mel(np.pad(samples, (0, 160)), 80)
-    states = network._encoder.run_mel(F.pad(mel, (0, 3000 - mel.shape[1])))
-    return Memory(EncoderState((), (), 0, 0.0), network._memory(states))
+    states = network.encoder.run_mel(F.pad(mel, (0, 3000 - mel.shape[1])))
+    return WhisperMemory(EncoderState((), (), 0, 0.0), network.cross_attention(states))
 
 
 @pytest.mark.parametrize("name", ["quick_brown_fox", "counting", "hello_world", "all"])
@@ -46,6 +46,6 @@ def test_the_same_weights_give_the_same_text(
     )
     theirs = "".join(segment.text for segment in segments)
     memory = as_the_peer_sees_it(engine, samples)
-    monkeypatch.setattr(engine._recogniser, "_encode", lambda _: memory)
-    ours = engine._recogniser.recognise([Window(samples)])[0]
+    monkeypatch.setattr(engine.recogniser, "encode", lambda _: memory)
+    ours = engine.recogniser.recognise([Window(samples)])[0]
     assert "".join(piece.text for piece in ours.pieces) == theirs

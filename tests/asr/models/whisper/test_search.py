@@ -11,7 +11,7 @@ from asr.engine import Engine
 from asr.events import text_of
 from asr.models.base import Hypothesis, Window
 from asr.models.whisper.hotwords import Hotwords
-from asr.models.whisper.search import Search, loop_length
+from asr.models.whisper.search import SearchState, loop_length
 from asr.transcripts.recording import transcribe
 from eval.data.dataset import load_dataset, read
 from tests.speech import RATE_HZ, clip, speech
@@ -32,7 +32,7 @@ def recordings() -> dict[str, np.ndarray]:
 
 
 def heard(engine: Engine, *windows: Window) -> list[Hypothesis]:
-    return engine._recogniser.recognise(windows)
+    return engine.recogniser.recognise(windows)
 
 
 def text(hypothesis: Hypothesis) -> str:
@@ -45,10 +45,10 @@ def with_beams(size: int) -> DecodeSettings:
 
 def test_one_beam_is_greedy(engine: Engine) -> None:
     """The beam search's own steps, with a single beam, write what greedy search writes."""
-    searcher, recogniser = engine._recogniser._searcher, engine._recogniser
+    searcher, recogniser = engine.recogniser.searcher, engine.recogniser
     window = Window(speech()[: 7 * RATE_HZ])
-    memory = recogniser._encode(window)
-    search = recogniser._search(window, "en")
+    memory = recogniser.encode(window)
+    search = recogniser.start(window, "en")
     searcher.greedy([memory], [search])
     greedy = list(search.tokens)
     searcher.beams([memory], [search], 1)
@@ -58,13 +58,13 @@ def test_one_beam_is_greedy(engine: Engine) -> None:
 
 def test_beams_find_a_text_at_least_as_likely_as_greedys(engine: Engine, recordings: dict[str, np.ndarray]) -> None:
     """The mean log-probability, beam search's own measure, does not fall on any of the recordings."""
-    recogniser = engine._recogniser
+    recogniser = engine.recogniser
     for samples in recordings.values():
         window = Window(samples)
-        memory, search = recogniser._encode(window), recogniser._search(window, "en")
-        recogniser._searcher.greedy([memory], [search])
+        memory, search = recogniser.encode(window), recogniser.start(window, "en")
+        recogniser.searcher.greedy([memory], [search])
         greedy = search.confidence
-        recogniser._searcher.beams([memory], [search], 5)
+        recogniser.searcher.beams([memory], [search], 5)
         assert search.confidence >= greedy - 1e-4
 
 
@@ -113,18 +113,18 @@ def test_a_text_that_the_model_hardly_believes_is_tried_again_and_each_time_alik
 ) -> None:
     """What is written about noise is unlikely; of the texts drawn then the likeliest stays, the same at each run."""
     noise = np.random.default_rng(5).normal(0, 0.1, 4 * RATE_HZ).astype(np.float32)
-    recogniser, confidences, tried = engine._recogniser, [], []
-    sample = recogniser._searcher.sample
+    recogniser, confidences, tried = engine.recogniser, [], []
+    sample = recogniser.searcher.sample
 
-    def counted(memory: object, search: Search, temperature: float) -> None:
+    def counted(memory: object, search: SearchState, temperature: float) -> None:
         tried.append(temperature)
         sample(memory, search, temperature)
 
-    monkeypatch.setattr(recogniser._searcher, "sample", counted)
+    monkeypatch.setattr(recogniser.searcher, "sample", counted)
     for temperatures in ((), (0.6, 1.0), (0.6, 1.0)):
         window = Window(noise, settings=DecodeSettings(fallback_temperatures=temperatures, max_tokens_per_s=1.0))
-        memory, search = recogniser._encode(window), recogniser._search(window, "en")
-        recogniser._write([memory], [search])
+        memory, search = recogniser.encode(window), recogniser.start(window, "en")
+        recogniser.decode([memory], [search])
         confidences.append((not search.looped, search.confidence, search.tokens))
     plain, first, second = confidences
     assert plain[:2] < (True, -1.0)
