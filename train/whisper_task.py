@@ -22,7 +22,7 @@ from asr.models.whisper.architecture import WHISPER, recogniser_of
 from asr.models.whisper.encoder import FRAME_SAMPLES, MAX_FRAMES
 from asr.models.whisper.features import log_mel
 from asr.models.whisper.files import WhisperFiles
-from asr.models.whisper.network import TAIL_SAMPLES
+from asr.models.whisper.network import SILENT_MEL, TAIL_SAMPLES
 from asr.models.whisper.recogniser import WhisperRecogniser
 from asr.models.whisper.tokenizer import Tokenizer
 from eval.metrics.word_errors import Counts, count, total
@@ -33,7 +33,6 @@ from train.task import freeze
 
 SILENCE_S, _FRAMES_A_S = 5, 50
 """States of silence behind the audio while training: enough for the decoder to learn where to stop."""
-_SILENT_MEL = -0.75
 _IGNORED = -100
 DECODER = "model.decoder.layers"
 """What is trained unless the settings say otherwise; the embeddings, tied to the output, stay."""
@@ -51,7 +50,7 @@ class WhisperTask:
         self._head = _head(files, self._tokenizer, language)
         self._end = self._tokenizer.special("<|endoftext|>")
         self._heard: dict[int, torch.Tensor] = {}
-        self._silence = self._encode(torch.full((int(files.config["num_mel_bins"]), 2 * MAX_FRAMES), _SILENT_MEL))
+        self._silence = self._encode(torch.full((int(files.config["num_mel_bins"]), 2 * MAX_FRAMES), SILENT_MEL))
 
     def loss(self, batch: Sequence[Example]) -> torch.Tensor:
         """The mean cross entropy of a token."""

@@ -29,7 +29,7 @@ def test_its_states_are_what_the_engine_encodes(task: WhisperTask) -> None:
     """Only the real audio: the decoder is trained on what it will see (half precision is kept of it)."""
     samples = clip("hello_world")
     network = Engine.load("whisper-tiny.en", precision="float32").recogniser.network
-    expected, _, _ = network._encoder.extend(samples, None, 1500, 2400)
+    expected, _, _ = network.encoder.extend(samples, None, 1500, 2400)
     torch.testing.assert_close(task._of(Example(samples, "", "")), expected, atol=0.02, rtol=0.01)
 
 

@@ -20,7 +20,7 @@ from asr.models.torchscript import scripted
 from asr.models.whisper.decoder import Decoder, DecoderBatch
 from asr.models.whisper.encoder import MAX_FRAMES, Encoder, EncoderState
 
-_SILENT_MEL = -0.75
+SILENT_MEL = -0.75
 """The mel value of digital silence in a window with speech: 8 below the maximum, scaled as in `features.scaled`."""
 _SILENCE_STRIDE = 4
 """Only every fourth state of silence is used, since their keys differ little (docs/LOG.md)."""
@@ -102,7 +102,7 @@ class WhisperNetwork:
     @torch.inference_mode()
     def _states_of_silence(self) -> tuple[torch.Tensor, tuple[CrossAttention, ...]]:
         """The states' frames ``(s,)`` in a window of 30 s, and what each decoder layer sees of them."""
-        states = self.encoder.run_mel(torch.full((self.encoder.bands, 2 * MAX_FRAMES), _SILENT_MEL))
+        states = self.encoder.run_mel(torch.full((self.encoder.bands, 2 * MAX_FRAMES), SILENT_MEL))
         positions = torch.arange(_SILENCE_STRIDE // 2, MAX_FRAMES, _SILENCE_STRIDE)
         return positions, self.cross_attention(states[positions])
 
