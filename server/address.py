@@ -1,4 +1,4 @@
-"""Where the server listens. Light to import, so that a port that is taken is said before models are loaded."""
+"""Where the server listens. Light to import, so that a taken port is reported before models are loaded."""
 
 import socket
 
@@ -6,22 +6,22 @@ from asr.errors import CallerError
 from server.config import ServerSettings
 
 SOCKET_BUFFER_BYTES = 262_144
-"""Kept small, or the kernel would hold minutes of unread audio before a fast sender feels it,
-and of unread results before a client that takes none is found out."""
+"""Kept small: otherwise the kernel would buffer minutes of audio before a fast sender is slowed down, and minutes of
+results before a client that reads none is noticed."""
 
 
 class AddressError(CallerError):
-    """Nobody can listen there."""
+    """The server cannot listen at this address."""
 
 
 def bind(settings: ServerSettings) -> socket.socket:
-    """The listening socket. Raises `AddressError`."""
+    """The listening socket of `settings.host` and `settings.port`. Raises `AddressError`."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER_BYTES)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: also ends a connection whose peer never reads
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: ends a connection whose peer never reads, too
         patience_ms = round(settings.send_timeout_s * 1000)
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience_ms)
     try:
@@ -35,6 +35,6 @@ def bind(settings: ServerSettings) -> socket.socket:
 
 
 def address(listening: socket.socket) -> str:
-    """As one writes it into a browser."""
+    """The URL for a browser."""
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,6 +1,6 @@
-"""Subcommands of the server: `asr serve` and `asr stream`.
+"""The subcommands `asr serve` and `asr stream`.
 
-Nothing heavy is imported here: `asr --help` must answer at once.
+Nothing heavy is imported here: `asr --help` must answer immediately.
 """
 
 import asyncio
@@ -31,22 +31,22 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
-    config: Annotated[Path | None, typer.Option(help="Settings laid over configs/server.toml.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Settings that override configs/server.toml.")] = None,
     model: Annotated[
-        list[str] | None, typer.Option(help="Serve this model instead; the first given is the default.")
+        list[str] | None, typer.Option(help="Serve this model instead; may be given again. The first is the default.")
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one.")] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Processes that recognise, for each model; 0: one for each CPU core, at most 4.")
+        int | None, typer.Option(help="Worker processes for each model; 0: one for each CPU core, at most 4.")
     ] = None,
 ) -> None:
-    """Serve live streams, uploads and the page; prints the address when it is ready."""
+    """Serve live streams, uploads and the page; print the address when ready."""
     from server.address import bind
     from server.config import load_settings
 
     settings = load_settings(config, models=model or None, host=host, port=port, workers=workers)
-    listening = bind(settings)  # before the models are loaded: a port that is taken is said at once
+    listening = bind(settings)  # before the models are loaded: a taken port is reported immediately
     try:
         _serve(settings, listening)
     finally:
@@ -76,14 +76,14 @@ def stream(
     source: Annotated[str, typer.Argument(help="A file, - for raw PCM16 on standard input, or mic.")],
     url: Annotated[str, typer.Option(help="The server.")] = URL,
     model: Annotated[str | None, typer.Option(help="A model that the server has.")] = None,
-    language: Annotated[str | None, typer.Option(help="The language spoken, such as en.")] = None,
+    language: Annotated[str | None, typer.Option(help="The spoken language, such as en.")] = None,
     hotword: Annotated[list[str] | None, typer.Option(help="A word or name to expect; may be given again.")] = None,
     prompt: Annotated[str | None, typer.Option(help="Text that the recording continues: spellings, style.")] = None,
-    pace: Annotated[float, typer.Option(help="Seconds of audio sent in a second; 0 as fast as it goes.")] = 1.0,
-    rate: Annotated[int, typer.Option(help="Sample rate in hertz of standard input.")] = 16_000,
+    pace: Annotated[float, typer.Option(help="Seconds of audio sent per second; 0: as fast as possible.")] = 1.0,
+    rate: Annotated[int, typer.Option(help="Sample rate of standard input in hertz.")] = 16_000,
     channels: Annotated[int, typer.Option(help="Channels of standard input.")] = 1,
 ) -> None:
-    """Stream a recording or the microphone to a server, and show the words as they come."""
+    """Stream a recording or the microphone to a server, and show the words as they arrive."""
     from server.client.protocol import listen_url
 
     if not 0 <= pace < math.inf:
@@ -104,7 +104,7 @@ def stream(
 
 
 async def _stream(source: str, address: str, pace: float | None, rate: int, channels: int) -> None:
-    """Ctrl-C ends the recording, not the program: the last words are still shown. A second one ends the program."""
+    """Ctrl-C ends the audio, not the program: the last words are still shown. A second Ctrl-C ends the program."""
     from server.client import sources
     from server.client.display import Display
     from server.client.stream import paced

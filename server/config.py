@@ -1,4 +1,4 @@
-"""The server's settings. Their defaults stand once, in `configs/server.toml`; a file of one's own is laid over them."""
+"""The server's settings. Their defaults are in `configs/server.toml`, and only there; a user's file overrides them."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from asr.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """Each key is explained in `configs/server.toml`."""
+    """`configs/server.toml` explains each key. Raises `ConfigError` for values that make no sense."""
 
     host: str
     port: int
@@ -46,21 +46,21 @@ class ServerSettings:
 
 
 def load_settings(path: Path | None = None, **changes: Any) -> ServerSettings:
-    """The settings of `configs/server.toml`, under the file at `path`, under `changes` that are not None.
+    """`configs/server.toml`, overridden by the file at `path`, overridden by the `changes` that are not None.
 
-    Raises `ConfigError` for a file that is missing or broken, and for unknown keys and values.
+    Raises `ConfigError` for a file that is missing or broken, for unknown keys and for values that make no sense.
     """
     table = read_toml(config_dir() / "server.toml")
     if path is not None:
-        table = _laid_over(table, read_toml(path))
+        table = _overridden(table, read_toml(path))
     table |= {key: value for key, value in changes.items() if value is not None}
     return build(ServerSettings, table, str(path or "server.toml"))
 
 
-def _laid_over(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
+def _overridden(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in top.items():
         below = merged.get(key)
         both_tables = isinstance(below, dict) and isinstance(value, dict)
-        merged[key] = _laid_over(below, value) if both_tables else value  # type: ignore[arg-type]
+        merged[key] = _overridden(below, value) if both_tables else value  # type: ignore[arg-type]
     return merged

@@ -1,4 +1,4 @@
-"""What `GET /metrics` counts. Numbers only: never a word that was said."""
+"""What `GET /metrics` reports. Numbers and names of models only, never text that was recognised."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -6,7 +6,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
 class Metrics:
-    """The counters of one server; each has its own registry, so that many can live in one process."""
+    """The metrics of one server, in a registry of their own: several servers can live in one process."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
@@ -15,13 +15,16 @@ class Metrics:
             "asr_refused", "Requests refused before any audio, by reason", ["reason"], registry=registry
         )
         self.ended = Counter("asr_ended", "Streams ended, by close code", ["code"], registry=registry)
-        self.errors = Counter("asr_errors", "Errors told to clients, by kind", ["kind"], registry=registry)
+        self.errors = Counter("asr_errors", "Errors reported to clients, by kind", ["kind"], registry=registry)
         self.audio_s = Counter("asr_audio_seconds", "Audio received", registry=registry)
         self.finals = Counter("asr_finals", "Final results sent", registry=registry)
         self.partials = Counter("asr_partials", "Interim results sent", registry=registry)
-        self.thinned = Counter("asr_partials_thinned", "Interim updates left out under load", registry=registry)
+        self.thinned = Counter("asr_partials_thinned", "Interim updates dropped under load", registry=registry)
         self.lag_s = Histogram(
-            "asr_lag_seconds", "Audio received and not recognised, after a step", buckets=_SECONDS, registry=registry
+            "asr_lag_seconds",
+            "Audio received and not recognised yet, after a step",
+            buckets=_SECONDS,
+            registry=registry,
         )
         self.word_delay_s = Histogram(
             "asr_word_delay_seconds",
@@ -31,16 +34,20 @@ class Metrics:
         )
         self.queue_age_s = Gauge(
             "asr_queue_age_seconds",
-            "How long the next stream has waited for its step",
+            "How long the first stream in the queue has waited for its step",
             ["model", "lane"],
             registry=registry,
         )
         self.load = Gauge(
-            "asr_load", "Share of a lane's time that its streams take", ["model", "lane"], registry=registry
+            "asr_load", "Share of a worker's time that its streams take", ["model", "lane"], registry=registry
         )
         self.step_s = Histogram("asr_step_seconds", "One model step", ["model"], buckets=_SECONDS, registry=registry)
         self.queue_s = Histogram(
-            "asr_queue_seconds", "Waiting for a step", ["model"], buckets=_SECONDS, registry=registry
+            "asr_queue_seconds",
+            "Time that a stream waited for its step",
+            ["model"],
+            buckets=_SECONDS,
+            registry=registry,
         )
         self.batch_size = Histogram(
             "asr_batch_size", "Streams in a step", ["model"], buckets=(1, 2, 4, 8, 16, 32, 64), registry=registry
@@ -49,5 +56,5 @@ class Metrics:
         self.model = Gauge("asr_model_info", "A model being served", ["model", "weights_sha256"], registry=registry)
 
     def render(self) -> bytes:
-        """All of it, in Prometheus' text format 0.0.4."""
+        """All metrics in Prometheus' text format 0.0.4."""
         return generate_latest(self.registry)

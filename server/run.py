@@ -1,4 +1,4 @@
-"""Uvicorn around the application: one process, one event loop, and an orderly end."""
+"""Uvicorn with the application: one process, one event loop, and a shutdown that lets streams finish."""
 
 import logging
 import socket
@@ -11,21 +11,21 @@ from server.config import ServerSettings
 from server.http.service import Service
 
 PING_INTERVAL_S = 20.0
-"""Keeps middleboxes from forgetting a connection. Their answers are not waited for: a client that is slowed down has
-its pongs behind minutes of unread audio. Who has gone is found out by `idle_timeout_s` and `send_timeout_s`."""
+"""Keeps middleboxes from dropping a connection. Pongs have no deadline: those of a client that is slowed down queue
+behind minutes of unread audio. `idle_timeout_s` and `send_timeout_s` find clients that have gone."""
 
 
 class _NotAnError(logging.Filter):
-    """Uvicorn (0.54) reports every refusal before the upgrade as a fault of the application, which it is not."""
+    """Drops Uvicorn's (0.54) report of every refusal before the upgrade as a fault of the application."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return record.msg != "ASGI callable returned without completing handshake."
 
 
 class Server(uvicorn.Server):
-    """Uvicorn cuts WebSockets at shutdown; this one lets them say their last words first.
+    """Uvicorn that lets streams send their last results at shutdown, where Uvicorn alone cuts WebSockets off.
 
-    `on_started` is called once, when everybody can connect.
+    `on_started` is called once, when clients can connect.
     """
 
     def __init__(
@@ -37,17 +37,23 @@ class Server(uvicorn.Server):
         super().__init__(uvicorn.Config(app, **uvicorn_options(settings)))  # type: ignore[arg-type]
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Starts listening."""
         await super().startup(sockets)
         if self._on_started and not self.should_exit:
             self._on_started(self._service)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends all streams, then closes the connections."""
         await self._service.drain()
         await super().shutdown(sockets)
 
 
 def uvicorn_options(settings: ServerSettings) -> dict[str, object]:
-    """A message over the limit gets a JSON `Error` from us, one over four times the limit Uvicorn's bare close 1009."""
+    """Keyword arguments for `uvicorn.Config`.
+
+    The connection answers a message over the limit with the wire's own error. Over four times the limit Uvicorn does
+    not read it, and closes with a bare 1009.
+    """
     return {
         "ws": "websockets-sansio",
         "loop": "asyncio",
@@ -55,7 +61,7 @@ def uvicorn_options(settings: ServerSettings) -> dict[str, object]:
         "ws_max_size": 4 * settings.max_message_bytes,
         "ws_ping_interval": PING_INTERVAL_S,
         "ws_ping_timeout": None,
-        "ws_per_message_deflate": False,  # audio does not shrink, and inflating it costs the event loop
+        "ws_per_message_deflate": False,  # audio does not compress, and inflating it costs time on the event loop
         "timeout_graceful_shutdown": max(1, round(settings.drain_timeout_s)),
         "log_level": "warning",
         "server_header": False,

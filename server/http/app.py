@@ -1,4 +1,4 @@
-"""Composition: settings and engines -> service -> routes."""
+"""The application put together: settings and engines -> service -> routes."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -34,13 +34,13 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-cache",
 }
-"""The page has no inline script or style and no asset from elsewhere; "no-cache" asks whether it has changed."""
+"""The page has no inline script or style and no asset from another host. "no-cache": browsers revalidate."""
 
 
 def create_app(settings: ServerSettings, engines: Sequence[StreamEngine]) -> Starlette:
     """The ASGI application; its `state.service` is the `Service`.
 
-    The model of the first engine is the default; engines of one name share its streams.
+    The first engine's model is the default. Engines of the same name are replicas of one model.
     """
     app = Starlette(
         routes=[
@@ -77,11 +77,12 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
 
 
 async def page(request: Request) -> FileResponse:
+    """`GET /`: the page."""
     return FileResponse(STATIC / "index.html")
 
 
 class SecurityHeaders:
-    """Adds the headers above to every HTTP answer."""
+    """Middleware that adds `SECURITY_HEADERS` to every HTTP response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""`GET /v1/listen`, Deepgram's live wire: what is checked before a WebSocket is accepted, and how it is refused."""
+"""`GET /v1/listen`, Deepgram's live wire: the checks before a WebSocket is accepted, and the refusals."""
 
 import uuid
 
@@ -26,7 +26,7 @@ REFUSALS: tuple[tuple[type[AsrError], int, str], ...] = (
 
 
 async def listen(socket: WebSocket) -> None:
-    """The WebSocket route."""
+    """The WebSocket route: checks, accepts, and serves until the connection is over."""
     service: Service = socket.app.state.service
     request_id = str(uuid.uuid4())
     try:
@@ -69,7 +69,7 @@ async def _admitted(request: HTTPConnection, service: Service) -> tuple[ListenOp
 
 
 def refusal(error: AsrError, request_id: str, service: Service) -> JSONResponse:
-    """Deepgram's form of an error before the upgrade."""
+    """The error in the form of Deepgram's HTTP errors."""
     status, code = next((status, code) for kind, status, code in REFUSALS if isinstance(error, kind))
     if not isinstance(error, Unavailable):  # counted, with its reason, where it was raised
         service.metrics.refused.labels(code.lower()).inc()
@@ -94,6 +94,6 @@ def _connection(
 
 
 async def _accept(socket: WebSocket, request_id: str) -> None:
-    """A browser that offers subprotocols (Deepgram's way to send a key) hangs up when none is chosen."""
+    """Accepts the first subprotocol offered (Deepgram's browser clients send their key as one): browsers require it."""
     offered: list[str] = socket.scope.get("subprotocols", [])
     await socket.accept(offered[0] if offered else None, [(b"dg-request-id", request_id.encode())])

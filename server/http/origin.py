@@ -1,4 +1,4 @@
-"""Which web pages may connect. Programs send no Origin and are let in; browsers always send the page's."""
+"""Which web pages may connect. Browsers always send the page's Origin; programs send none and are allowed."""
 
 import ipaddress
 import socket
@@ -9,15 +9,14 @@ from asr.errors import CallerError
 
 
 class OriginError(CallerError):
-    """A page from elsewhere; HTTP 403."""
+    """A page that may not connect; HTTP 403."""
 
 
 def check_origin(headers: Mapping[str, str], allowed: Sequence[str]) -> None:
-    """Lets in the server's own page and those in `allowed`; raises `OriginError` for others.
+    """Accepts the server's own page and those in `allowed`; raises `OriginError` for all others.
 
-    "Own" is said only of hosts that nobody else can give a name to: an address, localhost, this machine's name. A page
-    from ``evil.example`` whose name has been pointed at 127.0.0.1 meanwhile (DNS rebinding) sends the same as
-    Origin and as Host.
+    A page is the server's own only on hosts whose name nobody else controls: an IP address, localhost, this machine's
+    name. With DNS rebinding (``evil.example`` now points to 127.0.0.1) Origin and Host are equal, too.
     """
     origin = headers.get("origin")
     if origin is None or origin.rstrip("/") in (entry.rstrip("/") for entry in allowed):

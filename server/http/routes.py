@@ -1,4 +1,4 @@
-"""The routes that are no stream: health, readiness, metrics, models, and one recording at a time."""
+"""The routes besides streams: health, readiness, metrics, models, and transcription of one recording."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -29,11 +29,11 @@ from server.wires.openai_transcriptions import (
 T = TypeVar("T")
 
 MULTIPART_ROOM_BYTES = 65_536
-"""What the other fields and the form's own marks may add to a file of the largest size."""
+"""Room for the other fields and the form's boundaries beside a file of the largest size."""
 
 
 class UploadTooBig(CallerError):
-    """HTTP 413."""
+    """An upload over `max_upload_bytes`; HTTP 413."""
 
 
 STATUSES: tuple[tuple[type[AsrError], int, str | None], ...] = (
@@ -44,26 +44,27 @@ STATUSES: tuple[tuple[type[AsrError], int, str | None], ...] = (
     (CallerError, 400, None),
     (AsrError, 500, "internal"),
 )
-"""HTTP status and ``code``; the first that fits."""
+"""HTTP status and ``code``; the first that matches."""
 
 
 async def healthz(request: Request) -> JSONResponse:
-    """Alive."""
+    """`GET /healthz`: 200 while the process runs."""
     return JSONResponse({"status": "ok"})
 
 
 async def readyz(request: Request) -> JSONResponse:
-    """Whether every model recognised the built-in sample."""
+    """`GET /readyz`: 200 when every model has recognised the built-in sample, else 503 with the reason."""
     reason = _service(request).not_ready
     return JSONResponse({"status": "not ready", "reason": reason}, 503) if reason else JSONResponse({"status": "ready"})
 
 
 async def metrics(request: Request) -> Response:
+    """`GET /metrics`: Prometheus' text format."""
     return Response(_service(request).metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
 
 async def models(request: Request) -> JSONResponse:
-    """The names that `model` may have, in OpenAI's form; `default` and what follows are our own."""
+    """`GET /v1/models`: the model names, in OpenAI's form; `default` and the fields after it are our own."""
     service = _service(request)
     data = [
         {
@@ -71,7 +72,7 @@ async def models(request: Request) -> JSONResponse:
             "object": "model",
             "created": 0,
             "owned_by": "steadyword",
-            "default": name == service.default,
+            "default": name == service.default_model,
             "architecture": scheduler.engine.architecture,
             "languages": list(scheduler.engine.languages),
             "weights_sha256": scheduler.engine.weights_sha256,
@@ -82,11 +83,11 @@ async def models(request: Request) -> JSONResponse:
 
 
 async def transcriptions(request: Request) -> Response:
-    """`POST /v1/audio/transcriptions`."""
+    """`POST /v1/audio/transcriptions`: one recording, answered when it is recognised."""
     service = _service(request)
     try:
         check_origin(request.headers, service.settings.allowed_origins)
-        with service.admission.place(_nothing):
+        with service.admission.place(_wait_for_upload):
             limited = _limited(request, service.settings.max_upload_bytes + MULTIPART_ROOM_BYTES)
             async with limited.form(max_files=1, max_fields=50) as form:
                 file = form.get("file")
@@ -119,7 +120,7 @@ async def _transcribe(service: Service, file: BinaryIO, options: TranscriptionOp
 
 
 async def _unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """Its result; given up when the client goes away (after the body, that is all there is to receive)."""
+    """The result of `work`; cancels it when the client disconnects (after the body nothing else can be received)."""
     working = asyncio.create_task(work)
     gone = asyncio.ensure_future(request.receive())
     try:
@@ -134,9 +135,9 @@ async def _unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
 
 
 def _limited(request: Request, max_bytes: int) -> Request:
-    """The same request, whose body is read no further than this.
+    """The same request with a body of at most `max_bytes`. Its `receive` raises `UploadTooBig`.
 
-    A client that is still sending hears nothing, so what is a little too long is read to its end and thrown away.
+    A client does not read the response while it still sends. So up to twice the limit the rest is read and discarded.
     """
     seen = 0
 
@@ -157,7 +158,7 @@ def _limited(request: Request, max_bytes: int) -> Request:
 
 
 def error_response(error: AsrError, service: Service) -> JSONResponse:
-    """OpenAI's form of an error."""
+    """The error in OpenAI's form."""
     status, code = next((status, code) for kind, status, code in STATUSES if isinstance(error, kind))
     service.metrics.errors.labels(code or "bad_request").inc()
     kind = "server_error" if status >= 500 else "invalid_request_error"
@@ -167,19 +168,19 @@ def error_response(error: AsrError, service: Service) -> JSONResponse:
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:
-    """Starlette's own refusals (404, 405, a broken form) in the same form."""
+    """Starlette's own errors (404, 405, a broken form) in OpenAI's form."""
     assert isinstance(error, HTTPException)
     kind = "server_error" if error.status_code >= 500 else "invalid_request_error"
     return JSONResponse(error_body(str(error.detail), kind=kind), error.status_code, error.headers)
 
 
 async def on_failure(request: Request, error: Exception) -> Response:
-    """A fault of ours; Starlette raises it again for the log."""
+    """The server's own failure. Starlette raises it again, for the log."""
     return JSONResponse(error_body("the server failed on this request", kind="server_error", code="internal"), 500)
 
 
 async def on_disconnect(request: Request, error: Exception) -> Response:
-    """The client went away during the upload; nobody reads this."""
+    """The client disconnected during the upload; nobody reads this response."""
     assert isinstance(error, ClientDisconnect)
     return Response(status_code=499)
 
@@ -189,5 +190,5 @@ def _service(request: Request) -> Service:
     return service
 
 
-def _nothing() -> None:
-    """An upload cannot be ended early; the drain waits for it, or cuts it when its time is over."""
+def _wait_for_upload() -> None:
+    """Ends an upload at shutdown: it cannot end early. The drain waits for it, up to its timeout."""

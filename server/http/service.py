@@ -1,4 +1,4 @@
-"""What every route needs, put together once: settings, engines behind their schedulers, places, counters, readiness."""
+"""The state that all routes share: settings, one scheduler per model, admission, metrics, readiness."""
 
 import asyncio
 import time
@@ -15,6 +15,7 @@ from asr.events import Event
 from asr.transcripts.formats import Transcript
 from asr.transcripts.recording import offline_settings, transcript_of
 from server.audio_blocks import audio_blocks
+from server.client.protocol import CHUNK_S
 from server.config import ServerSettings
 from server.metrics import Metrics
 from server.streams.admission import Admission
@@ -25,13 +26,11 @@ from server.workers.contract import StreamEngine, StreamSession
 from server.workers.messages import StreamOptions
 
 SAMPLE = Path(__file__).parents[1] / "ready.flac"
-"""Made by scripts/make_ready_sample.py."""
+"""The built-in sample, made by scripts/make_ready_sample.py."""
 SAMPLE_WORD = "seven"
 TRIAL_STREAMS = 2
-"""In each lane, for the measurement at start: one alone costs too much, four that speak in step too little
-(docs/LOG.md)."""
-CHUNK_SAMPLES = SAMPLE_RATE_HZ // 10
-"""As browsers send them."""
+"""Streams per replica in the measurement at start: one alone costs too much, four in step too little (docs/LOG.md)."""
+CHUNK_SAMPLES = round(CHUNK_S * SAMPLE_RATE_HZ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +62,16 @@ class Opening:
 
 
 class Service:
-    """One server's state. Models are known by configured name only: what a client sends is never a path or a hub id."""
+    """One server. Models have configured names: a client can never name a path or a hub id."""
 
     def __init__(self, settings: ServerSettings, engines: Sequence[StreamEngine]) -> None:
         self.settings = settings
         self.metrics = Metrics()
         self.admission = Admission(settings.max_streams, settings.max_load, self.metrics)
         self.schedulers = {name: self._scheduler(name, engines) for name in dict.fromkeys(e.name for e in engines)}
-        self.default = engines[0].name
+        self.default_model = engines[0].name
         self.not_ready = "the built-in sample has not been recognised yet"
-        """Why; "" when it is ready."""
+        """The reason, "" when the server is ready."""
         for engine in engines:
             self.metrics.model.labels(engine.name, engine.weights_sha256).set(1)
 
@@ -80,7 +79,7 @@ class Service:
         return Scheduler([e for e in engines if e.name == name], self.settings.max_batch, self.metrics)
 
     async def start(self) -> None:
-        """Starts the schedulers and has every model recognise the built-in sample."""
+        """Starts the schedulers, lets every model recognise the built-in sample, and measures what a stream costs."""
         for scheduler in self.schedulers.values():
             scheduler.start()
         reasons = [reason for scheduler in self.schedulers.values() if (reason := await self._try(scheduler))]
@@ -90,19 +89,20 @@ class Service:
                 scheduler.calibrate(await self._cost(scheduler))
 
     async def stop(self) -> None:
+        """Stops the schedulers; steps that wait are cancelled."""
         self.not_ready = "the server is shutting down"
         for scheduler in self.schedulers.values():
             await scheduler.stop()
 
     async def drain(self) -> None:
-        """Ends all streams, with their last words told."""
+        """Ends all streams after their last results, and admits no others."""
         self.not_ready = "the server is shutting down"
         await self.admission.drain(self.settings.drain_timeout_s)
 
     def scheduler(self, model: str | None) -> Scheduler:
-        """The scheduler of a model by name, or of the default one. Raises `ModelError`."""
+        """The scheduler of a model, or of the default one. Raises `ModelError` for an unknown name."""
         try:
-            return self.schedulers[model or self.default]
+            return self.schedulers[model or self.default_model]
         except KeyError:
             known = ", ".join(self.schedulers)
             raise ModelError(f"unknown model {str(model)[:100]!r}; this server has {known}") from None
@@ -126,15 +126,18 @@ class Service:
         prompt: str = "",
         hotwords: tuple[str, ...] = (),
     ) -> Transcript:
-        """A whole recording, block by block, among live streams. Raises `AudioError`, `ConfigError`, `StepError`."""
+        """A whole recording, in blocks ``(n,)`` of 16 kHz mono float32, recognised among live streams.
+
+        Raises `AudioError`, `ConfigError` for an unknown language, `StepError`.
+        """
         settings = offline_settings(self.settings.session)
         session = await scheduler.open(settings, StreamOptions(language, prompt, hotwords, partials=False))
         try:
-            return await self._transcribed(blocks, session, scheduler)
+            return await self._recognise(blocks, session, scheduler)
         finally:
             scheduler.close(session)
 
-    async def _transcribed(
+    async def _recognise(
         self, blocks: AsyncIterator[np.ndarray], session: StreamSession, scheduler: Scheduler
     ) -> Transcript:
         events: list[Event] = []
@@ -152,20 +155,20 @@ class Service:
         return transcript_of([*events, *session.take_events()], scheduler.engine, session.received_s)
 
     async def _cost(self, scheduler: Scheduler) -> float:
-        """Seconds of a lane's work for one second of the built-in sample as a live stream hears it.
+        """Seconds of a replica's work for one second of audio in a live stream, measured on the built-in sample.
 
-        In step with as few others as real streams share a batch with. The first time is a trial.
+        Measured with as many streams in step as usually share a batch. The first round only warms up.
         """
         with SAMPLE.open("rb") as file:
             samples = np.concatenate([block async for block in audio_blocks(file)])
         count = TRIAL_STREAMS * len(scheduler.loads)
         for _ in range(2):
             began_s = time.perf_counter()
-            await asyncio.gather(*(self._hear(samples, scheduler) for _ in range(count)))
+            await asyncio.gather(*(self._stream_sample(samples, scheduler) for _ in range(count)))
         return (time.perf_counter() - began_s) / TRIAL_STREAMS / (len(samples) / SAMPLE_RATE_HZ)
 
-    async def _hear(self, samples: np.ndarray, scheduler: Scheduler) -> None:
-        """As a live stream, but as fast as it goes."""
+    async def _stream_sample(self, samples: np.ndarray, scheduler: Scheduler) -> None:
+        """The sample as a live stream, as fast as possible."""
         session = await scheduler.open(self.settings.session, StreamOptions(language=_english(scheduler)))
         for start in range(0, len(samples), CHUNK_SAMPLES):
             session.receive_audio(samples[start : start + CHUNK_SAMPLES])
@@ -174,7 +177,7 @@ class Service:
         scheduler.close(session)
 
     async def _try(self, scheduler: Scheduler) -> str:
-        """Why this model is not ready, or ""."""
+        """The reason why this model is not ready, or ""."""
         name = scheduler.engine.name
         language = _english(scheduler)
         try:
@@ -183,7 +186,9 @@ class Service:
         except AsrError as error:
             return f"model {name} failed on the built-in sample: {error}"
         if language and SAMPLE_WORD not in transcript.text.lower() and "7" not in transcript.text:
-            return f"model {name} heard {transcript.text!r} in the built-in sample, wanted the word {SAMPLE_WORD!r}"
+            return (
+                f"model {name} recognised {transcript.text!r} in the built-in sample, wanted the word {SAMPLE_WORD!r}"
+            )
         return ""
 
 

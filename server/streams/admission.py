@@ -1,4 +1,4 @@
-"""Who may come in: streams and uploads are counted, refused over the limit, and asked to end at shutdown."""
+"""Admission of streams and uploads: counted, refused over the limits, ended at shutdown."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -9,11 +9,11 @@ from server.metrics import Metrics
 from server.streams.scheduler import Scheduler
 
 RETRY_AFTER_S = 5
-"""What a refused client is told; about an utterance's length, after which a place may be free."""
+"""Sent to refused clients as Retry-After: about the length of an utterance, after which a place may be free."""
 
 
 class Unavailable(AsrError):
-    """No place now: HTTP 503 with Retry-After."""
+    """There is no place at the moment: HTTP 503 with Retry-After."""
 
 
 class Admission:
@@ -27,16 +27,16 @@ class Admission:
         self.draining = False
 
     def check(self) -> None:
-        """Raises `Unavailable` when the next one would be refused."""
+        """Raises `Unavailable` when all places are taken, or at shutdown."""
         if self.draining:
-            self._refuse("draining", "the server is shutting down; come again when it is back")
+            self._refuse("draining", "the server is shutting down; connect again when it is back")
         if len(self._inside) >= self._max_streams:
             self._refuse("full", f"all {self._max_streams} places are taken; try again in {RETRY_AFTER_S} seconds")
 
     def check_load(self, scheduler: Scheduler) -> None:
-        """Raises `Unavailable` when another stream of this model would take more time than there is."""
+        """Raises `Unavailable` when this model has no time for another stream."""
         if not scheduler.fits(self._max_load):
-            self._refuse("busy", f"the open streams need all the time there is; try again in {RETRY_AFTER_S} seconds")
+            self._refuse("busy", f"the open streams take all of the model's time; try again in {RETRY_AFTER_S} seconds")
 
     def _refuse(self, reason: str, sentence: str) -> None:
         self._metrics.refused.labels(reason).inc()
@@ -44,9 +44,9 @@ class Admission:
 
     @contextmanager
     def place(self, end: Callable[[], None]) -> Iterator[None]:
-        """Holds a place; `end` is called when the server wants it back. Raises `Unavailable`."""
+        """Holds a place; `end` is called when the server shuts down. Raises `Unavailable`."""
         self.check()
-        guest = object()  # two uploads have the same `end`
+        guest = object()  # a key: two uploads have the same `end`
         self._inside[guest] = end
         self._metrics.open_streams.set(len(self._inside))
         try:
@@ -57,7 +57,7 @@ class Admission:
             self._left.set()
 
     async def drain(self, timeout_s: float) -> None:
-        """Let nobody in any more, ask those inside to end, and wait for them, but not longer than this."""
+        """Admits nobody any more, calls every `end`, and waits until all have left or `timeout_s` has passed."""
         self.draining = True
         for end in list(self._inside.values()):
             end()

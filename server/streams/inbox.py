@@ -1,4 +1,4 @@
-"""What was read from a socket and not heard yet: bounded, so that a sender that is too fast is slowed down by TCP."""
+"""The queue of commands read and not processed yet. When it is full the reader stops, and TCP slows the sender down."""
 
 import asyncio
 from collections import deque
@@ -6,8 +6,8 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-_LEAST_SIZE = 64
-"""What the smallest item counts: many empty messages take room too."""
+_MIN_SIZE_BYTES = 64
+"""Every item counts at least this much: many empty messages take memory, too."""
 
 
 class Inbox(Generic[T]):
@@ -22,13 +22,13 @@ class Inbox(Generic[T]):
         self._has_room.set()
 
     def put(self, item: T, size_bytes: int = 0) -> None:
-        """Takes it in any case; a producer that may wait awaits `room` first."""
-        size = max(size_bytes, _LEAST_SIZE)
+        """Adds an item, even above the bound. A producer that can wait awaits `room` after it."""
+        size = max(size_bytes, _MIN_SIZE_BYTES)
         self._items.append((item, size))
         self._count(size)
 
     async def room(self) -> None:
-        """Returns when less than the bound is held (so the bound may be passed by one item)."""
+        """Waits until the queue is below `max_bytes`. One item may exceed the bound."""
         await self._has_room.wait()
 
     def take(self) -> T | None:
@@ -40,7 +40,7 @@ class Inbox(Generic[T]):
         return item
 
     async def wait(self) -> None:
-        """Returns when there is something to take."""
+        """Waits until there is an item to take."""
         await self._filled.wait()
 
     def _count(self, size: int) -> None:

@@ -1,7 +1,7 @@
-"""How much of an engine's time its streams take, and whether another one would fit. Pure but for the clock.
+"""How much of an engine's time its streams take, and whether another stream fits. Pure but for the clock.
 
-A moving measurement with the weight of the last seconds: each step adds what it took, and all of it fades. A stream
-that is younger than that is not in it with all of its work yet; what is missing is added at the usual cost of one.
+The load is a moving measurement with the weight of the last seconds: each step adds the time it took, and all of it
+decays. The work of a stream younger than that is measured only in part; the rest is estimated at the usual cost.
 """
 
 import math
@@ -9,25 +9,25 @@ import time
 from collections.abc import Callable
 
 HORIZON_S = 10.0
-"""How far back the measurement looks: speech and pauses of many streams even out within it."""
+"""Time constant of the measurement: within it the speech and the pauses of many streams average out."""
 
 USUAL_COST = 0.05
 """A stream's share of an engine's time before anything was measured."""
 
-MOST_COST = 0.5
-"""No stream is expected to take more: one is always let in, and what it takes is then measured."""
+MAX_COST = 0.5
+"""No stream is expected to take more, so that an idle engine always admits one; its real cost is then measured."""
 
 LONG_WAIT_S = 1.0
-"""Who waits longer for a step on average is in a queue that grows."""
+"""A mean wait for a step above this means that the queue grows."""
 
 WAIT_WEIGHT = 0.1
-"""Of the newest step in the mean wait."""
+"""Weight of the newest step in the mean wait."""
 
 Clock = Callable[[], float]
 
 
-class Load:
-    """The measurement of one engine."""
+class LoadMeter:
+    """The load of one engine. Streams are any objects, compared by identity."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
@@ -37,99 +37,103 @@ class Load:
         self._usual_cost = USUAL_COST
         self._opened: dict[object, float] = {}
         self._late: dict[object, float] = {}
-        self._last_given_up_s = -math.inf
+        self._last_closed_s = -math.inf
 
     def calibrate(self, cost: float) -> None:
-        """A stream's share of the engine's time, measured at start: on a machine that was busy just then, too high."""
-        self._usual_cost = min(cost, MOST_COST)
+        """Sets a stream's usual share of the engine's time, measured at start (too high on a busy machine)."""
+        self._usual_cost = min(cost, MAX_COST)
 
     @property
     def streams(self) -> int:
-        """Open ones."""
+        """How many are open."""
         return len(self._opened)
 
     def open(self, stream: object) -> None:
+        """A stream begins."""
         self._opened[stream] = self._clock()
 
     def close(self, stream: object) -> None:
-        """It takes its part of the measurement along: a crowd that leaves makes room for the next one at once."""
+        """A stream ends. Its share leaves the measurement, so its capacity is free immediately."""
         self._late.pop(stream, None)
         if stream in self._opened:
-            self._fade()
-            seen = self._seen()
-            rest = seen - self._seen_of(self._opened.pop(stream))
-            self._busy *= max(0.0, rest / seen) if seen > 0.0 else 0.0
+            self._decay()
+            measured = self._measured()
+            rest = measured - self._measured_of(self._opened.pop(stream))
+            self._busy *= max(0.0, rest / measured) if measured > 0.0 else 0.0
 
     def add(self, took_s: float, waited_s: float = 0.0) -> None:
-        """A step that ended now; its streams had waited so long for it."""
-        self._fade()
+        """A step that has just ended took this long; its longest waiting stream had waited this long."""
+        self._decay()
         self._busy += took_s / HORIZON_S
         self._wait_s += (waited_s - self._wait_s) * WAIT_WEIGHT
 
     @property
     def busy(self) -> float:
-        """Share of the last seconds in which the engine worked for streams at the pace of speech."""
-        self._fade()
+        """Share of the last seconds in which the engine worked for streams, up to the pace of speech."""
+        self._decay()
         return self._busy
 
     @property
     def cost(self) -> float:
-        """One stream's share: what is measured, and one more stream of the usual cost."""
-        return (self.busy + self._usual_cost) / (self._seen() + 1.0)
+        """One stream's share: the mean of what was measured and of one more stream at the usual cost."""
+        return (self.busy + self._usual_cost) / (self._measured() + 1.0)
 
     @property
     def demand(self) -> float:
-        """The share that the open streams will have, the youngest included."""
-        return self.busy + self.cost * (self.streams - self._seen())
+        """The share that all open streams will take, the youngest included."""
+        return self.busy + self.cost * (self.streams - self._measured())
 
     def fits(self, max_load: float) -> bool:
-        """Whether another stream would find room: in time, in the queue, and beside streams that are not late."""
+        """Whether there is room for another stream: in time, in the queue, and without a stream that is late."""
         waits = self._wait_s > LONG_WAIT_S and self.streams > 0
         return not waits and not self._late and self.demand + self.cost <= max_load
 
     # -- streams that cannot keep up -------------------------------------------------------------------------------
 
-    def late(self, stream: object, is_late: bool) -> None:
-        """Whether this stream's words come too late, for too long now."""
+    def mark_late(self, stream: object, is_late: bool) -> None:
+        """Notes whether this stream's words have come too late for too long."""
         if not is_late:
             self._late.pop(stream, None)
         elif stream in self._opened:
             self._late.setdefault(stream, self._opened[stream])
 
-    def gives_up(self, stream: object, apart_s: float) -> bool:
-        """Whether this late stream is the one to be closed: the youngest, and not within `apart_s` of another one,
-        whose end may be all that was needed."""
+    def must_give_way(self, stream: object, apart_s: float) -> bool:
+        """Whether this late stream is to be closed now. True starts the wait of `apart_s` for the next one.
+
+        It is the youngest late stream that goes, and only if the last one to go is `apart_s` ago: that may have been
+        enough for the others to catch up.
+        """
         youngest = max(self._late, key=lambda late: self._late[late], default=None)
-        if stream is not youngest or self._clock() - self._last_given_up_s < apart_s:
+        if stream is not youngest or self._clock() - self._last_closed_s < apart_s:
             return False
-        self._last_given_up_s = self._clock()
+        self._last_closed_s = self._clock()
         return True
 
-    def _seen(self) -> float:
-        """How many streams the measurement has in it, the young ones in part."""
-        return sum(map(self._seen_of, self._opened.values()))
+    def _measured(self) -> float:
+        """How many streams the measurement contains; young ones count in part."""
+        return sum(map(self._measured_of, self._opened.values()))
 
-    def _seen_of(self, opened_s: float) -> float:
+    def _measured_of(self, opened_s: float) -> float:
         return 1.0 - math.exp((opened_s - self._clock()) / HORIZON_S)
 
-    def _fade(self) -> None:
+    def _decay(self) -> None:
         now_s = self._clock()
         self._busy *= math.exp((self._at_s - now_s) / HORIZON_S)
         self._at_s = now_s
 
 
 class Lateness:
-    """One stream: whether it has come later than `max_lag_s` for `max_lagging_s`, and was slower than speech all along.
+    """Whether one stream has lagged more than `max_lag_s` for `max_lagging_s`, recognised slower than it is spoken.
 
-    A recording that is sent at once lags too, but is worked off faster than it would be spoken.
+    A recording that is sent all at once lags too, but is recognised faster than it would be spoken.
     """
 
     def __init__(self, max_lag_s: float, max_lagging_s: float, clock: Clock = time.monotonic) -> None:
         self._max_lag_s, self._max_lagging_s, self._clock = max_lag_s, max_lagging_s, clock
         self._since: tuple[float, float] | None = None
 
-    def seen(self, lag_s: float, decoded_s: float) -> bool:
-        """After a step: the stream's lag, and the audio that was decoded so far."""
+    def update(self, lag_s: float, decoded_s: float) -> bool:
+        """After a step, with the stream's lag and all its audio decoded so far: whether it is late."""
         now_s = self._clock()
         if lag_s <= self._max_lag_s:
             self._since = None
@@ -142,10 +146,10 @@ class Lateness:
         return passed_s >= self._max_lagging_s
 
 
-def at_speech_pace(advances_s: list[float], elapsed_s: list[float]) -> float:
-    """The share of a step that was for speech as it is spoken: audio of each stream, up to the time that has passed.
+def realtime_share(advances_s: list[float], elapsed_s: list[float]) -> float:
+    """The part of a step that was for audio at the pace of speech: per stream at most as much audio as time has passed.
 
-    What a recording sent at once takes beyond that would wait for others: it is no reason to refuse a stream.
+    The rest is catching up on recordings sent all at once. It can wait, so it is no reason to refuse a stream.
     """
     total_s = sum(advances_s)
     if total_s <= 0.0:

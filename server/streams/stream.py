@@ -105,8 +105,8 @@ class Stream:
 
     def must_give_way(self) -> bool:
         """After a step: whether the engine cannot keep up and this is the stream to close, so that the others can."""
-        is_late = self._lateness.seen(self._session.lag_s, self._session.decoded_s)
-        return self._scheduler.gives_up(self._session, is_late, self._limits.max_lagging_s)
+        is_late = self._lateness.update(self._session.lag_s, self._session.decoded_s)
+        return self._scheduler.must_give_way(self._session, is_late, self._limits.max_lagging_s)
 
     def take_events(self) -> list[Event]:
         """The events since the last call."""

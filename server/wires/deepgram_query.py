@@ -1,4 +1,4 @@
-"""The query of `GET /v1/listen` -> `ListenOptions`. Pure. Names and meanings are Deepgram's live streaming API's.
+"""The query of `GET /v1/listen` -> `ListenOptions`. Pure. Names and meanings are those of Deepgram's streaming API.
 
 Specification: https://developers.deepgram.com/reference/speech-to-text/listen-streaming
 """
@@ -30,7 +30,7 @@ class ParameterError(CallerError):
 
 @dataclass(frozen=True, slots=True)
 class ListenOptions:
-    """What a client asked for. None means the server's own choice."""
+    """What a client asks for. None means the server's default."""
 
     encoding: str = AUTO
     """A key of `asr.audio.streams.ENCODINGS`."""
@@ -44,7 +44,7 @@ class ListenOptions:
     utterance_end_ms: int | None = None
     vad_events: bool = False
     prompt: str = ""
-    """Text that the decoder takes as said before."""
+    """Text that the audio continues: its spellings and style."""
     hotwords: tuple[str, ...] = ()
     """Words and names to expect."""
 
@@ -87,7 +87,7 @@ def _encoding(name: str, value: str) -> str:
 
 
 def _endpointing(name: str, value: str) -> int | None:
-    """False is the longest pause there is: an utterance without any end would never be final."""
+    """``false`` is the longest pause allowed: an utterance that never ends would never be final."""
     if value.lower() in ("true", "false"):
         return None if value.lower() == "true" else ENDPOINTING_MS[1]
     try:
@@ -113,10 +113,10 @@ def _prompt(name: str, value: str) -> str:
 
 
 def _keyword(name: str, value: str) -> str:
-    """Deepgram's ``word:boost``: the boost is not read, but a word that shall be avoided is no hotword."""
+    """Deepgram's ``word:boost``. The boost is ignored; a negative one is refused, since no word can be suppressed."""
     word, _, boost = value.rpartition(":") if _BOOST.search(value) else (value, "", "")
     if boost.startswith("-"):
-        raise ParameterError(f"{name}: found {value[:100]!r}, wanted a word to expect; none can be avoided here")
+        raise ParameterError(f"{name}: found {value[:100]!r}, wanted a word to expect; words cannot be suppressed here")
     return _word(name, word)
 
 
@@ -132,26 +132,26 @@ PARAMETERS: dict[str, Callable[[str, str], Any]] = {
     "vad_events": _flag,
     "prompt": _prompt,
 }
-"""What changes something here."""
+"""The parameters that change something, each with its parser."""
 
 HOTWORDS: dict[str, Callable[[str, str], str]] = {"keyterm": _word, "keywords": _keyword}
-"""May be given again: each is a word, or several that belong together, to expect."""
+"""Parameters that may be repeated: each is an expected word, or a phrase."""
 
 IGNORED = (
     "punctuate", "smart_format", "numerals", "filler_words", "profanity_filter", "dictation", "measurements",
     "no_delay", "mip_opt_out", "tier", "version", "tag", "extra",
 )  # fmt: skip
-"""Accepted with any value and changing nothing: the model writes punctuation and numbers as it learnt to."""
+"""Accepted with any value, without effect: the model writes punctuation and numbers as it was trained to."""
 
-NOT_HERE = (
+UNSUPPORTED = (
     "multichannel", "diarize", "diarize_model", "redact", "replace", "search", "detect_entities", "language_hint",
     "callback", "callback_method", "alternatives",
 )  # fmt: skip
-"""Known to Deepgram and not done here: accepted when switched off, refused otherwise."""
+"""Deepgram's, but not supported here: accepted as ``false``, refused otherwise."""
 
 
 def parse_query(items: Iterable[tuple[str, str]]) -> ListenOptions:
-    """The options of a query's pairs, decoded. Raises `ParameterError`: one sentence on the first that is wrong."""
+    """The options of a query's decoded pairs. Raises `ParameterError` for the first that is wrong."""
     values: dict[str, Any] = {}
     hotwords: list[str] = []
     for name, value in items:
@@ -171,10 +171,10 @@ def parse_query(items: Iterable[tuple[str, str]]) -> ListenOptions:
 
 
 def _check_other(name: str, value: str) -> None:
-    if name in IGNORED or (name in NOT_HERE and value.lower() == "false"):
+    if name in IGNORED or (name in UNSUPPORTED and value.lower() == "false"):
         return
-    if name in NOT_HERE:
-        raise ParameterError(f"{name}={value[:100]} is not done here; leave it out")
+    if name in UNSUPPORTED:
+        raise ParameterError(f"{name}={value[:100]} is not supported here; leave it out")
     raise ParameterError(f"unknown parameter {name[:100]!r}; known are {', '.join([*PARAMETERS, *HOTWORDS])}")
 
 

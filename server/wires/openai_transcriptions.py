@@ -1,4 +1,4 @@
-"""The wire of `POST /v1/audio/transcriptions`, without I/O: form fields -> options, transcript -> body.
+"""OpenAI's `POST /v1/audio/transcriptions`, without I/O: form fields -> options, transcript -> response body.
 
 Specification: https://platform.openai.com/docs/api-reference/audio/createTranscription
 """
@@ -16,14 +16,14 @@ from server.wires.deepgram_query import MAX_HOTWORDS, MAX_PROMPT_CHARACTERS
 RESPONSE_FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
 GRANULARITIES = ("segment", "word")
 DEFAULT_MODEL_ALIAS = "whisper-1"
-"""OpenAI's name for its Whisper: the default model here."""
+"""OpenAI's name for its Whisper model. It stands for the default model."""
 
 IGNORED = ("temperature", "stream", "chunking_strategy")
-"""Accepted and changing nothing: decoding is greedy, cut by voice activity, and answered as a whole."""
+"""Accepted without effect: decoding is greedy, cut by voice activity, and the response is sent whole."""
 
 
 class FormError(CallerError):
-    """A form that cannot be served; HTTP 400. `param` is the field."""
+    """A form that cannot be served; HTTP 400. ``param`` is the field at fault."""
 
     def __init__(self, param: str, message: str) -> None:
         super().__init__(message)
@@ -32,6 +32,8 @@ class FormError(CallerError):
 
 @dataclass(frozen=True, slots=True)
 class TranscriptionOptions:
+    """What a client asks for. None means the server's default."""
+
     model: str | None = None
     language: str | None = None
     prompt: str = ""
@@ -83,7 +85,7 @@ def _text(name: str, value: str) -> str:
 
 
 def response_body(transcript: Transcript, options: TranscriptionOptions) -> tuple[str, str]:
-    """The answer's media type and text."""
+    """The response's media type and text."""
     if options.response_format == "text":
         return "text/plain", transcript.text + "\n"
     if options.response_format == "srt":
@@ -112,7 +114,7 @@ def _verbose(transcript: Transcript, granularities: tuple[str, ...]) -> dict[str
 
 
 def _segment(index: int, segment: Any) -> dict[str, Any]:
-    """Fields that only OpenAI's own decoder knows hold what says nothing, since its clients want them."""
+    """One segment. Fields that only OpenAI's own decoder has are constants: its clients require them."""
     confidences = [max(word.confidence, 1e-6) for word in segment.words]
     mean_logprob = sum(map(math.log, confidences)) / len(confidences) if confidences else 0.0
     return {
@@ -132,5 +134,5 @@ def _segment(index: int, segment: Any) -> dict[str, Any]:
 def error_body(
     message: str, *, kind: str = "invalid_request_error", param: str | None = None, code: str | None = None
 ) -> dict[str, Any]:
-    """OpenAI's form of an error."""
+    """An error in OpenAI's form."""
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}

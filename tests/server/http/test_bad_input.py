@@ -47,7 +47,7 @@ def neighbour(server: Running) -> Iterator[None]:
         ("model=openai/whisper-small", "unknown model 'openai/whisper-small'"),
         ("language=tlh", "found the language 'tlh'"),
         ("channels=99", "channels: found '99'"),
-        ("diarize=true", "diarize=true is not done here"),
+        ("diarize=true", "diarize=true is not supported here"),
     ],
 )
 def test_parameters_that_cannot_be_served_are_refused(server: Running, query: str, found: str) -> None:

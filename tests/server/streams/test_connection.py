@@ -283,7 +283,7 @@ def test_a_server_that_is_busy_refuses_the_next_stream_before_it_opens() -> None
             answer = refused.value.response
             assert answer.status_code == 503
             assert int(answer.headers["Retry-After"]) > 0
-            assert "need all the time" in json.loads(answer.body or b"")["err_msg"]
+            assert "take all of the model's time" in json.loads(answer.body or b"")["err_msg"]
             assert server.metric("asr_refused_total", reason="busy") == 1
         eventually(lambda: server.metric("asr_open_streams") == 0)
         with server.listen():

@@ -3,7 +3,7 @@
 import pytest
 
 from asr.audio.streams import AUTO, ENCODINGS
-from server.wires.deepgram_query import IGNORED, NOT_HERE, ListenOptions, ParameterError, parse_query
+from server.wires.deepgram_query import IGNORED, UNSUPPORTED, ListenOptions, ParameterError, parse_query
 
 
 def test_no_query_is_a_container_without_interim_results() -> None:
@@ -55,11 +55,11 @@ def test_what_changes_nothing_is_accepted(name: str) -> None:
     assert parse_query([(name, "true"), (name, "x")]) == ListenOptions()
 
 
-@pytest.mark.parametrize("name", NOT_HERE)
+@pytest.mark.parametrize("name", UNSUPPORTED)
 def test_what_is_not_done_here_is_refused_unless_switched_off(name: str) -> None:
     """Nobody is left believing that a promise was made."""
     assert parse_query([(name, "false")]) == ListenOptions()
-    with pytest.raises(ParameterError, match=f"{name}=true is not done here"):
+    with pytest.raises(ParameterError, match=f"{name}=true is not supported here"):
         parse_query([(name, "true")])
 
 

@@ -16,8 +16,8 @@ from server.wires.deepgram_query import (
     ENCODING_NAMES,
     HOTWORDS,
     IGNORED,
-    NOT_HERE,
     PARAMETERS,
+    UNSUPPORTED,
     ListenOptions,
 )
 
@@ -41,7 +41,7 @@ def test_every_parameter_is_written_down_and_no_other() -> None:
     """In the table; what is ignored and what is not here by name."""
     written = {name for names, *_ in rows("Parameters") for name in re.findall(r"`(\w+)`", names)}
     assert written == {*PARAMETERS, *HOTWORDS}
-    for name in (*IGNORED, *NOT_HERE, *ENCODING_NAMES):
+    for name in (*IGNORED, *UNSUPPORTED, *ENCODING_NAMES):
         assert f"`{name}`" in DOC
 
 
