@@ -1,4 +1,4 @@
-"""What a session remembers of its audio, addressed by sample numbers of the stream and forgotten from the front."""
+"""What a session keeps of its stream, addressed by sample number: the samples and the speech probabilities."""
 
 import math
 
@@ -8,13 +8,17 @@ from asr.config import SAMPLE_RATE_HZ, SHORTEST_PAUSE_S
 from asr.streaming.vad import FRAME_S, FRAME_SAMPLES, silent_runs
 
 _SHORTEST_PAUSE_FRAMES = math.ceil(SHORTEST_PAUSE_S / FRAME_S)
+_INITIAL_SAMPLES = 64 * FRAME_SAMPLES
 
 
 class AudioBuffer:
-    """Samples from `start` to `end`. Appending is amortised: memory grows by doubling and is reused after `forget`."""
+    """The samples from `start` to `end` of a stream.
+
+    Appending costs amortised constant time: the memory grows by doubling, and `forget` makes room in it.
+    """
 
     def __init__(self) -> None:
-        self._data = np.zeros(FRAME_SAMPLES * 64, np.float32)
+        self._data = np.zeros(_INITIAL_SAMPLES, np.float32)
         self.start = 0
         self.end = 0
 
@@ -29,34 +33,34 @@ class AudioBuffer:
         self.end += len(samples)
 
     def slice(self, start: int, end: int) -> np.ndarray:
-        """A copy of the samples from `start` to `end`."""
+        """A copy of the samples from `start` to `end`: ``(end - start,)``. Both must be held."""
         return self._data[start - self.start : end - self.start].copy()
 
     def forget(self, before: int) -> None:
-        """Drop the samples before this one. Waits until half of what is held can go: moving the rest costs time."""
+        """Drop the samples before this one, once they are at least half of what is held: the rest must be copied."""
         dropped = min(before, self.end) - self.start
         held = self.end - self.start
         if dropped <= 0 or 2 * dropped < held:
             return
         rest = self._data[dropped:held].copy()
-        self._data = np.zeros(max(FRAME_SAMPLES * 64, 2 * len(rest)), np.float32)
+        self._data = np.zeros(max(_INITIAL_SAMPLES, 2 * len(rest)), np.float32)
         self._data[: len(rest)] = rest
         self.start += dropped
 
 
 class SpeechCurve:
-    """The probability of speech, frame by frame."""
+    """The speech probability of each frame of a stream. All positions are samples."""
 
     def __init__(self) -> None:
         self._probabilities: list[float] = []
         self._first = 0
 
     def append(self, probability: float) -> None:
-        """The next frame's."""
+        """Add the probability of the next frame."""
         self._probabilities.append(probability)
 
     def quietest(self, start: int, end: int) -> int:
-        """The sample between `start` and `end` around which 160 ms are least likely speech, the later of equals."""
+        """The middle of the 160 ms between `start` and `end` with the least probable speech; the later of equals."""
         first, last = start // FRAME_SAMPLES, end // FRAME_SAMPLES
         part = np.array(self._probabilities[max(0, first - self._first) : last - self._first])
         smooth = np.convolve(part, np.ones(5), mode="same")[: len(part)]
@@ -64,19 +68,19 @@ class SpeechCurve:
         return (max(first, self._first) + best) * FRAME_SAMPLES + FRAME_SAMPLES // 2
 
     def longest_pause(self, start: int, end: int, least_s: float) -> int | None:
-        """The sample in the middle of the longest silence between `start` and `end`, the later of equals; None where
-        none is so long."""
+        """The middle of the longest silence between `start` and `end`, the later of equals; None if all are shorter
+        than `least_s`. A silence that crosses an edge counts as far as it is inside."""
         pauses = [(min(stop, end) - max(begin, start), stop) for begin, stop in self.pauses(start, end)]
         length, stop = max(pauses, default=(0, end))
         return min(stop, end) - length // 2 if length >= max(1.0, least_s * SAMPLE_RATE_HZ) else None
 
     def speech_s(self, start: int, end: int) -> float:
-        """Seconds of speech between two samples: frames that are rather speech than not."""
+        """Seconds of speech between two samples: of frames with a speech probability of at least 0.5."""
         first, last = start // FRAME_SAMPLES - self._first, end // FRAME_SAMPLES - self._first
         return sum(probability >= 0.5 for probability in self._probabilities[first:last]) * FRAME_S
 
     def pauses(self, start: int, end: int) -> list[tuple[int, int]]:
-        """The silences between two samples, in samples, that are long enough to be none of a word's own."""
+        """Start and end of the silences between two samples that are too long to be part of a word."""
         first, last = start // FRAME_SAMPLES - self._first, -(-end // FRAME_SAMPLES) - self._first
         runs = silent_runs(np.array(self._probabilities[max(0, first) : max(0, last)]))
         offset = self._first + max(0, first)
@@ -87,7 +91,7 @@ class SpeechCurve:
         ]
 
     def forget(self, before: int) -> None:
-        """Drop the frames before this sample."""
+        """Drop the frames before this sample, once they are more than half of what is held."""
         gone = before // FRAME_SAMPLES - self._first
         if gone > len(self._probabilities) // 2:
             del self._probabilities[:gone]

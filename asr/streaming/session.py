@@ -46,7 +46,7 @@ from asr.streaming.schedule import Decode, Kind, Open, Schedule
 from asr.streaming.utterance import Utterance, words_of
 from asr.streaming.vad import FRAME_SAMPLES, VadState
 
-LISTEN_FRAMES = 4
+STEP_FRAMES = 4
 """Run voice activity on at least this many frames (0.13 s): a step for each 0.1 s message costs more than it gains."""
 
 
@@ -109,7 +109,7 @@ class Session:
 
     @property
     def ready(self) -> bool:
-        """Whether a step has work: an entry is due, or at least `LISTEN_FRAMES` unread frames are buffered."""
+        """Whether a step has work: an entry is due, or at least `STEP_FRAMES` unread frames are buffered."""
         if self._schedule or (self._ending and not self._ended):
             return True
         return self._audio.end >= self.ready_at_samples
@@ -117,7 +117,7 @@ class Session:
     @property
     def ready_at_samples(self) -> int:
         """`ready` becomes true when this many samples have been received, even if nothing else happens."""
-        frames = 1 if self._schedule.finalize_pending else LISTEN_FRAMES
+        frames = 1 if self._schedule.finalize_pending else STEP_FRAMES
         return self._schedule.received + frames * FRAME_SAMPLES
 
     @property

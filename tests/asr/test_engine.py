@@ -8,7 +8,7 @@ import pytest
 
 from asr.config import DecodeSettings, SessionSettings, StreamSettings
 from asr.engine import Engine
-from asr.errors import AudioError, ConfigError, SessionError
+from asr.errors import ConfigError
 from asr.events import Ended, Event, Final, Partial, SpeechEnded, SpeechStarted, text_of
 from asr.models.base import Window
 from asr.streaming.session import Session
@@ -217,23 +217,6 @@ def test_nothing_is_invented_after_finalize(engine: Engine) -> None:
     assert bare_words(text_of(finish(engine, session))) == "hello world"
 
 
-def test_finalize_in_silence_is_answered(engine: Engine) -> None:
-    """A final without words says that there was nothing to commit."""
-    session = engine.open()
-    session.receive_audio(silence(1.0))
-    session.receive_finalize()
-    engine.step([session])
-    assert [event for event in session.take_events() if isinstance(event, Final)] == [
-        Final((), 0.0, 0.0, "", from_finalize=True)
-    ]
-
-
-def test_an_empty_stream_ends(engine: Engine) -> None:
-    """No audio at all: the end is said, and nothing else."""
-    session = engine.open()
-    assert finish(engine, session) == [Ended(0.0)]
-
-
 def test_a_long_utterance_without_pause_keeps_its_memory_flat(engine: Engine) -> None:
     """Two minutes of words without a pause long enough to end an utterance: neither audio nor text piles up."""
     part = np.concatenate([clip("counting")[1600:-1600], clip("quick_brown_fox")[1600:-1600]])
@@ -259,36 +242,6 @@ def test_partials_can_be_thinned_and_nothing_spoken_is_lost(engine: Engine) -> N
         thinned += session.thin_partials()
     assert thinned > 5
     assert bare_words(text_of(session.take_events())) == SPEECH_WORDS
-
-
-@pytest.mark.parametrize(
-    ("samples", "found"),
-    [
-        (np.array([0.0, np.nan], np.float32), "NaN"),
-        (np.array([np.inf], np.float32), "infinite"),
-        (np.zeros((2, 100), np.float32), "shape"),
-        (np.zeros(100, np.float64), "float64"),
-        (np.zeros(100, np.int16), "int16"),
-    ],
-)
-def test_samples_that_are_no_sound_are_refused_and_hurt_nothing(
-    engine: Engine, samples: np.ndarray, found: str
-) -> None:
-    """The error says what was found; the session goes on as if the call had not been."""
-    session = engine.open(UPDATES_OFTEN)
-    with pytest.raises(AudioError, match=found):
-        session.receive_audio(samples)
-    assert run(engine, clip("hello_world"), session=session) == run(engine, clip("hello_world"))
-
-
-def test_audio_after_the_end_is_refused(engine: Engine) -> None:
-    """A session that was ended takes nothing more."""
-    session = engine.open()
-    session.receive_end()
-    with pytest.raises(SessionError):
-        session.receive_audio(silence(0.1))
-    with pytest.raises(SessionError):
-        session.receive_finalize()
 
 
 def test_an_unknown_language_is_refused_by_name(engine: Engine) -> None:

@@ -1,0 +1,165 @@
+"""What is due when, for a curve of speech probabilities. Frames are 32 ms, and the settings count in frames too."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pytest
+
+from asr.config import SessionSettings, StreamSettings, VadSettings
+from asr.events import Ended, SpeechEnded, SpeechStarted
+from asr.streaming.schedule import Decode, Emit, Entry, Kind, Open, Schedule
+from asr.streaming.vad import FRAME_S, FRAME_SAMPLES
+
+FRAME = FRAME_SAMPLES
+SETTINGS = SessionSettings(
+    VadSettings(min_speech_ms=64, pad_before_ms=96, pad_after_ms=128, endpoint_ms=256), StreamSettings(update_ms=320)
+)
+"""Speech from 2 frames on, 3 frames before it kept, a pause at 4 silent frames, the end at 8; updates each 10."""
+
+
+def schedule(*runs: tuple[float, int]) -> Schedule:
+    """A schedule that has received runs of a speech probability and its number of frames."""
+    made = Schedule(SETTINGS)
+    receive(made, *runs)
+    return made
+
+
+def receive(made: Schedule, *runs: tuple[float, int]) -> None:
+    for probability, frames in runs:
+        for _ in range(frames):
+            made.receive(probability)
+
+
+def entries(made: Schedule) -> list[Entry]:
+    """All entries, taken from the front."""
+    taken = []
+    while (entry := made.head) is not None:
+        taken.append(entry)
+        made.pop()
+    return taken
+
+
+def at(frames: Iterable[int], kind: Kind = Kind.UPDATE) -> list[Entry]:
+    return [Decode(kind, frame * FRAME) for frame in frames]
+
+
+def test_silence_and_clicks_schedule_nothing() -> None:
+    """A single frame of speech is no utterance."""
+    made = schedule((0.0, 20), (0.9, 1), (0.0, 20))
+    assert not made
+    assert entries(made) == []
+
+
+def test_an_utterance_opens_before_its_speech_and_is_updated_as_it_grows() -> None:
+    """Speech from frame 20 on; three frames are kept before it, and an update is due each ten frames."""
+    made = schedule((0.0, 20), (0.9, 35))
+    assert entries(made) == [Emit(SpeechStarted(20 * FRAME_S)), Open(17 * FRAME), *at([30, 40, 50])]
+
+
+def test_no_utterance_begins_before_the_stream() -> None:
+    """Speech from the first frame on."""
+    assert entries(schedule((0.9, 3)))[1] == Open(0)
+
+
+def test_a_pause_is_decoded_once_and_moves_the_next_update() -> None:
+    """Four silent frames from frame 15 on: decoded up to frame 19. Speech goes on: the next update is due ten later."""
+    made = schedule((0.9, 15), (0.0, 5), (0.9, 20))
+    assert entries(made)[2:] == [*at([10]), *at([19], Kind.PAUSE), *at([29, 39])]
+
+
+def test_an_utterance_ends_where_its_pause_was_decoded() -> None:
+    """Eight silent frames from frame 15 on: it is final up to frame 19, so that no audio is decoded twice."""
+    made = schedule((0.9, 15), (0.0, 8))
+    assert entries(made)[2:] == [
+        *at([10]),
+        *at([19], Kind.PAUSE),
+        Decode(Kind.FINAL, 19 * FRAME, ends_utterance=True),
+        Emit(SpeechEnded(15 * FRAME_S)),
+    ]
+
+
+@pytest.mark.parametrize(("pad_before_ms", "frame"), [(96, 20), (640, 19)])
+def test_two_utterances_share_no_audio(pad_before_ms: int, frame: int) -> None:
+    """The first ends at frame 19, speech begins again at frame 23: three frames before it can be kept, 20 cannot."""
+    made = Schedule(replace(SETTINGS, vad=replace(SETTINGS.vad, pad_before_ms=pad_before_ms)))
+    receive(made, (0.9, 15), (0.0, 8), (0.9, 2))
+    assert [entry for entry in entries(made) if isinstance(entry, Open)] == [Open(0), Open(frame * FRAME)]
+
+
+def test_a_finalize_request_waits_for_the_frames_before_it() -> None:
+    """In speech: all up to the sample becomes final, and a new utterance begins there."""
+    made = schedule((0.9, 5))
+    made.finalize(7 * FRAME + 100)
+    assert made.finalize_pending
+    receive(made, (0.9, 1))
+    assert len(entries(made)) == 2
+    receive(made, (0.9, 1))
+    assert not made.finalize_pending
+    assert entries(made) == [Decode(Kind.FINAL, 7 * FRAME + 100, from_finalize=True), Open(7 * FRAME + 100)]
+
+
+def test_a_finalize_request_whose_frames_are_there_is_due_at_once() -> None:
+    """In silence no utterance follows."""
+    made = schedule((0.0, 5))
+    made.finalize(5 * FRAME + 511)
+    assert entries(made) == [Decode(Kind.FINAL, 5 * FRAME + 511, from_finalize=True)]
+
+
+def test_an_utterance_begins_behind_a_finalize_request() -> None:
+    """The request came in silence at frame 10, speech begins at frame 11."""
+    made = schedule((0.0, 10))
+    made.finalize(10 * FRAME)
+    receive(made, (0.0, 1), (0.9, 2))
+    assert entries(made)[2] == Open(10 * FRAME)
+
+
+def test_the_end_of_a_stream_in_speech_ends_the_utterance_too() -> None:
+    """The last window ends with the audio, which is not a whole frame; speech ended with its last frame, not later."""
+    made = schedule((0.9, 5))
+    made.end(4 * FRAME + 100)
+    end_s = (4 * FRAME + 100) / 16_000
+    assert entries(made)[2:] == [
+        Decode(Kind.FINAL, 4 * FRAME + 100, ends_utterance=True),
+        Emit(SpeechEnded(end_s)),
+        Emit(Ended(end_s)),
+    ]
+    made = schedule((0.9, 5), (0.0, 2))
+    made.end(7 * FRAME)
+    assert entries(made)[3:] == [Emit(SpeechEnded(5 * FRAME_S)), Emit(Ended(7 * FRAME_S))]
+
+
+def test_the_end_of_a_stream_in_silence_is_all_that_is_due() -> None:
+    """No utterance is open."""
+    made = schedule((0.0, 5))
+    made.end(5 * FRAME)
+    assert entries(made) == [Emit(Ended(5 * FRAME_S))]
+
+
+def test_thinning_drops_all_updates_but_the_newest() -> None:
+    """Pauses count as updates; finals stay."""
+    made = schedule((0.9, 45), (0.0, 4))
+    made.finalize(49 * FRAME)
+    receive(made, (0.9, 1))
+    assert made.thin() == 4
+    assert entries(made)[2:] == [
+        *at([49], Kind.PAUSE),
+        Decode(Kind.FINAL, 49 * FRAME, from_finalize=True),
+        Open(49 * FRAME),
+    ]
+    assert made.thin() == 0
+
+
+def test_audio_is_done_up_to_the_first_window_that_is_due() -> None:
+    """With nothing due, up to what was received."""
+    made = schedule((0.9, 25))
+    assert (made.received, made.done_until) == (25 * FRAME, 10 * FRAME)
+    entries(made)
+    assert made.done_until == 25 * FRAME
+
+
+@pytest.mark.parametrize(
+    ("runs", "frame"), [([(0.0, 20)], 17), ([(0.0, 20), (0.9, 1)], 17), ([(0.0, 20), (0.9, 9)], 17)]
+)
+def test_audio_is_kept_for_the_next_utterance(runs: list[tuple[float, int]], frame: int) -> None:
+    """Three frames before the first frame of speech, whether it was noticed yet or not."""
+    assert schedule(*runs).earliest_start == frame * FRAME
