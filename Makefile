@@ -10,10 +10,11 @@ RUNTIME := $(VENV)/.runtime
 DEV     := $(VENV)/.dev
 PROJECT := $(VENV)/.project-$(HERE)
 
-.PHONY: help setup serve test check fix lock digits peer-whisper-live peer-whisperlivekit
+.PHONY: help setup serve test quick check fix lock digits peer-whisper-live peer-whisperlivekit
 help:
 	@echo "make serve   the server and its page on http://127.0.0.1:8000 (ARGS='--port 9000' passes options on)"
 	@echo "make test    all tests (ARGS='tests/server -k page' narrows them)"
+	@echo "make quick   the tests that need no model, browser or network: under a minute"
 	@echo "make digits  trains the digits' model, streams it and Whisper on unheard speakers (ARGS='--data FOLDER')"
 	@echo "make setup   only the environment, in $(VENV)"
 	@echo "make check   format, lint and types;  make fix   mends what can be mended"
@@ -27,6 +28,9 @@ setup: $(PROJECT) $(DEV)
 
 test: setup
 	$(PY) -m pytest $(ARGS)
+
+quick: setup
+	$(PY) -m pytest -m "not model and not browser and not slow" $(ARGS)
 
 digits: setup
 	$(PY) scripts/digits.py $(ARGS)
