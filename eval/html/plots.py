@@ -1,43 +1,91 @@
-"""Pictures of a report, as SVG that stands in the page: few lines, one colour a model, the text the page's own."""
+"""Plots as SVG inside a page: few lines, one colour per model, text in the page's own font."""
 
 import io
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from eval.metrics.bootstrap import Interval
-from eval.report.capacity_plan import Level
-from eval.report.systems import System
-from eval.trace import OFFLINE
+from eval.trace import LIVE, OFFLINE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS = ("#2f5d8a", "#c2672f", "#4b7f5b", "#7a5c99", "#8a7a2f", "#8c3f4d")
-"""One a model: apart from each other in brightness too, for those who see no red and green."""
+"""One per model. They differ in brightness too, for readers who do not see red and green."""
 INK, PALE = "#24292f", "#d8dce1"
-TALL_ROW_IN = 0.34
-DELAYS_TO_S = 6.0
+ROW_HEIGHT_IN = 0.34
+LONGEST_DELAY_S = 6.0
+"""Right end of the plot of delays."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccuracyDot:
+    """WER of one system on one data set."""
+
+    name: str
+    mode: str
+    wer: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class AccuracyBlock:
+    """One data set with a dot for each system."""
+
+    dataset: str
+    dots: tuple[AccuracyDot, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DelayCurve:
+    """The delays of all words of one system, in seconds and any order."""
+
+    name: str
+    mode: str
+    delays_s: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityPoint:
+    """The p95 of the delay with a number of streams on one server."""
+
+    model: str
+    streams: int
+    p95: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class FrontDot:
+    """One combination of settings: delay in seconds, WER in per cent, cost in CPU-s per audio-s."""
+
+    name: str
+    delay_s: float
+    wer: float
+    cost: float | None
+    front: bool
 
 
 def colour_of(model: str, models: Sequence[str]) -> str:
+    """The model's colour, by its place among all models."""
     return COLOURS[list(models).index(model) % len(COLOURS)]
 
 
-def accuracy_plot(rows: Sequence[tuple[str, Sequence[tuple[str, str, Interval]]]], models: Sequence[str]) -> str:
-    """WER with its interval: one block a data set, one dot a system (model, mode); hollow is one-shot."""
-    count = sum(len(found) for _, found in rows) + len(rows)
-    figure, axes = _figure(7.2, 0.9 + TALL_ROW_IN * count)
+def accuracy_plot(blocks: Sequence[AccuracyBlock], models: Sequence[str]) -> str:
+    """WER with its interval; a hollow dot is one-shot."""
+    count = sum(len(block.dots) for block in blocks) + len(blocks)
+    figure, axes = _figure(7.2, 0.9 + ROW_HEIGHT_IN * count)
     place, ticks = 0.0, []
-    for name, found in rows:
+    for block in blocks:
         axes.axhline(place - 0.75, color=PALE, linewidth=0.6)
-        for model, mode, wer in found:
-            _dot(axes, wer, place, colour_of(model, models), hollow=mode == OFFLINE)
-            ticks.append((place, f"{model}, {mode}"))
+        top = place - 0.62
+        for dot in block.dots:
+            _dot(axes, dot.wer, place, colour_of(dot.name, models), hollow=dot.mode == OFFLINE)
+            ticks.append((place, f"{dot.name}, {dot.mode}"))
             place += 1
-        axes.text(0.0, place - len(found) - 0.62, name, transform=_beside(axes), fontsize=9, weight="bold", color=INK)
+        axes.text(0.0, top, block.dataset, transform=_across_by_axes(axes), fontsize=9, weight="bold", color=INK)
         place += 1
     axes.set_yticks([at for at, _ in ticks], [label for _, label in ticks])
     axes.set_ylim(place - 0.6, -1.2)
@@ -47,20 +95,18 @@ def accuracy_plot(rows: Sequence[tuple[str, Sequence[tuple[str, str, Interval]]]
     return _svg(figure, "WER of each system on each data set")
 
 
-def delay_plot(systems: Sequence[System], models: Sequence[str]) -> str:
-    """The share of words that stand for good within so many seconds of their end."""
+def delay_plot(curves: Sequence[DelayCurve], models: Sequence[str]) -> str:
+    """The share of words that are stable within a number of seconds after their end; a full line is live."""
     figure, axes = _figure(7.2, 3.4)
-    for system in systems:
-        delays = [word.delay_s("stable") for scored in system.scored for word in scored.word_times]
-        known = np.sort([delay for delay in delays if delay is not None])
-        if len(known):
-            share = 100 * np.arange(1, len(known) + 1) / len(known)
-            style = "-" if system.mode == "live" else "--"
-            label = f"{system.name}, {system.mode}"
-            axes.plot(known, share, style, color=colour_of(system.name, models), linewidth=1.8, label=label)
+    for curve in curves:
+        if curve.delays_s:
+            share = 100 * np.arange(1, len(curve.delays_s) + 1) / len(curve.delays_s)
+            style, colour = "-" if curve.mode == LIVE else "--", colour_of(curve.name, models)
+            label = f"{curve.name}, {curve.mode}"
+            axes.plot(np.sort(curve.delays_s), share, style, color=colour, linewidth=1.8, label=label)
     for level in (50, 95):
         axes.axhline(level, color=PALE, linewidth=0.8, zorder=0)
-    axes.set_xlim(-0.5, DELAYS_TO_S)
+    axes.set_xlim(-0.5, LONGEST_DELAY_S)
     axes.set_ylim(0, 101)
     axes.set_yticks([0, 25, 50, 75, 95])
     axes.set_xlabel("seconds from a word's end until it is shown for good")
@@ -69,36 +115,35 @@ def delay_plot(systems: Sequence[System], models: Sequence[str]) -> str:
     return _svg(figure, "distribution of delays")
 
 
-def capacity_plot(levels: Sequence[Level], models: Sequence[str], p95_s: float) -> str:
-    """The delay's p95 over the number of streams on one server."""
+def capacity_plot(points: Sequence[CapacityPoint], models: Sequence[str], p95_s: float) -> str:
+    """The p95 of the delay over the number of streams on one server, with the wanted p95 as a line."""
     figure, axes = _figure(7.2, 3.2)
-    for model in dict.fromkeys(level.model for level in levels):
-        mine = [level for level in levels if level.model == model and level.p95.value is not None]
+    for model in dict.fromkeys(point.model for point in points):
+        mine = [(p.streams, p.p95, p.p95.value) for p in points if p.model == model and p.p95.value is not None]
         colour = colour_of(model, models) if model in models else INK
-        streams = [level.streams for level in mine]
-        axes.plot(streams, [level.p95.value or 0 for level in mine], "o-", color=colour, linewidth=1.8, label=model)
-        low = [level.p95.low if level.p95.low is not None else level.p95.value or 0 for level in mine]
-        high = [level.p95.high if level.p95.high is not None else level.p95.value or 0 for level in mine]
+        streams, values = [count for count, _, _ in mine], [value for *_, value in mine]
+        axes.plot(streams, values, "o-", color=colour, linewidth=1.8, label=model)
+        low = [value if p95.low is None else p95.low for _, p95, value in mine]
+        high = [value if p95.high is None else p95.high for _, p95, value in mine]
         axes.fill_between(streams, low, high, color=colour, alpha=0.14, linewidth=0)
     axes.axhline(p95_s, color=INK, linewidth=0.8, linestyle=":")
     axes.annotate(f"wanted: {p95_s:g} s", (1.0, p95_s), (-4, 4), ("axes fraction", "data"), "offset points", ha="right")
     axes.set_ylim(bottom=0)
-    axes.set_xticks(sorted({level.streams for level in levels}))
-    axes.set_xlabel("streams at once on one server")
+    axes.set_xticks(sorted({point.streams for point in points}))
+    axes.set_xlabel("streams at the same time on one server")
     axes.set_ylabel("shown for good, p95, s")
     axes.legend(frameon=False, loc="upper left")
     return _svg(figure, "capacity")
 
 
-def front_plot(points: Sequence[tuple[str, float, float, float | None, bool]]) -> str:
-    """WER over delay, the dot's area the cost; those on the front are filled: none is better in all three."""
+def front_plot(dots: Sequence[FrontDot]) -> str:
+    """WER over delay, the area of a dot is its cost; filled dots are on the front."""
     figure, axes = _figure(7.2, 4.2)
-    costs = [cost for *_, cost, _ in points if cost]
-    for label, delay, wer, cost, best in points:
-        area = 60 + 240 * (cost or 0) / max(costs, default=1)
-        face = COLOURS[0] if best else "white"
-        axes.scatter([delay], [wer], s=area, facecolor=face, edgecolor=COLOURS[0], alpha=0.85, linewidth=1.2)
-        axes.annotate(label, (delay, wer), (9, 5), textcoords="offset points", fontsize=8, color=INK)
+    dearest = max((dot.cost for dot in dots if dot.cost), default=1)
+    for dot in dots:
+        area, face = 60 + 240 * (dot.cost or 0) / dearest, COLOURS[0] if dot.front else "white"
+        axes.scatter([dot.delay_s], [dot.wer], s=area, facecolor=face, edgecolor=COLOURS[0], alpha=0.85, linewidth=1.2)
+        axes.annotate(dot.name, (dot.delay_s, dot.wer), (9, 5), textcoords="offset points", fontsize=8, color=INK)
     axes.margins(0.18)
     axes.set_xlabel("shown for good, p95, s")
     axes.set_ylabel("WER, %")
@@ -117,8 +162,8 @@ def _dot(axes: "Axes", wer: Interval, place: float, colour: str, *, hollow: bool
     )
 
 
-def _beside(axes: "Axes") -> Any:
-    """Across: the axes' own share; down: the data's."""
+def _across_by_axes(axes: "Axes") -> Any:
+    """Coordinates: across as a share of the axes, down as data."""
     from matplotlib.transforms import blended_transform_factory
 
     return blended_transform_factory(axes.transAxes, axes.transData)
@@ -147,7 +192,7 @@ def _figure(width_in: float, height_in: float) -> tuple[Any, "Axes"]:
 
 
 def _svg(figure: Any, title: str) -> str:
-    """The picture as one element, with a title for those who do not see it."""
+    """The plot as one SVG element, with a title for readers who do not see it."""
     from matplotlib import rc_context
 
     written = io.StringIO()

@@ -9,15 +9,23 @@ from typing import Any
 from eval.defaults import AUDIO_MB
 from eval.html.audio_embed import embed_as_mp3
 from eval.html.formatting import plural
-from eval.html.plots import accuracy_plot, capacity_plot, delay_plot
+from eval.html.plots import (
+    AccuracyBlock,
+    AccuracyDot,
+    CapacityPoint,
+    DelayCurve,
+    accuracy_plot,
+    capacity_plot,
+    delay_plot,
+)
 from eval.html.render import TEMPLATES, render, script_json
 from eval.metrics.scored_trace import ScoredTrace
 from eval.metrics.word_errors import EQUAL, Edit
 from eval.normalise import is_by_character
 from eval.report.capacity_plan import Wanted, levels_of
-from eval.report.slices import NOT_SLICED
+from eval.report.slices import NOT_SLICED, by_dataset
 from eval.report.systems import System, systems_of
-from eval.report.tables import Report, report_of, wer_rows
+from eval.report.tables import Report, report_of
 from eval.runs.folder import Run
 from eval.trace import OFFLINE
 
@@ -99,11 +107,12 @@ def page(runs: Sequence[Run], table: Mapping[str, Any], options: PageOptions) ->
     systems = systems_of(runs)
     models = list(dict.fromkeys(system.name for system in systems))
     players = embed_as_mp3(_worst_first(systems), round(options.audio_mb * 1e6))
-    streamed = [system for system in systems if system.mode != OFFLINE]
+    curves = _delay_curves(systems)
+    points = [CapacityPoint(level.model, level.streams, level.p95) for level in levels_of(runs)]
     plots = {
-        "accuracy": accuracy_plot(wer_rows(systems), models),
-        "delays": delay_plot(streamed, models) if streamed else "",
-        "capacity": capacity_plot(levels_of(runs), models, options.wanted.p95_s) if table["levels"] else "",
+        "accuracy": accuracy_plot(_accuracy_blocks(systems), models),
+        "delays": delay_plot(curves, models) if curves else "",
+        "capacity": capacity_plot(points, models, options.wanted.p95_s) if points else "",
     }
     data = {
         "systems": [{key: s[key] for key in ("name", "mode", "colour")} for s in table["all_systems"]],
@@ -118,6 +127,26 @@ def page(runs: Sequence[Run], table: Mapping[str, Any], options: PageOptions) ->
         css=(TEMPLATES / "report.css").read_text(encoding="utf-8"),
         js=(TEMPLATES / "report.js").read_text(encoding="utf-8"),
     )
+
+
+def _accuracy_blocks(systems: Sequence[System]) -> list[AccuracyBlock]:
+    """Each data set on which a system has a WER."""
+    blocks = []
+    for row in by_dataset(systems).rows:
+        pairs = zip(systems, row.wer, strict=True)
+        dots = [AccuracyDot(s.name, s.mode, wer) for s, wer in pairs if wer is not None and wer.value is not None]
+        if dots:
+            blocks.append(AccuracyBlock(row.name, tuple(dots)))
+    return blocks
+
+
+def _delay_curves(systems: Sequence[System]) -> list[DelayCurve]:
+    """Each streamed system with the delays of its words."""
+    curves = []
+    for system in (system for system in systems if system.mode != OFFLINE):
+        delays = (word.delay_s("stable") for scored in system.scored for word in scored.word_times)
+        curves.append(DelayCurve(system.name, system.mode, tuple(delay for delay in delays if delay is not None)))
+    return curves
 
 
 def recording_cards(systems: Sequence[System], players: Mapping[tuple[str, str], str]) -> list[RecordingCard]:

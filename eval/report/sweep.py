@@ -112,12 +112,12 @@ def front_table(points: Sequence[Point]) -> Table:
 
 def write_front(points: Sequence[Point], out: Path) -> Path:
     """Writes `sweep.json` and `sweep.html` into the folder; returns the page."""
-    from eval.html.plots import front_plot
+    from eval.html.plots import FrontDot, front_plot
     from eval.html.render import TEMPLATES, render
 
     (out / "sweep.json").write_text(json.dumps([asdict(p) for p in points], indent=1) + "\n", encoding="utf-8")
     scored = [(p, p.wer.value) for p in points if p.wer.value is not None]
-    dots = [(p.name, p.delay.value or 0.0, wer, p.cpu.value, p.front) for p, wer in scored]
+    dots = [FrontDot(p.name, p.delay.value or 0.0, wer, p.cpu.value, p.front) for p, wer in scored]
     css = (TEMPLATES / "report.css").read_text(encoding="utf-8")
     html = render("sweep.html", points=sorted(points, key=_front_first), plot=front_plot(dots), css=css)
     page = out / "sweep.html"

@@ -389,16 +389,6 @@ def report_of(runs: Sequence[Run], wanted: Wanted) -> Report:
     )
 
 
-def wer_rows(systems: Sequence[System]) -> list[tuple[str, list[tuple[str, str, Interval]]]]:
-    """For the plot: each data set with the name, mode and WER of each system that has a WER on it."""
-    rows = []
-    for row in by_dataset(systems).rows:
-        cells = [(s.name, s.mode, wer) for s, wer in zip(systems, row.wer, strict=True) if wer is not None]
-        known = [cell for cell in cells if cell[2].value is not None]
-        rows += [(row.name, known)] if known else []
-    return rows
-
-
 def _head(system: System, models: Sequence[str]) -> SystemHead:
     return SystemHead(system.name, system.model, system.run, system.mode, colour_of(system.name, models))
 
