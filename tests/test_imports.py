@@ -21,8 +21,8 @@ PACKAGES: Mapping[str, set[str]] = {
 """Each package, and the packages that it may import."""
 
 IMPURE = {
-    "asyncio", "concurrent", "logging", "multiprocessing", "queue", "sched", "selectors", "signal", "socket",
-    "subprocess", "threading", "time",
+    "asyncio", "concurrent", "datetime", "logging", "multiprocessing", "queue", "sched", "selectors", "signal",
+    "socket", "subprocess", "threading", "time",
 }  # fmt: skip
 """`asr/` imports none of these: no socket, thread, process, clock or log. Callers own those, so the core is the same in
 a server, a batch job and a test."""

@@ -9,7 +9,7 @@ given them (a test compares the two).
 Recordings are transcribed in four places, all with the settings of `offline_settings`:
 
     transcribe, here      one recording after another in this process, in batches of its own windows
-    batch.loop            many recordings and worker processes, in batches across recordings, with the parts below
+    batch.dispatch        many recordings and worker processes, in batches across recordings, with the parts below
     server.http.service   uploads among live streams: one session each, a step at a time, since a batch of a whole
                           recording would delay every live word behind it
     eval.runs.replay      one session, a step at a time, because a trace needs the time of every step

@@ -1,4 +1,4 @@
-"""The parts of transcribing a recording that need no model. `tests/batch/test_loop.py` runs the whole with one."""
+"""The parts of transcribing a recording that need no model. `tests/batch/test_dispatch.py` runs the whole with one."""
 
 from dataclasses import dataclass, replace
 
