@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from asr.config import DecodeSettings, SessionSettings, StreamSettings
+from asr.config import SessionSettings, StreamSettings
 from asr.engine import Engine
 from asr.errors import ConfigError
 from asr.events import Ended, Event, Final, Partial, SpeechEnded, SpeechStarted, text_of
@@ -84,76 +84,6 @@ def test_events_come_in_their_order(engine: Engine) -> None:
     utterances = (len(outline) - 1) // 3
     assert utterances >= 2
     assert outline == [SpeechStarted, Final, SpeechEnded] * utterances + [Ended]
-
-
-def test_a_checked_draft_gives_the_greedy_text() -> None:
-    """Whatever draft is offered, right, wrong or mad, the hypothesis is the one that no draft gives; in float32."""
-    recogniser = Engine.load(precision="float32").recogniser
-    samples = speech()[: 7 * RATE_HZ]
-    plain = recogniser.recognise([Window(samples)])[0]
-    tokens = tuple(token for piece in plain.pieces for token in piece.tokens)
-    assert len(tokens) > 15
-    rng = np.random.default_rng(3)
-    drafts = [
-        tokens,
-        tokens[:-4],
-        (*tokens[:5], 11, *tokens[6:]),
-        tokens + tokens,
-        tuple(rng.integers(0, 50000, 30).tolist()),
-    ]
-    for draft in drafts:
-        checked = recogniser.recognise([Window(samples, draft=draft)])[0]
-        assert [piece.text for piece in checked.pieces] == [piece.text for piece in plain.pieces]
-
-
-def test_a_draft_saves_decoder_calls(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the right draft one forward pass does what takes one a token without."""
-    recogniser = engine.recogniser
-    calls = 0
-    decode = recogniser.network.decode
-
-    def counted(*args: object) -> object:
-        nonlocal calls
-        calls += 1
-        return decode(*args)
-
-    monkeypatch.setattr(recogniser.network, "decode", counted)
-    window = Window(clip("quick_brown_fox"))
-    plain = recogniser.recognise([window])[0]
-    without, calls = calls, 0
-    draft = tuple(token for piece in plain.pieces for token in piece.tokens)
-    recogniser.recognise([Window(window.samples, draft=draft)])
-    assert without > 8
-    assert calls == 1
-
-
-def test_an_extended_window_equals_a_whole_one_when_nothing_settles() -> None:
-    """The encoder's memory changes nothing when every frame may still hear its future: numerically the same states."""
-    network = Engine.load(precision="float32").recogniser.network
-    samples = speech()[: 6 * RATE_HZ]
-    whole = network.encode(samples)
-    grown = network.encode(samples[: 4 * RATE_HZ])
-    grown = network.encode(samples, grown, settle_frames=1500)
-    for a, b in zip(whole.layers, grown.layers, strict=True):
-        np.testing.assert_allclose(a.keys.numpy(), b.keys.numpy(), atol=1e-5)
-
-
-def test_settled_frames_approach_the_whole_encoding_as_they_hear_more_of_the_future() -> None:
-    """With 3 s of future the settled states are nearer to the published encoder's than with 0.5 s."""
-    network = Engine.load(precision="float32").recogniser.network
-    samples = speech()[: 7 * RATE_HZ]
-    whole = network.encode(samples).layers[0].values
-
-    def distance(settle_s: float) -> float:
-        memory = None
-        for end_s in (3, 4, 5, 6, 7):
-            memory = network.encode(samples[: end_s * RATE_HZ], memory, round(settle_s / 0.02))
-        assert memory is not None
-        return float((memory.layers[0].values - whole).norm() / whole.norm())
-
-    near, far = distance(3.0), distance(0.5)
-    assert near < far
-    assert near < 0.1
 
 
 @pytest.mark.parametrize("level", [0.0, 0.01, 0.2])
@@ -251,33 +181,10 @@ def test_an_unknown_language_is_refused_by_name(engine: Engine) -> None:
     assert engine.open(language="en-US")
 
 
-def test_an_echo_without_length_is_cut() -> None:
-    """Words at the end that the alignment finds no time for; one short word alone is speech."""
-    from asr.models.base import Piece
-    from asr.models.whisper.recogniser import echo_start
-
-    def pieces(*spans: tuple[float, float]) -> list[Piece]:
-        return [Piece(" w", (1,), start, end, 0.9) for start, end in spans]
-
-    assert echo_start(pieces((0, 1), (1, 2), (2, 2), (2, 2), (2, 2.2))) == 2
-    assert echo_start(pieces((0, 1), (1, 2), (2, 2), (2, 2.2))) == 4
-    assert echo_start(pieces((0, 1), (1, 2), (2, 2), (2, 2), (2, 2.1), (2.1, 2.1), (2.1, 2.1), (2.1, 2.2))) == 2
-    assert echo_start(pieces((0, 1), (1, 1), (1, 1), (1, 2), (2, 3))) == 5
-    assert echo_start([]) == 0
-
-
 def test_a_prompt_of_any_length_leaves_room_for_the_text(engine: Engine) -> None:
     """Only the end of a long prompt is used."""
     session = engine.open(prompt="Colourless green ideas sleep furiously, said the linguist. " * 200)
     assert "fox" in text_of(run(engine, clip("quick_brown_fox"), session=session))
-
-
-def test_text_longer_than_anyone_speaks_is_cut(engine: Engine) -> None:
-    """The token budget of a window grows with its length."""
-    settings = DecodeSettings(max_tokens_per_s=0.0)
-    hypothesis = engine.recogniser.recognise([Window(speech()[: 7 * RATE_HZ], settings=settings)])[0]
-    assert hypothesis.looped
-    assert sum(len(piece.tokens) for piece in hypothesis.pieces) <= 10
 
 
 @pytest.mark.parametrize(("language", "name"), [("es", "pangrama"), ("ja", "pangrama"), ("en", "quick_brown_fox")])

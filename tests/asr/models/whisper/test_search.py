@@ -1,185 +1,184 @@
-"""The searches on the real default model: beams, samples and hotwords beside greedy, on recordings with names."""
+"""The searches on a scripted network, whose probabilities of the next token stand in the test."""
 
-from dataclasses import replace
-from pathlib import Path
+import math
 
-import numpy as np
 import pytest
 
-from asr.config import DecodeSettings, SessionSettings
-from asr.engine import Engine
-from asr.events import text_of
-from asr.models.base import Hypothesis, Window
 from asr.models.whisper.hotwords import Hotwords
-from asr.models.whisper.search import SearchState, loop_length
-from asr.transcripts.recording import transcribe
-from eval.data.dataset import load_dataset, read
-from tests.speech import RATE_HZ, clip, speech
+from asr.models.whisper.search import loop_length
+from tests.asr.models.whisper.scripted import BLANK, END, MEMORY, A, B, C, D, searcher, state
 
-READ = Path(__file__).parents[5] / "shared" / "speech" / "en-read"
-pytestmark = pytest.mark.skipif(not READ.is_dir(), reason="the labelled recordings are not beside this checkout")
-
-
-@pytest.fixture(scope="module")
-def engine() -> Engine:
-    return Engine.load(precision="float32", threads=1)
-
-
-@pytest.fixture(scope="module")
-def recordings() -> dict[str, np.ndarray]:
-    wanted = ("LJ001-0041", "LJ002-0108", "LJ002-0117")
-    return {u.id: read(u).samples for u in load_dataset(READ).utterances if u.id in wanted}
+GARDEN_PATH = {
+    (): {A: 0.55, B: 0.45},
+    (A,): {C: 0.34, D: 0.33, END: 0.33},
+    (A, C): {END: 0.4, D: 0.3, B: 0.3},
+    (A, D): {END: 0.4, C: 0.3, B: 0.3},
+    (B,): {C: 0.98, END: 0.02},
+    (B, C): {END: 0.98, D: 0.02},
+    (B, C, D): {END: 1.0},
+}
+"""A begins a little more probably than B, but all that follows A is improbable. B, C is the best text."""
 
 
-def heard(engine: Engine, *windows: Window) -> list[Hypothesis]:
-    return engine.recogniser.recognise(windows)
+ANYTHING = {B: 0.1, C: 0.1, D: 0.1}
 
 
-def text(hypothesis: Hypothesis) -> str:
-    return "".join(piece.text for piece in hypothesis.pieces).strip()
+def written(tokens: tuple[int, ...]) -> dict[int, float]:
+    """A script for one text: each of its tokens is probable, then the end."""
+    return {**{tokens[:i]: {token: 0.9, D: 0.1} for i, token in enumerate(tokens)}, tokens: {END: 0.9, D: 0.1}}
 
 
-def with_beams(size: int) -> DecodeSettings:
-    return DecodeSettings(beam_size=size)
+def test_greedy_search_takes_the_most_probable_token_each_time() -> None:
+    """It walks into the garden path; its log-probabilities are those of its tokens and of the end."""
+    greedy, (search, _) = state(), searcher(GARDEN_PATH)
+    search.greedy([MEMORY], [greedy])
+    assert greedy.tokens == [A, C]
+    assert greedy.logprobs == pytest.approx([math.log(0.55), math.log(0.34), math.log(0.4)], abs=1e-5)
+    assert greedy.done
+    assert not greedy.looped
 
 
-def test_one_beam_is_greedy(engine: Engine) -> None:
-    """The beam search's own steps, with a single beam, write what greedy search writes."""
-    searcher, recogniser = engine.recogniser.searcher, engine.recogniser
-    window = Window(speech()[: 7 * RATE_HZ])
-    memory = recogniser.encode(window)
-    search = recogniser.start(window, "en")
-    searcher.greedy([memory], [search])
-    greedy = list(search.tokens)
-    searcher.beams([memory], [search], 1)
-    assert len(greedy) > 15
-    assert search.tokens == greedy
+def test_beams_find_a_better_text_than_greedy_search() -> None:
+    """Two beams are enough to see that B, C is the more probable text."""
+    beams, (search, _) = state(), searcher(GARDEN_PATH)
+    search.beams([MEMORY], [beams], 2)
+    assert beams.tokens == [B, C]
+    assert beams.confidence == pytest.approx(sum(map(math.log, (0.45, 0.98, 0.98))) / 3, abs=1e-5)
 
 
-def test_beams_find_a_text_at_least_as_likely_as_greedys(engine: Engine, recordings: dict[str, np.ndarray]) -> None:
-    """The mean log-probability, beam search's own measure, does not fall on any of the recordings."""
-    recogniser = engine.recogniser
-    for samples in recordings.values():
-        window = Window(samples)
-        memory, search = recogniser.encode(window), recogniser.start(window, "en")
-        recogniser.searcher.greedy([memory], [search])
-        greedy = search.confidence
-        recogniser.searcher.beams([memory], [search], 5)
-        assert search.confidence >= greedy - 1e-4
+def test_one_beam_is_greedy() -> None:
+    """The steps of beam search with a single beam write what greedy search writes."""
+    one, (search, _) = state(), searcher(GARDEN_PATH)
+    search.beams([MEMORY], [one], 1)
+    assert one.tokens == [A, C]
 
 
-def test_beams_batched_equal_alone_and_greedy_beside_them_is_untouched(engine: Engine) -> None:
-    """Windows with beams and without in one call give what each gives alone, times too."""
-    one, two = Window(clip("quick_brown_fox"), settings=with_beams(3)), Window(clip("counting"))
-    three = replace(two, settings=with_beams(3))
-    together = heard(engine, one, two, three)
-    for found, window in zip(together, (one, two, three), strict=True):
-        alone = heard(engine, window)[0]
-        assert [(p.text, p.start_s) for p in found.pieces] == [(p.text, p.start_s) for p in alone.pieces]
+def test_the_texts_of_windows_that_are_searched_together_are_those_of_each_alone() -> None:
+    """A short and a long text: the row of the finished one leaves the batch, the other goes on."""
+    script = {**written((A, B, C, A)), **{(C,): {END: 1.0}}}
+    script[()] = {A: 0.6, C: 0.4}
+    together, (search, _) = [state(), state(prefix=(C,))], searcher(script)
+    search.greedy([MEMORY] * 2, together)
+    assert [s.tokens for s in together] == [[A, B, C, A], [C]]
 
 
-def test_a_hotword_is_written_where_it_is_said(engine: Engine, recordings: dict[str, np.ndarray]) -> None:
-    """Subiaco and Burchell are heard as other words, and rightly when they are expected."""
-    for name, recording in (("Subiaco", "LJ001-0041"), ("Burchell", "LJ002-0117")):
-        samples = recordings[recording]
-        assert name not in transcribe(samples, engine).text
-        assert name in transcribe(samples, engine, hotwords=["Fabriano", name, "Wilcox"]).text
+@pytest.mark.parametrize(
+    "draft", [(A, B, C), (A, B), (A, D, C), (D,), (A, B, C, A, B), (B, B, B, B)], ids=lambda draft: str(draft)
+)
+def test_a_draft_never_changes_the_text(draft: tuple[int, ...]) -> None:
+    """Right, too short, wrong in the middle, wrong at once, too long: text and log-probabilities are those without."""
+    plain, drafted = state(), state(draft)
+    search, _ = searcher(written((A, B, C)))
+    search.greedy([MEMORY], [plain])
+    search.greedy([MEMORY], [drafted])
+    assert drafted.tokens == plain.tokens == [A, B, C]
+    assert drafted.logprobs == pytest.approx(plain.logprobs)
 
 
-def test_a_hotword_that_is_not_said_is_not_written(engine: Engine, recordings: dict[str, np.ndarray]) -> None:
-    """Names that nobody says do not come in, and the other words stay."""
-    samples = recordings["LJ002-0108"]
-    found = transcribe(samples, engine, hotwords=["Zebulon", "Quetzalcoatl", "Bodoni"]).text
-    assert not {"Zebulon", "Quetzalcoatl", "Bodoni"} & set(found.replace(",", "").split())
-    assert "the prison books are kept" in found
+def test_a_right_draft_needs_one_pass_of_the_decoder() -> None:
+    """Without it there is one for each token."""
+    search, network = searcher(written((A, B, C)))
+    search.greedy([MEMORY], [state()])
+    without, network.calls = network.calls, 0
+    search.greedy([MEMORY], [state((A, B, C))])
+    assert (without, network.calls) == (4, 1)
 
 
-def test_streamed_hotwords_help_as_in_files(engine: Engine, recordings: dict[str, np.ndarray]) -> None:
-    """A stream that expects the name writes it, drafts and all."""
-    session = engine.open(hotwords=("Subiaco",))
-    samples = recordings["LJ001-0041"]
-    for start in range(0, len(samples), 1600):
-        session.receive_audio(samples[start : start + 1600])
-        while session.ready:
-            engine.step([session])
-    session.receive_end()
-    while not session.ended:
-        engine.step([session])
-    assert "Subiaco" in text_of(session.take_events())
+def test_there_is_a_query_for_each_token_and_for_the_end() -> None:
+    """Word times are computed from them: the position that each token was predicted at, the prefix included."""
+    for text in (state(), state((A, D)), state((A, B, C)), state(prefix=(A,)), state((B, C), prefix=(A,))):
+        search, _ = searcher(written((A, B, C)))
+        search.greedy([MEMORY], [text])
+        assert [int(q) for part in text.queries for q in part.flatten()] == [0, 1, 2, 3]
 
 
-def test_a_text_that_the_model_hardly_believes_is_tried_again_and_each_time_alike(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What is written about noise is unlikely; of the texts drawn then the likeliest stays, the same at each run."""
-    noise = np.random.default_rng(5).normal(0, 0.1, 4 * RATE_HZ).astype(np.float32)
-    recogniser, confidences, tried = engine.recogniser, [], []
-    sample = recogniser.searcher.sample
-
-    def counted(memory: object, search: SearchState, temperature: float) -> None:
-        tried.append(temperature)
-        sample(memory, search, temperature)
-
-    monkeypatch.setattr(recogniser.searcher, "sample", counted)
-    for temperatures in ((), (0.6, 1.0), (0.6, 1.0)):
-        window = Window(noise, settings=DecodeSettings(fallback_temperatures=temperatures, max_tokens_per_s=1.0))
-        memory, search = recogniser.encode(window), recogniser.start(window, "en")
-        recogniser.decode([memory], [search])
-        confidences.append((not search.looped, search.confidence, search.tokens))
-    plain, first, second = confidences
-    assert plain[:2] < (True, -1.0)
-    assert first == second
-    assert first[:2] >= plain[:2]
-    assert tried[0] == 0.6
+def test_no_text_begins_with_a_blank() -> None:
+    """Nor is it empty, however probable both are; later a blank may follow."""
+    script = {(): {BLANK: 0.5, END: 0.3, A: 0.2}, (A,): {BLANK: 0.9, END: 0.1}, (A, BLANK): {END: 1.0}}
+    text, (search, _) = state(), searcher(script)
+    search.greedy([MEMORY], [text])
+    assert text.tokens == [A, BLANK]
 
 
-def test_a_sure_text_is_not_tried_again(engine: Engine) -> None:
-    """Temperatures change nothing where greedy search did well."""
-    plain, ready = (
-        heard(engine, Window(clip("counting"), settings=DecodeSettings(fallback_temperatures=temperatures)))[0]
-        for temperatures in ((), (0.4, 1.0))
-    )
-    assert [p.text for p in plain.pieces] == [p.text for p in ready.pieces]
+def test_a_text_as_long_as_its_budget_is_cut_and_counts_as_a_loop() -> None:
+    """Four tokens at most, and the script never ends."""
+    text = state(budget=4)
+    search, _ = searcher(lambda tokens: {(A, B, C, D)[len(tokens) % 4]: 1.0})
+    search.greedy([MEMORY], [text])
+    assert text.tokens == [A, B, C, D]
+    assert text.looped
+    assert text.doubtful
 
 
-def test_a_text_that_ended_too_early_for_the_speech_is_written_on(
-    engine: Engine, recordings: dict[str, np.ndarray]
-) -> None:
-    """ "Watch all night." is all that is written of seven seconds, unless it is known how much was spoken."""
-    samples = recordings["LJ002-0108"]
-    short, whole = heard(engine, Window(samples), Window(samples, speech_s=6.0))
-    assert len(text(short).split()) == 3
-    assert "the prison books are kept" in text(whole)
+def test_a_loop_is_cut_to_its_first_copy() -> None:
+    """A, B, C again and again: what is left is one of them, before the budget is used up."""
+    text = state(budget=1000)
+    search, _ = searcher(lambda tokens: {(A, B, C)[len(tokens) % 3]: 1.0})
+    search.greedy([MEMORY], [text])
+    assert text.tokens == [A, B, C]
+    assert text.looped
 
 
-def test_nothing_is_lost_where_the_text_of_an_unfinished_window_ends_early(
-    engine: Engine, recordings: dict[str, np.ndarray]
-) -> None:
-    """In this recording hypotheses end after "all night" while five seconds more are heard: no word of those goes."""
-    for holdback_ms in (2000, 30_000):
-        settings = SessionSettings()
-        settings = replace(settings, stream=replace(settings.stream, holdback_ms=holdback_ms))
-        session, samples = engine.open(settings), recordings["LJ002-0108"]
-        for start in range(0, len(samples), 3200):
-            session.receive_audio(samples[start : start + 3200])
-            while session.ready:
-                engine.step([session])
-        session.receive_end()
-        while not session.ended:
-            engine.step([session])
-        words = text_of(session.take_events())
-        assert "lodge is" in words
-        assert "the prison books are kept" in words
+def test_a_hotword_is_written_where_it_is_nearly_as_probable() -> None:
+    """Its bonus makes up for a factor of 4 and not for one of 10^4; greedy and with beams."""
+    script = {(): {A: 0.8, B: 0.2}, (A,): {END: 1.0}, (B,): {C: 1.0}, (B, C): {END: 1.0}}
+    rare = {**script, (): {A: 0.9999, B: 0.0001}}
+    for method, options in (("greedy", ()), ("beams", (3,))):
+        for probabilities, tokens in ((script, [B, C]), (rare, [A])):
+            text = state(hotwords=Hotwords([(B, C)], 3.0))
+            search, _ = searcher(probabilities)
+            getattr(search, method)([MEMORY], [text], *options)
+            assert text.tokens == tokens, (method, tokens)
 
 
-def test_the_bonus_follows_a_word_as_it_is_spelled() -> None:
-    """Half for a first token, whole for the next ones, none behind the end; words may share their beginning."""
-    hotwords = Hotwords([(1, 2, 3), (1, 5), (9,)], 3.0)
-    assert hotwords.bonus([]) == {1: 1.5, 9: 1.5}
-    assert hotwords.bonus([7, 1]) == {1: 1.5, 9: 1.5, 2: 3.0, 5: 3.0}
-    assert hotwords.bonus([1, 2]) == {1: 1.5, 9: 1.5, 3: 3.0}
-    assert hotwords.bonus([1, 2, 3]) == {1: 1.5, 9: 1.5}
-    assert Hotwords([], 3.0).bonus([1]) == {}
+def test_samples_are_the_same_in_each_run_and_greedy_at_zero() -> None:
+    """Whatever is drawn is reproducible; at a high temperature it is not always the most probable text."""
+    search, _ = searcher(GARDEN_PATH)
+    texts = []
+    for temperature in (0.0, 1.5, 1.5):
+        text = state()
+        search.sample(MEMORY, text, temperature)
+        texts.append((text.tokens, text.logprobs))
+    assert texts[0][0] == [A, C]
+    assert texts[1] == texts[2]
+    assert texts[1] != texts[0]
+
+
+def test_a_text_that_ended_too_early_is_continued() -> None:
+    """Where it ended, the most probable other token follows, and then what the script says."""
+    script = {**written((A,)), (A,): {END: 0.6, B: 0.4}, (A, B): {C: 0.9, END: 0.1}, (A, B, C): {END: 1.0}}
+    text, (search, _) = state(), searcher(script)
+    search.greedy([MEMORY], [text])
+    assert text.tokens == [A]
+    search.extend(MEMORY, text)
+    assert text.tokens == [A, B, C]
+
+
+@pytest.mark.parametrize("improbable", [True, False], ids=["improbable", "a loop"])
+def test_a_continuation_that_is_improbable_or_loops_is_dropped(improbable: bool) -> None:
+    """Then the text is what it was, with its log-probabilities and queries."""
+    if improbable:
+        search, _ = searcher({(): {A: 1.0}, (A,): {END: 0.7, **ANYTHING}, (A, B): {END: 0.1, **ANYTHING}})
+    else:
+        search, _ = searcher(
+            lambda tokens: {A: 1.0} if not tokens else {END: 0.5, B: 0.4} if tokens == (A,) else {B: 1.0}
+        )
+    text = state()
+    search.greedy([MEMORY], [text])
+    before = (list(text.tokens), list(text.logprobs), len(text.queries))
+    search.extend(MEMORY, text)
+    assert (text.tokens, text.logprobs, len(text.queries)) == before
+    assert text.tokens == [A]
+
+
+def test_a_text_is_doubtful_when_its_mean_log_probability_is_below_minus_one() -> None:
+    """The threshold that OpenAI published; an empty text is not doubtful."""
+    text = state()
+    assert not text.doubtful
+    text.logprobs = [-0.5, -1.4]
+    assert not text.doubtful
+    text.logprobs = [-0.5, -1.6]
+    assert text.doubtful
 
 
 def test_a_loop_is_a_run_of_repetitions() -> None:
