@@ -1,4 +1,4 @@
-"""Words as they come, on a terminal or in a pipe."""
+"""Shows the words as they arrive, on a terminal or in a pipe."""
 
 from types import TracebackType
 
@@ -10,13 +10,13 @@ from asr.events import Final, Partial
 from server.client.protocol import Message
 
 _LINES_BELOW = 2
-"""Under the words: the lag, and the cursor."""
+"""Lines below the words: the lag, and the cursor's."""
 
 
 class Display:
-    """Committed text in full ink, the tail paler; each finished utterance moves up as a line of its own.
+    """Committed text in the normal colour, the tail paler. A finished utterance becomes a line above.
 
-    Where there is no terminal only the lines are printed, each whole.
+    Without a terminal only finished utterances are printed, one a line.
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -55,7 +55,7 @@ class Display:
 
     def _finish_line(self) -> None:
         line, self._committed = self._committed.strip(), ""
-        self._refresh()  # first, or the words would stand below their own line for a moment
+        self._refresh()  # first: otherwise the words would show below their own line for a moment
         if line:
             self._console.print(Text(line), soft_wrap=self._live is None)
 
@@ -64,7 +64,7 @@ class Display:
             self._live.update(self._render(), refresh=True)
 
     def _render(self) -> Text:
-        """The newest lines, as many as there is room for: what scrolls out of a live display cannot be taken back."""
+        """The newest lines that fit on the terminal: a live display cannot redraw what has scrolled away."""
         text = Text(self._committed.lstrip())
         text.append(self._tail if self._committed else self._tail.lstrip(), style="bright_black")
         room = max(1, self._console.height - _LINES_BELOW)

@@ -1,4 +1,4 @@
-"""What `asr stream` can send: a file, raw PCM on standard input, a microphone. All give linear16 in 100 ms chunks."""
+"""The sources of `asr stream`: a file, raw PCM on standard input, a microphone. All yield linear16, 0.1 s at a time."""
 
 import asyncio
 import os
@@ -16,11 +16,11 @@ from server.client.protocol import CHUNK_S, pcm16
 
 
 class MicrophoneError(CallerError):
-    """There is none, or nothing to read it with."""
+    """There is no microphone, or no library to read it with."""
 
 
 async def file_chunks(path: Path) -> AsyncIterator[bytes]:
-    """Any recording, mono at 16 kHz. Raises `AudioError`."""
+    """Any recording, as mono at 16 kHz. Raises `AudioError`."""
     from server.audio_blocks import audio_blocks  # heavy imports
 
     if not path.is_file():
@@ -39,7 +39,7 @@ async def file_chunks(path: Path) -> AsyncIterator[bytes]:
 
 
 async def stdin_chunks(rate_hz: int, channels: int) -> AsyncIterator[bytes]:
-    """Raw PCM16 from standard input until it ends."""
+    """Raw PCM16 from standard input until it ends. Raises `ConfigError` where that is a terminal."""
     if sys.stdin.isatty():
         raise ConfigError("found a keyboard on standard input, wanted raw PCM16; pipe a recording into it")
     size = round(CHUNK_S * rate_hz) * 2 * channels
@@ -47,7 +47,7 @@ async def stdin_chunks(rate_hz: int, channels: int) -> AsyncIterator[bytes]:
     loop = asyncio.get_running_loop()
 
     def read() -> None:
-        """`os.read`: a thread that waits inside Python's own buffer would hold up the end of the program."""
+        """`os.read`, because a thread that waits inside Python's own buffer would delay the program's exit."""
         while data := os.read(0, size):
             asyncio.run_coroutine_threadsafe(queue.put(data), loop).result()
         asyncio.run_coroutine_threadsafe(queue.put(b""), loop)
@@ -69,14 +69,14 @@ async def _rechunked(queue: "asyncio.Queue[bytes]", size: int) -> AsyncIterator[
 
 
 async def microphone_chunks() -> AsyncIterator[bytes]:
-    """The default microphone, mono at 16 kHz, until cancelled. Raises `MicrophoneError`."""
+    """The default microphone as mono at 16 kHz, until cancelled. Raises `MicrophoneError`."""
     queue: asyncio.Queue[bytes] = asyncio.Queue()
     loop = asyncio.get_running_loop()
 
-    def heard(data: Any, frames: int, time: Any, status: Any) -> None:
+    def receive(data: Any, frames: int, time: Any, status: Any) -> None:
         loop.call_soon_threadsafe(queue.put_nowait, bytes(data))
 
-    with _microphone(heard):
+    with _microphone(receive):
         while True:
             yield await queue.get()
 
@@ -84,7 +84,7 @@ async def microphone_chunks() -> AsyncIterator[bytes]:
 def _microphone(callback: Any) -> Any:
     try:
         import sounddevice
-    except (ImportError, OSError) as error:  # OSError: the package is here, PortAudio is not
+    except (ImportError, OSError) as error:  # OSError: the package is installed, PortAudio is not
         raise MicrophoneError(
             f"the microphone needs the package sounddevice ({error}); install it with: pip install 'steadyword[mic]'"
         ) from None
@@ -96,7 +96,7 @@ def _microphone(callback: Any) -> Any:
 
 
 async def until(stop: asyncio.Event, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same chunks, ending when `stop` is set."""
+    """The same chunks; ends when `stop` is set."""
     stopped = asyncio.ensure_future(stop.wait())
     try:
         while not stop.is_set():
