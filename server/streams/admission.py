@@ -26,11 +26,16 @@ class Admission:
         self._left = asyncio.Event()
         self.draining = False
 
+    @property
+    def open_streams(self) -> int:
+        """How many places are taken."""
+        return len(self._inside)
+
     def check(self) -> None:
         """Raises `Unavailable` when all places are taken, or at shutdown."""
         if self.draining:
             self._refuse("draining", "the server is shutting down; connect again when it is back")
-        if len(self._inside) >= self._max_streams:
+        if self.open_streams >= self._max_streams:
             self._refuse("full", f"all {self._max_streams} places are taken; try again in {RETRY_AFTER_S} seconds")
 
     def check_load(self, scheduler: Scheduler) -> None:
@@ -48,12 +53,12 @@ class Admission:
         self.check()
         guest = object()  # a key: two uploads have the same `end`
         self._inside[guest] = end
-        self._metrics.open_streams.set(len(self._inside))
+        self._metrics.open_streams.set(self.open_streams)
         try:
             yield
         finally:
             del self._inside[guest]
-            self._metrics.open_streams.set(len(self._inside))
+            self._metrics.open_streams.set(self.open_streams)
             self._left.set()
 
     async def drain(self, timeout_s: float) -> None:

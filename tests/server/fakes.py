@@ -83,7 +83,7 @@ class ScriptedSession:
         return 1
 
     def advance(self) -> None:
-        """What a step does: at most one utterance."""
+        """One step: at most one utterance."""
         target = min(int(self.received_s / WORD_S), self._said + UTTERANCE_WORDS - self._said % UTTERANCE_WORDS)
         self.settled = min(self.received, round(target * WORD_S * SAMPLE_RATE_HZ))
         if self._said % UTTERANCE_WORDS == 0 and self._shown == self._said < target:
@@ -113,7 +113,7 @@ class ScriptedSession:
 
 
 class ScriptedEngine:
-    """`gate`, when cleared, holds every step until it is set again; `step_s` is how long a step takes."""
+    """A step takes `step_s`, and waits while `gate` is cleared."""
 
     name = "scripted-1"
     weights_sha256 = "5" * 64
@@ -128,7 +128,7 @@ class ScriptedEngine:
         self.batches: list[int] = []
         self.opened: list[ScriptedSession] = []
         self.asked: list[tuple[str, tuple[str, ...]]] = []
-        """Each stream's prompt and hotwords."""
+        """The prompt and hotwords of each stream opened."""
 
     def open(self, settings: SessionSettings, options: StreamOptions) -> ScriptedSession:
         language = options.language

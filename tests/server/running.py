@@ -1,16 +1,24 @@
-"""A real server on a real port in a thread, and what tests say to it."""
+"""Real servers on real ports, in a thread or in a process, and what tests send to them."""
 
 import asyncio
 import dataclasses
+import io
 import json
+import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile
 from starlette.routing import BaseRoute
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
@@ -28,7 +36,7 @@ CLOSE = json.dumps({"type": "CloseStream"})
 
 @dataclasses.dataclass
 class Running:
-    """A server that answers."""
+    """A server in a thread, ready to answer."""
 
     url: str
     service: Service
@@ -57,7 +65,7 @@ class Running:
 @contextmanager
 def running(*engines: Any, routes: Sequence[BaseRoute] = (), **settings: Any) -> Iterator[Running]:
     """A server of these engines, with further routes and changed settings."""
-    open_doors = {"max_load": 99.0}  # on a machine that is busy with other tests a measurement would refuse streams
+    open_doors = {"max_load": 99.0}  # the load measured on a machine busy with other tests would refuse streams
     made = dataclasses.replace(load_settings(), port=0, **open_doors | settings)
     listening = bind(made)
     app = create_app(made, engines)
@@ -66,28 +74,88 @@ def running(*engines: Any, routes: Sequence[BaseRoute] = (), **settings: Any) ->
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
     thread.start()
     eventually(lambda: server.started)
-    found = Running(address(listening), app.state.service, server, thread)
+    server_in_thread = Running(address(listening), app.state.service, server, thread)
     try:
-        yield found
+        yield server_in_thread
     finally:
-        found.stop()
+        server_in_thread.stop()
+
+
+class ServerProcess:
+    """`asr serve` in a process, as users run it. It keeps its port when it is killed and started again."""
+
+    def __init__(self, folder: Path, settings: str = "", model: str = "whisper-tiny.en") -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        self.folder, self.model = folder, model
+        self.config = folder / f"server-{self.port}.toml"
+        self.config.write_text(settings, encoding="utf-8")
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    def start(self) -> None:
+        asr = Path(sys.executable).with_name("asr")
+        command = [str(asr), "serve", "--port", str(self.port), "--config", str(self.config), "--model", self.model]
+        with (self.folder / f"server-{self.port}.log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def wait_until_ready(self) -> "ServerProcess":
+        deadline = time.monotonic() + 120
+        while not self._ready():
+            assert self.process.poll() is None, f"the server ended: {self._log()[-2000:]}"
+            assert time.monotonic() < deadline, f"the server is not ready: {self._log()[-2000:]}"
+            time.sleep(0.1)
+        return self
+
+    def _log(self) -> str:
+        return (self.folder / f"server-{self.port}.log").read_text(encoding="utf-8", errors="replace")
+
+    def _ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}readyz", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            return False
+
+    def kill(self) -> None:
+        """Without any shutdown, as when a machine fails."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self.kill()
 
 
 def eventually(holds: Callable[[], bool], patience_s: float = 30.0) -> None:
-    """Waits until it holds; the patience is no measure, only an end."""
+    """Waits until the condition holds. `patience_s` only bounds the wait; it measures nothing."""
     end = time.monotonic() + patience_s
     while not holds():
-        assert time.monotonic() < end, "it never came to hold"
+        assert time.monotonic() < end, "the condition never held"
         time.sleep(0.01)
 
 
 def pcm(seconds: float, value: float = 0.0) -> bytes:
-    """Seconds of one value as linear16."""
+    """A constant signal as linear16."""
     return np.full(round(seconds * SAMPLE_RATE_HZ), round(value * 32768), "<i2").tobytes()
 
 
+def wav(seconds: float) -> bytes:
+    """Silence as a WAV file."""
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros(round(seconds * SAMPLE_RATE_HZ), np.float32), SAMPLE_RATE_HZ, format="WAV")
+    return file.getvalue()
+
+
 def until_closed(socket: ClientConnection) -> tuple[list[dict[str, Any]], int | None]:
-    """All messages until the server closes, and its close code."""
+    """All messages until the server closes the connection, and its close code."""
     messages = []
     try:
         while True:
@@ -97,6 +165,6 @@ def until_closed(socket: ClientConnection) -> tuple[list[dict[str, Any]], int | 
 
 
 def transcript(messages: list[dict[str, Any]]) -> str:
-    """The finals' text."""
+    """The text of the finals."""
     finals = [m for m in messages if m["type"] == "Results" and m["is_final"]]
     return "".join(m["channel"]["alternatives"][0]["text"] for m in finals).strip()

@@ -21,7 +21,7 @@ def asr(*arguments: str, data: bytes | None = None) -> subprocess.CompletedProce
 
 
 def test_help_does_not_load_the_model_library() -> None:
-    """`asr --help` answers at once."""
+    """`asr --help` answers immediately."""
     code = "import sys; from asr.cli import build_app; build_app(); print('torch' in sys.modules, 'av' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
@@ -42,8 +42,8 @@ def test_raw_audio_is_streamed_from_standard_input(real: Running, clip: Path) ->
     assert b"lazy dog" in done.stdout.lower()
 
 
-def test_a_port_that_is_taken_is_said_in_a_sentence() -> None:
-    """Exit code 1, at once, with the way out."""
+def test_a_taken_port_is_reported_in_a_sentence() -> None:
+    """Exit code 1, before any model is loaded, with a remedy."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = asr("serve", "--port", str(taken.getsockname()[1]))
     assert done.returncode == 1
@@ -63,9 +63,7 @@ def test_a_port_that_is_taken_is_said_in_a_sentence() -> None:
         (["serve", "--model", "gpt-9", "--port", "0"], 1, "gpt-9"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_a_sentence(
-    scripted: Running, arguments: list[str], code: int, sentence: str
-) -> None:
+def test_failures_are_reported_in_a_sentence(scripted: Running, arguments: list[str], code: int, sentence: str) -> None:
     """One line on standard error, exit code 1 for a failure and 2 for wrong use."""
     where = ["--url", scripted.ws_url] if arguments[0] == "stream" else []
     done = asr(*arguments, *where, data=b"")

@@ -9,8 +9,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from server.client.protocol import pcm16
 from server.metrics import Metrics
+from tests.server.protocol_doc import rows
 from tests.server.running import CLOSE, RAW, Running, transcript, until_closed
-from tests.server.wires.test_protocol_doc import rows
 
 Sample = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -25,8 +25,8 @@ def gained(before: Sample, after: Sample, name: str, **labels: str) -> float:
     return after[key] - before.get(key, 0.0)
 
 
-def test_a_stream_is_counted_and_none_of_its_words_is_told(real: Running, clip: Path) -> None:
-    """Counts, times and the model's hash; the text nowhere."""
+def test_a_stream_is_counted_and_none_of_its_words_shown(real: Running, clip: Path) -> None:
+    """Counts, times and the model's hash, without the text."""
     before = scraped(real)
     samples, _ = soundfile.read(clip, dtype="float32")
     with real.listen(RAW + "&interim_results=true") as socket:
@@ -37,9 +37,9 @@ def test_a_stream_is_counted_and_none_of_its_words_is_told(real: Running, clip: 
         messages = [first, *until_closed(socket)[0]]
     after = scraped(real)
     finals = [m for m in messages if m["type"] == "Results" and m["is_final"]]
-    said = sum(len(m["channel"]["alternatives"][0]["words"]) for m in finals)
+    words = sum(len(m["channel"]["alternatives"][0]["words"]) for m in finals)
     assert gained(before, after, "asr_finals_total") == len(finals)
-    assert gained(before, after, "asr_word_delay_seconds_count") == said > 0
+    assert gained(before, after, "asr_word_delay_seconds_count") == words > 0
     assert gained(before, after, "asr_ended_total", code="1000") == 1
     assert abs(gained(before, after, "asr_audio_seconds_total") - len(samples) / 16_000) < 0.01
     steps = gained(before, after, "asr_step_seconds_count", model="whisper-tiny.en")
@@ -58,8 +58,8 @@ def test_a_stream_is_counted_and_none_of_its_words_is_told(real: Running, clip: 
     assert not {"quick", "brown", "fox", "jumps", "lazy", "dog"} & set(re.findall(r"\w+", real.get("/metrics").lower()))
 
 
-def test_what_goes_wrong_is_counted_by_kind(real: Running) -> None:
-    """Refused before the upgrade, and ended with an error."""
+def test_errors_are_counted_by_kind(real: Running) -> None:
+    """By the variant in the `Error` message, and by close code."""
     before = scraped(real)
     with real.listen() as socket:
         socket.send("no json")
@@ -73,7 +73,7 @@ def test_what_goes_wrong_is_counted_by_kind(real: Running) -> None:
     assert gained(before, after, "asr_ended_total", code="1008") == 2
 
 
-def test_every_metric_is_written_down_and_no_other() -> None:
+def test_every_metric_is_documented_and_no_other() -> None:
     """In docs/PROTOCOL.md, with its labels."""
     written = {
         name.strip("` "): tuple(label.strip("` ") for label in labels.split(",") if label)

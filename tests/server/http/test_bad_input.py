@@ -1,4 +1,4 @@
-"""Each kind of bad input: a clear error, another stream on the same server unhurt, nothing left behind."""
+"""Each kind of bad input: a clear error, no effect on another stream, nothing left behind."""
 
 import json
 import socket as sockets
@@ -24,7 +24,7 @@ def server() -> Iterator[Running]:
 
 @contextmanager
 def neighbour(server: Running) -> Iterator[None]:
-    """A good stream around the bad one: it has all its words, and its place is the only one taken at the end."""
+    """A good stream around the bad one: it gets all its words, and at the end its place is the only one taken."""
     with server.listen() as good:
         good.send(pcm(1.3))
         yield
@@ -118,7 +118,7 @@ FLOATS = "encoding=linear32&sample_rate=16000"
         pytest.param("", sender(b"RIFF\x24\0\0\0WAVEfmt ", CLOSE), "DATA-0000", 1008, id="truncated WAV"),
         pytest.param("", sender(b"fLaC\0\0\0\x22" * 9), "DATA-0000", 1008, id="a container that is not streamed"),
         pytest.param(RAW, sender(CLOSE), "DATA-0002", 1008, id="zero-length audio"),
-        pytest.param(RAW, sender(b""), "DATA-0002", 1008, id="empty message at once"),
+        pytest.param(RAW, sender(b""), "DATA-0002", 1008, id="empty message first"),
         pytest.param(FLOATS, send_nan, "DATA-0000", 1008, id="NaN and infinite floats"),
         pytest.param(RAW, send_odd_bytes, "DATA-0000", 1008, id="odd byte count"),
         pytest.param(RAW, sender("hello"), "DATA-0001", 1008, id="text that is no JSON"),
@@ -139,8 +139,8 @@ def test_a_bad_message_has_an_error_and_a_close_code(
         assert (socket.close_reason or "").startswith(variant)
 
 
-def test_what_is_said_again_after_close_stream_is_let_be(server: Running) -> None:
-    """Clients' clean-up says goodbye twice, or asks once more for what is coming anyway: the stream ends well."""
+def test_messages_repeated_after_close_stream_are_ignored(server: Running) -> None:
+    """A client's clean-up may send CloseStream twice, or Finalize after it: the stream ends well."""
     with neighbour(server), server.listen() as socket:
         socket.protocol.send_binary(pcm(1.2))
         for text in (CLOSE, '{"type": "Finalize"}', CLOSE, '{"type": "KeepAlive"}'):
@@ -151,14 +151,14 @@ def test_what_is_said_again_after_close_stream_is_let_be(server: Running) -> Non
 
 
 def test_a_frame_far_over_the_limit_is_closed_without_being_read(server: Running) -> None:
-    """Four times the limit: no JSON, but the code and a reason."""
+    """Above four times the limit: no JSON, but the close code."""
     with neighbour(server), server.listen() as socket:
         socket.send(bytes(5 * LIMIT))
         messages, code = until_closed(socket)
     assert (messages, code) == ([], 1009)
 
 
-def test_what_was_heard_before_the_bad_message_is_told(server: Running) -> None:
+def test_audio_before_a_bad_message_is_recognised_and_sent(server: Running) -> None:
     """The words come first, then the Error."""
     with server.listen() as socket:
         socket.send(pcm(1.2))
@@ -168,8 +168,8 @@ def test_what_was_heard_before_the_bad_message_is_told(server: Running) -> None:
     assert messages[-1]["type"] == "Error"
 
 
-def test_a_client_that_connects_and_says_nothing_is_ended() -> None:
-    """1011 NET-0001, as Deepgram has it; what it said before is told first."""
+def test_a_client_that_sends_nothing_is_closed() -> None:
+    """1011 NET-0001, as Deepgram has it, after the text of its audio."""
     with running(ScriptedEngine(), idle_timeout_s=0.5) as server, server.listen() as socket:
         socket.send(pcm(1.2))
         messages, code = until_closed(socket)
@@ -177,7 +177,7 @@ def test_a_client_that_connects_and_says_nothing_is_ended() -> None:
     assert (messages[-1]["variant"], code) == ("NET-0001", 1011)
 
 
-def test_a_client_that_opens_a_connection_and_no_stream_holds_no_place(server: Running) -> None:
+def test_a_connection_without_a_stream_holds_no_place(server: Running) -> None:
     """Bytes that are no HTTP, and half a handshake."""
     host, port = server.url.removeprefix("http://").split(":")
     with neighbour(server):

@@ -1,36 +1,26 @@
-"""What is no stream: health, metrics, models, the page's headers, and recordings by POST (a scripted engine)."""
+"""All routes but streams, with a scripted engine: health, metrics, models, the page's headers, recordings by POST."""
 
-import io
 import struct
 import threading
 
 import httpx
-import numpy as np
 import pytest
-import soundfile
 
-from asr.config import SAMPLE_RATE_HZ
 from asr.engine import Engine
 from asr.transcripts.recording import transcribe
 from server.http.service import SAMPLE, SAMPLE_WORD
 from tests.server.fakes import ScriptedEngine, words
-from tests.server.running import CLOSE, Running, eventually, pcm, running, transcript, until_closed
+from tests.server.running import CLOSE, Running, eventually, pcm, running, transcript, until_closed, wav
 
 PATH = "/v1/audio/transcriptions"
-
-
-def wav(seconds: float) -> bytes:
-    file = io.BytesIO()
-    soundfile.write(file, np.zeros(round(seconds * SAMPLE_RATE_HZ), np.float32), SAMPLE_RATE_HZ, format="WAV")
-    return file.getvalue()
 
 
 def post(server: Running, data: bytes = b"", **fields: object) -> httpx.Response:
     return httpx.post(server.url + PATH, files={"file": ("a.wav", data)}, data=fields, timeout=60)
 
 
-def test_alive_is_not_ready(scripted: Running) -> None:
-    """The scripted engine cannot hear the built-in sample, and `/readyz` says so; `/healthz` does not care."""
+def test_healthy_is_not_ready(scripted: Running) -> None:
+    """The scripted engine does not recognise the built-in sample: `/readyz` says so, `/healthz` is 200."""
     assert httpx.get(scripted.url + "/healthz").status_code == 200
     answer = httpx.get(scripted.url + "/readyz")
     assert answer.status_code == 503
@@ -38,13 +28,13 @@ def test_alive_is_not_ready(scripted: Running) -> None:
 
 
 @pytest.mark.parametrize("model", ["whisper-tiny.en", "whisper-base"])
-def test_the_models_that_come_as_packages_hear_the_built_in_sample(model: str) -> None:
-    """Or their server would never be ready: whisper-base once heard "The Humber is Heaven" there (real weights)."""
+def test_the_models_that_come_as_packages_recognise_the_built_in_sample(model: str) -> None:
+    """Otherwise their server would never be ready: whisper-base once gave "The Humber is Heaven" (real weights)."""
     assert SAMPLE_WORD in transcribe(SAMPLE, Engine.load(model, threads=1)).text
 
 
 def test_metrics_are_numbers_and_never_text(scripted: Running) -> None:
-    """Prometheus' format; what was said is nowhere in it."""
+    """Prometheus' format, without any recognised text."""
     with scripted.listen() as socket:
         socket.send(pcm(2.0))
         socket.send(CLOSE)
@@ -63,7 +53,7 @@ def test_metrics_are_numbers_and_never_text(scripted: Running) -> None:
 
 
 def test_models_are_listed_by_name(scripted: Running) -> None:
-    """OpenAI's form, with the default marked and the languages told."""
+    """OpenAI's form, with the default marked and the languages listed."""
     body = httpx.get(scripted.url + "/v1/models").json()
     assert body["object"] == "list"
     [model] = body["data"]
@@ -72,7 +62,7 @@ def test_models_are_listed_by_name(scripted: Running) -> None:
 
 
 def test_the_page_comes_with_a_strict_policy(scripted: Running) -> None:
-    """Nothing inline, nothing from elsewhere, in nobody's frame."""
+    """Nothing inline, nothing from another host, in no frame."""
     answer = httpx.get(scripted.url + "/")
     assert answer.status_code == 200
     policy = answer.headers["content-security-policy"]
@@ -144,7 +134,7 @@ def test_a_broken_form_is_refused_in_the_same_form(scripted: Running) -> None:
 
 
 def test_an_upload_over_the_limit_is_refused() -> None:
-    """HTTP 413, whether its length was told or not, and nothing of it is kept."""
+    """HTTP 413, with and without a Content-Length, and the next upload is served."""
     with running(ScriptedEngine(), max_upload_bytes=100_000) as server:
         answer = post(server, wav(10.0))
         assert (answer.status_code, answer.json()["error"]["code"]) == (413, "file_too_large")
@@ -154,14 +144,14 @@ def test_an_upload_over_the_limit_is_refused() -> None:
         assert post(server, wav(2.0)).status_code == 200
 
 
-def test_pages_from_elsewhere_may_not_post(scripted: Running) -> None:
-    """HTTP 403, also for a form that a browser would send without asking first."""
+def test_other_pages_may_not_post(scripted: Running) -> None:
+    """HTTP 403, also for a form that browsers send without a preflight."""
     answer = httpx.post(scripted.url + PATH, files={"file": wav(0.5)}, headers={"Origin": "https://evil.example"})
     assert answer.status_code == 403
 
 
 def test_a_full_server_refuses_uploads_too() -> None:
-    """Streams and uploads share the places; Retry-After is what OpenAI's SDK waits for."""
+    """Streams and uploads share the places; OpenAI's SDK obeys Retry-After."""
     with running(ScriptedEngine(), max_streams=1) as server, server.listen():
         answer = post(server, wav(0.5))
         assert answer.status_code == 503
@@ -169,8 +159,8 @@ def test_a_full_server_refuses_uploads_too() -> None:
         assert answer.json()["error"]["type"] == "server_error"
 
 
-def test_an_upload_whose_client_goes_away_is_given_up() -> None:
-    """Nobody waits for the text any more, so nobody works for it."""
+def test_an_upload_whose_client_disconnects_is_cancelled() -> None:
+    """Nobody waits for its text any more."""
     engine = ScriptedEngine()
     with running(engine) as server:
         engine.gate.clear()
@@ -183,7 +173,7 @@ def test_an_upload_whose_client_goes_away_is_given_up() -> None:
 
 
 def test_an_upload_leaves_room_for_streams() -> None:
-    """A live stream is answered while a long recording is being worked on."""
+    """A live stream gets results while a long recording is being recognised."""
     engine = ScriptedEngine(step_s=0.01)
     with running(engine) as server:
         done = threading.Event()

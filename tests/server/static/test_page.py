@@ -1,15 +1,8 @@
-"""The page in a real Chromium, with recordings as its microphone, before the real server and the real default model."""
+"""The page in a real Chromium with recordings as its microphone, on the real server with the default model."""
 
 import os
 import re
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -17,13 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import pytest_audioeval
 import soundfile
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect, sync_playwright
 from websockets.sync.client import connect
 
 from asr.events import Word
 from asr.transcripts import subtitles
+from server.client.protocol import listen_url
+from tests.server.running import ServerProcess
+from tests.speech import RATE_HZ, clip, silence
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
@@ -34,8 +29,6 @@ pytestmark = [
     ),
 ]
 
-CLIPS = Path(next(iter(pytest_audioeval.__path__))) / "samples" / "audio" / "en"
-RATE_HZ = 16_000
 PATIENCE_MS = 60_000  # for what takes as long as the machine takes; nothing is asserted on time
 QUIET = [
     "--no-sandbox",
@@ -46,21 +39,15 @@ QUIET = [
 ]
 
 
-def clip(name: str) -> np.ndarray:
-    samples, rate_hz = soundfile.read(CLIPS / f"{name}.wav", dtype="float32")
-    assert rate_hz == RATE_HZ
-    return samples
-
-
 def recording(path: Path, *parts: str | float) -> Path:
     """A recording of clips (by name) and silences (in seconds), in the format that the path's suffix names."""
-    pieces = [np.zeros(int(p * RATE_HZ), np.float32) if isinstance(p, float) else clip(p) for p in parts]
+    pieces = [silence(part) if isinstance(part, float) else clip(part) for part in parts]
     soundfile.write(path, np.concatenate(pieces), RATE_HZ)
     return path
 
 
 def plain(text: str) -> list[str]:
-    """The words as heard: no case, no punctuation; digits as the words they stand for (the model writes either)."""
+    """The words alone: no case, no punctuation, digits spelt out (the model writes either)."""
     digits = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
     found = re.findall(r"[a-z]+|\d+", text.lower())
     return [digits[int(word)] if word.isdigit() and int(word) <= 10 else word for word in found]
@@ -69,62 +56,9 @@ def plain(text: str) -> list[str]:
 # --- the real server
 
 
-class Server:
-    """`asr serve` in a process of its own, on a port that it keeps over restarts."""
-
-    def __init__(self, folder: Path, settings: str = "", model: str = "whisper-tiny.en") -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
-        self.folder, self.model = folder, model
-        self.config = folder / f"server-{self.port}.toml"
-        self.config.write_text(settings, encoding="utf-8")
-        self.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/"
-
-    def start(self) -> None:
-        asr = Path(sys.executable).with_name("asr")
-        command = [str(asr), "serve", "--port", str(self.port), "--config", str(self.config), "--model", self.model]
-        with (self.folder / f"server-{self.port}.log").open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
-
-    def wait_until_ready(self) -> "Server":
-        deadline = time.monotonic() + 120
-        while not self._ready():
-            assert self.process.poll() is None, f"the server ended: {self._log()[-2000:]}"
-            assert time.monotonic() < deadline, f"the server is not ready: {self._log()[-2000:]}"
-            time.sleep(0.1)
-        return self
-
-    def _log(self) -> str:
-        return (self.folder / f"server-{self.port}.log").read_text(encoding="utf-8", errors="replace")
-
-    def _ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.url}readyz", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            return False
-
-    def kill(self) -> None:
-        """As a machine goes: no farewell."""
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            self.kill()
-
-
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    running = Server(tmp_path_factory.mktemp("server"))
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    running = ServerProcess(tmp_path_factory.mktemp("server"))
     yield running.wait_until_ready()
     running.stop()
 
@@ -143,7 +77,7 @@ Open = Callable[..., Page]
 
 
 def microphone_flags(spoken: Path | None, answer: str = "allow") -> list[str]:
-    """Chromium with a recording as its microphone, played once from when it is opened, and a user's answer to it."""
+    """A recording as Chromium's microphone, played once from its opening, and the user's answer to the permission."""
     flags = [f"--use-fake-ui-for-media-stream={answer}"]
     if spoken:
         flags += ["--use-fake-device-for-media-stream", f"--use-file-for-fake-audio-capture={spoken}%noloop"]
@@ -151,15 +85,17 @@ def microphone_flags(spoken: Path | None, answer: str = "allow") -> list[str]:
 
 
 @pytest.fixture
-def open_page(playwright: Playwright, server: Server) -> Iterator[Open]:
-    """Opens the page in a browser of its own; at the end no error may stand in its console."""
+def open_page(playwright: Playwright, server: ServerProcess) -> Iterator[Open]:
+    """Opens the page, each time in a new browser. Fails if there is an error in a console at the end."""
     browsers: list[Browser] = []
-    wrong: list[str] = []
+    errors: list[str] = []
 
     def note(message: ConsoleMessage) -> None:
-        refused = message.text.startswith(("Failed to load resource", "WebSocket connection"))  # tests want these
+        refused = message.text.startswith(
+            ("Failed to load resource", "WebSocket connection")
+        )  # some tests provoke these
         if message.type == "error" and not refused:
-            wrong.append(message.text)
+            errors.append(message.text)
 
     def open_it(
         spoken: Path | None = None,
@@ -174,7 +110,7 @@ def open_page(playwright: Playwright, server: Server) -> Iterator[Open]:
         page = context_of(browsers[-1], **context).new_page()
         page.set_default_timeout(PATIENCE_MS)
         page.on("console", note)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(at or server.url)
         expect(page.get_by_role("combobox", name="Model")).to_have_value(model)
         return page
@@ -182,7 +118,7 @@ def open_page(playwright: Playwright, server: Server) -> Iterator[Open]:
     yield open_it
     for browser in browsers:
         browser.close()
-    assert wrong == []
+    assert errors == []
 
 
 def context_of(browser: Browser, **settings: object) -> BrowserContext:
@@ -190,7 +126,7 @@ def context_of(browser: Browser, **settings: object) -> BrowserContext:
 
 
 def start(page: Page) -> None:
-    """Presses Start and waits until the microphone is open or the reason why not is said."""
+    """Presses Start and waits until the microphone is open, or the page says why it is not."""
     page.get_by_role("button", name="Start").click()
     page.wait_for_selector("body:not([data-phase=opening])")
 
@@ -210,7 +146,7 @@ def wait_for_word(page: Page, word: str, within: str = "#words") -> None:
 
 
 def wait_for_second(page: Page, second: int) -> None:
-    """Until the page has recorded so much (under ten seconds)."""
+    """Waits until the page has recorded this many seconds (under ten)."""
     expect(page.locator("#elapsed")).to_have_text(re.compile(f"^0:0[{second}-9]$"), timeout=PATIENCE_MS)
 
 
@@ -220,7 +156,7 @@ def finals(page: Page) -> str:
 
 @contextmanager
 def watching(page: Page) -> Iterator[list[str]]:
-    """Every state of the committed text that the page goes through."""
+    """Every state of the committed text, in order; complete when the context ends."""
     page.evaluate(
         """() => {
             const read = () => [...document.querySelectorAll("#words .final")].map((e) => e.textContent).join("");
@@ -242,7 +178,7 @@ COUNT = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
 
 
 def test_spoken_words_appear_and_committed_ones_never_change(open_page: Open, tmp_path: Path) -> None:
-    """The main job: what is said into the microphone stands on the page; full ink only ever grows at its end."""
+    """The main job: speech into the microphone becomes text on the page; committed text only grows at its end."""
     page = open_page(recording(tmp_path / "spoken.wav", 1.0, "quick_brown_fox", 1.5, "counting", 4.0))
     with watching(page) as states:
         start(page)
@@ -257,7 +193,7 @@ def test_spoken_words_appear_and_committed_ones_never_change(open_page: Open, tm
 
 
 def test_stop_in_the_middle_of_speech_waits_for_the_last_word(open_page: Open, tmp_path: Path) -> None:
-    """Stop sends what the microphone has heard to the end and waits for its text: no tail stays, none is lost."""
+    """Stop sends the rest of the microphone's audio and waits for its text: no tail remains, no word is lost."""
     page = open_page(recording(tmp_path / "spoken.wav", 1.1, "quick_brown_fox", 30.0))
     start(page)
     wait_for_second(page, 4)  # the speech ends 10 ms before that
@@ -266,8 +202,8 @@ def test_stop_in_the_middle_of_speech_waits_for_the_last_word(open_page: Open, t
     expect(page.get_by_role("meter")).to_have_attribute("aria-valuenow", "0")
 
 
-def test_a_second_recording_goes_on_below_the_first(open_page: Open, tmp_path: Path) -> None:
-    """Start, Stop, Start keeps the text; times go on where the first recording ended."""
+def test_a_second_recording_continues_below_the_first(open_page: Open, tmp_path: Path) -> None:
+    """Start, Stop, Start keeps the text; times continue where the first recording ended."""
     page = open_page(recording(tmp_path / "spoken.wav", 0.5, "quick_brown_fox", 30.0))
     for _ in range(2):
         start(page)
@@ -279,16 +215,16 @@ def test_a_second_recording_goes_on_below_the_first(open_page: Open, tmp_path: P
     assert starts[-1] >= 4
 
 
-def test_a_refused_microphone_is_said_in_words(open_page: Open, tmp_path: Path) -> None:
-    """The sentence says what happened and what helps; the page stays usable."""
+def test_a_refused_microphone_is_explained(open_page: Open, tmp_path: Path) -> None:
+    """The sentence says what happened and what to do; the page stays usable."""
     page = open_page(recording(tmp_path / "spoken.wav", 1.0), answer="deny")
     start(page)
     expect(page.get_by_role("alert")).to_contain_text("not allowed to use the microphone")
     expect(page.get_by_role("button", name="Start")).to_be_enabled()
 
 
-def test_a_missing_microphone_is_said_in_words(open_page: Open) -> None:
-    """Unreal in one point: the machine may have a microphone, so the browser's answer is put in its mouth."""
+def test_a_missing_microphone_is_explained(open_page: Open) -> None:
+    """Unreal in one point: the machine may have a microphone, so the browser's answer is scripted."""
     page = open_page()
     page.evaluate(
         """() => { navigator.mediaDevices.getUserMedia = async () => {
@@ -299,7 +235,7 @@ def test_a_missing_microphone_is_said_in_words(open_page: Open) -> None:
 
 
 def test_the_delay_until_shown_counts_every_new_word(open_page: Open) -> None:
-    """Not only an update's last word, which waited least; what was shown before is not counted again."""
+    """Not only the last word of an update, which waited least. A word shown before is not counted again."""
     shown = open_page().evaluate(
         """async () => {
             const { Delays } = await import("/static/delays.js");
@@ -319,8 +255,8 @@ def test_the_delay_until_shown_counts_every_new_word(open_page: Open) -> None:
 def test_a_broken_connection_is_mended_without_losing_a_word(
     open_page: Open, playwright: Playwright, tmp_path: Path
 ) -> None:
-    """The server dies mid-stream; what is said until another one is there is kept and becomes text, once."""
-    mortal = Server(tmp_path).wait_until_ready()
+    """The server dies mid-stream; speech until the next one is up is kept and becomes text, once."""
+    mortal = ServerProcess(tmp_path).wait_until_ready()
     page = open_page(recording(tmp_path / "spoken.wav", 0.5, "quick_brown_fox", 3.0, "counting", 60.0), at=mortal.url)
     start(page)
     wait_for_word(page, "dog", within="#words .final >> nth=-1")
@@ -336,11 +272,11 @@ def test_a_broken_connection_is_mended_without_losing_a_word(
 
 
 def test_a_full_server_says_so_and_takes_the_next_try(open_page: Open, tmp_path: Path) -> None:
-    """One stream is all this server may take: the second hears that it is full, and gets in when the first is gone."""
-    small = Server(tmp_path, "max_streams = 1\n").wait_until_ready()
+    """The server takes one stream: a second one is refused as full, and admitted when the first has gone."""
+    small = ServerProcess(tmp_path, "max_streams = 1\n").wait_until_ready()
     page = open_page(recording(tmp_path / "spoken.wav", 0.5, "quick_brown_fox", 30.0), at=small.url)
     try:
-        with connect(small.url.replace("http", "ws") + "v1/listen?encoding=linear16&sample_rate=16000"):
+        with connect(listen_url(small.url, encoding="linear16", sample_rate=RATE_HZ)):
             start(page)
             expect(page.get_by_role("alert")).to_contain_text("The server is full")
             wait_idle(page)
@@ -351,9 +287,9 @@ def test_a_full_server_says_so_and_takes_the_next_try(open_page: Open, tmp_path:
         small.stop()
 
 
-def test_a_server_that_is_not_there_is_said_in_words(open_page: Open, tmp_path: Path) -> None:
+def test_a_server_that_is_gone_is_explained(open_page: Open, tmp_path: Path) -> None:
     """A page left open after its server has gone."""
-    gone = Server(tmp_path).wait_until_ready()
+    gone = ServerProcess(tmp_path).wait_until_ready()
     page = open_page(recording(tmp_path / "spoken.wav", 5.0), at=gone.url)
     gone.stop()
     start(page)
@@ -366,7 +302,7 @@ def test_a_server_that_is_not_there_is_said_in_words(open_page: Open, tmp_path: 
 
 def choose(page: Page, path: Path) -> None:
     page.set_input_files("#file", path)
-    expect(page.locator("#file")).to_have_value("", timeout=PATIENCE_MS)  # the page empties it when it is done
+    expect(page.locator("#file")).to_have_value("", timeout=PATIENCE_MS)  # the page clears it when it is done
 
 
 def download(page: Page, suffix: str) -> str:
@@ -376,7 +312,9 @@ def download(page: Page, suffix: str) -> str:
     return Path(waiting.value.path()).read_text(encoding="utf-8")
 
 
-def test_a_file_becomes_text_that_can_be_copied_and_downloaded(open_page: Open, server: Server, tmp_path: Path) -> None:
+def test_a_file_becomes_text_that_can_be_copied_and_downloaded(
+    open_page: Open, server: ServerProcess, tmp_path: Path
+) -> None:
     """A recording that the browser decodes is streamed; each of the three formats holds the page's text."""
     page = open_page(permissions=["clipboard-read", "clipboard-write"])
     choose(page, recording(tmp_path / "lecture.wav", 0.5, "quick_brown_fox", 3.0, "counting", 0.5))
@@ -395,7 +333,7 @@ def test_a_file_becomes_text_that_can_be_copied_and_downloaded(open_page: Open, 
 
 
 def test_a_file_that_the_browser_cannot_decode_is_read_by_the_server(open_page: Open, tmp_path: Path) -> None:
-    """AIFF is nothing to Chromium; the page sends it whole to the one-shot endpoint instead."""
+    """Chromium cannot decode AIFF: the page uploads the file to the transcription endpoint instead."""
     page = open_page()
     choose(page, recording(tmp_path / "old.aiff", "quick_brown_fox"))
     assert plain(finals(page)) == FOX
@@ -412,8 +350,8 @@ def test_a_file_that_is_no_audio_gets_the_servers_words(open_page: Open, tmp_pat
     wait_idle(page)
 
 
-def test_text_that_nobody_has_kept_is_not_replaced_without_asking(open_page: Open, tmp_path: Path) -> None:
-    """Choosing another file asks first; a no leaves everything as it was."""
+def test_text_that_was_not_saved_is_not_replaced_without_asking(open_page: Open, tmp_path: Path) -> None:
+    """Clearing asks first; "no" leaves the text, and saved text is cleared without asking."""
     page = open_page()
     file = recording(tmp_path / "first.wav", "quick_brown_fox")
     choose(page, file)
@@ -431,7 +369,7 @@ def test_text_that_nobody_has_kept_is_not_replaced_without_asking(open_page: Ope
 
 
 def test_everything_works_from_the_keyboard(open_page: Open, tmp_path: Path) -> None:
-    """Tab reaches the controls in their order, the focus is seen and stays; Space and Enter press."""
+    """Tab reaches the controls in order, the focus is visible and stays; Space and Enter press them."""
     page = open_page(recording(tmp_path / "spoken.wav", 0.5, "quick_brown_fox", 30.0))
     reached = []
     for _ in range(5):
@@ -439,7 +377,7 @@ def test_everything_works_from_the_keyboard(open_page: Open, tmp_path: Path) -> 
         reached.append(page.evaluate("document.activeElement.id"))
     assert reached == ["model", "language", "paper", "start", "choose"]
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
-    # Chromium's file dialog is not waited for: whether headless ones report it changes from run to run.
+    # The file dialog is replaced: whether headless Chromium reports it varies from run to run.
     page.evaluate("document.getElementById('file').onclick = () => { document.title = 'choosing'; return false; }")
     page.keyboard.press("Enter")
     expect(page).to_have_title("choosing")
@@ -454,7 +392,7 @@ def test_everything_works_from_the_keyboard(open_page: Open, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("width", [320, 390])
 def test_a_phone_shows_everything_without_scrolling_sideways(open_page: Open, tmp_path: Path, width: int) -> None:
-    """With text, a notice and all controls; what a thumb has to hit is 38 pixels high at least."""
+    """With text, a notice and all controls; a touch target is at least 38 pixels high."""
     page = open_page(viewport={"width": width, "height": 640}, has_touch=True, is_mobile=True)
     choose(page, recording(tmp_path / "spoken.wav", "counting", 3.0, "quick_brown_fox"))
     page.evaluate("import('/static/view.js').then((view) => view.showNotice('A long notice. '.repeat(8)))")
@@ -466,7 +404,7 @@ def test_a_phone_shows_everything_without_scrolling_sideways(open_page: Open, tm
 
 
 def test_only_committed_words_are_read_aloud(open_page: Open, tmp_path: Path) -> None:
-    """A screen reader hears finals once (a polite log) and never the changing tail."""
+    """A screen reader reads finals once (a polite log) and never the changing tail."""
     page = open_page(recording(tmp_path / "spoken.wav", 0.5, "quick_brown_fox", 30.0))
     expect(page.get_by_role("log")).to_have_attribute("aria-live", "polite")
     start(page)
@@ -475,7 +413,7 @@ def test_only_committed_words_are_read_aloud(open_page: Open, tmp_path: Path) ->
     stop(page)
 
 
-def test_nothing_is_loaded_from_elsewhere(open_page: Open, server: Server) -> None:
+def test_nothing_is_loaded_from_other_hosts(open_page: Open, server: ServerProcess) -> None:
     """Page, styles, scripts and icon come from the server, and the page's own policy forbids anything else."""
     page = open_page()
     asked: list[str] = []
@@ -491,7 +429,7 @@ def test_nothing_is_loaded_from_elsewhere(open_page: Open, server: Server) -> No
 
 
 def test_subtitles_are_cut_at_pauses_and_sentences(open_page: Open) -> None:
-    """SubRip and WebVTT as their descriptions have them (w3.org/TR/webvtt1): times, blank lines, escapes."""
+    """SubRip and WebVTT as specified (w3.org/TR/webvtt1): times, blank lines, escapes."""
     page = open_page()
     words = [
         {"text": " Is", "start": 0.5, "end": 0.7},
@@ -523,7 +461,7 @@ def test_subtitles_are_those_of_the_command_line(open_page: Open) -> None:
 
 
 def test_words_keep_what_joins_them(open_page: Open) -> None:
-    """The joined words are the text: blanks where the language writes them, none where it does not."""
+    """The joined words are the text, with spaces where the language writes them."""
     page = open_page()
     run = (
         "async (results) => (await import('/static/transcript.js')).wordsOf(results, 10).map((w) => [w.text, w.start])"
@@ -540,8 +478,8 @@ def test_words_keep_what_joins_them(open_page: Open) -> None:
     assert pieces(None, "Oh, no!", ("oh", "Oh,"), ("no", "no!")) == [[" Oh,", 10], [" no!", 11]]
 
 
-def test_the_tail_stands_behind_a_final_and_falls_with_the_utterance(open_page: Open) -> None:
-    """No flicker between a final and the interim after it; a last final takes the tail away even without words."""
+def test_the_tail_stays_after_a_final_and_goes_with_the_utterance(open_page: Open) -> None:
+    """No flicker between a final and the next interim; an utterance's last final clears the tail, words or not."""
     page = open_page()
     run = """async (said) => {
         const transcript = new (await import("/static/transcript.js")).Transcript();
@@ -562,8 +500,8 @@ def test_the_tail_stands_behind_a_final_and_falls_with_the_utterance(open_page: 
         assert page.evaluate(run, [interim, first, last]) == [" red uh", " uh", ""]
 
 
-def test_a_microphones_tape_forgets_its_oldest_and_reads_across_chunks(open_page: Open) -> None:
-    """Thirty seconds are kept; positions stay those of the whole recording."""
+def test_a_live_tape_drops_its_oldest_audio_and_reads_across_chunks(open_page: Open) -> None:
+    """Thirty seconds are kept; positions remain those of the whole recording."""
     page = open_page()
     kept = page.evaluate(
         """async () => {
@@ -576,11 +514,11 @@ def test_a_microphones_tape_forgets_its_oldest_and_reads_across_chunks(open_page
     assert kept == [100, 400, [108, 109, 110, 111], 5]
 
 
-def test_a_ctc_model_serves_the_page_and_its_manner_is_said(open_page: Open, tmp_path: Path, learned: Path) -> None:
-    """Its words appear as Whisper's do; for Whisper nothing is said of capitals and punctuation."""
+def test_a_ctc_model_serves_the_page_with_a_note_on_its_style(open_page: Open, tmp_path: Path, learned: Path) -> None:
+    """Its words appear as Whisper's do; Whisper has no note on capitals and punctuation."""
     note = "capitals and punctuation are what it learned"
     expect(open_page().get_by_text(note)).to_be_hidden()
-    server = Server(tmp_path, model=str(learned)).wait_until_ready()
+    server = ServerProcess(tmp_path, model=str(learned)).wait_until_ready()
     try:
         spoken = recording(tmp_path / "spoken.wav", 0.5, "quick_brown_fox", 30.0)
         page = open_page(spoken, at=server.url, model=str(learned))

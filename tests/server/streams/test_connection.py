@@ -1,7 +1,6 @@
-"""Streams over a real socket, before a scripted engine: what is sent, what is told, what is left behind."""
+"""Streams over a real socket to a server with a scripted engine: messages, results, and what a client leaves behind."""
 
 import contextlib
-import io
 import json
 import socket as sockets
 import threading
@@ -10,7 +9,6 @@ import time
 import httpx
 import numpy as np
 import pytest
-import soundfile
 from websockets.client import ClientProtocol
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
@@ -20,7 +18,7 @@ from websockets.uri import parse_uri
 from asr.config import SAMPLE_RATE_HZ
 from server.client.protocol import listen_url
 from tests.server.fakes import POISON, ScriptedEngine, words
-from tests.server.running import CLOSE, RAW, Running, eventually, pcm, running, transcript, until_closed
+from tests.server.running import CLOSE, RAW, Running, eventually, pcm, running, transcript, until_closed, wav
 
 
 def test_everything_spoken_is_final_before_the_socket_closes(scripted: Running) -> None:
@@ -36,8 +34,8 @@ def test_everything_spoken_is_final_before_the_socket_closes(scripted: Running) 
     assert code == 1000
 
 
-def test_a_fast_sender_has_all_its_text_and_a_bounded_place() -> None:
-    """A recording sent at once through a small buffer: nothing is lost, and the session never holds much."""
+def test_a_fast_sender_gets_all_its_text_from_a_bounded_buffer() -> None:
+    """A recording sent as fast as possible through a small buffer: nothing is lost, the session never holds much."""
     engine = ScriptedEngine(step_s=0.002)
     with running(engine, max_buffered_audio_s=2.0, max_message_bytes=32_000) as server, server.listen() as socket:
         seen = 0.0
@@ -48,7 +46,7 @@ def test_a_fast_sender_has_all_its_text_and_a_bounded_place() -> None:
         messages, code = until_closed(socket)
     assert transcript(messages) == words(600)
     assert code == 1000
-    assert seen <= 2.0 + 1.0  # the bound, and the message that passed it
+    assert seen <= 2.0 + 1.0  # the bound, and the message that exceeded it
 
 
 def test_interim_results_come_before_their_final(scripted: Running) -> None:
@@ -63,8 +61,8 @@ def test_interim_results_come_before_their_final(scripted: Running) -> None:
     assert transcript(messages) == "w0 w1"
 
 
-def test_finalize_is_answered_at_once(scripted: Running) -> None:
-    """With what was heard so far, and marked."""
+def test_finalize_is_answered_immediately(scripted: Running) -> None:
+    """With the words received so far, marked `from_finalize`."""
     with scripted.listen() as socket:
         socket.send(pcm(0.6))
         socket.send('{"type": "Finalize"}')
@@ -93,7 +91,7 @@ def test_endpointing_and_language_reach_the_session(scripted: Running) -> None:
 
 
 def test_hotwords_and_a_prompt_reach_the_session(scripted: Running) -> None:
-    """From both wires, and from `asr stream`'s address."""
+    """From both APIs, and from the address that `asr stream` builds."""
     engine: ScriptedEngine = scripted.service.schedulers["scripted-1"].engine  # type: ignore[assignment]
     with scripted.listen(RAW + "&keyterm=Ada%20Lovelace&keywords=Babbage:2&prompt=So%2C"):
         assert engine.asked[-1] == ("So,", ("Ada Lovelace", "Babbage"))
@@ -105,21 +103,14 @@ def test_hotwords_and_a_prompt_reach_the_session(scripted: Running) -> None:
     assert engine.asked[-1] == ("So,", ("Ada", "Ze", "Babbage"))
 
 
-def wav(seconds: float) -> bytes:
-    """Silence as a file."""
-    file = io.BytesIO()
-    soundfile.write(file, np.zeros(round(seconds * SAMPLE_RATE_HZ)), SAMPLE_RATE_HZ, format="WAV")
-    return file.getvalue()
-
-
 def test_streams_that_speak_together_are_stepped_together() -> None:
-    """While one batch is in the model the others gather."""
+    """While one batch is in the model the next one gathers."""
     engine = ScriptedEngine()
     with running(engine) as server, server.listen() as a, server.listen() as b, server.listen() as c:
         engine.gate.clear()
         a.send(pcm(2.0))
         eventually(lambda: engine.opened[-3].received_s >= 2.0)
-        time.sleep(0.05)  # the first is in the worker
+        time.sleep(0.05)  # the first is being stepped
         b.send(pcm(2.0))
         c.send(pcm(2.0))
         eventually(lambda: all(session.received_s >= 2.0 for session in engine.opened[-3:]))
@@ -132,7 +123,7 @@ def test_streams_that_speak_together_are_stepped_together() -> None:
 
 
 def test_a_step_that_fails_ends_only_its_own_stream(scripted: Running) -> None:
-    """1011, with nothing of the model's own words; the neighbour in the same batch goes on."""
+    """1011 without the model's error text; the other stream in the batch goes on."""
     with scripted.listen() as good, scripted.listen() as bad:
         good.send(pcm(1.0))
         bad.send(pcm(1.0, POISON))
@@ -146,7 +137,7 @@ def test_a_step_that_fails_ends_only_its_own_stream(scripted: Running) -> None:
 
 
 def test_a_socket_that_vanishes_mid_word_leaves_nothing(scripted: Running) -> None:
-    """No farewell, no close frame: the place is free again."""
+    """No close frame: its place is free again."""
     with scripted.listen() as socket:
         socket.send(pcm(0.7))
         assert scripted.metric("asr_open_streams") == 1
@@ -155,7 +146,7 @@ def test_a_socket_that_vanishes_mid_word_leaves_nothing(scripted: Running) -> No
 
 
 def test_a_socket_that_vanishes_during_its_step_leaves_nothing() -> None:
-    """The step ends, its result is let go, the next stream is served."""
+    """The step ends, its result is dropped, the next stream is served."""
     engine = ScriptedEngine()
     with running(engine) as server:
         engine.gate.clear()
@@ -171,8 +162,8 @@ def test_a_socket_that_vanishes_during_its_step_leaves_nothing() -> None:
             assert transcript(until_closed(following)[0]) == words(2)
 
 
-def deaf_client(server: Running) -> sockets.socket:
-    """A handshake by hand on a socket with little room, from which nothing is read any more."""
+def client_that_never_reads(server: Running) -> sockets.socket:
+    """A handshake by hand on a socket with a small buffer, from which nothing is read afterwards."""
     host, port = server.url.removeprefix("http://").split(":")
     socket = sockets.socket()
     socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
@@ -185,9 +176,9 @@ def deaf_client(server: Running) -> sockets.socket:
 
 
 def test_a_client_that_takes_no_results_is_dropped_and_holds_up_nobody() -> None:
-    """It says much and reads nothing: its place is free in the end, while it is still there."""
+    """It sends much and reads nothing: its place becomes free while it is still connected."""
     frame = Frame(Opcode.BINARY, bytes(100_000)).serialize(mask=True)
-    with running(ScriptedEngine(), send_timeout_s=0.5) as server, deaf_client(server) as deaf:
+    with running(ScriptedEngine(), send_timeout_s=0.5) as server, client_that_never_reads(server) as deaf:
         eventually(lambda: server.metric("asr_open_streams") == 1)
         with pytest.raises(OSError, match=r"reset|Broken pipe"):  # noqa: PT012 - however many frames it takes
             while True:
@@ -199,8 +190,8 @@ def test_a_client_that_takes_no_results_is_dropped_and_holds_up_nobody() -> None
         eventually(lambda: server.metric("asr_open_streams") == 0)
 
 
-def test_a_full_server_says_so_and_when_to_come_again() -> None:
-    """HTTP 503 with Retry-After before the upgrade, and a place again when one has gone."""
+def test_a_full_server_refuses_with_the_time_to_wait() -> None:
+    """HTTP 503 with Retry-After before the upgrade; when a stream has ended there is a place again."""
     with running(ScriptedEngine(), max_streams=1) as server:
         with server.listen():
             with pytest.raises(InvalidStatus) as refused, server.listen():
@@ -215,8 +206,8 @@ def test_a_full_server_says_so_and_when_to_come_again() -> None:
         assert server.metric("asr_refused_total", reason="full") == 1
 
 
-def test_shutting_down_tells_the_last_words() -> None:
-    """1012 after the finals and Metadata; who comes meanwhile is refused."""
+def test_shutting_down_sends_the_last_words() -> None:
+    """1012 after the finals and Metadata."""
     with running(ScriptedEngine()) as server, server.listen() as socket:
         socket.send(pcm(1.2))
         eventually(lambda: server.metric("asr_audio_seconds_total") > 1.0)
@@ -242,7 +233,7 @@ def test_the_words_do_not_depend_on_the_pieces(scripted: Running) -> None:
 
 
 def test_keep_alive_keeps_a_silent_stream_open() -> None:
-    """Three times as long as silence is allowed."""
+    """Three times as long as the idle timeout."""
     with running(ScriptedEngine(), idle_timeout_s=0.4) as server, server.listen() as socket:
         for _ in range(12):
             time.sleep(0.1)
@@ -253,15 +244,15 @@ def test_keep_alive_keeps_a_silent_stream_open() -> None:
 
 
 def test_a_subprotocol_that_is_offered_is_accepted(scripted: Running) -> None:
-    """Deepgram's browser clients send their key as one, and hang up without an answer."""
+    """Deepgram's browser clients send their key as one, and close if none is accepted."""
     with scripted.listen(subprotocols=["token", "abc"]) as socket:
         assert socket.subprotocol == "token"
         assert socket.response is not None
         assert socket.response.headers["dg-request-id"]
 
 
-def test_a_stream_that_lags_is_thinned_only_where_it_shows() -> None:
-    """Interim results are left out under load; a stream without them is let be, so its text is always the same."""
+def test_a_stream_that_lags_loses_interim_results_only() -> None:
+    """They are dropped under load. A stream without them is not thinned, so its text never depends on load."""
     engine = ScriptedEngine(step_s=0.002)
     with running(engine, thin_lag_s=0.5) as server:
         for query, thinned in ((RAW, False), (RAW + "&interim_results=true", True)):
@@ -273,7 +264,7 @@ def test_a_stream_that_lags_is_thinned_only_where_it_shows() -> None:
 
 
 def test_a_server_that_is_busy_refuses_the_next_stream_before_it_opens() -> None:
-    """Places are free, time is not: HTTP 503 with Retry-After, by plain HTTP and for uploads too."""
+    """Places are free but the model has no time: HTTP 503 with Retry-After."""
     with running(ScriptedEngine(), max_load=0.9) as server:
         for load in server.service.schedulers["scripted-1"].loads:
             load.calibrate(0.5)
@@ -290,33 +281,33 @@ def test_a_server_that_is_busy_refuses_the_next_stream_before_it_opens() -> None
             pass
 
 
-def test_a_stream_that_cannot_keep_up_is_told_so_and_closed_with_its_text_final() -> None:
-    """An engine slower than speech: 1013, everything heard is said before, and up to which second is told."""
+def test_a_stream_that_cannot_keep_up_is_closed_with_its_text_final() -> None:
+    """An engine slower than speech: 1013 after the text of all audio received; the message names the second."""
     engine = ScriptedEngine()
     slow = {"max_lag_s": 0.6, "max_lagging_s": 0.5, "max_buffered_audio_s": 3.0, "max_load": 9.0}
     with running(engine, **slow) as server, server.listen() as socket:
-        engine.step_s = 2.2  # a step hears two seconds
+        engine.step_s = 2.2  # a step recognises two seconds
         threading.Thread(target=_speak, args=(socket, 100), daemon=True).start()
         messages, code = until_closed(socket)
         assert server.metric("asr_ended_total", code="1013") == 1
         engine.step_s = 0.0
     assert code == 1013
     assert (messages[-1]["type"], messages[-1]["variant"]) == ("Error", "NET-0002")
-    heard_s = engine.opened[-1].received_s
-    assert transcript(messages) == words(int(heard_s / 0.5))
-    assert f"up to second {heard_s:.1f} is final" in messages[-1]["description"]
+    received_s = engine.opened[-1].received_s
+    assert transcript(messages) == words(int(received_s / 0.5))
+    assert f"up to second {received_s:.1f} is final" in messages[-1]["description"]
 
 
 def _speak(socket: ClientConnection, chunks: int) -> None:
-    """At the pace of speech, until the connection is over."""
+    """Sends silence at the pace of speech until the connection closes."""
     with contextlib.suppress(ConnectionClosed):
         for _ in range(chunks):
             socket.send(pcm(0.2))
             time.sleep(0.2)
 
 
-def test_a_recording_sent_at_once_is_no_stream_that_cannot_keep_up() -> None:
-    """It lags, but is heard faster than it was spoken."""
+def test_a_recording_sent_as_fast_as_possible_is_not_closed_for_its_lag() -> None:
+    """It lags, but is recognised faster than it was spoken."""
     engine = ScriptedEngine(step_s=0.01)
     with running(engine, max_lag_s=0.6, max_lagging_s=0.2) as server, server.listen() as socket:
         for _ in range(200):

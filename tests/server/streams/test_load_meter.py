@@ -1,4 +1,4 @@
-"""The measurement of load, on a clock of its own."""
+"""The measurement of load, on a clock that the test moves."""
 
 import pytest
 
@@ -14,15 +14,15 @@ class Clock:
 
 
 def working(clock: Clock, load: LoadMeter, share: float, seconds: float, waited_s: float = 0.0) -> None:
-    """So much of each tenth of a second in steps."""
+    """Spends this share of each tenth of a second in steps."""
     for _ in range(round(seconds * 10)):
         clock.now_s += 0.1
         load.add(share / 10, waited_s)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 1.0])
-def test_the_measurement_comes_to_what_is_worked(share: float) -> None:
-    """After five times its horizon, within a hundredth; then it fades as fast."""
+def test_the_measurement_converges_to_the_share_of_work(share: float) -> None:
+    """After five horizons, within two hundredths; without work it decays at the same rate."""
     clock = Clock()
     load = LoadMeter(clock)
     working(clock, load, share, 5 * HORIZON_S)
@@ -49,8 +49,8 @@ def test_streams_are_admitted_until_the_next_would_not_fit() -> None:
     assert load.fits(0.9)
 
 
-def test_streams_that_are_too_young_to_be_measured_count_all_the_same() -> None:
-    """A crowd that comes in one moment is not let in whole because the engine still idles."""
+def test_streams_too_young_to_be_measured_count_at_the_usual_cost() -> None:
+    """Many that arrive in one moment are not all admitted because the engine is still idle."""
     load = LoadMeter(Clock())
     load.calibrate(0.2)
     admitted = 0
@@ -60,8 +60,8 @@ def test_streams_that_are_too_young_to_be_measured_count_all_the_same() -> None:
     assert admitted == 4
 
 
-def test_a_crowd_that_leaves_makes_room_for_the_next_at_once() -> None:
-    """What it took is not counted against those who come."""
+def test_streams_that_end_make_room_immediately() -> None:
+    """Their work is not counted against the next ones."""
     clock = Clock()
     load = LoadMeter(clock)
     streams = [object() for _ in range(8)]
@@ -78,7 +78,7 @@ def test_a_crowd_that_leaves_makes_room_for_the_next_at_once() -> None:
 
 
 def test_silent_streams_make_room() -> None:
-    """Their measured cost is what counts, not what speech costs."""
+    """Their measured cost counts, not the usual cost of speech."""
     clock = Clock()
     load = LoadMeter(clock)
     load.calibrate(0.2)
@@ -89,8 +89,8 @@ def test_silent_streams_make_room() -> None:
     assert load.fits(0.9)
 
 
-def test_nobody_is_let_in_where_steps_are_waited_for() -> None:
-    """A queue that grows says more than any share; without streams there is none."""
+def test_no_stream_is_admitted_while_others_wait_long_for_their_steps() -> None:
+    """A growing queue matters more than any share; without streams there is no queue."""
     clock = Clock()
     load = LoadMeter(clock)
     stream = object()
@@ -101,8 +101,8 @@ def test_nobody_is_let_in_where_steps_are_waited_for() -> None:
     assert load.fits(0.9)
 
 
-def test_nobody_is_let_in_beside_a_stream_that_is_late() -> None:
-    """Until it is no more."""
+def test_no_stream_is_admitted_beside_one_that_is_late() -> None:
+    """Until it has caught up."""
     load = LoadMeter(Clock())
     late = object()
     load.open(late)
@@ -112,8 +112,8 @@ def test_nobody_is_let_in_beside_a_stream_that_is_late() -> None:
     assert load.fits(0.9)
 
 
-def test_of_late_streams_the_youngest_is_given_up_and_then_time_is_given() -> None:
-    """One end may be all that was needed."""
+def test_of_late_streams_the_youngest_gives_way_and_the_next_only_later() -> None:
+    """The end of one may be enough for the others."""
     clock = Clock()
     load = LoadMeter(clock)
     old, young = object(), object()
@@ -129,14 +129,16 @@ def test_of_late_streams_the_youngest_is_given_up_and_then_time_is_given() -> No
     assert load.must_give_way(old, 5.0)
 
 
-def test_an_engine_that_was_not_measured_has_the_usual_cost() -> None:
-    """And is empty."""
+def test_before_anything_is_measured_streams_are_admitted_at_the_usual_cost() -> None:
+    """An empty engine has room for as many streams of the usual cost as its limit holds."""
     load = LoadMeter(Clock())
-    assert (load.busy, load.demand, load.cost) == (0.0, 0.0, USUAL_COST)
+    while load.fits(0.92) and load.streams < 100:
+        load.open(object())
+    assert load.streams == int(0.92 / USUAL_COST)
 
 
 def late_after(clock: Clock, lateness: Lateness, lag_s: float, pace: float, seconds: float) -> bool:
-    """Whether a stream with this lag, decoded at this pace, is too late after so many seconds."""
+    """Whether a stream with this lag, decoded at this pace, is late after this many seconds."""
     decoded_s, seen = 0.0, False
     for _ in range(round(seconds)):
         seen = lateness.update(lag_s, decoded_s)
@@ -158,13 +160,13 @@ def late_after(clock: Clock, lateness: Lateness, lag_s: float, pace: float, seco
 def test_late_is_what_lags_for_long_and_is_slower_than_speech(
     lag_s: float, pace: float, seconds: float, late: bool
 ) -> None:
-    """Not what lags for a moment, a little, or because it was sent at once."""
+    """A stream that lags briefly, or a little, or because it was sent as fast as possible, is not."""
     clock = Clock()
     assert late_after(clock, Lateness(8.0, 10.0, clock), lag_s, pace, seconds) == late
 
 
-def test_what_a_recording_takes_beyond_the_pace_of_speech_is_not_counted() -> None:
-    """A tenth of a second of speech beside nine of a file: a step is to a tenth and a little for speech."""
+def test_work_beyond_the_pace_of_speech_is_not_counted() -> None:
+    """0.1 s of live speech in a step with 9.9 s of a file that came 0.4 s ago: 0.5 of 10 s count."""
     assert realtime_share([0.1], [0.1]) == 1.0
     assert realtime_share([0.1, 9.9], [0.1, 0.4]) == pytest.approx(0.05)
     assert realtime_share([0.0, 0.0], [0.1, 0.1]) == 1.0

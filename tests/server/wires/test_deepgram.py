@@ -26,7 +26,7 @@ def partial(text: str, start_s: float, end_s: float) -> Partial:
     return Partial((Word(text, start_s, end_s, 0.4),), start_s, end_s, "en")
 
 
-def said(*events: Event, options: ListenOptions = ALL, decoded_s: float = 0.0) -> list[dict[str, Any]]:
+def messages_of(*events: Event, options: ListenOptions = ALL, decoded_s: float = 0.0) -> list[dict[str, Any]]:
     return list(Sender(options, MODEL, "id").results(events, Progress(decoded_s + 0.25, decoded_s)))
 
 
@@ -58,7 +58,7 @@ def test_the_state_table_is_whole() -> None:
 
 
 def test_after_close_stream_only_audio_is_wrong() -> None:
-    """A client's clean-up may say goodbye twice; audio would be lost, so it is refused."""
+    """A client's clean-up may send CloseStream twice; audio would be lost, so it is an error."""
     receiver = Receiver()
     receiver.receive('{"type": "CloseStream"}')
     for kind in CLIENT_MESSAGES:
@@ -70,7 +70,7 @@ def test_after_close_stream_only_audio_is_wrong() -> None:
 
 def test_a_final_has_deepgrams_form() -> None:
     """Checked with the official SDK's own model of it."""
-    [message] = said(final(" Hello,", 0.5, 1.0, ends_utterance=True))
+    [message] = messages_of(final(" Hello,", 0.5, 1.0, ends_utterance=True))
     parsed = ListenV1Results.model_validate(json.loads(json.dumps(message)))
     assert (parsed.start, parsed.duration, parsed.is_final, parsed.speech_final) == (0.5, 0.5, True, True)
     assert parsed.channel.alternatives[0].transcript == "Hello,"
@@ -81,7 +81,7 @@ def test_a_final_has_deepgrams_form() -> None:
 
 def test_our_own_fields_are_added() -> None:
     """The raw text with its joiner, the lag, a number, and whose weights spoke."""
-    first, second = said(final(" Hello,", 0.5, 1.0), final(" you.", 1.0, 1.5))
+    first, second = messages_of(final(" Hello,", 0.5, 1.0), final(" you.", 1.0, 1.5))
     assert first["channel"]["alternatives"][0]["text"] == " Hello,"
     assert (first["sequence"], second["sequence"]) == (1, 2)
     assert first["lag_s"] == 0.25
@@ -90,20 +90,20 @@ def test_our_own_fields_are_added() -> None:
 
 def test_words_without_spaces_are_joined_without_spaces() -> None:
     """Chinese and Japanese write none; `text` can be joined as it is."""
-    finals = said(final("你好", 0.0, 0.5), final("世界", 0.5, 1.0))
+    finals = messages_of(final("你好", 0.0, 0.5), final("世界", 0.5, 1.0))
     assert "".join(message["channel"]["alternatives"][0]["text"] for message in finals) == "你好世界"
 
 
 def test_interim_results_are_sent_when_asked_for() -> None:
     """Off by default."""
-    assert [message["is_final"] for message in said(partial(" Hel", 0.0, 0.5))] == [False]
-    assert said(partial(" Hel", 0.0, 0.5), options=ListenOptions()) == []
+    assert [message["is_final"] for message in messages_of(partial(" Hel", 0.0, 0.5))] == [False]
+    assert messages_of(partial(" Hel", 0.0, 0.5), options=ListenOptions()) == []
 
 
-def test_a_final_without_words_is_sent_only_when_it_tells_something() -> None:
+def test_a_final_without_words_is_sent_only_when_it_says_something() -> None:
     """The end of an utterance, or the answer to Finalize."""
-    assert said(final("", 1.0, 1.0)) == []
-    [ended, asked] = said(final("", 1.0, 1.0, ends_utterance=True), final("", 1.0, 1.0, from_finalize=True))
+    assert messages_of(final("", 1.0, 1.0)) == []
+    [ended, asked] = messages_of(final("", 1.0, 1.0, ends_utterance=True), final("", 1.0, 1.0, from_finalize=True))
     assert ended["speech_final"]
     assert asked["from_finalize"]
     assert asked["channel"]["alternatives"] == [
@@ -113,14 +113,14 @@ def test_a_final_without_words_is_sent_only_when_it_tells_something() -> None:
 
 def test_speech_started_is_sent_when_asked_for() -> None:
     """`vad_events`; other voice activity has no message."""
-    [message] = said(SpeechStarted(1.5), SpeechEnded(2.0), Ended(3.0))
+    [message] = messages_of(SpeechStarted(1.5), SpeechEnded(2.0), Ended(3.0))
     assert ListenV1SpeechStarted.model_validate(message).timestamp == 1.5
-    assert said(SpeechStarted(1.5), options=ListenOptions()) == []
+    assert messages_of(SpeechStarted(1.5), options=ListenOptions()) == []
 
 
 def test_utterance_end_follows_a_gap_in_audio_time_once() -> None:
-    """Only when `utterance_end_ms` of audio have been settled after the last word."""
-    assert [m["type"] for m in said(final(" Hi", 0.0, 0.5), decoded_s=1.4)] == ["Results"]
+    """Only when `utterance_end_ms` of audio have been decoded after the last word."""
+    assert [m["type"] for m in messages_of(final(" Hi", 0.0, 0.5), decoded_s=1.4)] == ["Results"]
     sender = Sender(ALL, MODEL, "id")
     [_, message] = sender.results([final(" Hi", 0.0, 0.5)], Progress(1.5, 1.5))
     assert UtteranceEnd.model_validate(message).last_word_end == 0.5
@@ -128,8 +128,8 @@ def test_utterance_end_follows_a_gap_in_audio_time_once() -> None:
 
 
 def test_utterance_end_comes_before_the_words_after_the_gap() -> None:
-    """Also when a fast sender's audio was settled all at once."""
-    kinds = [m["type"] for m in said(final(" Hi", 0.0, 0.5), final(" there", 2.0, 2.5), decoded_s=2.6)]
+    """Also when a fast sender's audio was decoded in one step."""
+    kinds = [m["type"] for m in messages_of(final(" Hi", 0.0, 0.5), final(" there", 2.0, 2.5), decoded_s=2.6)]
     assert kinds == ["Results", "UtteranceEnd", "Results"]
 
 

@@ -1,7 +1,6 @@
 """`docs/PROTOCOL.md` says what the code does: every code, message, parameter, field and limit."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 from asr.events import Final, SpeechStarted, Word
@@ -20,15 +19,7 @@ from server.wires.deepgram_query import (
     UNSUPPORTED,
     ListenOptions,
 )
-
-DOC = (Path(__file__).parents[3] / "docs" / "PROTOCOL.md").read_text(encoding="utf-8")
-
-
-def rows(heading: str) -> list[list[str]]:
-    """The cells of the table under a heading."""
-    section = DOC.split(f"# {heading}\n", 1)[1].split("\n#", 1)[0]
-    table = [line for line in section.splitlines() if line.startswith("| ")]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table[1:]]
+from tests.server.protocol_doc import DOC, rows
 
 
 def test_every_close_code_is_written_down_and_no_other() -> None:

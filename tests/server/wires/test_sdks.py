@@ -83,7 +83,7 @@ def test_a_container_is_found_without_an_encoding(
 
 
 def test_committed_text_is_never_taken_back_over_the_wire(real: Running, clip: Path) -> None:
-    """Finals do not overlap in time, and silence between clips gives no words."""
+    """Finals do not overlap in time, and the silence between clips gives no words."""
     with real.listen("encoding=linear16&sample_rate=16000&interim_results=true") as socket:
         socket.send(pcm_of(clip) + pcm(2.0) + pcm_of(clip))
         socket.send('{"type": "CloseStream"}')
@@ -95,7 +95,7 @@ def test_committed_text_is_never_taken_back_over_the_wire(real: Running, clip: P
 
 
 def test_a_socket_that_vanishes_leaves_the_model_to_others(real: Running, clip: Path) -> None:
-    """Mid-word, without farewell; the next stream has its text."""
+    """Mid-word, without a close frame; the next stream gets its text."""
     with real.listen() as gone:
         gone.send(pcm_of(clip)[:50_000])
         gone.socket.shutdown(2)
