@@ -1,4 +1,4 @@
-// The page's one state machine: idle -> opening -> listening -> finishing -> idle. The parts are in the other files.
+// The page's state machine: idle -> opening -> listening -> finishing -> idle. The other files are its parts.
 
 import { Delays } from "./delays.js";
 import { toSrt, toTxt, toVtt } from "./formats.js";
@@ -15,10 +15,10 @@ const page = {
   models: [],
   source: null, // the microphone, while it is open
   stream: null,
-  began_s: 0, // where this recording begins in the transcript's time
-  total_s: 0, // where the next one would begin
-  name: "", // of downloads
-  saved: true, // the text has been copied or downloaded since it last grew
+  began_s: 0, // start of this recording in the transcript's time
+  total_s: 0, // start of the next recording
+  name: "", // file name of downloads
+  saved: true, // the text was copied or downloaded after its last change
 };
 
 function enter(phase) {
@@ -41,7 +41,7 @@ function listenUrl(rate) {
   return url.href;
 }
 
-// --- what the server says
+// --- the server's messages
 
 function show(results, offset_s) {
   const final = transcript.add(results, offset_s + page.began_s);
@@ -65,8 +65,8 @@ function receive(delays, message, offset_s) {
 
 function listeners(tape) {
   const broken = tape.ended
-    ? "The connection broke. Trying again; what is not yet text is sent again."
-    : `The connection broke. Trying again; up to ${KEPT_S} seconds of what you say meanwhile are kept.`;
+    ? "The connection broke. Trying again; audio without text yet will be sent again."
+    : `The connection broke. Trying again; up to ${KEPT_S} seconds of your speech are kept meanwhile.`;
   const delays = new Delays(tape);
   view.showDelays(delays);
   return {
@@ -77,9 +77,9 @@ function listeners(tape) {
   };
 }
 
-// --- one recording, from whatever source
+// --- one recording, from any source
 
-/** Streams a tape to its end; `of_s` is its length where that is known. */
+/** Streams a tape to its end; `of_s` is its length, null if unknown. */
 async function listen(tape, of_s = null) {
   page.began_s = page.total_s;
   page.stream = new Stream(listenUrl(tape.rate), tape, listeners(tape));
@@ -115,15 +115,15 @@ async function speak() {
 async function microphoneGone() {
   if (page.phase !== "listening") return;
   await stop();
-  view.showNotice("The microphone is gone: unplugged, or taken back. What was said until then is here.");
+  view.showNotice("The microphone is gone: it was unplugged, or its permission was withdrawn. The text up to then is here.");
 }
 
 async function stop() {
-  if (page.phase === "finishing") return page.stream?.abandon(); // pressed twice: do not wait for the rest
+  if (page.phase === "finishing") return page.stream?.abandon(); // pressed twice: do not wait for the last results
   enter("finishing");
   const { source } = page;
   page.source = null;
-  if (source) await source.stop(); // closes the tape, which makes the stream ask for its last finals
+  if (source) await source.stop(); // closes the tape; the stream then requests its last finals
   else page.stream?.abandon();
 }
 
@@ -141,7 +141,7 @@ async function readFile(recording) {
   if (transcript.empty) view.showNotice(`No speech was found in ${recording.name}.`, "busy");
 }
 
-/** A recording that this browser cannot decode goes to the server as it is, and comes back as a whole. */
+/** Uploads a recording that this browser cannot decode; its text arrives all at once. */
 async function upload(recording) {
   view.showNotice(`This browser cannot read ${recording.name}; the server does, and shows the text when it is done…`, "busy");
   const form = new FormData();
@@ -160,10 +160,10 @@ async function upload(recording) {
   view.showNotice(transcript.empty ? `No speech was found in ${recording.name}.` : "", "busy");
 }
 
-/** Runs one recording; whatever ends it, the page is usable again and says why. */
+/** Runs one recording. However it ends, the page is usable again, and shows the reason of a failure. */
 async function run(recording) {
   if (page.phase !== "idle") return;
-  if (!page.models.length) await loadModels(); // the server was not there when the page was loaded
+  if (!page.models.length) await loadModels(); // the server was down when the page was loaded
   try {
     await recording();
   } catch (error) {
@@ -208,11 +208,11 @@ async function copyText() {
   view.showNotice("Copied.", "good");
 }
 
-// --- choices, and the hands on the page
+// --- choices and controls
 
 function chooseLanguages() {
   const { languages = [], architecture } = page.models.find(({ id }) => id === model.value) ?? {};
-  view.showManner(architecture);
+  view.showStyleNote(architecture);
   view.showLanguages(languages, language.value || navigator.language.split("-")[0]);
 }
 
@@ -225,7 +225,7 @@ async function loadModels() {
 }
 
 function dropZone() {
-  let depth = 0; // dragenter and dragleave come for every element below the pointer
+  let depth = 0; // dragenter and dragleave fire for every element below the pointer
   const over = (change) => document.body.classList.toggle("dropping", (depth = Math.max(0, depth + change)) > 0);
   addEventListener("dragenter", () => over(1));
   addEventListener("dragleave", () => over(-1));
@@ -242,7 +242,7 @@ start.addEventListener("click", () => PRESSED[page.phase]());
 choose.addEventListener("click", () => page.phase === "idle" && file.click());
 file.addEventListener("change", async () => {
   await run(() => readFile(file.files[0]));
-  file.value = ""; // the same file may be chosen again
+  file.value = ""; // so that the same file can be chosen again
 });
 model.addEventListener("change", chooseLanguages);
 clear.addEventListener("click", () => mayReplace() && clearAll());

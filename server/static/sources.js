@@ -1,15 +1,15 @@
-// What can be listened to: the microphone, or a recording that this browser can decode.
+// The sources of audio: the microphone, or a recording that this browser can decode.
 
 import { FileTape, LiveTape } from "./tape.js";
 
 const CHUNK_S = 0.1;
-const FILE_RATE_HZ = 16000; // what the models hear; the browser resamples while it decodes
-const MAX_RATE_HZ = 48000; // the wire takes no more; sound cards with 96 kHz exist
-const MAX_DECODED_BYTES = 300e6; // a larger file is sent as it is: decoding it here could exhaust a phone's memory
+const FILE_RATE_HZ = 16000; // the models' rate; the browser resamples while it decodes
+const MAX_RATE_HZ = 48000; // the protocol's limit; some sound cards run at 96 kHz
+const MAX_DECODED_BYTES = 300e6; // larger files are uploaded: decoding them could exhaust a phone's memory
 
 export const NO_SERVER = "The server does not answer. Is it running? Try again when it is.";
 
-/** A microphone that cannot be used; the message is for the user. */
+/** The microphone or file cannot be used; the message is for the user. */
 export class SourceError extends Error {}
 
 const REFUSALS = {
@@ -25,7 +25,7 @@ async function openDevice() {
       "The browser gives the microphone only to pages from localhost or https. Open the page that way, or choose a file.",
     );
   }
-  // Echo and noise removal are made for telephones: they cut the starts of words that a recogniser needs.
+  // Echo and noise removal are made for phone calls: they cut off the starts of words, which a recogniser needs.
   const audio = { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: true };
   try {
     return await navigator.mediaDevices.getUserMedia({ audio });
@@ -41,7 +41,7 @@ function newContext() {
   return new AudioContext({ latencyHint: "interactive", sampleRate: MAX_RATE_HZ });
 }
 
-/** The open microphone: fills `tape` until `stop()`, which waits for the last chunk. */
+/** An open microphone. It fills `tape` until `stop()`, which waits for the last chunk. */
 export class Microphone {
   static async open({ onLevel, onLost }) {
     const stream = await openDevice();
@@ -52,7 +52,7 @@ export class Microphone {
     } catch (error) {
       stream.getTracks().forEach((track) => track.stop());
       context.close();
-      if (error.name === "AbortError") throw new SourceError(NO_SERVER); // the worklet's file could not be had
+      if (error.name === "AbortError") throw new SourceError(NO_SERVER); // the worklet's file could not be loaded
       throw new SourceError(`This browser cannot process the microphone's sound: ${error.message}`);
     }
     return new Microphone(stream, context, onLevel, onLost);
@@ -72,17 +72,17 @@ export class Microphone {
       };
     });
     context.createMediaStreamSource(stream).connect(this.node);
-    stream.getAudioTracks()[0].addEventListener("ended", onLost); // unplugged, or taken back by the user
+    stream.getAudioTracks()[0].addEventListener("ended", onLost); // unplugged, or the permission was withdrawn
     document.addEventListener("visibilitychange", this.wake);
   }
 
   wake = () => {
-    if (this.context.state === "suspended") this.context.resume(); // phones do this when a call comes in
+    if (this.context.state === "suspended") this.context.resume(); // phones suspend it during a call
   };
 
   async stop() {
     document.removeEventListener("visibilitychange", this.wake);
-    const patience = new Promise((resolve) => setTimeout(resolve, 500)); // a context put to sleep never answers
+    const patience = new Promise((resolve) => setTimeout(resolve, 500)); // a suspended context never answers
     this.node.port.postMessage("flush");
     await Promise.race([this.flushed, patience]);
     this.stream.getTracks().forEach((track) => track.stop());

@@ -1,35 +1,35 @@
-// One recording over as many WebSocket connections as it takes. Reads a tape (tape.js), speaks docs/PROTOCOL.md.
+// Streams one recording, over several WebSocket connections if one breaks. Reads a tape (tape.js), as docs/PROTOCOL.md says.
 //
-// A connection that breaks loses nothing that is still on the tape: the next one begins at the last final's end, and
-// what it says is moved by that much. What the server counts from its first sample, the callbacks get in tape time.
+// A broken connection loses nothing that is still on the tape: the next one starts at the end of the last final. The
+// server counts time from the first sample of a connection; `offset_s` converts it to the tape's time.
 
 import { NO_SERVER } from "./sources.js";
 
 const CHUNK_S = 0.1;
-const BUFFERED_BYTES = 512 * 1024; // enough for the once-a-second timers of a hidden tab, little enough to stop soon
-const BACK_OFF_S = [0.3, 1, 2, 4, 8]; // then always the last
-const OPEN_S = 10; // a connection not open by then is given up
-const KEEP_ALIVE_S = 5; // the server ends who says nothing for longer; a phone's microphone sleeps during a call
-const CALLERS_FAULT = [1008, 1009]; // close codes after which trying again would fail again
-const TRIES = 3; // of what fails on the server's side without a result in between
+const BUFFERED_BYTES = 512 * 1024; // enough for the 1 s timers of a hidden tab, little enough to stop soon
+const BACK_OFF_S = [0.3, 1, 2, 4, 8]; // waits before each retry; the last one repeats
+const OPEN_S = 10; // a connection that is not open by then is closed
+const KEEP_ALIVE_S = 5; // the server closes silent streams; a phone's microphone stops during a call
+const CALLERS_FAULT = [1008, 1009]; // close codes after which a retry would fail, too
+const TRIES = 3; // of failures on the server's side without a result in between
 
-/** The stream cannot go on; the message is for the user. */
+/** The stream cannot continue; the message is for the user. */
 export class StreamError extends Error {}
 
-function told(body) {
+function reasonIn(body) {
   return body?.err_msg ?? body?.description ?? body?.error?.message ?? body?.message ?? body?.reason ?? "";
 }
 
-/** Why a connection was refused: a browser hides the status of a refused WebSocket, so ask again without the upgrade. */
+/** Why a connection was refused. Browsers hide the status of a refused WebSocket: ask again without the upgrade. */
 async function refusal(url) {
   const address = new URL(url);
   address.protocol = address.protocol.replace("ws", "http");
   try {
     const answer = await fetch(address, { cache: "no-store", signal: AbortSignal.timeout(OPEN_S * 1000) });
     const body = await answer.json().catch(() => ({}));
-    return { status: answer.status, message: told(body) };
+    return { status: answer.status, message: reasonIn(body) };
   } catch {
-    return { status: 0, message: "" }; // nobody there
+    return { status: 0, message: "" }; // no server
   }
 }
 
@@ -43,8 +43,8 @@ const REFUSED = {
 
 export class Stream {
   /**
-   * `listeners`: onMessage(message, offset_s) for each JSON message, onBroken() when a connection is lost and tried
-   * again, onOpen(again), onLost(seconds) when audio had to be dropped unheard.
+   * `listeners`: onMessage(message, offset_s) for each JSON message, onBroken() when a connection is lost and will be
+   * retried, onOpen(again), onLost(seconds) when audio was dropped before it could be sent.
    */
   constructor(url, tape, listeners) {
     this.url = url;
@@ -52,10 +52,10 @@ export class Stream {
     this.listeners = listeners;
     this.next = 0; // the sample to send next
     this.sent = 0; // the furthest ever sent
-    this.settled = 0; // everything before is in finals
+    this.settled = 0; // all audio before this sample is in finals
     this.failures = 0;
     this.opened = false; // ever
-    // Resolves with the sample up to which all is text, rejects with a StreamError.
+    // Resolves with the sample up to which the text is final, rejects with a StreamError.
     this.done = new Promise((resolve, reject) => Object.assign(this, { resolve, reject }));
     this.tape.onGrow = () => this.pump();
     this.connect();
@@ -94,7 +94,7 @@ export class Stream {
     return this.base / this.tape.rate;
   }
 
-  /** Sends what the tape holds and the connection takes; called whenever either may have changed. */
+  /** Sends what the tape has and the connection takes; called when either may have changed. */
   pump() {
     if (this.socket.readyState !== WebSocket.OPEN || this.closing) return;
     clearTimeout(this.timer);
@@ -111,7 +111,7 @@ export class Stream {
       this.sent = Math.max(this.sent, this.next);
     }
     if (!tape.ended) return;
-    if (this.next === this.base) return this.finish(); // nothing was said that is not text already
+    if (this.next === this.base) return this.finish(); // everything on the tape is in finals already
     this.closing = true;
     this.say("CloseStream");
   }
@@ -121,8 +121,8 @@ export class Stream {
   }
 
   receive(message) {
-    if (message.type === "Error") this.fault = told(message);
-    if (message.type === "Results") this.failures = 0; // it works: start the back-off anew at the next break
+    if (message.type === "Error") this.fault = reasonIn(message);
+    if (message.type === "Results") this.failures = 0; // it works: reset the back-off
     if (message.type === "Results" && message.is_final) {
       const end = Math.round((this.offset_s + message.start + message.duration) * this.tape.rate);
       this.settled = Math.min(Math.max(this.settled, end), this.next);
@@ -137,25 +137,25 @@ export class Stream {
     else if (!open) await this.refused();
     else if (CALLERS_FAULT.includes(code) || (this.fault && this.failures >= TRIES)) {
       this.fail(this.fault || reason || "The server closed the stream.");
-    } else this.again();
+    } else this.retry();
   }
 
   async refused() {
     const { status, message } = await refusal(this.url);
     if (this.over) return;
     const passing = ([0, 503].includes(status) && this.opened) || (status === 426 && this.failures < TRIES);
-    if (passing) this.again(); // 426: it would be let in now
+    if (passing) this.retry(); // 426: it would be accepted now
     else this.fail(REFUSED[status]?.(message) ?? (message || `The server refused the stream (HTTP ${status}).`));
   }
 
-  again() {
+  retry() {
     const wait_s = BACK_OFF_S[Math.min(this.failures, BACK_OFF_S.length - 1)];
     this.failures += 1;
     this.listeners.onBroken();
     this.timer = setTimeout(() => this.connect(), wait_s * 1000);
   }
 
-  /** Gives up at once: what has not come back by now is not waited for. */
+  /** Ends immediately, without waiting for outstanding results. */
   abandon() {
     this.end();
     this.resolve(this.settled);
@@ -173,7 +173,7 @@ export class Stream {
 
   end() {
     this.over = true;
-    this.socket.close(); // of a closed one this says nothing
+    this.socket.close(); // harmless if it is closed already
     clearTimeout(this.timer);
     this.tape.onGrow = () => {};
   }

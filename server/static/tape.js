@@ -1,9 +1,9 @@
-// Where audio waits until the server has settled it. Positions are samples since the recording began. Both tapes have
+// Tapes hold audio until it is in finals. Positions are samples since the start of the recording. Both tapes have
 // rate, start (oldest sample held), end (one past the newest), ended (nothing follows) and read(from, count).
 
-export const KEPT_S = 30; // of the microphone: what is said during this long a break of the connection is not lost
+export const KEPT_S = 30; // of the microphone: speech during a break of this length is not lost
 
-/** A microphone: grows at its end, forgets at its start. */
+/** A microphone's audio: grows at its end, drops its oldest samples. */
 export class LiveTape {
   constructor(rate) {
     this.rate = rate;
@@ -11,14 +11,14 @@ export class LiveTape {
     this.end = 0;
     this.ended = false;
     this.chunks = []; // {at, samples}
-    this.heardAt_s = 0; // wall clock at the newest sample
+    this.newestAt_s = 0; // wall clock at the newest sample
     this.onGrow = () => {};
   }
 
   push(samples) {
     if (samples.length) this.chunks.push({ at: this.end, samples });
     this.end += samples.length;
-    this.heardAt_s = performance.now() / 1000;
+    this.newestAt_s = performance.now() / 1000;
     while (this.end - this.start > KEPT_S * this.rate) {
       this.chunks.shift();
       this.start = this.chunks[0].at;
@@ -41,13 +41,13 @@ export class LiveTape {
     return out;
   }
 
-  /** When the sample at `position_s` was spoken, by this machine's clock in seconds. */
+  /** When the sample at `position_s` was spoken, in seconds of this machine's clock. */
   spokenAt_s(position_s) {
-    return this.heardAt_s - (this.end / this.rate - position_s);
+    return this.newestAt_s - (this.end / this.rate - position_s);
   }
 }
 
-/** A decoded recording: everything is there from the start. */
+/** A decoded recording, complete from the start. */
 export class FileTape {
   constructor(floats, rate) {
     this.floats = floats;

@@ -1,11 +1,11 @@
-// What has been said so far. Finals are only ever added; the tail is replaced as a whole. No DOM, no clock.
+// The transcript so far. Finals are only ever appended; the tail is replaced as a whole. No DOM, no clock.
 
-export const PARAGRAPH_S = 2; // silence between two finals that begins a new paragraph
+export const PARAGRAPH_S = 2; // silence between two finals that starts a paragraph
 
-/** A Results message's words with their text's own joiners, so that joining the pieces gives the text back. */
+/** The words of a Results message, spaces included, so that the joined words are the text. */
 export function wordsOf(results, offset_s) {
   const [{ transcript = "", text, words = [] } = {}] = results.channel?.alternatives ?? [];
-  const whole = text ?? (transcript && ` ${transcript}`); // `text` is this server's own field; others only trim
+  const whole = text ?? (transcript && ` ${transcript}`); // `text` is our server's field; others send only the trimmed text
   let at = 0;
   const pieces = words.map(({ word, punctuated_word: written = word, start, end }) => {
     const found = whole.indexOf(written, at);
@@ -26,7 +26,7 @@ export class Transcript {
   }
 
   clear() {
-    this.finals = []; // {words, paragraph: this one begins a paragraph}
+    this.finals = []; // {words, paragraph: whether this final starts a paragraph}
     this.tail = [];
   }
 
@@ -47,7 +47,7 @@ export class Transcript {
     return paragraphs.map((words) => joined(words).trim());
   }
 
-  /** Takes a Results message; gives the final it added, or null. */
+  /** Takes a Results message; returns the final that it added, or null. */
   add(results, offset_s) {
     const words = wordsOf(results, offset_s);
     if (!results.is_final) {
@@ -58,9 +58,9 @@ export class Transcript {
     return words.length ? this.commit(words) : null;
   }
 
-  /** Behind a final: what it did not cover stands until the interim that follows, or the page would flicker. */
+  /** The tail after a final: what the final did not cover stays until the next interim, or the page would flicker. */
   restOfTail({ start, duration, speech_final, from_finalize }, offset_s) {
-    if (speech_final || from_finalize) return []; // all is said; what was shown and not committed was taken back
+    if (speech_final || from_finalize) return []; // nothing follows: what was shown and not committed is withdrawn
     return this.tail.filter((word) => (word.start + word.end) / 2 > start + duration + offset_s);
   }
 

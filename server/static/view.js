@@ -1,4 +1,4 @@
-// The page as things to show: no state but what is on it.
+// Everything the page shows. No state but the DOM's.
 
 import { joined } from "./transcript.js";
 
@@ -8,17 +8,17 @@ const { paper, words, empty, notice, level, elapsed, of, shown, stays, lag, star
 
 const tail = document.createElement("span");
 tail.className = "tail";
-tail.setAttribute("aria-live", "off"); // only what stays is read aloud
+tail.setAttribute("aria-live", "off"); // screen readers read only committed text
 
 // --- text
 
 function following(change) {
-  const atEnd = paper.scrollHeight - paper.scrollTop - paper.clientHeight < 40; // who scrolled up is left in peace
+  const atEnd = paper.scrollHeight - paper.scrollTop - paper.clientHeight < 40; // do not scroll for a user who has scrolled up
   change();
   if (atEnd) paper.scrollTop = paper.scrollHeight;
 }
 
-/** The paragraph to write into: a new one, or the last; one that held only a tail is given up. */
+/** The paragraph to write to: a new one, or the last. A last one that holds only the tail is removed. */
 function paragraphFor(fresh) {
   if (words.lastElementChild && !words.lastElementChild.querySelector(".final")) words.lastElementChild.remove();
   if (words.lastElementChild && !fresh) return words.lastElementChild;
@@ -57,9 +57,9 @@ export function clearText() {
   empty.hidden = false;
 }
 
-// --- what is going on
+// --- state
 
-/** kind: "error" (in the way), "busy" (passes by itself) or "good" (goes away by itself). */
+/** kind: "error" (needs the user), "busy" (in progress) or "good" (disappears after 4 s). */
 export function showNotice(text, kind = "error") {
   notice.textContent = text;
   notice.className = kind;
@@ -74,7 +74,7 @@ export function showPhase(phase, hasText) {
   document.body.dataset.phase = phase;
   elements["start-label"].textContent = LABELS[phase];
   const idle = phase === "idle";
-  // Not `disabled`, which would take the focus away from whoever has just pressed them.
+  // Not `disabled`: that would move the focus away from a button just pressed.
   start.setAttribute("aria-disabled", String(phase === "opening"));
   choose.setAttribute("aria-disabled", String(!idle));
   for (const select of [elements.model, elements.language]) select.disabled = !idle;
@@ -83,7 +83,7 @@ export function showPhase(phase, hasText) {
   if (idle) showLevel(0);
 }
 
-/** `rms` is 0 to 1; the meter shows 60 dB of it. */
+/** `rms` is 0 to 1; the meter spans 60 dB. */
 export function showLevel(rms) {
   const share = Math.max(0, Math.min(1, 1 + Math.log10(Math.max(rms, 1e-6)) / 3));
   level.firstElementChild.style.transform = `scaleX(${share.toFixed(3)})`;
@@ -133,8 +133,8 @@ export function showLanguages(codes, chosen) {
   options(elements.language, entries, codes.includes(chosen) ? chosen : entries[0]?.[0]);
 }
 
-/** CTC models leave capitals and punctuation to what they learned; who reads should know. */
-export function showManner(architecture) {
+/** Shows a note for CTC models: capitals and punctuation depend on their training data. */
+export function showStyleNote(architecture) {
   elements.manner.hidden = !architecture || architecture === "whisper";
 }
 
@@ -148,7 +148,7 @@ export function save(name, text, type) {
 
 export async function copy(text) {
   if (navigator.clipboard) return navigator.clipboard.writeText(text);
-  const area = document.createElement("textarea"); // pages from plain http in a local network have no clipboard
+  const area = document.createElement("textarea"); // pages over plain http in a local network have no clipboard API
   area.value = text;
   document.body.append(area);
   area.select();

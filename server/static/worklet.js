@@ -1,11 +1,11 @@
-// The microphone's samples -> chunks of 16-bit PCM, on the audio thread. One message a chunk: {samples, level}.
+// The microphone's samples -> chunks of 16-bit PCM, on the audio thread. One message per chunk: {samples, level, last}.
 
 class Capture extends AudioWorkletProcessor {
   constructor({ processorOptions: { chunkSamples } }) {
     super();
     this.chunkSamples = chunkSamples;
     this.restart();
-    this.port.onmessage = () => this.emit(true); // the only message there is: "flush"
+    this.port.onmessage = () => this.emit(true); // the only message is "flush"
   }
 
   restart() {
@@ -22,7 +22,7 @@ class Capture extends AudioWorkletProcessor {
   }
 
   process([channels]) {
-    const length = channels.length ? channels[0].length : 0; // no channels: the device says nothing yet
+    const length = channels.length ? channels[0].length : 0; // no channels: the device delivers nothing yet
     for (let i = 0; i < length; i += 1) {
       let sample = 0;
       for (const channel of channels) sample += channel[i] / channels.length;
