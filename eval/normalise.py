@@ -1,14 +1,32 @@
 """Makes texts comparable: the scoring unit of a language, and what normalisation removes first."""
 
+import re
 from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
+from itertools import groupby
 
 from whisper_normalizer.basic import BasicTextNormalizer
-from whisper_normalizer.english import EnglishTextNormalizer
+from whisper_normalizer.english import EnglishNumberNormalizer, EnglishTextNormalizer
+
+from eval.canonical import canonical, is_part_of_word
 
 CHARACTER_LANGUAGES = frozenset({"zh", "yue", "ja", "th", "lo", "km", "my"})
 """Languages written without spaces between words: scored, and joined, by character."""
+
+RULES = 2
+"""Version of the rules that this project adds to the published normalisers; 1 until November 2026."""
+
+_KINDS = {"en": "english", "": "english or basic with marks, by word"}
+_OTHER = "und"
+"""The code of "another language" (ISO 639-2: undetermined)."""
+
+_BRACKETED = (re.compile(r"[<\[][^>\]]*[>\]]"), re.compile(r"\(([^)]+?)\)"))
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f"
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+"""Characters of the scripts of `CHARACTER_LANGUAGES`: Thai, Lao, Burmese, Khmer, kana, Han."""
 
 
 def base_language(language: str) -> str:
@@ -22,13 +40,20 @@ def is_by_character(language: str) -> bool:
 
 
 def normalise(text: str, language: str) -> str:
-    """`text` as Whisper's own evaluation compares it (Radford et al. 2022, appendix C).
+    """`text` as Whisper's own evaluation compares it (Radford et al. 2022, appendix C), in one form of each character.
 
     English goes through the English normaliser (spellings, contractions, numbers), every other language through the
-    basic one (case, punctuation, text in brackets). Diacritics stay: they are letters in Vietnamese and German.
-    One difference: the English normaliser leaves the dot of "because..." as a word of its own; it is dropped here.
+    basic one (case, punctuation, text in brackets). Marks stay: vowel signs and diacritics are letters in Hindi, Thai,
+    Vietnamese and German. `eval.canonical` says which ones are optional spelling and go.
+
+    Without a language, words of ASCII letters are normalised as English, and all others as basic; characters of scripts
+    that are written without spaces become words.
+
+    Three differences from the English normaliser as published: the dot that it leaves of "because..." is dropped; "one
+    dollar" stays "$1" (published: "one"); curly apostrophes count as straight ones.
     """
-    return " ".join(word for word in _normaliser(base_language(language))(text).split() if word.strip("."))
+    code = base_language(language)
+    return " ".join(word for word in _normaliser(code)(canonical(text, code)).split() if word.strip("."))
 
 
 def units(text: str, language: str) -> tuple[str, ...]:
@@ -42,17 +67,51 @@ def plain(word: str) -> str:
     Words that are equal under `plain` differ only in case or punctuation. That is not counted as a change.
     """
     stripped = word.strip()
-    letters = [i for i, character in enumerate(stripped) if character.isalnum()]
+    letters = [i for i, character in enumerate(stripped) if is_part_of_word(character)]
     return stripped[letters[0] : letters[-1] + 1].casefold() if letters else stripped
 
 
 def normaliser_signature(languages: tuple[str, ...]) -> str:
-    """Name and version of the normalisers that `normalise` uses for these languages."""
-    kinds = sorted({"english" if base_language(language) == "en" else "basic" for language in languages})
-    return f"whisper-normalizer {version('whisper-normalizer')} ({' + '.join(kinds)}, lone dots dropped)"
+    """Name and version of the normalisers that `normalise` uses for these languages, and of its own rules."""
+    kinds = sorted({_KINDS.get(base_language(language), "basic with marks") for language in languages})
+    return f"whisper-normalizer {version('whisper-normalizer')} ({' + '.join(kinds)}; rules {RULES})"
+
+
+class _Numbers(EnglishNumberNormalizer):  # type: ignore[misc]
+    """The published number rules, but the 1 of an amount or a percentage stays a digit.
+
+    Published, "$1" becomes "$one" and loses its sign later, so that "one dollar" and "one" were equal.
+    """
+
+    def postprocess(self, s: str) -> str:
+        return re.sub(r"(?<=[$¢€£])one\b|\bone(?=%)", "1", super().postprocess(s))
+
+
+def _english() -> Callable[[str], str]:
+    normaliser: Callable[[str], str] = EnglishTextNormalizer()
+    vars(normaliser)["standardize_numbers"] = _Numbers()
+    return normaliser
+
+
+def _basic() -> Callable[[str], str]:
+    normaliser: Callable[[str], str] = BasicTextNormalizer(preserve_marks=True)
+    return normaliser
+
+
+def _unknown(text: str) -> str:
+    """A text without a language: English rules for the words that may be English, the basic ones for all others."""
+    for bracketed in _BRACKETED:  # before the text is split, since brackets may hold several words
+        text = bracketed.sub("", text)
+    runs = groupby(_UNSPACED.sub(r" \g<0> ", text).split(), key=_may_be_english)
+    return " ".join(_normaliser("en" if english else _OTHER)(" ".join(words)) for english, words in runs)
+
+
+def _may_be_english(word: str) -> bool:
+    return all(character.isascii() for character in word if is_part_of_word(character))
 
 
 @cache
 def _normaliser(language: str) -> Callable[[str], str]:
-    normaliser: Callable[[str], str] = EnglishTextNormalizer() if language == "en" else BasicTextNormalizer()
-    return normaliser
+    if language == "en":
+        return _english()
+    return _basic() if language else _unknown

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from eval.audit.characters import tone_key
 from eval.audit.findings import Example, Finding, Written, example, examples, grouped, of_examples, of_groups
+from eval.canonical import is_part_of_word
 from eval.data.types import Utterance
 from eval.normalise import base_language, is_by_character, normalise
 
@@ -68,7 +69,7 @@ def label_findings(utterances: Sequence[Utterance]) -> list[Finding]:
 
 def bare(word: str) -> str:
     """The word without outer punctuation, case kept; "" if nothing remains."""
-    letters = [i for i, character in enumerate(word) if character.isalnum()]
+    letters = [i for i, character in enumerate(word) if is_part_of_word(character)]
     return word[letters[0] : letters[-1] + 1] if letters else ""
 
 
