@@ -1,4 +1,4 @@
-"""A bar by audio seconds, with the time left, on standard error; lines that must stay are printed above it."""
+"""Shows a progress bar in minutes of audio on standard error; messages are printed above it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from rich.text import Text
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """``advance(seconds)`` of audio are done; ``say(line)`` is for the reader."""
+    """Call ``advance(seconds)`` when that much audio is done, and ``say(line)`` to print a message."""
 
     advance: Callable[[float], None]
     say: Callable[[str], None]
@@ -24,16 +24,16 @@ class _MinutesColumn(ProgressColumn):
 
 
 @contextmanager
-def progress(what: str, total_s: float, done_s: float = 0.0) -> Iterator[Bar]:
-    """The bar of one job of `total_s` seconds of audio, `done_s` of them from before.
+def progress(title: str, total_s: float, done_s: float = 0.0) -> Iterator[Bar]:
+    """The bar of a job of `total_s` seconds of audio, of which `done_s` are already done.
 
-    Only `say` shows where standard error is no terminal.
+    If standard error is not a terminal, only the messages are shown.
     """
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), _MinutesColumn(), TimeRemainingColumn())
     shown = Progress(*columns, console=console, transient=True, disable=not console.is_terminal, redirect_stdout=False)
     with shown:
-        task = shown.add_task(escape(what), total=total_s)
+        task = shown.add_task(escape(title), total=total_s)
         shown.advance(task, done_s)
         yield Bar(
             advance=lambda done_s: shown.advance(task, done_s),

@@ -1,4 +1,4 @@
-"""References aligned with their recordings: when each word was really said, whatever system is measured."""
+"""Aligns references with their recordings: when each word was really said, whichever system is measured."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -16,36 +16,36 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class References:
-    """The words' times that an aligner has found, by data set and utterance."""
+    """Word times found by an aligner, by (data set, utterance id)."""
 
     aligner: str = ""
     words: dict[tuple[str, str], tuple[Span, ...]] = field(default_factory=dict)
 
-    def placed(self, recording: Recording) -> Recording:
-        """The recording with its words' times, where its data set has none and they are known here."""
-        found = self.words.get((recording.utterance.dataset, recording.utterance.id), ())
-        return recording if recording.words or not found else replace(recording, words=found, aligner=self.aligner)
+    def with_word_times(self, recording: Recording) -> Recording:
+        """The recording with its word times, unless its data set has its own or the aligner found none."""
+        words = self.words.get((recording.utterance.dataset, recording.utterance.id), ())
+        return recording if recording.words or not words else replace(recording, words=words, aligner=self.aligner)
 
 
 def align_references(utterances: Iterable[Utterance], engine: "Engine", say: Callable[[str], None]) -> References:
-    """Before anything is measured, so that the aligner costs none of it.
+    """Aligns all references. Call it before measuring, so that the aligner costs the measured model nothing.
 
-    A reference that does not fit its recording, or a recording that cannot be read, stays without; `say` is told.
+    Calls `say` for each utterance whose text does not fit its recording, or whose recording cannot be read.
     """
-    found = References(engine.aligner)
+    references = References(engine.aligner)
     for utterance in utterances:
         if not utterance.text.strip() or all(clip.words for clip in utterance.clips):
             continue
         try:
-            found.words[(utterance.dataset, utterance.id)] = _words(utterance, engine)
+            references.words[(utterance.dataset, utterance.id)] = _words(utterance, engine)
         except CallerError as error:
-            say(f"{utterance.id} stays without word times: {error}")
-    return found
+            say(f"{utterance.id} has no word times: {error}")
+    return references
 
 
 def _words(utterance: Utterance, engine: "Engine") -> tuple[Span, ...]:
     from asr.align import align
 
     language = base_language(utterance.language) or None
-    found = align(read(utterance).samples, utterance.text, engine, language=language)
-    return tuple(Span(word.text, round(word.start_s, 3), round(word.end_s, 3)) for word in found.words)
+    alignment = align(read(utterance).samples, utterance.text, engine, language=language)
+    return tuple(Span(word.text, round(word.start_s, 3), round(word.end_s, 3)) for word in alignment.words)

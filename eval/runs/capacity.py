@@ -1,4 +1,4 @@
-"""How many streams a server carries: the same minutes of speech by more and more real clients at once."""
+"""Measures how many streams a server carries: clips of a minute by more and more clients at once."""
 
 from collections.abc import Sequence
 
@@ -18,11 +18,12 @@ from eval.trace import Trace, read_traces, write_traces
 def run_levels(
     models: Sequence[Model], levels: Sequence[int], spoken: Sequence[Utterance], threads: int | None, folder: RunFolder
 ) -> None:
-    """Each model's server under each number of clients, a joined minute each; a level that is there is not run again.
+    """Runs each model's server with each number of clients, one clip per client. Skips levels that the folder has.
 
-    A level is written when it is whole: half of one says nothing. Raises `ConfigError` without speech that all take.
+    A level is written only when all its clients are done: a part of it would not show that load. Raises `ConfigError`
+    if `spoken` has no clips of at most a minute.
     """
-    clips = minutes(spoken, max(levels))
+    clips = minute_clips(spoken, max(levels))
     if not clips:
         raise ConfigError("found no speech that every model takes, wanted some for --capacity")
     done = _done(folder)
@@ -37,14 +38,14 @@ def run_levels(
                 write_traces(folder.capacity, run_level(clips, level, target, server.pid, bar))
 
 
-def minutes(spoken: Sequence[Utterance], count: int) -> tuple[Utterance, ...]:
-    """The first clips of about a minute, at most `count`; a recording that is longer is left out."""
+def minute_clips(spoken: Sequence[Utterance], count: int) -> tuple[Utterance, ...]:
+    """The first `count` clips of about a minute, without recordings that are longer."""
     short = [utterance for utterance in spoken if utterance.duration_s <= CLIP_S]
     return join(short, CLIP_S)[:count]
 
 
 def run_level(clips: Sequence[Utterance], level: int, target: Target, pid: int | None, bar: Bar) -> list[Trace]:
-    """So many clients at once, each with one clip; the clips come round again."""
+    """Streams `level` clips at once; clips are reused if there are fewer."""
     collector = TraceCollector(bar)
     recordings = list(read_recordings(clips, collector))
     chosen = [recordings[i % len(recordings)] for i in range(level)] if recordings else []

@@ -1,4 +1,4 @@
-"""`asr eval run`: data sets through models in several modes -> a run's folder, its report, a table."""
+"""`asr eval run`: runs data sets through models in several modes -> a run's folder, its report, a printed table."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from asr.errors import ConfigError
 from eval.data.apply_conditions import Conditions, apply_conditions
 from eval.data.types import Dataset, Utterance
 from eval.normalise import base_language
-from eval.progress import progress
+from eval.progress import Bar, progress
 from eval.report.command import ReportOptions, compare
 from eval.report.terminal import print_summary
 from eval.runs.align_references import align_references
@@ -38,12 +38,12 @@ if TYPE_CHECKING:
     from asr.engine import Engine
 
 NOT_SIGNED = ("data", "out", "models", "settings_file", "url", "pid")
-"""Options that do not change a number, or whose meaning (hashes, settings) is signed itself."""
+"""Options that change no number, or whose content (hashes, settings) the signature has."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What the command line asked for."""
+    """The command line's options."""
 
     data: tuple[Path, ...]
     out: Path
@@ -63,33 +63,35 @@ class RunOptions:
     aligner: str
 
     def signed(self) -> dict[str, Any]:
-        """Those that change numbers, as JSON can hold them."""
+        """The options that can change a number, as JSON values."""
         signed = {key: value for key, value in asdict(self).items() if key not in NOT_SIGNED}
         return signed | {"conditions": self.conditions.plain()}
 
 
 @dataclass(frozen=True, slots=True)
 class RequestedModel:
-    """A model as it was asked for and as it was found; ``languages`` is empty where it does not say."""
+    """A model by the name on the command line. ``languages`` is empty if the model does not list its languages."""
 
-    asked: str
+    name: str
     model: Model
     languages: tuple[str, ...] = ()
 
-    def takes(self, utterance: Utterance) -> bool:
+    def supports(self, utterance: Utterance) -> bool:
+        """True if the model takes the utterance's language, or either is unknown."""
         language = base_language(utterance.language)
         return not language or not self.languages or language in self.languages
 
 
 @dataclass(slots=True)
 class EngineSlot:
-    """One engine at a time: the models' memory is measured, and two would be in each other's."""
+    """Holds one engine at a time: peak memory is measured, and a second engine would add to it."""
 
     options: RunOptions
     engine: "Engine | None" = None
     name: str = ""
 
-    def get(self, name: str) -> "Engine":
+    def load(self, name: str) -> "Engine":
+        """The engine of this model; drops the one before."""
         if self.engine is None or self.name != name:
             self.drop()
             reset_peak_memory()
@@ -97,120 +99,142 @@ class EngineSlot:
         return self.engine
 
     def drop(self) -> None:
+        """Frees the engine's memory."""
         self.engine = None
 
-    def identity(self, name: str) -> RequestedModel:
-        engine = self.get(name)
-        return RequestedModel(name, engine_model(engine, self.options.threads), tuple(getattr(engine, "languages", ())))
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run has to do: each model, in each mode, over the utterances that it supports."""
+
+    options: RunOptions
+    modes: tuple[str, ...]
+    settings: SessionSettings
+    datasets: tuple[Dataset, ...]
+    models: tuple[RequestedModel, ...]
+
+    @property
+    def in_process(self) -> bool:
+        """True if any mode runs in this process."""
+        return set(self.modes) != {LIVE}
+
+    def utterances(self, model: RequestedModel) -> list[Utterance]:
+        """The utterances that this model supports."""
+        return [utterance for utterance in utterances_of(self.datasets) if model.supports(utterance)]
+
+    def common_speech(self) -> list[Utterance]:
+        """The utterances with speech that every model supports."""
+        spoken = [utterance for utterance in utterances_of(self.datasets) if utterance.text]
+        return [u for u in spoken if all(model.supports(u) for model in self.models)]
+
+    def unsupported(self) -> list[UnsupportedLanguage]:
+        """The utterances that are not run, by model, data set and language."""
+        skipped = []
+        for model in self.models:
+            for dataset in self.datasets:
+                languages = [u.language for u in dataset.utterances if not model.supports(u)]
+                for language in dict.fromkeys(languages):
+                    count = languages.count(language)
+                    skipped.append(UnsupportedLanguage(model.model.name, dataset.name, language, count))
+        return skipped
 
 
-def run(options: RunOptions, shown: ReportOptions) -> None:
-    """Raises `CallerError` for wrong options, unusable data, and when every stream failed."""
+def run(options: RunOptions, report_options: ReportOptions) -> None:
+    """Raises `CallerError` for wrong options, for unusable data, and if every stream failed."""
     modes, settings = parse_modes(options.mode), load_settings(options.settings_file)
     levels = parse_counts(options.capacity, "--capacity") if options.capacity else ()
     _check(options, modes, levels)
-    datasets = apply_conditions(
-        load_datasets(options.data, limit=options.limit, join_s=options.join_s), options.conditions
-    )
+    clean = load_datasets(options.data, limit=options.limit, join_s=options.join_s)
+    datasets = apply_conditions(clean, options.conditions)
     engines = EngineSlot(options)
-    identities = [_identity(name, options, modes, engines) for name in dict.fromkeys(options.models)]
-    in_process = settings if set(modes) != {LIVE} else None
-    models = tuple(identity.model for identity in identities)
-    signature = sign_run(datasets, models, in_process, options.signed())
-    folder = open_folder(options.out, signature, _not_taken(identities, datasets))
-    with _stoppable(options.out):
-        collector = _run_all(options, modes, settings, datasets, identities, engines, folder)
+    requested = tuple(_requested(name, options, modes, engines) for name in dict.fromkeys(options.models))
+    plan = Plan(options, modes, settings, datasets, requested)
+    models = tuple(model.model for model in requested)
+    signature = sign_run(datasets, models, settings if plan.in_process else None, options.signed())
+    folder = open_folder(options.out, signature, plan.unsupported())
+    with _hint_on_interrupt(options.out):
+        collector = _run_all(plan, engines, folder)
         if levels:
-            run_levels(models, levels, _for_all(identities, datasets), options.threads, folder)
+            run_levels(models, levels, plan.common_speech(), options.threads, folder)
     collector.check()
     print_summary(collector.traces, signature)
-    compare([options.out], options.out, shown)
+    compare([options.out], options.out, report_options)
 
 
 def _check(options: RunOptions, modes: Sequence[str], levels: Sequence[int]) -> None:
-    """Raises `ConfigError` for options that would silently miss a part of the run."""
+    """Raises `ConfigError` for options that would silently not apply to a part of the run."""
     if LIVE in modes and options.settings_file:
         raise ConfigError("--settings does not reach a server; start one with its own --config and give its --url")
     if LIVE in modes and options.precision != "auto":
-        raise ConfigError("--precision does not reach a server; leave it away, or run without --mode live")
+        raise ConfigError("--precision does not reach a server; omit it, or run without --mode live")
     if options.url and (len(options.models) > 1 or levels):
-        raise ConfigError("--url is one server with one model; give one --model and no --capacity, or leave --url away")
+        raise ConfigError("--url is one server with one model; give one --model and no --capacity, or omit --url")
 
 
-def _identity(name: str, options: RunOptions, modes: Sequence[str], engines: EngineSlot) -> RequestedModel:
-    """Somebody else's server is known by name only."""
+def _requested(name: str, options: RunOptions, modes: Sequence[str], engines: EngineSlot) -> RequestedModel:
+    """Loads the model for its hash and languages; only its name is known if all runs at `options.url`."""
     if options.url and set(modes) == {LIVE}:
         return RequestedModel(name, Model(name, threads=options.threads))
-    return engines.identity(name)
-
-
-def _not_taken(identities: Sequence[RequestedModel], datasets: Sequence[Dataset]) -> list[UnsupportedLanguage]:
-    found = []
-    for identity in identities:
-        for dataset in datasets:
-            refused = [u.language for u in dataset.utterances if not identity.takes(u)]
-            for language in dict.fromkeys(refused):
-                found.append(UnsupportedLanguage(identity.model.name, dataset.name, language, refused.count(language)))
-    return found
-
-
-def _for_all(identities: Sequence[RequestedModel], datasets: Sequence[Dataset]) -> list[Utterance]:
-    """Speech that every model takes."""
-    spoken = [utterance for utterance in utterances_of(datasets) if utterance.text]
-    return [u for u in spoken if all(identity.takes(u) for identity in identities)]
+    engine = engines.load(name)
+    return RequestedModel(name, engine_model(engine, options.threads), tuple(getattr(engine, "languages", ())))
 
 
 @contextmanager
-def _stoppable(out: Path) -> Iterator[None]:
-    """Ctrl-C says what to do next."""
+def _hint_on_interrupt(out: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        say(f"stopped; what is done lies in {out}, and the same command goes on from there")
+        say(f"stopped; the finished part is in {out}, and the same command continues there")
         raise
 
 
-def _run_all(
-    options: RunOptions,
-    modes: Sequence[str],
-    settings: SessionSettings,
-    datasets: Sequence[Dataset],
-    identities: Sequence[RequestedModel],
-    engines: EngineSlot,
-    folder: RunFolder,
-) -> TraceCollector:
-    """Each model in each mode. What an earlier run of the folder did is there already."""
-    taken = [(i, [u for u in utterances_of(datasets) if i.takes(u)]) for i in identities]
-    total_s = len(modes) * sum(u.duration_s for _, mine in taken for u in mine)
+def _run_all(plan: Plan, engines: EngineSlot, folder: RunFolder) -> TraceCollector:
+    """Runs each model in each mode, except what an earlier run left in the folder."""
     done = list(read_traces(folder.traces)) if folder.traces.exists() else []
-    with progress(", ".join(options.models), total_s, sum(trace.duration_s for trace in done)) as bar:
+    utterances = [utterance for model in plan.models for utterance in plan.utterances(model)]
+    total_s = len(plan.modes) * sum(utterance.duration_s for utterance in utterances)
+    with progress(", ".join(plan.options.models), total_s, sum(trace.duration_s for trace in done)) as bar:
         collector = TraceCollector(bar, folder.traces, done)
         if done:
-            bar.say(f"going on in {folder.path}: {len(done)} of {len(modes) * sum(len(m) for _, m in taken)} are done")
-        for problem in (problem for dataset in datasets for problem in dataset.problems):
+            bar.say(f"continuing in {folder.path}: {len(done)} of {len(plan.modes) * len(utterances)} are done")
+        for problem in (problem for dataset in plan.datasets for problem in dataset.problems):
             collector.leave_out(problem)
-        if options.align:
-            due = [u for i, mine in taken for u in mine if any(collector.lacks(u, m, i.model.name) for m in modes)]
-            engine = load_engine(options.aligner, "auto", options.threads)
-            collector.references = align_references(dict.fromkeys(due), engine, bar.say)
-        for identity, utterances in taken:
-            if set(modes) != {LIVE}:
-                run_in_process(utterances, modes, engines.get(identity.asked), settings, collector)
-            if LIVE in modes:
-                engines.drop()
-                _live(identity, options, utterances, collector)
+        if plan.options.align:
+            _align(plan, collector, bar)
+        for model in plan.models:
+            _run_model(model, plan, engines, collector)
         folder.left_out += [str(problem) for problem in collector.problems]
         folder.write()
     return collector
 
 
-def _live(
-    identity: RequestedModel, options: RunOptions, utterances: Sequence[Utterance], collector: TraceCollector
+def _align(plan: Plan, collector: TraceCollector, bar: Bar) -> None:
+    """Aligns the references of all utterances that are still to be run."""
+
+    def is_due(utterance: Utterance, model: RequestedModel) -> bool:
+        return any(collector.lacks(utterance, mode, model.model.name) for mode in plan.modes)
+
+    due = [u for model in plan.models for u in plan.utterances(model) if is_due(u, model)]
+    engine = load_engine(plan.options.aligner, "auto", plan.options.threads)
+    collector.references = align_references(dict.fromkeys(due), engine, bar.say)
+
+
+def _run_model(model: RequestedModel, plan: Plan, engines: EngineSlot, collector: TraceCollector) -> None:
+    utterances = plan.utterances(model)
+    if plan.in_process:
+        run_in_process(utterances, plan.modes, engines.load(model.name), plan.settings, collector)
+    if LIVE in plan.modes:
+        engines.drop()
+        _run_live(model, plan.options, utterances, collector)
+
+
+def _run_live(
+    model: RequestedModel, options: RunOptions, utterances: Sequence[Utterance], collector: TraceCollector
 ) -> None:
-    name = identity.model.name
+    name = model.model.name
     recordings = list(read_recordings([u for u in utterances if collector.lacks(u, LIVE, name)], collector))
     if not recordings:
         return
-    with server_at(options.url, options.pid, identity.asked, options.threads) as server:
-        asked = identity.asked if options.url else ""  # our own server has no other
-        run_live(recordings, Target(server.url, name, asked), server.pid, options.streams, collector)
+    with server_at(options.url, options.pid, model.name, options.threads) as server:
+        ask_model = model.name if options.url else ""  # our own server has only this model
+        run_live(recordings, Target(server.url, name, ask_model), server.pid, options.streams, collector)

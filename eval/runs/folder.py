@@ -1,7 +1,7 @@
-"""A run's folder: what it was made with (`run.json`), its traces as they come, and going on where it stopped.
+"""A run's folder: `run.json` says what the run was made with, `traces.jsonl` holds its traces.
 
-A run may be ended at any moment, by Ctrl-C or by the machine: every finished utterance lies in `traces.jsonl`, and the
-same command goes on with the rest. Traces made with anything else (data, weights, settings, code, machine) do not mix.
+A run can be interrupted at any moment. Every finished utterance is in `traces.jsonl`, and the same command continues
+with the rest. A folder never mixes traces of different data, weights, settings, code or machines.
 """
 
 import json
@@ -19,7 +19,7 @@ RUN, TRACES, CAPACITY = "run.json", "traces.jsonl", "capacity.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class UnsupportedLanguage:
-    """Recordings in a language that a model does not take."""
+    """Utterances that were not run, because the model does not support their language."""
 
     model: str
     dataset: str
@@ -29,7 +29,7 @@ class UnsupportedLanguage:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """All that is known of a run; ``capacity`` are traces of many streams at once."""
+    """A run as read from its folder; ``capacity`` are the traces of many streams at once."""
 
     name: str
     signature: Signature
@@ -41,7 +41,7 @@ class Run:
 
 @dataclass(slots=True)
 class RunFolder:
-    """The folder while the run goes on."""
+    """The folder of a run in progress."""
 
     path: Path
     signature: Signature
@@ -49,15 +49,15 @@ class RunFolder:
     left_out: list[str] = field(default_factory=list)
 
     def write(self) -> None:
-        """What is known so far, in one piece: a crash leaves the old file or the new one."""
+        """Writes `run.json` atomically: a crash leaves the old file or the new one."""
         table = {
             "signature": asdict(self.signature),
             "not_taken": [asdict(item) for item in self.not_taken],
             "left_out": list(dict.fromkeys(self.left_out)),
         }
-        beside = self.path / f".{RUN}"
-        beside.write_text(json.dumps(table, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        beside.replace(self.path / RUN)
+        temporary = self.path / f".{RUN}"
+        temporary.write_text(json.dumps(table, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        temporary.replace(self.path / RUN)
 
     @property
     def traces(self) -> Path:
@@ -69,14 +69,14 @@ class RunFolder:
 
 
 def open_folder(path: Path, signature: Signature, not_taken: Sequence[UnsupportedLanguage]) -> RunFolder:
-    """A new folder, or the one that an equal run left. Raises `ConfigError` where another run lies."""
+    """A new folder, or that of an interrupted run with the same signature. Raises `ConfigError` for any other run's."""
     folder = RunFolder(path, signature, tuple(not_taken))
     if (path / RUN).exists():
         _check_same(path, signature)
         for file in (folder.traces, folder.capacity):
-            drop_half_line(file)
+            drop_partial_line(file)
     elif (path / TRACES).exists():
-        raise ConfigError(f"{path} holds traces without their {RUN}; name another folder for --out")
+        raise ConfigError(f"{path} holds traces without {RUN}; name another folder for --out")
     else:
         _make(path)
     folder.write()
@@ -84,7 +84,7 @@ def open_folder(path: Path, signature: Signature, not_taken: Sequence[Unsupporte
 
 
 def read_run(path: Path) -> Run:
-    """A run from its folder, finished or not. Raises `ConfigError` where there is none."""
+    """The run in this folder, finished or not. Raises `ConfigError` if there is none."""
     table = _read_table(path)
     traces, capacity = path / TRACES, path / CAPACITY
     try:
@@ -97,22 +97,22 @@ def read_run(path: Path) -> Run:
             tuple(UnsupportedLanguage(**item) for item in table["not_taken"]),
         )
     except (KeyError, TypeError) as error:
-        raise ConfigError(f"{path / RUN} is no run's ({error!r}); name a folder that `asr eval run` made") from None
+        raise ConfigError(f"{path / RUN} is not of a run ({error!r}); name a folder made by `asr eval run`") from None
 
 
 def signature_of(table: Mapping[str, Any]) -> Signature:
-    """The inverse of `dataclasses.asdict`."""
+    """The signature from its JSON table: the inverse of `dataclasses.asdict`."""
     models = tuple(Model(**model) for model in table["models"])
     return Signature(**(dict(table) | {"models": models, "machine": Machine(**table["machine"])}))
 
 
-def drop_half_line(file: Path) -> None:
-    """Cuts off what a crash left of a line; whole lines stay."""
+def drop_partial_line(file: Path) -> None:
+    """Truncates the file after its last complete line: a crash may have left a partial one."""
     if not file.exists():
         return
-    whole = file.read_bytes()
-    kept = whole[: whole.rfind(b"\n") + 1]
-    if len(kept) < len(whole):
+    content = file.read_bytes()
+    kept = content[: content.rfind(b"\n") + 1]
+    if len(kept) < len(content):
         with file.open("r+b") as opened:
             opened.truncate(len(kept))
 
@@ -121,21 +121,21 @@ def _make(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"{path} cannot be made ({error.strerror}); name a folder for --out") from None
+        raise ConfigError(f"{path} cannot be created ({error.strerror}); name a folder for --out") from None
 
 
 def _read_table(path: Path) -> dict[str, Any]:
     try:
         table: dict[str, Any] = json.loads((path / RUN).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigError(f"found no {RUN} in {path}; name a folder that `asr eval run` made") from None
+        raise ConfigError(f"found no {RUN} in {path}; name a folder made by `asr eval run`") from None
     except (ValueError, OSError) as error:
-        raise ConfigError(f"{path / RUN} cannot be read ({error}); name a folder that `asr eval run` made") from None
+        raise ConfigError(f"{path / RUN} cannot be read ({error}); name a folder made by `asr eval run`") from None
     return table
 
 
 def _check_same(path: Path, signature: Signature) -> None:
-    """Raises `ConfigError` that names the first thing that differs."""
+    """Raises `ConfigError` that names the first difference between the folder's signature and this one."""
     before, now = _read_table(path)["signature"], json.loads(json.dumps(asdict(signature)))
     for where, was, wanted in _differences("", before, now):
         raise ConfigError(
@@ -145,7 +145,7 @@ def _check_same(path: Path, signature: Signature) -> None:
 
 
 def _differences(where: str, before: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Each place where two tables differ, by its path in words."""
+    """Each difference of two nested tables: the keys that lead to it, the old value, the new one."""
     if isinstance(before, dict) and isinstance(now, dict):
         for key in dict.fromkeys((*before, *now)):
             yield from _differences(f"{where} {key}".strip(), before.get(key), now.get(key))

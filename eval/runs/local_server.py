@@ -1,4 +1,4 @@
-"""A server of one's own for a measurement: `asr serve` in a process beside, on a free port, ended afterwards."""
+"""Starts `asr serve` on a free port for a measurement and stops it afterwards."""
 
 import os
 import socket
@@ -16,17 +16,18 @@ from urllib.request import urlopen
 from asr.errors import CallerError
 
 READY_S = 300.0
-"""A server that is not ready by then never will be: loading and trying the default model takes seconds."""
+"""Time for a server to become ready. Loading and warming up the default model takes seconds."""
 STOP_S = 20.0
+"""Time for a server to end after SIGTERM, before SIGKILL."""
 
 
 class ServerError(CallerError):
-    """The server did not come up."""
+    """The server did not start."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunningServer:
-    """Where it listens and which process it is; ``pid`` None for one that somebody else started and did not name."""
+    """A server's address and process; ``pid`` is None if unknown, for a server that we did not start."""
 
     url: str
     pid: int | None = None
@@ -34,18 +35,24 @@ class RunningServer:
 
 @contextmanager
 def serving(model: str, threads: int | None = None, options: Sequence[str] = ()) -> Iterator[RunningServer]:
-    """A ready server of `model`. `threads` bounds the libraries' threads. Raises `ServerError` with its last line."""
+    """A ready server of `model` while the context lasts. `threads` limits the threads of its libraries.
+
+    Raises `ServerError`, with the server's last line of output, if it does not become ready.
+    """
     port = free_port()
     command = [sys.executable, "-c", "from asr.cli import main; main()", "serve"]
     command += ["--model", model, "--host", "127.0.0.1", "--port", str(port), *options]
     url = f"http://127.0.0.1:{port}/readyz"
-    with started(command, lambda: _answers(url), url, threads) as pid:
+    with start_process(command, lambda: _answers(url), url, threads) as pid:
         yield RunningServer(f"ws://127.0.0.1:{port}", pid)
 
 
 @contextmanager
-def started(command: Sequence[str], ready: Callable[[], bool], what: str, threads: int | None) -> Iterator[int]:
-    """A process that is ready, by its id; ended with the context. Raises `ServerError` with its last line."""
+def start_process(command: Sequence[str], ready: Callable[[], bool], what: str, threads: int | None) -> Iterator[int]:
+    """Starts a process, waits until `ready()`, yields its id, and stops it at the end of the context.
+
+    ``what`` names it in errors. Raises `ServerError`, with its last line of output, if it does not become ready.
+    """
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=_environment(threads))
         try:
@@ -56,11 +63,12 @@ def started(command: Sequence[str], ready: Callable[[], bool], what: str, thread
 
 
 def _environment(threads: int | None) -> dict[str, str]:
-    bound = {} if threads is None else dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
-    return os.environ | bound
+    limits = {} if threads is None else dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
+    return os.environ | limits
 
 
 def free_port() -> int:
+    """A port of 127.0.0.1 that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -71,15 +79,15 @@ def _await_ready(process: "subprocess.Popen[bytes]", ready: Callable[[], bool], 
     deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise ServerError(f"the server ended with code {process.returncode}; its last words: {_last_line(log)}")
+            raise ServerError(f"the server ended with code {process.returncode}; its last line: {_last_line(log)}")
         if ready():
             return
         time.sleep(0.2)
-    raise ServerError(f"{what} was not ready after {READY_S:.0f} s; the server's last words: {_last_line(log)}")
+    raise ServerError(f"{what} was not ready after {READY_S:.0f} s; its last line: {_last_line(log)}")
 
 
 def _answers(url: str) -> bool:
-    """Whether it says 200; not while nobody listens, or who listens says that it is not ready."""
+    """True if the address answers with 200; False if nothing listens there or the server is not ready."""
     try:
         with urlopen(url, timeout=5) as answer:
             return bool(answer.status == 200)

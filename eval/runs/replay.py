@@ -1,9 +1,9 @@
-"""Utterance -> session in process -> trace. No network, no waiting: time is counted, not slept.
+"""Streams an utterance to a session in this process and records a trace. Simulates waiting instead of sleeping.
 
-Two clocks in `replay`: audio time, and the wall time of a worker that has this one stream to serve at real-time pace.
-A chunk arrives when its last sample was spoken; work on it begins when the worker is free and takes as long as it was
-measured to take: ``wall_s = max(arrival, worker free) + measured``. The session sees the chunks in order whatever the
-clocks say, so the text does not depend on the machine's speed.
+`replay` has two clocks: audio time, and the wall time of a worker that serves this one stream at real-time pace. A
+chunk arrives when its last sample is spoken. Work on it starts when the worker is free and takes as long as measured:
+``wall_s = max(arrival, worker free) + measured``. The session always receives the chunks in order, so the text does not
+depend on the machine's speed.
 """
 
 import time
@@ -22,7 +22,7 @@ from eval.runs.process_usage import own_cpu_s
 from eval.trace import OFFLINE, REPLAY, Entry, Trace
 from server.client.protocol import CHUNK_S
 
-if TYPE_CHECKING:  # both bring torch along, which reading old traces does not need
+if TYPE_CHECKING:  # both import torch, which reading old traces does not need
     from asr.engine import Engine
     from asr.streaming.session import Session
 
@@ -36,7 +36,7 @@ def offline(
     *,
     timer: Timer = time.perf_counter,
 ) -> Trace:
-    """One-shot: all audio at once, no partials, the settings of `asr transcribe`. All of it arrives at wall time 0."""
+    """One-shot: all audio in one call at wall time 0, no partials, the settings of `asr transcribe`."""
     from asr.transcripts.recording import offline_settings
 
     session = _open(recording, engine, offline_settings(settings), partials=False)
@@ -54,7 +54,7 @@ def replay(
     chunk_s: float = CHUNK_S,
     timer: Timer = time.perf_counter,
 ) -> Trace:
-    """As a live stream: chunk by chunk, stepping after each until nothing is due."""
+    """Like a live stream: chunk by chunk, stepping after each chunk until the session is not ready."""
     session = _open(recording, engine, settings, partials=True)
     worker = _Worker(engine, session, timer)
     for chunk, arrival_s in chunks(recording.samples, chunk_s):
@@ -64,14 +64,14 @@ def replay(
 
 
 def chunks(samples: np.ndarray, chunk_s: float = CHUNK_S) -> Iterator[tuple[np.ndarray, float]]:
-    """Pieces of ``(n,)`` samples and the second in which each has been spoken to its end."""
+    """Samples ``(n,)`` -> chunks ``(chunk,)``, each with the time in seconds at which its last sample is spoken."""
     size = round(chunk_s * SAMPLE_RATE_HZ)
     for start in range(0, len(samples), size):
         yield samples[start : start + size], min(start + size, len(samples)) / SAMPLE_RATE_HZ
 
 
 def trace_of(recording: Recording, mode: str, model: str, entries: Sequence[Entry], end_wall_s: float) -> Trace:
-    """A trace with what the recording knows of itself; cost, model's hash and error are for the caller to add."""
+    """A trace of this recording. The caller adds cost, weights hash and error."""
     utterance = recording.utterance
     return Trace(
         dataset=utterance.dataset,
@@ -93,6 +93,7 @@ def trace_of(recording: Recording, mode: str, model: str, entries: Sequence[Entr
 
 
 def _whole_file(utterance: Utterance) -> str:
+    """The audio file's path if the utterance is exactly that file; else ""."""
     clips = utterance.clips
     whole = len(clips) == 1 and clips[0].offset_s is None and utterance.overlay is None
     return str(clips[0].audio.resolve()) if whole else ""
@@ -100,7 +101,7 @@ def _whole_file(utterance: Utterance) -> str:
 
 @dataclass(slots=True)
 class _Worker:
-    """One worker serving one session, on a clock of its own."""
+    """One worker that serves one session on a simulated wall clock."""
 
     engine: "Engine"
     session: "Session"
@@ -111,21 +112,21 @@ class _Worker:
     cpu_s: float = 0.0
 
     def serve(self, receive: Callable[[], None], arrival_s: float) -> None:
-        """What arrives, and the steps it makes due."""
+        """Passes input to the session and runs the steps that are then due."""
         self._work(receive, arrival_s)
         while self.session.ready:
             self._work(self._step, arrival_s)
 
     def trace(self, recording: Recording, mode: str, end_wall_s: float) -> Trace:
-        """What it has noted, with its cost."""
-        told = trace_of(recording, mode, self.engine.name, self.entries, end_wall_s)
-        return replace(told, cpu_s=self.cpu_s, busy_s=self.busy_s, weights_sha256=self.engine.weights_sha256)
+        """The trace of the recorded events, with the cost."""
+        trace = trace_of(recording, mode, self.engine.name, self.entries, end_wall_s)
+        return replace(trace, cpu_s=self.cpu_s, busy_s=self.busy_s, weights_sha256=self.engine.weights_sha256)
 
     def _step(self) -> None:
         self.engine.step([self.session])
 
     def _work(self, do: Callable[[], None], arrival_s: float) -> None:
-        """Does it, advances the clock by what it took, and notes what the session said at its end."""
+        """Runs `do`, advances the clock by the measured time, and records the session's new events at its end."""
         cpu_s, began = own_cpu_s(), self.timer()
         do()
         events: list[Event] = self.session.take_events()

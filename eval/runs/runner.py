@@ -1,4 +1,7 @@
-"""Running: utterances through the modes, one trace after the other. Broken recordings are reported, never fatal."""
+"""Runs utterances in the modes offline, replay and live, and collects a trace of each.
+
+A recording that cannot be read is reported and left out; the run continues.
+"""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,16 +27,15 @@ Key = tuple[str, str, str, str]
 
 
 def key_of(trace: Trace) -> Key:
-    """What a run has once: model, mode, data set, utterance."""
+    """Model, mode, data set, utterance: a run has each combination once."""
     return trace.model, trace.mode, trace.dataset, trace.utterance
 
 
 @dataclass
 class TraceCollector:
-    """What a run has found so far; each trace is in ``file``, where there is one, as soon as it is known.
+    """The traces and problems of a run so far. Each trace is appended to ``file`` (if given) when it is complete.
 
-    ``traces`` begins with those that an earlier, unfinished run left. ``references``: the words' times, where they were
-    looked for.
+    ``traces`` begins with those of an earlier, interrupted run. ``references`` has word times if the run aligns.
     """
 
     bar: Bar
@@ -46,30 +48,33 @@ class TraceCollector:
         self._done = {key_of(trace) for trace in self.traces}
 
     def lacks(self, utterance: Utterance, mode: str, model: str) -> bool:
+        """True unless an earlier run left this trace."""
         return (model, mode, utterance.dataset, utterance.id) not in self._done
 
     def add(self, trace: Trace) -> None:
+        """Keeps the trace, writes it, and advances the progress bar."""
         self.traces.append(trace)
         if self.file:
             write_traces(self.file, [trace])
         self.bar.advance(trace.duration_s)
         if trace.error:
-            self.bar.say(f"{trace.utterance} broke: {trace.error}")
+            self.bar.say(f"{trace.utterance} failed: {trace.error}")
 
     def leave_out(self, problem: Problem) -> None:
+        """Keeps the problem and reports it."""
         self.problems.append(problem)
         self.bar.say(f"left out: {problem}")
 
     def check(self) -> None:
-        """Raises `CallerError` when there is nothing to score."""
+        """Raises `CallerError` if there is nothing to score."""
         if not self.traces:
             raise CallerError(f"none of the recordings could be read; the first: {self.problems[0]}")
         if all(trace.error for trace in self.traces):
-            raise CallerError(f"all {len(self.traces)} streams failed; the first said: {self.traces[0].error}")
+            raise CallerError(f"all {len(self.traces)} streams failed; the first error: {self.traces[0].error}")
 
 
 def parse_modes(text: str) -> tuple[str, ...]:
-    """Modes from a comma list, each once. Raises `ConfigError`."""
+    """Modes separated by commas, duplicates dropped. Raises `ConfigError`."""
     modes = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     if not modes or not set(modes) <= set(MODES):
         raise ConfigError(f"found modes {text!r}, wanted some of {', '.join(MODES)}")
@@ -83,20 +88,20 @@ def run_in_process(
     settings: SessionSettings,
     collector: TraceCollector,
 ) -> None:
-    """Each utterance in each of `modes` that needs no server, in that order; one recording in memory at a time.
+    """Runs each utterance in each of `modes` except live, one recording in memory at a time.
 
-    What `collector` has already is not run again.
+    Skips what `collector` already has.
     """
     runners = {mode: {OFFLINE: offline, REPLAY: replay}[mode] for mode in modes if mode != LIVE}
 
-    def due(utterance: Utterance) -> list[str]:
+    def due_modes(utterance: Utterance) -> list[str]:
         return [mode for mode in runners if collector.lacks(utterance, mode, engine.name)]
 
-    for recording in read_recordings((u for u in utterances if due(u)), collector):
-        for mode in due(recording.utterance):
+    for recording in read_recordings((u for u in utterances if due_modes(u)), collector):
+        for mode in due_modes(recording.utterance):
             try:
                 trace = runners[mode](recording, engine, settings)
-            except CallerError as error:  # samples that are no sound, say: the next recording may be one
+            except CallerError as error:  # such as samples that are not finite; the next recording may be fine
                 collector.leave_out(Problem(recording.utterance.clips[0].audio, 0, str(error)))
                 continue
             collector.add(replace(trace, peak_memory_bytes=peak_memory_bytes(os.getpid())))
@@ -110,31 +115,31 @@ def run_live(
     collector: TraceCollector,
     streamer: Streamer | None = None,
 ) -> None:
-    """All recordings over the wire, `streams` at a time; a `streamer` of its own for a peer's.
+    """Streams all recordings to a server, `streams` at a time; `streamer` replaces the wire, for a peer's server.
 
-    A trace's CPU time is the server's since the trace before it was complete: sums are right with any number of
-    streams, single ones only with one.
+    A trace's CPU time is what the server used since the previous trace was complete. So the sum is exact, but a single
+    value only with one stream at a time.
     """
-    spent_s = None if pid is None else process_cpu_s(pid)
+    before_s = None if pid is None else process_cpu_s(pid)
 
-    def done(trace: Trace) -> None:
-        nonlocal spent_s
+    def on_trace(trace: Trace) -> None:
+        nonlocal before_s
         trace = replace(trace, streams=streams)
-        if pid is not None and spent_s is not None:
+        if pid is not None and before_s is not None:
             now_s = process_cpu_s(pid)
-            trace = replace(trace, cpu_s=now_s - spent_s, peak_memory_bytes=peak_memory_bytes(pid))
-            spent_s = now_s
+            trace = replace(trace, cpu_s=now_s - before_s, peak_memory_bytes=peak_memory_bytes(pid))
+            before_s = now_s
         collector.add(trace)
 
-    run_load(target, recordings, streams, done, streamer=streamer)
+    run_load(target, recordings, streams, on_trace, streamer=streamer)
 
 
 def read_recordings(utterances: Iterable[Utterance], collector: TraceCollector) -> Iterator[Recording]:
-    """The recordings that can be read; the others are left out."""
+    """Reads one recording at a time, with word times if the run aligns; leaves out what cannot be decoded."""
     for utterance in utterances:
         try:
             recording = read(utterance)
         except AudioError as error:
             collector.leave_out(unreadable(utterance, error))
             continue
-        yield collector.references.placed(recording)
+        yield collector.references.with_word_times(recording)

@@ -1,4 +1,4 @@
-"""What the commands share: data sets as they are used, the engine or the server, the signature, the printed table."""
+"""Loads what the commands need (data sets, settings, an engine, a server), signs their results and prints them."""
 
 import sys
 from collections.abc import Sequence
@@ -25,12 +25,15 @@ if TYPE_CHECKING:
 def load_datasets(
     paths: Sequence[Path], *, limit: int | None = None, minutes: float | None = None, join_s: float | None = None
 ) -> tuple[Dataset, ...]:
-    """Each set cut to `limit` utterances and about `minutes`, then joined. Raises `ConfigError` if none is left."""
+    """Each set cut to `limit` utterances and about `minutes`, then joined into clips of about `join_s`.
+
+    Raises `ConfigError` if no recording is left, or two sets have the same name.
+    """
     datasets = tuple(_used(load_dataset(path), limit, minutes, join_s) for path in paths)
     if not any(dataset.utterances for dataset in datasets):
         problems = [str(problem) for dataset in datasets for problem in dataset.problems]
-        found = f"; the first problem: {problems[0]}" if problems else ""
-        raise ConfigError(f"no usable recording in {', '.join(map(str, paths))}{found}")
+        first = f"; the first problem: {problems[0]}" if problems else ""
+        raise ConfigError(f"no usable recording in {', '.join(map(str, paths))}{first}")
     names = [dataset.name for dataset in datasets]
     if len(set(names)) < len(names):
         raise ConfigError(f"two data sets have the same name ({', '.join(names)}); rename one's folder")
@@ -38,34 +41,36 @@ def load_datasets(
 
 
 def utterances_of(datasets: Sequence[Dataset]) -> tuple[Utterance, ...]:
+    """The utterances of all data sets, in order."""
     return tuple(utterance for dataset in datasets for utterance in dataset.utterances)
 
 
 def load_settings(path: Path | None) -> SessionSettings:
-    """The session's settings of a TOML file, or the defaults. Raises `ConfigError`."""
+    """Session settings from a TOML file, or the defaults. Raises `ConfigError`."""
     return SessionSettings() if path is None else build(SessionSettings, read_toml(path), str(path))
 
 
 def load_engine(name: str, precision: str = "auto", threads: int | None = None) -> "Engine":
-    """The engine, imported only now: torch takes seconds."""
+    """Loads the model. Imports torch, which takes seconds. Raises `CallerError` for an unknown model."""
     from asr.engine import Engine
 
     return Engine.load(name, precision=precision, threads=threads)
 
 
 def engine_model(engine: "Engine", threads: int | None) -> Model:
+    """The engine's model, for the signature."""
     return Model(engine.name, engine.weights_sha256, engine.precision, threads)
 
 
 def live_model(name: str, threads: int | None, traces: Sequence[Trace]) -> Model:
-    """The model as the server told it in the traces."""
+    """The model of a server, for the signature; its weights hash as the server reported it in the traces."""
     return Model(name, next((trace.weights_sha256 for trace in traces if trace.weights_sha256), ""), "", threads)
 
 
 def server_at(
     url: str | None, pid: int | None, model: str, threads: int | None = None, workers: int | None = None
 ) -> AbstractContextManager[RunningServer]:
-    """The server at `url`, or one of our own while the context lasts."""
+    """The server at `url`, or one that we start and stop with the context."""
     options = () if workers is None else ("--workers", str(workers))
     return nullcontext(RunningServer(url, pid)) if url else serving(model, threads, options)
 
@@ -77,7 +82,7 @@ def sign_run(
     options: dict[str, Any],
     packages: tuple[str, ...] = PACKAGES,
 ) -> Signature:
-    """The signature of a run over these data sets, as they were used."""
+    """The signature of a run over these data sets; `settings` None: the server had its own."""
     languages = tuple(sorted({utterance.language for utterance in utterances_of(datasets)}))
     data = {dataset.name: data_sha256(dataset.utterances) for dataset in datasets}
     models = model if isinstance(model, tuple) else (model,)
@@ -86,7 +91,7 @@ def sign_run(
 
 
 def parse_counts(text: str, option: str = "--streams") -> tuple[int, ...]:
-    """Numbers of streams from a comma list. Raises `ConfigError`."""
+    """Numbers above 0, separated by commas. Raises `ConfigError`."""
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
         raise ConfigError(f"found {option} {text!r}, wanted numbers above 0 such as 1,4,8")
@@ -94,7 +99,7 @@ def parse_counts(text: str, option: str = "--streams") -> tuple[int, ...]:
 
 
 def console() -> Console:
-    """Standard output, wide enough for the tables where it is no terminal."""
+    """A console on standard output; 180 columns wide if that is not a terminal, so that tables fit."""
     return Console() if sys.stdout.isatty() else Console(width=180)
 
 
@@ -104,7 +109,7 @@ def _used(dataset: Dataset, limit: int | None, minutes: float | None, join_s: fl
 
 
 def _first_minutes(utterances: Sequence[Utterance], minutes: float | None) -> tuple[Utterance, ...]:
-    """The first utterances, until they hold so much audio; at least one."""
+    """The first utterances that together last about `minutes`; at least one."""
     taken: list[Utterance] = []
     for utterance in utterances:
         if minutes is not None and taken and sum(u.duration_s for u in taken) >= 60 * minutes:

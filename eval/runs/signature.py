@@ -1,6 +1,5 @@
-"""What a number was made with: data, model, settings, code, machine. Every report carries one."""
+"""Records what a number was made with: data, model, settings, code, machine. Every report has a signature."""
 
-import os
 import platform
 import subprocess
 from dataclasses import asdict, dataclass, field
@@ -9,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from asr.config import SessionSettings
+from server.workers.pool import cores
 
 PACKAGES = ("steadyword", "torch", "numpy", "jiwer", "whisper-normalizer", "silero-vad", "websockets")
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
+    """The machine that a number was measured on; ``cores`` are those this process may use."""
+
     cpu: str
     cores: int
     system: str
@@ -25,6 +27,8 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Model:
+    """A model and how it was loaded; fields are empty if a server did not report them."""
+
     name: str
     weights_sha256: str = ""
     precision: str = ""
@@ -33,7 +37,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """``data`` is the SHA-256 of each data set as it was used (see `eval.data.dataset.data_sha256`)."""
+    """What a run was made with. ``data``: data set -> SHA-256 (see `eval.data.dataset.data_sha256`)."""
 
     data: dict[str, str]
     normaliser: str
@@ -52,20 +56,18 @@ def sign(
     more: dict[str, Any] | None = None,
     packages: tuple[str, ...] = PACKAGES,
 ) -> Signature:
-    """The signature of a run on this machine with the code that is here; no settings: a server had its own."""
+    """The signature of a run on this machine with this code. Without `settings`, a server used its own."""
     table = (asdict(settings) if settings else {"session": "the server's own"}) | (more or {})
     return Signature(data, normaliser, models, table, commit(), machine(), versions(packages))
 
 
 def machine() -> Machine:
-    """What this process may use of the machine."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else (os.cpu_count() or 1)
-    return Machine(_cpu(), cores, f"{platform.system()} {platform.release()}")
+    """This machine, with the cores that this process may use."""
+    return Machine(_cpu(), cores(), f"{platform.system()} {platform.release()}")
 
 
 def commit(folder: Path = Path(__file__).parent) -> str:
-    """The checkout's commit, with "+" where tracked files differ from it; "" outside a checkout."""
+    """The checkout's commit, with "+" if tracked files differ from it; "" outside a checkout."""
     try:
         head = _git(folder, "rev-parse", "HEAD")
         changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
@@ -75,14 +77,14 @@ def commit(folder: Path = Path(__file__).parent) -> str:
 
 
 def versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
-    """Python's and the packages' versions; a package that is not here is left out."""
-    found = {"python": platform.python_version()}
+    """Versions of Python and of the installed packages among `packages`."""
+    installed = {"python": platform.python_version()}
     for package in packages:
         try:
-            found[package] = version(package)
+            installed[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from asr.errors import ConfigError
 from eval.bench.peers.transcribers import ctranslate2_folder
 from eval.bench.peers.wires import WHISPER_LIVE
-from eval.runs.local_server import RunningServer, free_port, started
+from eval.runs.local_server import RunningServer, free_port, start_process
 
 ENVIRONMENTS = Path(".peers")
 """Where `make peer-NAME` puts them."""
@@ -48,7 +48,7 @@ def peer_serving(
     port = free_port()
     with ctranslate2_folder(model) as folder:
         command = _command(peer, python, folder, port, clients)
-        with started(command, lambda: _listens(port), f"{peer} on port {port}", threads) as pid:
+        with start_process(command, lambda: _listens(port), f"{peer} on port {port}", threads) as pid:
             yield RunningServer(f"ws://127.0.0.1:{port}", pid), str(folder)
 
 

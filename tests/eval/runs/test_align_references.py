@@ -31,16 +31,16 @@ def data(tmp_path: Path) -> Path:
 
 def test_references_get_their_words_times(data: Path) -> None:
     """Before anything is measured; what does not fit stays as it is, and that is said."""
-    told: list[str] = []
+    messages: list[str] = []
     utterances = load_dataset(data).utterances
-    references = align_references(utterances, Engine.load(), told.append)
+    references = align_references(utterances, Engine.load(), messages.append)
     right, wrong = map(read, utterances)
-    aligned = references.placed(right)
+    aligned = references.with_word_times(right)
     assert [span.text for span in aligned.words] == FOX.split()
     assert aligned.aligner == "whisper-tiny.en, alignment heads on the reference text"
-    assert references.placed(wrong) is wrong
-    assert len(told) == 1
-    assert "hello_world stays without word times" in told[0]
+    assert references.with_word_times(wrong) is wrong
+    assert len(messages) == 1
+    assert "hello_world has no word times" in messages[0]
 
 
 def test_a_run_measures_delays_from_them(data: Path, tmp_path: Path) -> None:
