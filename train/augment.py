@@ -1,4 +1,4 @@
-"""Examples anew in each epoch: joined, played faster or slower, in rooms, in noise. Pure functions of a generator."""
+"""Makes the examples of an epoch: joined, faster or slower, in rooms, in noise. Pure functions of a generator."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -13,27 +13,29 @@ from train.data import Example
 
 Batch = list[Example]
 _GRAIN = 64
+"""Lengths are multiples of this, because an FFT of a prime length costs seven times as much."""
 _COLOUR_HZ = np.array([60.0, 150.0, 300.0, 600.0, 1000.0, 1600.0, 2500.0, 4000.0, 7000.0])
+"""Frequencies of the random gains of `coloured`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Augmenter:
-    """``noises`` and ``rooms`` are samples ``(n,)`` each."""
+    """Augments examples by the settings. ``noises`` and ``rooms`` hold samples ``(n,)`` each."""
 
     settings: AugmentSettings
     noises: tuple[np.ndarray, ...] = ()
     rooms: tuple[np.ndarray, ...] = ()
 
     def epoch(self, examples: Sequence[Example], batch_s: float, rng: np.random.Generator) -> list[Batch]:
-        """All examples once, joined and altered, in batches of about `batch_s`, in random order."""
-        made = [self._altered(joined, rng) for joined in self._joined(examples, rng)]
-        return _batches(made, batch_s, rng)
+        """All examples once, joined and augmented, in batches of about `batch_s`, in random order."""
+        augmented = [self._altered(joined, rng) for joined in self._joined(examples, rng)]
+        return _batches(augmented, batch_s, rng)
 
     def at(self, progress: float) -> "Augmenter":
-        """The augmenter for a moment of the training, from 0 to 1."""
+        """The augmenter at this progress of the training, from 0 to 1 (see `AugmentSettings.ramp`)."""
         s = self.settings
         share = 1.0 if s.ramp <= 0 else min(1.0, progress / s.ramp)
-        softer = replace(
+        ramped = replace(
             s,
             join=1 + round(share * (s.join - 1)),
             speed=tuple(1 + share * (speed - 1) for speed in s.speed),
@@ -42,7 +44,7 @@ class Augmenter:
             noise_share=share * s.noise_share,
             room_share=share * s.room_share,
         )
-        return replace(self, settings=softer)
+        return replace(self, settings=ramped)
 
     def _joined(self, examples: Sequence[Example], rng: np.random.Generator) -> Iterator[Example]:
         by_speaker: dict[str, list[Example]] = defaultdict(list)
@@ -55,10 +57,10 @@ class Augmenter:
                 del waiting[:count]
 
     def _join(self, parts: Sequence[Example], rng: np.random.Generator) -> Example:
-        """One after the other with silence around them, each at a speed of its own."""
+        """The recordings one after the other, each at its own random speed, with silence around them."""
         pieces = [_silence(self.settings.edge_s, rng)]
         for part in parts:
-            pieces += [faster(part.samples, _drawn(self.settings.speed, rng)), _silence(self.settings.gap_s, rng)]
+            pieces += [faster(part.samples, _uniform(self.settings.speed, rng)), _silence(self.settings.gap_s, rng)]
         pieces[-1] = _silence(self.settings.edge_s, rng)
         return replace(parts[0], samples=np.concatenate(pieces), text=" ".join(part.text for part in parts))
 
@@ -68,47 +70,44 @@ class Augmenter:
             samples = reverberate(samples, self.rooms[int(rng.integers(len(self.rooms)))])
         if self.noises and rng.random() < s.noise_share:
             noise = self.noises[int(rng.integers(len(self.noises)))]
-            samples = add_noise(samples, cut_noise(noise, len(samples), rng), _drawn(s.snr_db, rng))
-        samples = gain(samples, _drawn(s.gain_db, rng))
+            samples = add_noise(samples, cut_noise(noise, len(samples), rng), _uniform(s.snr_db, rng))
+        samples = gain(samples, _uniform(s.gain_db, rng))
         return replace(example, samples=np.asarray(samples, np.float32))
 
 
 def faster(samples: np.ndarray, speed: float) -> np.ndarray:
-    """Samples ``(n,)`` played about `speed` times as fast, as a tape is, pitch and formants with it: ``(n / speed,)``.
-
-    Lengths are filled up to multiples of `_GRAIN`: a transform of a length that is a prime costs seven times as much.
-    """
-    filled = -(-len(samples) // _GRAIN) * _GRAIN
-    length = max(1, round(filled / speed / _GRAIN)) * _GRAIN
-    if length == filled:
+    """Samples ``(n,)`` played about `speed` times as fast -> ``(n / speed,)``; pitch and formants shift too."""
+    padded = -(-len(samples) // _GRAIN) * _GRAIN
+    length = max(1, round(padded / speed / _GRAIN)) * _GRAIN
+    if length == padded:
         return samples
-    spectrum = np.fft.rfft(samples, filled)
-    resampled = np.fft.irfft(spectrum[: length // 2 + 1], length) * (length / filled)
-    return np.asarray(resampled[: max(1, round(len(samples) * length / filled))], np.float32)
+    spectrum = np.fft.rfft(samples, padded)
+    resampled = np.fft.irfft(spectrum[: length // 2 + 1], length) * (length / padded)
+    return np.asarray(resampled[: max(1, round(len(samples) * length / padded))], np.float32)
 
 
 def coloured(samples: np.ndarray, most_db: float, rng: np.random.Generator) -> np.ndarray:
-    """Samples ``(n,)`` through a smooth random frequency response, as another microphone would have it."""
+    """Samples ``(n,)`` filtered by a smooth random frequency response, like that of another microphone."""
     if not most_db:
         return samples
     gains_db = rng.uniform(-most_db, most_db, len(_COLOUR_HZ))
     length = 1 << (len(samples) - 1).bit_length()
     hz = np.fft.rfftfreq(length, 1 / SAMPLE_RATE_HZ)
     response = 10 ** (np.interp(np.log(hz + 1), np.log(_COLOUR_HZ), gains_db) / 20)
-    heard = np.fft.irfft(np.fft.rfft(samples, length) * response, length)[: len(samples)]
-    return np.asarray(heard, np.float32)
+    filtered = np.fft.irfft(np.fft.rfft(samples, length) * response, length)[: len(samples)]
+    return np.asarray(filtered, np.float32)
 
 
 def _silence(span_s: tuple[float, ...], rng: np.random.Generator) -> np.ndarray:
-    return np.zeros(round(_drawn(span_s, rng) * SAMPLE_RATE_HZ), np.float32)
+    return np.zeros(round(_uniform(span_s, rng) * SAMPLE_RATE_HZ), np.float32)
 
 
-def _drawn(span: tuple[float, ...], rng: np.random.Generator) -> float:
+def _uniform(span: tuple[float, ...], rng: np.random.Generator) -> float:
     return float(rng.uniform(span[0], span[1]))
 
 
 def _batches(examples: Sequence[Example], batch_s: float, rng: np.random.Generator) -> list[Batch]:
-    """Examples of like length together, so that little is padding."""
+    """Batches of examples of similar length, so that there is little padding."""
     batches: list[Batch] = [[]]
     for example in sorted(examples, key=lambda e: len(e.samples)):
         if batches[-1] and (len(batches[-1]) + 1) * len(example.samples) > batch_s * SAMPLE_RATE_HZ:

@@ -1,4 +1,4 @@
-"""`asr train`: settings -> data -> model -> loop -> a folder that `--model` takes."""
+"""`asr train`: loads settings, data and model, runs the loop -> a folder that `--model` takes."""
 
 import warnings
 from dataclasses import replace
@@ -24,18 +24,18 @@ PACKAGES = ("steadyword", "torch", "transformers", "numpy")
 
 
 def train(config: Path, out: Path | None, minutes: float | None) -> None:
-    """Raises `CallerError` for settings, data or a start that cannot be used."""
-    # Transformers' WavLM gives torch a bias and a mask of two types, which torch takes but dislikes.
+    """Raises `CallerError` for unusable settings, data or start."""
+    # Transformers' WavLM passes torch a bias and a mask of different types: allowed, with a warning.
     warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask", UserWarning)
     settings = load_settings(config)
     if settings.loop.threads:
         torch.set_num_threads(settings.loop.threads)
     folder = out or models_dir() / settings.name
-    settings = _settled(settings)
+    settings = _with_letter_case(settings)
     split = load_split(settings.data, settings.labels, settings.loop.seed)
     if is_finished(folder, settings, split):
         with progress(settings.name, 1) as bar:
-            bar.say(f"{folder} is there already, trained for {settings.loop.epochs} epochs")
+            bar.say(f"{folder} is already trained for {settings.loop.epochs} epochs")
         return
     augmenter = Augmenter(settings.augment, sounds(settings.augment.noise), sounds(settings.augment.rooms))
     torch.manual_seed(settings.loop.seed)
@@ -43,25 +43,25 @@ def train(config: Path, out: Path | None, minutes: float | None) -> None:
     training = Training(settings, task, split, augmenter, folder)
     with progress(settings.name, settings.loop.epochs) as bar:
         bar.say(
-            f"{settings.name}: {len(split.train)} recordings to train on, {len(split.dev)} to check with, "
+            f"{settings.name}: {len(split.train)} training and {len(split.dev)} dev recordings, "
             f"{sum(p.numel() for p in training.task.model.parameters()) / 1e6:.2f} million parameters"
         )
         if settings.labels.language_model:
             folder.mkdir(parents=True, exist_ok=True)
             write_language_model(folder, (example.text for example in split.train))
-        done = training.run(bar, 60 * minutes if minutes else None)
+        is_done = training.run(bar, 60 * minutes if minutes else None)
         record = training.write_record(
             {"config": str(config), "commit": commit(), "machine": str(machine()), "versions": versions(PACKAGES)}
         )
-        if done:
+        if is_done:
             best = f"dev {training.task.measure} {100 * training.state.best:.2f} %"
-            bar.say(f"done: {folder} is written ({best}), its record {record}")
+            bar.say(f"done: wrote {folder} ({best}) and its record {record}")
         else:
-            bar.say(f"stopped after {minutes:g} minutes; the same command goes on")
+            bar.say(f"stopped after {minutes:g} minutes; the same command continues")
 
 
-def _settled(settings: TrainSettings) -> TrainSettings:
-    """The letter case that `auto` stands for."""
+def _with_letter_case(settings: TrainSettings) -> TrainSettings:
+    """Replaces the case `auto` by the one of the start's vocabulary."""
     if settings.labels.case != "auto":
         return settings
     vocabulary = start_vocabulary(settings.model.start) if settings.model.start != "random" else None
@@ -70,7 +70,7 @@ def _settled(settings: TrainSettings) -> TrainSettings:
 
 
 def _task(settings: TrainSettings, split: Split) -> tuple[TrainingTask, Split]:
-    """The model in training, and the examples with all that it learns from."""
+    """The task, and the examples with their targets."""
     device = best_device(settings.loop.device)
     if settings.kind == "whisper":
         return whisper_task(settings.model, device, settings.data.language), split

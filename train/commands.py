@@ -1,4 +1,4 @@
-"""The subcommand `asr train`. Nothing heavy is imported here: `asr --help` must answer at once."""
+"""The subcommand `asr train`. Imports nothing heavy at module level: `asr --help` must stay fast."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,13 +12,15 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    config: Annotated[Path, typer.Option(help="What to train on what, such as configs/train/wav2vec2-digits.toml.")],
-    out: Annotated[Path | None, typer.Option(help="The model's folder, instead of one found by its name.")] = None,
+    config: Annotated[Path, typer.Option(help="Settings of the training, such as configs/train/wav2vec2-digits.toml.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The model's folder. [default: a folder that --model finds by name]")
+    ] = None,
     minutes: Annotated[
-        float | None, typer.Option(min=0.1, help="Stop after so long; the same command goes on.")
+        float | None, typer.Option(min=0.1, help="Stop after this time; the same command continues.")
     ] = None,
 ) -> None:
-    """Train or fine-tune a model on labelled recordings; interrupted, the same command goes on."""
+    """Train or fine-tune a model on labelled recordings; after an interruption the same command continues."""
     from train.command import train as run
 
     run(config, out, minutes)

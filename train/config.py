@@ -1,4 +1,4 @@
-"""What a training is made of, frozen, read from `configs/train/*.toml`; unknown keys refused."""
+"""Settings of a training, read from `configs/train/*.toml`. Unknown keys are refused."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,56 +9,56 @@ from asr.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class DataSettings:
-    """Which recordings. Paths are relative to the working directory."""
+    """Which recordings to use. Paths are relative to the working directory."""
 
     train: tuple[str, ...]
     """Data sets as `asr eval run --data` takes them."""
     left_out_speakers: tuple[str, ...] = ()
-    """All of theirs is kept away: for testing."""
+    """None of their recordings are used, so that they can test the model."""
     dev_speakers: tuple[str, ...] = ()
-    """All of theirs tells when to stop; where there are none, `dev_share` of the recordings does."""
+    """All their recordings form the dev set; if empty, `dev_share` of all recordings does."""
     dev_share: float = 0.1
     words: tuple[str, ...] = ()
-    """Only recordings in which nothing but these words is said, whatever their case; empty for all."""
+    """Use only recordings whose words are all in this list, ignoring case; empty for no restriction."""
     longest_s: float = 20.0
     """Longer recordings are left out."""
     language: str = "en"
     limit: int = 0
-    """Use no more recordings than this; 0 for all."""
+    """Use at most this many recordings; 0 for all."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelSettings:
-    """How texts become what the model writes. Anything that then is not in its vocabulary is refused."""
+    """How reference texts become labels. A label with a letter outside the model's vocabulary is an error."""
 
     case: str = "auto"
-    """lower, upper, keep; auto is the vocabulary's own where it has one case only, else keep."""
+    """lower, upper or keep; auto takes the vocabulary's case if it has only one, else keep."""
     drop: str = ""
-    """Characters to leave out, such as punctuation."""
+    """Characters to remove, such as punctuation."""
     language_model: bool = False
-    """Put a model of the labels' words beside the weights, and search with it; for a closed vocabulary."""
+    """Save a unigram model of the labels' words with the weights and use it in decoding; for closed vocabularies."""
     replace: tuple[str, ...] = ()
-    """Rules such as "é=e", in order."""
+    """Replacements such as "é=e", applied in order."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
-    """What is trained. With `start` "random" the sizes below are the network's; else they are the start's own.
+    """The model to train. The sizes below apply if `start` is "random"; otherwise the start has its own.
 
-    With kind = distil only the convolutions are random, and the transformer with its sizes is the teacher's.
+    With kind = distil only the convolutions start random; the transformer and its sizes are the teacher's.
     """
 
     start: str = "random"
     """random, a folder, or a hub id."""
     freeze: tuple[str, ...] = ()
-    """Parameters whose name begins so stay as they are, such as "wav2vec2.feature_extractor"."""
+    """Name prefixes of parameters that are not trained, such as "wav2vec2.feature_extractor"."""
     train_only: tuple[str, ...] = ()
-    """Where any are given, all other parameters stay as they are."""
+    """If not empty: only parameters with one of these name prefixes are trained."""
     conv_dim: tuple[int, ...] = (512,) * 7
     conv_kernel: tuple[int, ...] = (10, 3, 3, 3, 3, 2, 2)
     conv_stride: tuple[int, ...] = (5, 2, 2, 2, 2, 2, 2)
     filters: str = "random"
-    """The first layer's start: random, or mel (filters of speech bands in four phases; `train.filters`)."""
+    """Initial filters of the first layer: random, or mel (speech bands in four phases; `train.filters`)."""
     hidden_size: int = 768
     num_hidden_layers: int = 12
     num_attention_heads: int = 12
@@ -70,7 +70,7 @@ class ModelSettings:
 
 @dataclass(frozen=True, slots=True)
 class TeacherSettings:
-    """Whom a student of kind distil learns from."""
+    """The teacher of kind = distil."""
 
     model: str = "whisper-tiny.en"
     """A Whisper model's name, folder or hub id."""
@@ -78,29 +78,29 @@ class TeacherSettings:
 
 @dataclass(frozen=True, slots=True)
 class AugmentSettings:
-    """What recordings go through, anew in each epoch. A share is the probability for one example."""
+    """Augmentation, drawn again in each epoch. A share is the probability per example."""
 
     ramp: float = 0.0
-    """Over this share of the training all of the below grows from nothing to what it says; short, clean examples first
-    show CTC where letters are."""
+    """Share of the training over which all augmentation below grows from nothing to its full value. CTC finds the
+    letters more easily in short, clean examples first."""
     join: int = 1
-    """Up to so many recordings of one speaker make an example."""
+    """Join up to this many recordings of one speaker into an example."""
     gap_s: tuple[float, ...] = (0.05, 0.6)
-    """Silence between joined recordings, from and to."""
+    """Silence between joined recordings: minimum and maximum."""
     edge_s: tuple[float, ...] = (0.0, 0.0)
-    """Silence before and behind an example, from and to."""
+    """Silence before and after an example: minimum and maximum."""
     speed: tuple[float, ...] = (1.0, 1.0)
-    """Played so much faster, pitch and formants with it, from and to."""
+    """Playback speed, which also shifts pitch and formants: minimum and maximum."""
     gain_db: tuple[float, ...] = (0.0, 0.0)
     colour_db: float = 0.0
-    """A microphone of its own for each example: gains of up to so much, up or down, at some frequencies."""
+    """Simulates another microphone for each example: random gains of up to this many dB at several frequencies."""
     noise: tuple[str, ...] = ()
     noise_share: float = 0.5
     snr_db: tuple[float, ...] = (5.0, 35.0)
     rooms: tuple[str, ...] = ()
     room_share: float = 0.3
     mask_time_prob: float = 0.05
-    """SpecAugment (Park et al. 2019) as Transformers does it on the features: share of masked frames."""
+    """SpecAugment (Park et al. 2019) on the features, as in Transformers: share of masked frames."""
     mask_time_length: int = 10
     mask_feature_prob: float = 0.0
     mask_feature_length: int = 10
@@ -108,31 +108,31 @@ class AugmentSettings:
 
 @dataclass(frozen=True, slots=True)
 class LoopSettings:
-    """How it is trained."""
+    """The training loop."""
 
     epochs: int = 30
     batch_s: float = 20.0
-    """Audio in one step."""
+    """Seconds of audio per step."""
     learning_rate: float = 5e-4
     warmup_share: float = 0.1
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     seed: int = 0
     patience: int = 0
-    """Stop after so many epochs without a better dev WER; 0 for never."""
+    """Stop after this many evaluations without a better dev error rate; 0 for never."""
     dev_every: int = 1
-    """Epochs between two looks at the dev set."""
+    """Epochs between two evaluations on the dev set."""
     keep: str = "best"
-    """Which weights are the result: the best of the looks, or the last, for a dev set too small to tell them apart."""
+    """Which weights to keep: best (of all evaluations), or last, for a dev set too small to rank them."""
     save_every_s: float = 60.0
     device: str = "auto"
     threads: int = 0
-    """Of torch; 0 leaves it as it is."""
+    """Threads of torch; 0 keeps its default."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainSettings:
-    """``kind`` is ctc (Wav2Vec2ForCTC and its like), whisper, or distil (a start for ctc that Whisper teaches)."""
+    """All settings. ``kind``: ctc (wav2vec 2.0, HuBERT, WavLM), whisper, distil (a start for ctc, from Whisper)."""
 
     name: str
     data: DataSettings
@@ -148,7 +148,7 @@ KINDS = ("ctc", "whisper", "distil")
 
 
 def load_settings(path: Path) -> TrainSettings:
-    """The settings of a file. Raises `ConfigError`."""
+    """Reads the settings. Raises `ConfigError` for unknown keys and values."""
     settings = build(TrainSettings, read_toml(path), str(path))
     if settings.kind not in KINDS:
         raise ConfigError(f"{path}: kind is {settings.kind!r}, wanted {', '.join(KINDS[:-1])} or {KINDS[-1]}")
@@ -160,7 +160,7 @@ def load_settings(path: Path) -> TrainSettings:
     if settings.loop.keep not in ("best", "last"):
         raise ConfigError(f"{path}: loop.keep is {settings.loop.keep!r}, wanted best or last")
     for key in ("gap_s", "edge_s", "speed", "gain_db", "snr_db"):
-        found = getattr(settings.augment, key)
-        if len(found) != 2 or found[0] > found[1]:
-            raise ConfigError(f"{path}: augment.{key} is {list(found)}, wanted two numbers, from and to")
+        limits = getattr(settings.augment, key)
+        if len(limits) != 2 or limits[0] > limits[1]:
+            raise ConfigError(f"{path}: augment.{key} is {list(limits)}, wanted two numbers: minimum and maximum")
     return settings

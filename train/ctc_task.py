@@ -1,4 +1,4 @@
-"""CTC models of Transformers in training: wav2vec 2.0, HuBERT, WavLM; from a pretrained start or from chance."""
+"""Trains CTC models of Transformers (wav2vec 2.0, HuBERT, WavLM) from a pretrained or a random start."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ SETTINGS_FILES = ("vocab.json", "tokenizer_config.json", "preprocessor_config.js
 
 
 class CtcTask:
-    """`train.task.TrainingTask` for a CTC model. ``vocabulary`` maps what is written to its place in the output."""
+    """`train.task.TrainingTask` for a CTC model. ``vocabulary``: letter -> index of the output."""
 
     measure = "WER"
 
@@ -45,11 +45,11 @@ class CtcTask:
 
     @property
     def letters(self) -> tuple[str, ...]:
-        """What the model can write, without the space."""
+        """The letters of the vocabulary, without the space."""
         return tuple(letter for letter in self._vocabulary if letter not in (PAD, UNKNOWN, DELIMITER))
 
     def loss(self, batch: Sequence[Example]) -> torch.Tensor:
-        """The mean CTC loss a letter (Graves et al. 2006)."""
+        """The mean CTC loss per letter (Graves et al. 2006)."""
         values, mask = self._padded(batch)
         rows = [torch.tensor([self._vocabulary[c] for c in e.text.replace(" ", DELIMITER)]) for e in batch]
         labels = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-100).to(self._device)
@@ -57,7 +57,7 @@ class CtcTask:
         return loss
 
     def errors(self, batch: Sequence[Example]) -> Counts:
-        """Greedy text against the examples'."""
+        """Word errors of the greedily decoded texts."""
         values, mask = self._padded(batch)
         best = self.model(values, attention_mask=mask).logits.argmax(-1)
         frames = self.model._get_feat_extract_output_lengths(mask.sum(-1))  # type: ignore[operator]
@@ -65,7 +65,7 @@ class CtcTask:
         return total(count_words(example.text, text) for example, text in zip(batch, texts, strict=True))
 
     def save(self, folder: Path) -> None:
-        """Weights, settings, vocabulary and preprocessor; what was there is written over."""
+        """Writes weights, settings, vocabulary and preprocessor; overwrites existing files."""
         from transformers.utils import logging
 
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -97,9 +97,9 @@ def ctc_task(
     letters: Sequence[str],
     device: torch.device,
 ) -> CtcTask:
-    """The model to begin with; `letters` are the labels', for a model that has no vocabulary yet.
+    """Loads or creates the model. `letters`, those of the labels, are its vocabulary if the start has none.
 
-    Raises `ModelError` for a start that cannot be used.
+    Raises `ModelError` for an unusable start.
     """
     masks = masks_of(augment)
     if settings.start == "random":
@@ -117,14 +117,14 @@ def masks_of(augment: AugmentSettings) -> dict[str, Any]:
 
 
 def padded(rows: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Recordings ``(n,)`` filled up to the longest with zeros, and where they are as 1: both ``(B, longest)``."""
+    """Samples ``(n,)`` each -> zero-padded values and a mask (1 = sample, 0 = padding), both ``(B, longest)``."""
     values = torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)
     mask = torch.arange(values.shape[1])[None] < torch.tensor([len(row) for row in rows])[:, None]
     return values, mask.long()
 
 
 def check_labels(task: CtcTask, examples: Sequence[Example], labels: LabelSettings, where: str) -> None:
-    """Raises `CallerError` for letters that the model cannot write and for a label longer than its recording allows."""
+    """Raises `CallerError` for letters outside the vocabulary, and for a recording shorter than a frame."""
     check_letters((example.text for example in examples), task.letters, where)
     shortest = 400 / SAMPLE_RATE_HZ
     for example in examples:
@@ -135,12 +135,12 @@ def check_labels(task: CtcTask, examples: Sequence[Example], labels: LabelSettin
 
 
 def vocabulary_of(letters: Sequence[str]) -> dict[str, int]:
-    """The blank first, then what is not known, the space, the letters."""
+    """Letter -> index: blank, unknown, space, then the letters."""
     return {letter: index for index, letter in enumerate((PAD, UNKNOWN, DELIMITER, *letters))}
 
 
 def case_of(vocabulary: Sequence[str]) -> str:
-    """lower or upper where the letters have that case only, else keep."""
+    """lower or upper if all letters have that case, else keep."""
     text = "".join(letter for letter in vocabulary if len(letter) == 1)
     if text != text.lower() and text == text.upper():
         return "upper"
@@ -148,7 +148,7 @@ def case_of(vocabulary: Sequence[str]) -> str:
 
 
 def start_vocabulary(start: str) -> dict[str, int] | None:
-    """The vocabulary of a pretrained start; None where it has none yet. Raises `ModelError`."""
+    """The vocabulary of a pretrained start; None if it has none. Raises `ModelError` if the start does not exist."""
     path = start_folder(start) / "vocab.json"
     if not path.is_file():
         return None
@@ -175,7 +175,7 @@ def _random(settings: ModelSettings, masks: dict[str, Any], letters: Sequence[st
 
 
 def training_config(settings: ModelSettings, masks: dict[str, Any]) -> dict[str, Any]:
-    """The convolutions of a network from chance and how it is trained, under Transformers' names."""
+    """The convolutions and training settings of a random network, under Transformers' names."""
     return _training(settings, masks) | {
         "conv_dim": settings.conv_dim,
         "conv_kernel": settings.conv_kernel,
@@ -191,7 +191,7 @@ def training_config(settings: ModelSettings, masks: dict[str, Any]) -> dict[str,
 
 
 def with_filters(weight: torch.Tensor, kind: str) -> None:
-    """Sets the first layer's weights ``(channels, 1, width)``, unless they are to stay random."""
+    """Initialises the first layer's weights ``(channels, 1, width)``; `kind` "random" keeps them."""
     if kind == "mel":
         weight.data.copy_(mel_filters(weight.shape[0], weight.shape[2]))
 
@@ -202,7 +202,7 @@ def _pretrained(
     from transformers import AutoModelForCTC
     from transformers.utils import logging
 
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # a head that is new is no news
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # no warning that the output layer is new
     start = settings.start
     folder = start_folder(start)
     vocabulary = start_vocabulary(start) or vocabulary_of(letters)
@@ -212,21 +212,25 @@ def _pretrained(
     try:
         model = AutoModelForCTC.from_pretrained(folder, ignore_mismatched_sizes=True, **more)
     except (OSError, ValueError, RuntimeError) as error:
-        told = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"{start} cannot be trained on ({told}); wanted a wav2vec2, HuBERT or WavLM model") from None
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(
+            f"{start} cannot be trained further ({reason}); wanted a wav2vec2, HuBERT or WavLM model"
+        ) from None
     if not hasattr(model.config, "mask_feature_min_masks"):
-        model.config.mask_feature_min_masks = 0  # Transformers' WavLM reads it, but its settings lack it
+        model.config.mask_feature_min_masks = (
+            0  # Transformers' WavLM reads this setting, but its configuration lacks it
+        )
     table = folder / "preprocessor_config.json"
     normalise = bool(json.loads(table.read_text()).get("do_normalize", True)) if table.is_file() else True
     return CtcTask(model, vocabulary, device, normalise, folder)
 
 
 def _training(settings: ModelSettings, masks: dict[str, Any]) -> dict[str, Any]:
-    """What of a configuration says how it is trained, whatever the start."""
+    """The part of a configuration that controls training, for any start."""
     return masks | {
         "hidden_dropout": settings.dropout,
-        "attention_dropout": 0.0,  # with it torch takes attention's slow path on a CPU: a fifth of a step
-        "activation_dropout": 0.0,  # the widest rows: drawing them costs a tenth of a step, and hidden rows are dropped
+        "attention_dropout": 0.0,  # dropout makes torch use attention's slow path on a CPU: a fifth of a step
+        "activation_dropout": 0.0,  # on the widest rows it costs a tenth of a step; hidden_dropout regularises already
         "feat_proj_dropout": settings.dropout,
         "final_dropout": settings.dropout,
         "layerdrop": 0.0,
@@ -236,7 +240,7 @@ def _training(settings: ModelSettings, masks: dict[str, Any]) -> dict[str, Any]:
 
 
 def start_folder(start: str) -> Path:
-    """Where a start's files are. Raises `ModelError`."""
+    """The folder of a start's files. Raises `ModelError` if there is none."""
     from asr.models.registry import find_model
 
     folder = Path(start).expanduser()
@@ -246,7 +250,7 @@ def start_folder(start: str) -> Path:
 
 
 def _write_settings(folder: Path, vocabulary: dict[str, int], normalise: bool) -> None:
-    """As Transformers' tokenizer and feature extractor for wav2vec2 write them."""
+    """Writes vocabulary, tokenizer and preprocessor as Transformers does for wav2vec2."""
     tokenizer = {
         "tokenizer_class": "Wav2Vec2CTCTokenizer",
         "pad_token": PAD,
@@ -262,7 +266,7 @@ def _write_settings(folder: Path, vocabulary: dict[str, int], normalise: bool) -
 
 
 def write_preprocessor(folder: Path, normalise: bool) -> None:
-    """How recordings are to be scaled, as Transformers' feature extractor for wav2vec2 writes it."""
+    """Writes how recordings are scaled, as Transformers' feature extractor for wav2vec2 does."""
     preprocessor = {
         "feature_extractor_type": "Wav2Vec2FeatureExtractor",
         "feature_size": 1,

@@ -1,4 +1,4 @@
-"""Recordings for training: read, split by speaker, their texts as the model can write them."""
+"""Reads recordings for training, splits them by speaker and turns their texts into labels."""
 
 import random
 from collections import Counter
@@ -18,7 +18,7 @@ from train.config import DataSettings, LabelSettings
 
 @dataclass(frozen=True, slots=True)
 class TeacherStates:
-    """A teacher's states ``(frames, layers, width)``, every 20 ms, and of how many samples."""
+    """A teacher's states ``(frames, layers, width)``, one frame per 20 ms, of a recording of ``samples`` samples."""
 
     states: torch.Tensor
     samples: int
@@ -26,20 +26,20 @@ class TeacherStates:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """Mono float32 samples ``(n,)`` at 16 kHz and what is said in them, as the model is to write it.
+    """Mono float32 samples ``(n,)`` at 16 kHz and their label.
 
-    ``heard`` is what a teacher heard in the recording as it was spoken, for kind = distil.
+    ``teacher``: for kind = distil, the teacher's states of the original, unaugmented recording.
     """
 
     samples: np.ndarray
     text: str
     speaker: str
-    heard: TeacherStates | None = None
+    teacher: TeacherStates | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The examples, and the hash of the utterances that they are made of."""
+    """The examples for training and evaluation, and the hash of their utterances."""
 
     train: tuple[Example, ...]
     dev: tuple[Example, ...]
@@ -47,27 +47,27 @@ class Split:
 
 
 def load_split(settings: DataSettings, labels: LabelSettings, seed: int) -> Split:
-    """Reads everything into memory. Raises `ConfigError` where a part is empty or a speaker is not there."""
+    """Reads all recordings into memory. Raises `ConfigError` for an empty part or an unknown speaker."""
     utterances = [u for path in settings.train for u in load_dataset(Path(path)).utterances if u.text.strip()]
-    known = {utterance.speaker for utterance in utterances}
+    speakers = {utterance.speaker for utterance in utterances}
     for speaker in (*settings.left_out_speakers, *settings.dev_speakers):
-        if speaker not in known:
-            found = ", ".join(sorted(known)) or "none"
-            raise ConfigError(f"no recording is by speaker {speaker!r}; the speakers are {found}")
+        if speaker not in speakers:
+            names = ", ".join(sorted(speakers)) or "none"
+            raise ConfigError(f"no recording is by speaker {speaker!r}; the speakers are {names}")
     usable = [u for u in utterances if u.speaker not in settings.left_out_speakers]
-    usable = [u for u in usable if u.duration_s <= settings.longest_s and _only(u, settings.words)]
+    usable = [u for u in usable if u.duration_s <= settings.longest_s and _has_only(u, settings.words)]
     usable = usable[: settings.limit or None]
-    train, dev = _parted(usable, settings, seed)
+    train, dev = _divided(usable, settings, seed)
     if not train or not dev:
-        raise ConfigError(f"{len(train)} recordings to train on and {len(dev)} to check with; wanted some of both")
+        raise ConfigError(f"found {len(train)} training and {len(dev)} dev recordings, wanted some of both")
     return Split(_examples(train, labels), _examples(dev, labels), data_sha256([*train, *dev]))
 
 
-def _only(utterance: Utterance, words: Sequence[str]) -> bool:
+def _has_only(utterance: Utterance, words: Sequence[str]) -> bool:
     return not words or {*utterance.text.casefold().split()} <= {*words}
 
 
-def _parted(
+def _divided(
     utterances: Sequence[Utterance], settings: DataSettings, seed: int
 ) -> tuple[list[Utterance], list[Utterance]]:
     if settings.dev_speakers:
@@ -80,18 +80,18 @@ def _parted(
 
 
 def _examples(utterances: Iterable[Utterance], labels: LabelSettings) -> tuple[Example, ...]:
-    found = []
+    examples = []
     for utterance in utterances:
         try:
             samples = read(utterance).samples
         except AudioError:
             continue
-        found.append(Example(samples, written(utterance.text, labels), utterance.speaker))
-    return tuple(found)
+        examples.append(Example(samples, label_of(utterance.text, labels), utterance.speaker))
+    return tuple(examples)
 
 
-def written(text: str, labels: LabelSettings) -> str:
-    """A text by the rules; `auto` case is settled by `settled_labels` before."""
+def label_of(text: str, labels: LabelSettings) -> str:
+    """The label of a text. The case `auto` must be resolved before (`train.command`)."""
     for rule in labels.replace:
         old, new = rule.split("=", 1)
         text = text.replace(old, new)
@@ -101,30 +101,30 @@ def written(text: str, labels: LabelSettings) -> str:
 
 
 def letters_of(texts: Iterable[str]) -> tuple[str, ...]:
-    """Every letter of the texts, in order, without the space."""
+    """All letters of the texts, sorted, without the space."""
     return tuple(sorted({character for text in texts for character in text} - {" "}))
 
 
 def check_letters(texts: Iterable[str], vocabulary: Iterable[str], where: str) -> None:
-    """Raises `CallerError` that lists what cannot be written, with how often it comes, and the two ways out."""
-    known = {*vocabulary, " "}
-    strange = Counter(character for text in texts for character in text if character not in known)
-    if not strange:
+    """Raises `CallerError` that lists letters outside the vocabulary with their counts, and says how to fix it."""
+    allowed = {*vocabulary, " "}
+    unknown = Counter(character for text in texts for character in text if character not in allowed)
+    if not unknown:
         return
-    listed = ", ".join(f"{character!r} ({count})" for character, count in strange.most_common(20))
+    listed = ", ".join(f"{character!r} ({count})" for character, count in unknown.most_common(20))
     raise CallerError(
-        f"the labels have {len(strange)} letters that {where} does not have: {listed}; "
+        f"the labels have {len(unknown)} letters that {where} does not have: {listed}; "
         "wanted rules for them in labels.replace or labels.drop, or another labels.case"
     )
 
 
 def sounds(paths: Iterable[str]) -> tuple[np.ndarray, ...]:
-    """Noises or room responses: each file's samples ``(n,)``. Raises `ConfigError` where there is none."""
+    """The samples ``(n,)`` of each noise or room response. Raises `ConfigError` if a path has no recordings."""
     from asr.transcripts.recording import blocks
 
-    found: list[np.ndarray] = []
+    samples: list[np.ndarray] = []
     for path in paths:
         name_and_files = audio_set(Path(path))
         if name_and_files:
-            found += [np.concatenate(list(blocks(file))) for file in name_and_files[1]]
-    return tuple(found)
+            samples += [np.concatenate(list(blocks(file))) for file in name_and_files[1]]
+    return tuple(samples)

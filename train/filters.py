@@ -1,8 +1,8 @@
-"""A start for a convolution over the waveform: filters of speech bands, so that little data suffices.
+"""Initial filters of a convolution over the waveform: mel bands, so that training needs little data.
 
-Each band of the mel scale has a windowed cosine in four phases a quarter apart; whatever the phase of the sound, the
-rectified four together tell its strength there, as a mel spectrum does (compare Zeghidour et al. 2018, "Learning
-Filterbanks from Raw Speech for Phone Recognition").
+Each band has a windowed cosine in four phases, a quarter period apart. Rectified and summed, the four give the strength
+of the band whatever the phase of the sound, like a mel spectrum (compare Zeghidour et al. 2018, "Learning Filterbanks
+from Raw Speech for Phone Recognition").
 """
 
 import numpy as np
@@ -13,11 +13,11 @@ from asr.errors import ConfigError
 
 PHASES = 4
 LOWEST_HZ, HIGHEST_HZ = 80.0, 4000.0
-"""The band that telephone lines and wideband microphones have in common, and a little below it."""
+"""The band common to telephone lines and wideband microphones, and a little below it."""
 
 
 def mel_filters(channels: int, width: int) -> torch.Tensor:
-    """``(channels, 1, width)`` filters of unit power, four a band. Raises `ConfigError` for other channel counts."""
+    """Filters ``(channels, 1, width)`` of unit power, four per band. Raises `ConfigError` for other channel counts."""
     if channels % PHASES:
         raise ConfigError(f"model.filters is mel with {channels} channels, wanted a multiple of {PHASES}")
     edges_hz = _hz(np.linspace(_mel(LOWEST_HZ), _mel(HIGHEST_HZ), channels // PHASES + 2))
@@ -30,7 +30,7 @@ def mel_filters(channels: int, width: int) -> torch.Tensor:
 
 
 def _filter(centre_hz: float, band_hz: float, phase: float, width: int) -> np.ndarray:
-    """A cosine under a Hann window as long as the band's width asks for (its main lobe is four bins wide)."""
+    """A cosine ``(width,)`` in a Hann window as long as the band requires (its main lobe is four bins wide)."""
     length = min(width, round(4 * SAMPLE_RATE_HZ / band_hz))
     window = np.hanning(length + 2)[1:-1]
     time_s = (np.arange(length) - length / 2) / SAMPLE_RATE_HZ

@@ -1,7 +1,7 @@
-"""The training loop: steps, looks at the dev set, checkpoints. The same command goes on after a kill, on the same path.
+"""The training loop: steps, evaluations on the dev set, checkpoints.
 
-Chance comes from the seed and the number of the epoch or step alone, so a run that was interrupted sees the batches
-that an uninterrupted one would have seen.
+Randomness depends only on the seed and the number of the epoch or step. So after an interruption the same command
+continues with the same batches, and ends with the same weights.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ CHECKPOINT, RECORD = "checkpoint.pt", "record.json"
 
 @dataclass(slots=True)
 class TrainingState:
-    """Where a training stands. ``step`` counts within the epoch; ``curve`` has a row for each look at the dev set."""
+    """The progress of a training. ``step`` counts within the epoch; ``curve`` has a row for each evaluation."""
 
     epoch: int = 0
     step: int = 0
@@ -43,11 +43,11 @@ class TrainingState:
     losses: list[float] = field(default_factory=list)
     curve: list[dict[str, float]] = field(default_factory=list)
     done: bool = False
-    """Stopped early."""
+    """True if it stopped early (see `LoopSettings.patience`)."""
 
 
 class Training:
-    """One run in its folder: the model at its root, checkpoint and record in `training/`."""
+    """One training in its folder: the model at its root, checkpoint and record in `training/`."""
 
     def __init__(
         self, settings: TrainSettings, task: TrainingTask, split: Split, augmenter: Augmenter, folder: Path
@@ -63,9 +63,9 @@ class Training:
         self.state = TrainingState()
 
     def run(self, bar: Bar, stop_after_s: float | None = None) -> bool:
-        """Trains to the end, or until `stop_after_s` of this call have passed. Returns whether it is done.
+        """Trains to the end, or until this call has taken `stop_after_s`. Returns True if the training is done.
 
-        Raises `ConfigError` where the folder holds another training.
+        Continues from the folder's checkpoint. Raises `ConfigError` if that is of another training.
         """
         self._resume(bar)
         began = saved = time.monotonic()
@@ -77,7 +77,7 @@ class Training:
                 bar.advance(_seconds(batches[state.step]) / _audio_s(batches))
                 state.step += 1
                 now = time.monotonic()
-                state.elapsed_s, spent = state.elapsed_s + now - self._seen(now), now - began
+                state.elapsed_s, spent = state.elapsed_s + now - self._time_of_last_step(now), now - began
                 if now - saved > loop.save_every_s or (stop_after_s and spent > stop_after_s):
                     self._save()
                     saved = now
@@ -89,8 +89,8 @@ class Training:
         self._save()
         return True
 
-    def _seen(self, now: float) -> float:
-        """The time of the last call."""
+    def _time_of_last_step(self, now: float) -> float:
+        """The time of the previous call; `now` at the first."""
         before, self._last = getattr(self, "_last", now), now
         return before
 
@@ -106,7 +106,7 @@ class Training:
         for group in self._optimiser.param_groups:
             group["lr"] = rate
         self.task.model.train()
-        with _mixed(self._trained[0].device):
+        with _mixed_precision(self._trained[0].device):
             loss = self.task.loss(batch)
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -116,7 +116,7 @@ class Training:
         return float(loss.detach())
 
     def _evaluate(self, bar: Bar) -> None:
-        """Counts the dev set's errors, keeps the model if it is to be kept, and says where things stand."""
+        """Evaluates on the dev set, saves the model if it is to be kept, and reports progress."""
         state, loop = self.state, self.settings.loop
         rate = errors_of(self.task, self._dev).rate
         rate = math.inf if rate is None else rate
@@ -135,10 +135,10 @@ class Training:
             f"(best {100 * state.best:.2f} %), {state.elapsed_s / 60:.1f} min done, about {left_s / 60:.1f} min left"
         )
         if loop.patience and state.since_best >= loop.patience:
-            bar.say(f"no better for {state.since_best} looks: stopped early")
+            bar.say(f"no better for {state.since_best} evaluations: stopped early")
             state.done = True
 
-    # -- going on ----------------------------------------------------------------------------------------------------
+    # -- continuing ----------------------------------------------------------------------------------------------------
 
     def _save(self) -> None:
         table = {
@@ -158,11 +158,11 @@ class Training:
         self.task.model.load_state_dict(table["model"])
         self._optimiser.load_state_dict(table["optimiser"])
         self.state = TrainingState(**table["state"])
-        bar.say(f"going on in {self.folder}: {self.state.epoch} of {self.settings.loop.epochs} epochs are done")
+        bar.say(f"continuing in {self.folder}: {self.state.epoch} of {self.settings.loop.epochs} epochs are done")
         bar.advance(self.state.epoch)
 
     def write_record(self, more: dict[str, Any]) -> Path:
-        """Code, settings, data and curve, beside the model."""
+        """Writes settings, data hash, curve and `more` to `training/record.json`; returns its path."""
         table = {
             "settings": asdict(self.settings),
             "data_sha256": self.split.sha256,
@@ -181,7 +181,7 @@ class Training:
 
 
 def is_finished(folder: Path, settings: TrainSettings, split: Split) -> bool:
-    """Whether the folder holds this training, to its end. Raises `ConfigError` where it holds another."""
+    """True if the folder holds this training, finished. Raises `ConfigError` if it holds another one."""
     path = folder / WORK / CHECKPOINT
     if not path.is_file():
         return False
@@ -190,7 +190,7 @@ def is_finished(folder: Path, settings: TrainSettings, split: Split) -> bool:
 
 
 def _checkpoint(path: Path, settings: TrainSettings, split: Split) -> dict[str, Any]:
-    """What the file holds. Raises `ConfigError` for another training's."""
+    """The checkpoint. Raises `ConfigError` if it is of another training."""
     table: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=False)
     if _fixed(table["settings"]) != _fixed(asdict(settings)) or table["data"] != split.sha256:
         raise ConfigError(
@@ -200,34 +200,34 @@ def _checkpoint(path: Path, settings: TrainSettings, split: Split) -> dict[str, 
 
 
 def _fixed(settings: dict[str, Any]) -> dict[str, Any]:
-    """What must stay the same for a training to go on: all but how long it is."""
+    """The settings that must not change when a training continues: all but the number of epochs."""
     return settings | {"loop": {key: value for key, value in settings["loop"].items() if key != "epochs"}}
 
 
 @torch.inference_mode()
 def errors_of(task: TrainingTask, batches: Sequence[Sequence[Example]]) -> Counts:
-    """The errors over all batches, dropout off."""
+    """The errors over all batches, without dropout."""
     task.model.eval()
     return total(task.errors(batch) for batch in batches)
 
 
 def learning_rate(progress: float, peak: float, warmup: float) -> float:
-    """A straight way up to the peak, then half a cosine down to zero; `progress` from 0 to 1."""
+    """Linear warm-up to the peak, then a half cosine down to zero; `progress` runs from 0 to 1."""
     if progress < warmup:
         return peak * (progress / warmup + 1e-3)
     return peak * 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - warmup) / max(1e-9, 1 - warmup))))
 
 
 def _seed(number: int) -> None:
-    """Dropout and SpecAugment's masks (Transformers draws them with NumPy's own generator)."""
+    """Seeds dropout and SpecAugment's masks (Transformers draws them from NumPy's global generator)."""
     torch.manual_seed(number)
     np.random.seed(number % 2**32)
     random.seed(number)
 
 
 @contextlib.contextmanager
-def _mixed(device: torch.device) -> Iterator[None]:
-    """bfloat16 on CUDA, float32 elsewhere."""
+def _mixed_precision(device: torch.device) -> Iterator[None]:
+    """Autocasts to bfloat16 on CUDA; float32 on other devices."""
     if device.type != "cuda":
         yield
         return

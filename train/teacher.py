@@ -1,4 +1,4 @@
-"""What a teacher hears: Whisper's encoder, which knows very many voices; its convolutions and its last layers."""
+"""Whisper's encoder as a teacher: the outputs of its convolutions and of its last layers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,24 +17,24 @@ from train.data import Example, Split, TeacherStates
 from train.whisper_task import convolved, layer_states, whisper_files, whisper_network
 
 LAYERS = 2
-"""So many last layers' states are what a student is to have, the very last one's normed."""
+"""The student learns the states of this many last layers; the last one after the final layer norm."""
 _EVERY = 7
-"""So many-th frames, and recordings, tell what the teacher's numbers are measured by."""
-_LEAST_SPREAD = 1e-3
-"""A dimension that hardly moves tells nothing: divided by no less than this."""
+"""Normalisation statistics use every 7th frame of the states, and the front-end of every 7th recording."""
+_MIN_SPREAD = 1e-3
+"""Lower bound of a standard deviation: a nearly constant dimension must not dominate the loss."""
 
 
 @dataclass(frozen=True, slots=True)
 class Teacher:
-    """A Whisper model's encoder."""
+    """A Whisper model's encoder, frozen, and its number of mel bands."""
 
     encoder: Any
     bands: int
 
     def front(self, samples: np.ndarray) -> torch.Tensor:
-        """Samples ``(n,)`` -> what the convolutions make of them, every 20 ms ``(n / 320, width)``.
+        """Samples ``(n,)`` -> output of the convolutions ``(n / 320, width)``, a frame every 20 ms.
 
-        A moment of silence is heard behind.
+        The encoder sees `TAIL_SAMPLES` of silence after the samples, as in recognition.
         """
         padded = np.pad(samples, (0, TAIL_SAMPLES))
         mel = log_mel(padded[: len(padded) // FRAME_SAMPLES * FRAME_SAMPLES], self.bands)
@@ -42,29 +42,29 @@ class Teacher:
 
     @torch.no_grad()
     def states(self, samples: np.ndarray) -> torch.Tensor:
-        """Samples ``(n,)`` -> the last layers' states, every 20 ms ``(n / 320, LAYERS, width)``."""
+        """Samples ``(n,)`` -> states of the last layers ``(n / 320, LAYERS, width)``, a frame every 20 ms."""
         states = layer_states(self.encoder, self.front(samples))
         return torch.stack([*states[-LAYERS:-1], self.encoder.layer_norm(states[-1])], 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Normalisation:
-    """What a teacher's numbers are measured by: some of Whisper's dimensions are a hundred times as wide as others.
+    """Mean and standard deviation of a teacher's outputs: some of Whisper's dimensions vary 100 times more than others.
 
-    Of the states each dimension's mean and spread ``(LAYERS, width)``; of the front its means ``(width,)`` and one
-    common spread ``()``.
+    For the states both are per dimension ``(LAYERS, width)``. For the front-end the mean is ``(width,)`` and the spread
+    a scalar ``()`` common to all dimensions.
     """
 
     mean: torch.Tensor
     spread: torch.Tensor
 
-    def of(self, x: torch.Tensor) -> torch.Tensor:
-        """Measured: mean 0 and spread 1."""
+    def apply(self, x: torch.Tensor) -> torch.Tensor:
+        """``x`` of the same trailing shape, with mean 0 and standard deviation 1."""
         return (x - self.mean) / self.spread
 
 
 def front_normalisation(examples: Sequence[Example], teacher: Teacher) -> Normalisation:
-    """From some of the examples."""
+    """The normalisation of the front-end, from some of the examples."""
     fronts = torch.cat([teacher.front(e.samples) for e in examples[::_EVERY]])
     return Normalisation(fronts.mean(0), fronts.var(0).mean().sqrt())
 
@@ -77,15 +77,15 @@ def load_teacher(settings: TeacherSettings) -> Teacher:
 
 
 def with_teacher_states(split: Split, teacher: Teacher) -> tuple[Split, Normalisation]:
-    """The same examples, each with the teacher's states of it as it was spoken, in half precision; and their scale."""
+    """Adds the teacher's states to each unaugmented example, in half precision. Returns also their normalisation."""
     examples = (*split.train, *split.dev)
-    heard = []
-    with progress("listening to the teacher", sum(len(e.samples) for e in examples) / SAMPLE_RATE_HZ) as bar:
+    labelled = []
+    with progress("running the teacher", sum(len(e.samples) for e in examples) / SAMPLE_RATE_HZ) as bar:
         for example in examples:
             states = teacher.states(example.samples).half()
-            heard.append(replace(example, heard=TeacherStates(states, len(example.samples))))
+            labelled.append(replace(example, teacher=TeacherStates(states, len(example.samples))))
             bar.advance(len(example.samples) / SAMPLE_RATE_HZ)
-    train = tuple(heard[: len(split.train)])
-    states = torch.cat([e.heard.states[::_EVERY].float() for e in train if e.heard is not None])
-    scale = Normalisation(states.mean(0), states.std(0).clamp_min(_LEAST_SPREAD))
-    return replace(split, train=train, dev=tuple(heard[len(split.train) :])), scale
+    train = tuple(labelled[: len(split.train)])
+    states = torch.cat([e.teacher.states[::_EVERY].float() for e in train if e.teacher is not None])
+    normalisation = Normalisation(states.mean(0), states.std(0).clamp_min(_MIN_SPREAD))
+    return replace(split, train=train, dev=tuple(labelled[len(split.train) :])), normalisation

@@ -1,8 +1,8 @@
-"""Fine-tuning Whisper's decoder on a folder of audio and text, as the engine will use it.
+"""Fine-tunes Whisper's decoder, under the conditions in which the engine uses it.
 
-The encoder stays as it is and hears only the real audio, as in `asr.models.whisper.encoder`; so its states are computed
-once a recording, and the decoder sees behind them some seconds of the states of silence in which it stops. That is what
-makes minutes of CPU enough. Augmentation of the audio therefore has no effect here.
+The encoder is frozen and receives only the real audio, as in `asr.models.whisper.encoder`. So its states are computed
+once per recording, which makes training possible in minutes of CPU time. The decoder also sees a few seconds of states
+of silence after them, where it learns to stop. Because states are computed once, augmentation has no effect.
 """
 
 import json
@@ -32,10 +32,10 @@ from train.data import Example
 from train.task import freeze
 
 SILENCE_S, _FRAMES_A_S = 5, 50
-"""States of silence behind the audio while training: enough for the decoder to learn where to stop."""
+"""Seconds of silence states after the audio: enough for the decoder to learn where to stop."""
 _IGNORED = -100
 DECODER = "model.decoder.layers"
-"""What is trained unless the settings say otherwise; the embeddings, tied to the output, stay."""
+"""Name prefix of the parameters trained by default: not the embeddings, which are tied to the output."""
 
 
 class WhisperTask:
@@ -49,36 +49,36 @@ class WhisperTask:
         self.model = whisper_network(files).to(device)
         self._head = _head(files, self._tokenizer, language)
         self._end = self._tokenizer.special("<|endoftext|>")
-        self._heard: dict[int, torch.Tensor] = {}
+        self._cache: dict[int, torch.Tensor] = {}
         self._silence = self._encode(torch.full((int(files.config["num_mel_bins"]), 2 * MAX_FRAMES), SILENT_MEL))
 
     def loss(self, batch: Sequence[Example]) -> torch.Tensor:
-        """The mean cross entropy of a token."""
+        """The mean cross entropy per token of the text."""
         states = self._states(batch)
         rows = [[*self._head, *self._tokenizer.encode(f" {e.text}"), self._end] for e in batch]
         longest = max(map(len, rows))
         tokens = torch.tensor([row + [self._end] * (longest - len(row)) for row in rows], device=self._device)
-        told = [_IGNORED] * (len(self._head) - 1)
-        wanted = torch.tensor(
-            [told + row[len(self._head) :] + [_IGNORED] * (longest - len(row)) for row in rows], device=self._device
+        prompt = [_IGNORED] * (len(self._head) - 1)
+        targets = torch.tensor(
+            [prompt + row[len(self._head) :] + [_IGNORED] * (longest - len(row)) for row in rows], device=self._device
         )
         logits = self._decode(tokens[:, :-1], states)
-        return torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(), wanted.flatten(), ignore_index=_IGNORED)
+        return torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=_IGNORED)
 
     def errors(self, batch: Sequence[Example]) -> Counts:
-        """The engine's own search with the weights as they are now, on normalised text."""
+        """Word errors of the engine's own search with the current weights, on normalised text."""
         recogniser = self._recogniser()
-        found = []
+        counts = []
         for example in batch:
             hypothesis = recogniser.recognise([Window(example.samples, self._language)])[0]
             text = "".join(piece.text for piece in hypothesis.pieces)
-            found.append(
+            counts.append(
                 count(normalise(example.text, self._language), normalise(text, self._language), self._language)
             )
-        return total(found)
+        return total(counts)
 
     def save(self, folder: Path) -> None:
-        """Transformers' layout: weights, settings, tokenizer, alignment heads."""
+        """Writes weights, settings, tokenizer and alignment heads in Transformers' layout."""
         from transformers.utils import logging
 
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -93,29 +93,29 @@ class WhisperTask:
         return recogniser_of(replace(self._files, tensors=tensors, weights_sha256=""), "float32")
 
     def _states(self, batch: Sequence[Example]) -> torch.Tensor:
-        """What the decoder sees of each recording, silence behind it to one length: ``(B, n, width)``."""
-        rows = [self._of(example) for example in batch]
+        """The encoder states of the batch, padded with states of silence to one length: ``(B, n, width)``."""
+        rows = [self._states_of(example) for example in batch]
         longest = min(MAX_FRAMES, max(map(len, rows)) + SILENCE_S * _FRAMES_A_S)
         return torch.stack([torch.cat([row, self._silence[len(row) : longest]]) for row in rows])
 
-    def _of(self, example: Example) -> torch.Tensor:
-        """The encoder's states of a recording ``(n, width)``, computed once."""
+    def _states_of(self, example: Example) -> torch.Tensor:
+        """The encoder states of a recording ``(n, width)``, computed once and kept in half precision."""
         key = id(example.samples)
-        if key not in self._heard:
+        if key not in self._cache:
             samples = np.pad(example.samples, (0, TAIL_SAMPLES))
             whole = samples[: len(samples) // FRAME_SAMPLES * FRAME_SAMPLES]
-            self._heard[key] = self._encode(log_mel(whole, int(self._files.config["num_mel_bins"]))).half()
-        return self._heard[key].float()
+            self._cache[key] = self._encode(log_mel(whole, int(self._files.config["num_mel_bins"]))).half()
+        return self._cache[key].float()
 
     @torch.no_grad()
     def _encode(self, mel: torch.Tensor) -> torch.Tensor:
         """Log-mel ``(bands, 2 n)`` -> states ``(n, width)``."""
-        encoder: Any = self.model.model.encoder.eval()  # what is kept must not be what dropout left of it
+        encoder: Any = self.model.model.encoder.eval()  # the cached states must not contain dropout
         states: torch.Tensor = encoder.layer_norm(layer_states(encoder, convolved(encoder, mel.to(self._device)))[-1])
         return states
 
     def _decode(self, tokens: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
-        """Scores of the vocabulary ``(B, Q, V)``."""
+        """Logits ``(B, Q, V)`` of tokens ``(B, Q)``, given encoder states ``(B, n, width)``."""
         decoder: Any = self.model.model.decoder
         hidden = decoder(input_ids=tokens, encoder_hidden_states=states, use_cache=False).last_hidden_state
         logits: torch.Tensor = self.model.proj_out(hidden)
@@ -123,7 +123,7 @@ class WhisperTask:
 
 
 def whisper_task(settings: ModelSettings, device: torch.device, language: str) -> WhisperTask:
-    """The model to begin with. Raises `ModelError` for a start that is no Whisper model."""
+    """Loads the model. Raises `ModelError` if the start is not a Whisper model."""
     task = WhisperTask(whisper_files(settings.start, "for kind = whisper"), device, language)
     freeze(task.model, settings.freeze, settings.train_only or (DECODER,))
     return task
@@ -139,19 +139,19 @@ def whisper_files(name: str, purpose: str) -> WhisperFiles:
 
 @torch.no_grad()
 def convolved(encoder: Any, mel: torch.Tensor) -> torch.Tensor:
-    """Log-mel ``(bands, 2 n)`` -> what the encoder's convolutions make of it ``(n, width)``."""
+    """Log-mel ``(bands, 2 n)`` -> output of the encoder's convolutions ``(n, width)``."""
     x = torch.nn.functional.gelu(encoder.conv1(mel[None]))
-    heard: torch.Tensor = torch.nn.functional.gelu(encoder.conv2(x))[0].t()
-    return heard
+    frames: torch.Tensor = torch.nn.functional.gelu(encoder.conv2(x))[0].t()
+    return frames
 
 
 @torch.no_grad()
-def layer_states(encoder: Any, heard: torch.Tensor) -> list[torch.Tensor]:
-    """What the convolutions made of it -> states behind each layer ``(n, width)``, before the last norm.
+def layer_states(encoder: Any, frames: torch.Tensor) -> list[torch.Tensor]:
+    """Output of the convolutions ``(n, width)`` -> states after each layer ``(n, width)``, before the final norm.
 
-    Transformers' encoder without its wish for 30 s.
+    This is Transformers' encoder without its requirement of exactly 30 s.
     """
-    x = (heard + encoder.embed_positions.weight[: len(heard)])[None]
+    x = (frames + encoder.embed_positions.weight[: len(frames)])[None]
     states = []
     for layer in encoder.layers:
         x = layer(x, None)
@@ -161,21 +161,21 @@ def layer_states(encoder: Any, heard: torch.Tensor) -> list[torch.Tensor]:
 
 
 def whisper_network(files: WhisperFiles) -> Any:
-    """Transformers' network with these weights."""
+    """Transformers' network with these weights. Raises `ModelError` if they do not fit."""
     from transformers import WhisperConfig, WhisperForConditionalGeneration
 
     config = WhisperConfig(**files.config, dropout=0.1, tie_word_embeddings=True)
     config._attn_implementation = "eager"
     model = WhisperForConditionalGeneration(config)
-    missing, strange = model.load_state_dict({k: v.float() for k, v in files.tensors.items()}, strict=False)
-    if strange or [name for name in missing if name != "proj_out.weight"]:
-        raise ModelError(f"{files.name} does not fit Transformers' Whisper: {[*missing, *strange][:3]}")
+    missing, unexpected = model.load_state_dict({k: v.float() for k, v in files.tensors.items()}, strict=False)
+    if unexpected or [name for name in missing if name != "proj_out.weight"]:
+        raise ModelError(f"{files.name} does not fit Transformers' Whisper: {[*missing, *unexpected][:3]}")
     model.tie_weights()
     return model
 
 
 def _head(files: WhisperFiles, tokenizer: Tokenizer, language: str) -> list[int]:
-    """What stands before the text: start, language and task where there are several, no times."""
+    """The prompt tokens: start, language and task if the model is multilingual, no timestamps."""
     names = ["<|startoftranscript|>"]
     if files.generation["is_multilingual"]:
         if language not in files.generation["lang_to_id"]:

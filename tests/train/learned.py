@@ -1,4 +1,4 @@
-"""A small model that learned two clips by heart: trained weights in seconds, for the tests."""
+"""A small CTC model trained on two clips until it reproduces them: trained weights in seconds, for the tests."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -43,7 +43,7 @@ def examples() -> tuple[Example, ...]:
 
 
 def training(folder: Path, settings: TrainSettings = SETTINGS) -> Training:
-    """A training on them, which is also what it is checked with."""
+    """A training on the two clips, which also form its dev set."""
     torch.manual_seed(settings.loop.seed)
     some = examples()
     task = ctc_task(settings.model, settings.augment, letters_of(e.text for e in some), torch.device("cpu"))
@@ -55,9 +55,9 @@ IN_STREAMS = replace(
     augment=replace(PLAIN, ramp=0.6, join=2, gap_s=(0.1, 0.6), edge_s=(0.0, 0.6)),
     loop=replace(SETTINGS.loop, epochs=280, dev_every=70),
 )
-"""Clips alone first, then with silence around them and one behind the other, as a stream has them."""
+"""Single clips first, then joined ones with silence around them, as in a stream."""
 
 
 def learned_model(folder: Path, bar: Bar) -> None:
-    """Trains the model into the folder: some fifteen seconds of a core."""
+    """Trains the model into the folder: about fifteen seconds on one core."""
     training(folder, IN_STREAMS).run(bar)

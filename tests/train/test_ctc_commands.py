@@ -1,4 +1,4 @@
-"""Every command takes a folder with a CTC model, as it takes any other model: on one that knows two clips by heart."""
+"""Every command takes a folder with a CTC model, tested on a model trained on two clips."""
 
 import json
 from pathlib import Path
@@ -26,34 +26,34 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def heard(text: str) -> bool:
-    """Whether most of the words are there: in chunks the model hears less of the future than when it learned."""
+def is_recognised(text: str) -> bool:
+    """True if most words are there: in chunks the model sees less right context than in training."""
     return len({*text.split()} & {*TEXT.split()}) >= 5
 
 
 def figures(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
     """The JSON line of a bench."""
-    found: dict[str, object] = json.loads(capsys.readouterr().out.splitlines()[-1])
-    return found
+    table: dict[str, object] = json.loads(capsys.readouterr().out.splitlines()[-1])
+    return table
 
 
 def test_transcribe(learned: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A file becomes its text."""
     assert asr(["transcribe", str(data / "fox.wav"), "--model", str(learned)]) == 0
-    assert heard(capsys.readouterr().out)
+    assert is_recognised(capsys.readouterr().out)
 
 
 def test_align(learned: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A line a word."""
+    """One line per word."""
     assert asr(["align", str(data / "fox.wav"), "the quick brown fox", "--model", str(learned)]) == 0
     assert [line.split()[3] for line in capsys.readouterr().out.splitlines()] == ["the", "quick", "brown", "fox"]
 
 
 def test_stream(learned: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """From a server whose model it is; one that is not there is told by its name."""
+    """Through a server that runs this model."""
     with serving(str(learned)) as server:
         assert asr(["stream", str(data / "fox.wav"), "--url", server.url, "--pace", "0"]) == 0
-        assert heard(capsys.readouterr().out)
+        assert is_recognised(capsys.readouterr().out)
 
 
 def test_eval_run(learned: Path, data: Path, tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_eval_run(learned: Path, data: Path, tmp_path: Path) -> None:
     assert asr([*run, "--mode", "offline,replay,live"]) == 0
     traces = {trace.mode: trace for trace in read_traces(tmp_path / "traces.jsonl")}
     assert {*traces} == {"offline", "replay", "live"}
-    assert all(heard(trace.text) and not trace.error for trace in traces.values())
+    assert all(is_recognised(trace.text) and not trace.error for trace in traces.values())
 
 
 @pytest.mark.parametrize("kind", ["engine", "files", "server"])
@@ -70,6 +70,6 @@ def test_bench(kind: str, learned: Path, data: Path, capsys: pytest.CaptureFixtu
     """The same commands as for Whisper, with cost and accuracy."""
     streams = ["--streams", "1"] if kind == "server" else []
     assert asr(["bench", kind, "--data", str(data), "--model", str(learned), "--threads", "1", *streams]) == 0
-    found = json.dumps(figures(capsys))
-    assert '"failed": 0' in found
-    assert str(learned) in found
+    line = json.dumps(figures(capsys))
+    assert '"failed": 0' in line
+    assert str(learned) in line

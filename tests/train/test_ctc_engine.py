@@ -1,7 +1,7 @@
 """The four properties of the engine on CTC models with trained weights: a stream's words depend on its audio alone.
 
-The model learned two clips by heart, so what it writes elsewhere is no English; where `STEADYWORD_DIGITS` names
-the folder of a trained `wav2vec2-digits`, it is held to the same.
+Every run tests the small model `learned`, which is trained for the tests on two clips (`tests/conftest.py`); CI needs
+nothing else. If `STEADYWORD_DIGITS` names the folder of a trained `wav2vec2-digits`, that model is tested too.
 """
 
 import os
@@ -25,7 +25,9 @@ def folder(request: pytest.FixtureRequest) -> str:
     if request.param == "learned":
         return str(request.getfixturevalue("learned"))
     if not DIGITS:
-        pytest.skip("STEADYWORD_DIGITS names no folder of a trained wav2vec2-digits (make digits)")
+        pytest.skip(
+            "set STEADYWORD_DIGITS to the folder of a trained wav2vec2-digits (make digits) to test that model too"
+        )
     return DIGITS
 
 
@@ -41,18 +43,18 @@ def run(engine: Engine, samples: np.ndarray, session: Session | None = None) -> 
 
 @pytest.mark.parametrize("chunk", [160, 1601, 10**9])
 def test_fed_in_pieces_equals_fed_at_once(engine: Engine, chunk: int) -> None:
-    """However the audio was cut."""
+    """However the audio is cut."""
     properties.fed_in_pieces_equals_fed_at_once(engine, engine.open, chunk)
 
 
 def test_words_are_final_before_the_utterance_ends(engine: Engine) -> None:
-    """Each chunk is encoded once and its settled words are final: they need not wait for a pause."""
+    """Each chunk is encoded once and its settled words are committed without waiting for a pause."""
     finals = [event for event in run(engine, speech()) if isinstance(event, Final)]
     assert sum(len(final.words) for final in finals if not final.ends_utterance) >= 3
 
 
 def test_batched_equals_alone(engine: Engine) -> None:
-    """Each stream's frames are its own."""
+    """A batch never mixes frames of two streams."""
     properties.batched_equals_alone(engine, engine.open)
 
 
@@ -62,12 +64,12 @@ def test_committed_text_is_never_taken_back(engine: Engine) -> None:
 
 
 def test_live_is_replay(engine: Engine, folder: str) -> None:
-    """A real server of this model hears what replay hears."""
+    """A real server with this model gives the words of a replay."""
     properties.live_is_replay(engine, folder, speech())
 
 
 def test_with_the_whole_utterance_as_context_streamed_is_one_shot(engine: Engine) -> None:
-    """Frames that never settle are computed with all that was heard: the text is that of the recording at once."""
+    """Frames that never settle are computed with the whole audio as context, so the text is the one-shot text."""
     samples = np.concatenate([silence(0.4), clip("quick_brown_fox"), silence(0.8)])
     patient = SessionSettings(decode=DecodeSettings(ctc=CtcSettings(right_s=30.0, left_s=30.0)))
     at_once = run(engine, samples, session=engine.open(partials=False))
@@ -84,7 +86,7 @@ def test_windows_of_a_recording_side_by_side_equal_one_after_the_other(engine: E
 
 
 def test_a_long_utterance_without_pause_keeps_its_memory_flat(engine: Engine) -> None:
-    """A minute without a pause: neither audio nor frames pile up."""
+    """A minute without a pause: neither audio nor frames accumulate."""
     part, held = np.concatenate([clip("counting")[1600:-1600], clip("quick_brown_fox")[1600:-1600]]), []
     session = engine.open()
     for _ in range(11):
@@ -97,6 +99,6 @@ def test_a_long_utterance_without_pause_keeps_its_memory_flat(engine: Engine) ->
     assert max(held) < 12
 
 
-def test_the_same_audio_in_a_dead_quiet_stream_says_nothing(engine: Engine) -> None:
-    """Silence is not given to the model."""
+def test_a_silent_stream_has_no_words(engine: Engine) -> None:
+    """Silence is not passed to the model."""
     assert run(engine, silence(3.0)) == [Ended(3.0)]

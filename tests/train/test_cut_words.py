@@ -1,4 +1,4 @@
-"""Words cut out of sentences, for the training of a small vocabulary."""
+"""Words cut out of sentences, to train a small vocabulary."""
 
 from pathlib import Path
 
@@ -8,18 +8,18 @@ from asr.align import AlignedWord, Alignment, align
 from asr.engine import Engine
 from eval.data.dataset import load_dataset, read
 from tests.speech import RATE_HZ, clip
-from train.cut_words import _placed, cut_words, spans
+from train.cut_words import _aligned, cut_words, spans
 
 
 def test_a_word_is_cut_with_a_margin_that_does_not_reach_its_neighbour() -> None:
-    """0.03 s before and 0.05 s behind, but at most half of the way to the next word."""
+    """0.03 s before and 0.05 s after, but at most half the gap to the next word."""
     words = tuple(AlignedWord(text, *times, 1.0) for text, times in (("a", (0.5, 0.7)), ("b", (0.72, 1.0))))
     first, second = spans(Alignment(words, "", 1.04))
     assert [round(s, 3) for s in (*first, *second)] == [0.47, 0.71, 0.71, 1.02]
 
 
 def test_words_are_found_in_a_real_sentence(tmp_path: Path) -> None:
-    """Whisper places the clip's numbers; what is cut out is a data set, each word its own recording."""
+    """Whisper aligns the clip's numbers; each word becomes a recording of the new data set."""
     (tmp_path / "set").mkdir()
     soundfile.write(tmp_path / "set/counting.wav", clip("counting"), RATE_HZ)
     (tmp_path / "set/counting.txt").write_text("One two three four five six seven eight nine ten")
@@ -31,11 +31,11 @@ def test_words_are_found_in_a_real_sentence(tmp_path: Path) -> None:
 
 
 def test_a_word_is_placed_in_the_spelling_that_fits_better() -> None:
-    """Whisper writes a long row of numbers as figures: each word has the better score of the two spellings."""
+    """Whisper writes a long row of numbers as digits, so each word gets the better score of its two spellings."""
     said = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
     spelled = [str(number) for number in range(1, 11)]
     engine, samples = Engine.load(), clip("counting")
     both = [align(samples, " ".join(text), engine).words for text in (said, spelled)]
-    found = list(_placed(samples, said, spelled, engine))
+    found = list(_aligned(samples, said, spelled, engine))
     assert [word for word, _, _ in found] == said
     assert [score for _, score, _ in found] == [max(a.score, b.score) for a, b in zip(*both, strict=True)]

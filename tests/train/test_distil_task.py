@@ -1,4 +1,4 @@
-"""A student that begins as Whisper's encoder: told in time with what it hears, it learns; its folder is a start."""
+"""A student that starts as Whisper's encoder: it learns the teacher's states, and its folder is a start for CTC."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -34,54 +34,54 @@ def teacher() -> Teacher:
 def student(
     teacher: Teacher, model: ModelSettings = TINY, augment: AugmentSettings = PLAIN
 ) -> tuple[DistilTask, tuple[Example, ...]]:
-    """One from a fixed seed, and what it learns from."""
+    """A student from a fixed seed, and its examples."""
     torch.manual_seed(1)
     task, split = distil_task(model, augment, teacher, Split(examples(), examples(), "data"), CPU)
     return task, split.train
 
 
-def learned(folder: Path, task: DistilTask, heard: tuple[Example, ...], epochs: int) -> tuple[Training, list[str]]:
+def learned(folder: Path, task: DistilTask, data: tuple[Example, ...], epochs: int) -> tuple[Training, list[str]]:
     loop = LoopSettings(epochs=epochs, batch_s=4.0, learning_rate=2e-3, dev_every=epochs)
     settings: TrainSettings = replace(SETTINGS, kind="distil", loop=loop)
-    told: list[str] = []
-    run = Training(settings, task, Split(heard, heard, "data"), Augmenter(PLAIN), folder)
-    assert run.run(Bar(advance=lambda _: None, say=told.append))
-    return run, told
+    messages: list[str] = []
+    run = Training(settings, task, Split(data, data, "data"), Augmenter(PLAIN), folder)
+    assert run.run(Bar(advance=lambda _: None, say=messages.append))
+    return run, messages
 
 
-def test_a_student_learns_to_hear_as_its_teacher_and_is_a_start_for_ctc(
+def test_a_student_learns_its_teachers_states_and_is_a_start_for_ctc(
     tmp_path: Path, teacher: Teacher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """First its front alone, then all of it; what it heard with is what the CTC model begins with, letters are new."""
-    front, heard = student(teacher, replace(TINY, train_only=FRONT))
+    """First its front-end alone, then all of it; the CTC model starts with its weights and new letters."""
+    front, data = student(teacher, replace(TINY, train_only=FRONT))
     layers = {name: tensor.clone() for name, tensor in front.model.state_dict().items() if "encoder.layers" in name}
-    unlearned = front.loss(heard).item()
-    learned(tmp_path / "front", front, heard, 60)
-    assert front.loss(heard).item() < unlearned / 4
+    unlearned = front.loss(data).item()
+    learned(tmp_path / "front", front, data, 60)
+    assert front.loss(data).item() < unlearned / 4
     for name, tensor in layers.items():
         assert torch.equal(front.model.state_dict()[name], tensor)
-    whole, heard = student(teacher, replace(TINY, start=str(tmp_path / "front")))
-    begun = whole.loss(heard).item()
-    run, told = learned(tmp_path / "start", whole, heard, 40)
-    assert whole.loss(heard).item() < begun / 2
+    whole, data = student(teacher, replace(TINY, start=str(tmp_path / "front")))
+    begun = whole.loss(data).item()
+    run, messages = learned(tmp_path / "start", whole, data, 40)
+    assert whole.loss(data).item() < begun / 2
     assert run.state.best < 0.25
-    assert "dev frame error rate" in told[0]
+    assert "dev frame error rate" in messages[0]
     task = ctc_task(ModelSettings(start=str(tmp_path / "start")), PLAIN, ("a", "b"), CPU)
     assert task.letters == ("a", "b")
     kept = load_file(tmp_path / "start/model.safetensors")
     for name, parameter in task.model.wavlm.state_dict().items():
         assert torch.equal(parameter, kept[name])
     samples = clip("hello_world")
-    np.testing.assert_array_equal(task._scaled(samples), samples)  # as they are: so the student heard them
+    np.testing.assert_array_equal(task._scaled(samples), samples)  # unscaled, as the student received them
     monkeypatch.setenv("STEADYWORD_MODELS", str(tmp_path))
-    told_of = {status.name: status.description for status in list_models()}
-    assert told_of["start"] == "trained on this machine: a start for training, no output layer"
+    descriptions = {status.name: status.description for status in list_models()}
+    assert descriptions["start"] == "trained on this machine: a start for training, no output layer"
 
 
-def test_the_students_transformer_is_the_teachers_but_for_places(
+def test_the_students_transformer_is_the_teachers_but_for_positions(
     teacher: Teacher,
 ) -> None:
-    """Given the teacher's front and no places in either, each layer makes of it what the teacher's does."""
+    """Given the teacher's front-end and no positions in either, each layer gives the teacher's output."""
     body = student(teacher)[0].model.eval().wavlm
     with torch.no_grad():
         body.encoder.layers[0].attention.rel_attn_embed.weight.zero_()
@@ -109,38 +109,38 @@ def test_a_frames_centre_is_the_middle_of_the_samples_that_move_it(
 
 @pytest.mark.parametrize("speed", [1.0, 0.8, 1.25])
 def test_targets_stay_in_time_with_a_recording_played_faster(speed: float) -> None:
-    """A teacher whose state is the number of its frame: each centre has that of its time in the recording as spoken."""
+    """A teacher whose state is the frame's number: each centre has that of its time in the original recording."""
     states = torch.arange(150.0)[:, None, None].expand(-1, LAYERS, 3)
     spoken = Example(np.zeros(3 * RATE_HZ, np.float32), "", "a", TeacherStates(states, 3 * RATE_HZ))
     played = replace(spoken, samples=faster(spoken.samples, speed))
     centres = 519.5 + FRAME_SAMPLES * np.arange(60)
-    told = targets(played, centres)
-    assert told.shape == (60, LAYERS, 3)
-    np.testing.assert_allclose(told[:, 0, 0], centres * speed / FRAME_SAMPLES, atol=0.1)
+    states_at = targets(played, centres)
+    assert states_at.shape == (60, LAYERS, 3)
+    np.testing.assert_allclose(states_at[:, 0, 0], centres * speed / FRAME_SAMPLES, atol=0.1)
 
 
 def test_a_front_is_in_time_with_the_students_frames(teacher: Teacher) -> None:
-    """A click moves what the teacher's front is told to be most in the frame whose middle it is in."""
+    """A click changes the teacher's front-end most in the student's frame that is centred on it."""
     task, _ = student(teacher)
     quiet = 1e-3 * np.random.default_rng(0).standard_normal(2 * RATE_HZ).astype(np.float32)
     click = quiet.copy()
     at = round(first_centre(TINY.conv_kernel, TINY.conv_stride)) + 40 * FRAME_SAMPLES
     click[at - 80 : at + 80] += 0.5
-    fronts = [task._front([Example(samples, "", "a")], [90]) for samples in (quiet, click)]
+    fronts = [task._teacher_front([Example(samples, "", "a")], [90]) for samples in (quiet, click)]
     assert abs(int((fronts[1] - fronts[0]).abs().mean(1).argmax()) - 40) <= 1
 
 
 def test_frames_nearest_to_their_own_are_hits(teacher: Teacher) -> None:
-    """A student that says what the teacher said makes no error, one that says it backwards hardly a hit."""
-    task, heard = student(teacher)
-    told = task._states(heard, [60, 60])
-    for states, fewest, most in ((told, 12, 12), (told.flip(0), 0, 2)):
-        task._heard = lambda batch, states=states: (states[:, 0], states, [60, 60])  # type: ignore[method-assign]
-        assert fewest <= task.errors(heard).hits <= most
+    """A student with the teacher's states makes no error, one with the reversed states hardly a hit."""
+    task, data = student(teacher)
+    expected = task._teacher_states(data, [60, 60])
+    for states, fewest, most in ((expected, 12, 12), (expected.flip(0), 0, 2)):
+        task._student_outputs = lambda batch, states=states: (states[:, 0], states, [60, 60])  # type: ignore[method-assign]
+        assert fewest <= task.errors(data).hits <= most
 
 
 def test_a_teacher_that_cannot_teach_is_refused(tmp_path: Path, teacher: Teacher) -> None:
-    """A CTC model, as teacher or as start, frames not as far apart, joined recordings: one sentence each."""
+    """A CTC model as teacher or start, another frame rate, joined recordings: one sentence each."""
     from tests.asr.ctc_models import random_model, save
 
     folder = save(random_model("wav2vec2 large"), tmp_path)
@@ -148,22 +148,24 @@ def test_a_teacher_that_cannot_teach_is_refused(tmp_path: Path, teacher: Teacher
         load_teacher(TeacherSettings(model=str(folder)))
     with pytest.raises(ConfigError, match=r"conv_stride \[160, 3\] makes a frame every 480 samples, wanted 320"):
         student(teacher, replace(TINY, conv_stride=(160, 3)))
-    with pytest.raises(ModelError, match=r"is a wav2vec2 model, wanted random or what an earlier kind = distil made"):
+    with pytest.raises(
+        ModelError, match=r"is a wav2vec2 model, wanted random, or the model of an earlier kind = distil"
+    ):
         student(teacher, replace(TINY, start=str(folder)))
-    with pytest.raises(ConfigError, match=r"augment\.join is 2 .* the teacher heard no joined recordings"):
+    with pytest.raises(ConfigError, match=r"augment\.join is 2 .* the teacher's states are of single recordings"):
         student(teacher, augment=replace(PLAIN, join=2))
 
 
-def test_a_frozen_body_is_not_told(teacher: Teacher) -> None:
-    """Only what is trained is compared with the teacher, who is listened to for that alone."""
-    task, heard = student(teacher, replace(TINY, train_only=FRONT))
-    assert all(example.heard is None for example in heard)
+def test_a_frozen_transformer_needs_no_teacher_states(teacher: Teacher) -> None:
+    """The teacher's states are computed only if the student trains on them."""
+    task, data = student(teacher, replace(TINY, train_only=FRONT))
+    assert all(example.teacher is None for example in data)
     assert isinstance(task.model, Student)
-    assert not task.model.whole
-    task, heard = student(teacher)
+    assert not task.model.trains_transformer
+    task, data = student(teacher)
     assert isinstance(task.model, Student)
-    assert task.model.whole
-    assert all(example.heard is not None for example in heard)
+    assert task.model.trains_transformer
+    assert all(example.teacher is not None for example in data)
 
 
 def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:

@@ -26,11 +26,11 @@ def task() -> WhisperTask:
 
 
 def test_its_states_are_what_the_engine_encodes(task: WhisperTask) -> None:
-    """Only the real audio: the decoder is trained on what it will see (half precision is kept of it)."""
+    """Of the real audio only: the decoder trains on what it will see in recognition, rounded to half precision."""
     samples = clip("hello_world")
     network = Engine.load("whisper-tiny.en", precision="float32").recogniser.network
     expected, _, _ = network.encoder.extend(samples, None, 1500, 2400)
-    torch.testing.assert_close(task._of(Example(samples, "", "")), expected, atol=0.02, rtol=0.01)
+    torch.testing.assert_close(task._states_of(Example(samples, "", "")), expected, atol=0.02, rtol=0.01)
 
 
 def test_a_label_is_learned_and_the_folder_writes_it(task: WhisperTask, tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_the_other_kind_of_model_is_refused(tmp_path: Path) -> None:
     """Whisper's files for CTC, and a CTC model's for Whisper: one sentence each."""
     from tests.asr.ctc_models import random_model, save
 
-    with pytest.raises(ModelError, match=r"whisper-tiny\.en cannot be trained on"):
+    with pytest.raises(ModelError, match=r"whisper-tiny\.en cannot be trained further"):
         ctc_task(ModelSettings(start="whisper-tiny.en"), PLAIN, (), CPU)
     folder = save(random_model("wav2vec2 large"), tmp_path)
     with pytest.raises(ModelError, match="is a wav2vec2 model, wanted a Whisper model"):

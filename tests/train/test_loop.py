@@ -1,0 +1,115 @@
+"""The training loop on two clips: to zero errors, and to the same weights after an interruption."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from asr.engine import Engine
+from asr.errors import ConfigError
+from asr.models.base import Window
+from eval.metrics.word_errors import Counts
+from eval.progress import Bar
+from tests.train.learned import SETTINGS, examples, training
+from train.config import AugmentSettings, LoopSettings
+from train.ctc_task import CtcTask
+from train.loop import RECORD, WORK, is_finished, learning_rate
+
+
+def test_a_few_recordings_are_learned_to_zero_errors(
+    tmp_path: Path, bar: Bar, messages: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model is then found by its name and gives the same texts."""
+    monkeypatch.setenv("STEADYWORD_MODELS", str(tmp_path))
+    run = training(tmp_path / "tiny")
+    assert run.run(bar)
+    assert run.state.best == 0.0
+    assert "min left" in messages[0]
+    record = json.loads(run.write_record({"commit": "c"}).read_text())
+    assert (record["measure"], record["best_dev"]) == ("WER", 0.0)
+    assert [row["epoch"] for row in record["curve"]] == list(range(10, 121, 10))
+    engine = Engine.load("tiny", precision="float32")
+    heard = engine.recogniser.place(examples()[1].samples, examples()[1].text)
+    assert min(word.score for word in heard) > 0.2
+    for example in examples():
+        (hypothesis,) = engine.recogniser.recognise([Window(example.samples)])
+        assert "".join(piece.text for piece in hypothesis.pieces).strip() == example.text
+
+
+def test_an_interrupted_training_continues_with_the_same_weights(tmp_path: Path, bar: Bar) -> None:
+    """Stopped after each step and started again: bit for bit the weights of an uninterrupted training."""
+    short = replace(SETTINGS, loop=replace(SETTINGS.loop, epochs=3, dev_every=1), augment=AugmentSettings(join=2))
+    whole = training(tmp_path / "whole", short)
+    assert whole.run(bar)
+    slices = 1
+    while not (part := training(tmp_path / "part", short)).run(bar, stop_after_s=1e-9):
+        slices += 1
+        assert slices < 50
+    assert slices > 3
+    for one, other in zip(whole.task.model.parameters(), part.task.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_finished_training_is_recognised_without_loading_its_model(tmp_path: Path, bar: Bar) -> None:
+    """Finished means all epochs are done; with more epochs it is not; another training's folder is refused."""
+    short = replace(SETTINGS, loop=replace(SETTINGS.loop, epochs=2, dev_every=1))
+    run = training(tmp_path, short)
+    assert not is_finished(tmp_path, short, run.split)
+    assert not run.run(bar, stop_after_s=1e-9)
+    assert not is_finished(tmp_path, short, run.split)
+    assert training(tmp_path, short).run(bar)
+    assert is_finished(tmp_path, short, run.split)
+    assert not is_finished(tmp_path, replace(short, loop=replace(short.loop, epochs=3)), run.split)
+    with pytest.raises(ConfigError, match="other settings or data"):
+        is_finished(tmp_path, replace(short, model=replace(short.model, dropout=0.3)), run.split)
+
+
+def test_another_training_is_not_overwritten(tmp_path: Path, bar: Bar) -> None:
+    """A folder with other settings is refused; the sentence says what to do."""
+    short = replace(SETTINGS, loop=replace(SETTINGS.loop, epochs=1, dev_every=1))
+    training(tmp_path, short).run(bar)
+    with pytest.raises(ConfigError, match="other settings or data"):
+        training(tmp_path, replace(short, loop=replace(short.loop, seed=9))).run(bar)
+    assert (tmp_path / WORK / RECORD).parent.is_dir()
+
+
+def test_the_number_of_epochs_may_grow(tmp_path: Path, bar: Bar) -> None:
+    """It is the one setting that may change between two calls."""
+    short = replace(SETTINGS, loop=replace(SETTINGS.loop, epochs=1, dev_every=1))
+    training(tmp_path, short).run(bar)
+    longer = training(tmp_path, replace(short, loop=replace(short.loop, epochs=2)))
+    assert longer.run(bar)
+    assert [row["epoch"] for row in longer.state.curve] == [1, 2]
+
+
+def test_training_stops_early_when_nothing_gets_better(tmp_path: Path, bar: Bar) -> None:
+    """With a learning rate of 0 the second evaluation is no better than the first."""
+    loop = LoopSettings(epochs=50, learning_rate=0.0, patience=1, seed=1)
+    run = training(tmp_path, replace(SETTINGS, loop=loop))
+    assert run.run(bar)
+    assert run.state.epoch == 2
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_the_best_weights_or_the_last_are_kept(
+    tmp_path: Path, bar: Bar, keep: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second of three evaluations is the best; `keep = "last"` keeps the third."""
+    rates = iter([3, 1, 2])
+    monkeypatch.setattr(CtcTask, "errors", lambda self, batch: Counts(hits=2, substitutions=next(rates)))
+    saved: list[int] = []
+    run = training(tmp_path, replace(SETTINGS, loop=LoopSettings(epochs=3, batch_s=60.0, keep=keep)))
+    monkeypatch.setattr(run.task, "save", lambda folder: saved.append(run.state.epoch))
+    run.run(bar)
+    assert saved == ([1, 2] if keep == "best" else [1, 2, 3])
+    assert run.state.best == 1 / 3
+
+
+def test_the_learning_rate_rises_and_falls() -> None:
+    """Up to the peak at the end of the warm-up, down to 0 at the end."""
+    rates = [learning_rate(progress, 1.0, 0.1) for progress in (0.0, 0.05, 0.1, 0.5, 1.0)]
+    assert rates[0] < rates[1] < rates[2]
+    assert rates[2] > rates[3] > rates[4]
+    assert rates[4] == pytest.approx(0.0)
