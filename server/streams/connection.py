@@ -212,7 +212,7 @@ class Connection:
 
     def _apply_end(self) -> None:
         if not self._audio_bytes:
-            raise NoAudioError("the stream ended without any audio; send audio before its end")
+            raise NoAudioError("the stream ended without any audio; send audio first")
         self._opened().receive_end()
         self._ending = True
 

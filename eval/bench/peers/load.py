@@ -1,8 +1,8 @@
-"""Streams over a peer's wire -> the same traces as `eval.runs.live` makes over ours.
+"""Streams over a peer's wire -> traces like those of `eval.runs.live`.
 
-A peer's text may change until its stream is over. So each message is a partial of the whole text, and the text as it
-stood last becomes final in the moment of its last change: when its words were shown for good is then measured as with
-ours, and the wait for a close that says nothing new is not held against the peer.
+A peer's text may change until its stream ends. So each message is a partial of the whole text, and the last text
+becomes final at the time of its last change. The time at which a word no longer changed is then measured as for our
+server, and the peer is not charged for the wait until its stream closes.
 """
 
 import asyncio
@@ -21,11 +21,11 @@ from eval.trace import LIVE, Entry, Trace
 from server.client.protocol import StreamError
 
 TICK_S = 0.5
-"""How often a silent peer is looked at."""
+"""How often to check whether a peer has gone silent."""
 
 
 def streamer(wire: Callable[[str], PeerWire]) -> Streamer:
-    """What `eval.runs.live.run_load` streams with; `wire` makes one stream's wire for a language."""
+    """A streamer for `eval.runs.live.run_load`; `wire` makes the wire of one stream in a language."""
 
     async def stream(target: Target, recording: Recording) -> Trace:
         return await peer_stream(target, recording, wire(recording.utterance.language))
@@ -34,7 +34,7 @@ def streamer(wire: Callable[[str], PeerWire]) -> Streamer:
 
 
 async def peer_stream(target: Target, recording: Recording, wire: PeerWire) -> Trace:
-    """One recording over one socket at the pace of speech. What goes wrong is the trace's `error`."""
+    """Streams one recording at the pace of speech. A failure becomes the trace's `error`."""
     tape = Tape(recording)
     try:
         async with connect(target.url + wire.path, max_size=None, compression=None, proxy=None) as socket:
@@ -42,12 +42,12 @@ async def peer_stream(target: Target, recording: Recording, wire: PeerWire) -> T
             await _converse(socket, tape, wire, target.chunk_s)
     except (OSError, InvalidHandshake, ConnectionClosed, StreamError, TimeoutError) as error:
         tape.error = why(error)
-    told = trace_of(recording, LIVE, target.model, finished(tape.entries), tape.end_wall_s)
-    return replace(told, error=tape.error)
+    trace = trace_of(recording, LIVE, target.model, finished(tape.entries), tape.end_wall_s)
+    return replace(trace, error=tape.error)
 
 
 async def _begin(socket: ClientConnection, wire: PeerWire) -> None:
-    """Until the peer is ready to hear: a stream's time begins then."""
+    """Waits until the peer is ready for audio: the stream's time starts then. Raises `StreamError` if it refuses."""
     if wire.hello:
         await socket.send(wire.hello)
     async with asyncio.timeout(PATIENCE_S):
@@ -55,7 +55,7 @@ async def _begin(socket: ClientConnection, wire: PeerWire) -> None:
             message = await socket.recv()
             if wire.is_ready(message):
                 return
-            wire.receive(message)  # raises what the peer complains of
+            wire.receive(message)  # raises if the peer reports an error
 
 
 async def _converse(socket: ClientConnection, tape: Tape, wire: PeerWire, chunk_s: float) -> None:
@@ -77,29 +77,29 @@ async def _send(socket: ClientConnection, tape: Tape, wire: PeerWire, chunk_s: f
 
 
 async def _listen(socket: ClientConnection, tape: Tape, wire: PeerWire, sending: "asyncio.Task[None]") -> None:
-    """Until the peer says that it is through, or has been quiet for long after the end of the audio."""
+    """Notes messages until the peer ends the stream, or has been silent for `quiet_s` after the end of the audio."""
     shown: tuple[str, ...] = ()
-    heard_s = 0.0
+    received_s = 0.0
     while True:
         try:
             async with asyncio.timeout(TICK_S):
                 message = await socket.recv()
         except TimeoutError:
-            if sending.done() and wire.quiet_s is not None and tape.now_s() - heard_s > wire.quiet_s:
+            if sending.done() and wire.quiet_s is not None and tape.now_s() - received_s > wire.quiet_s:
                 return await socket.send(wire.end)
             continue
         except ConnectionClosedOK:
             return
         if wire.is_over(message):
             return
-        heard_s, text = tape.now_s(), wire.receive(message)
+        received_s, text = tape.now_s(), wire.receive(message)
         if text is not None and text != shown:
             shown = text
             tape.note(Partial(tuple(_words(text, tape.sent_s)), 0.0, tape.sent_s, tape.recording.utterance.language))
 
 
 def finished(entries: list[Entry]) -> list[Entry]:
-    """The last text as final, at its own time, and the stream's end."""
+    """The entries with the last text as a final, at its own time, and the stream's end."""
     if not entries:
         return entries
     last = entries[-1]
@@ -109,5 +109,5 @@ def finished(entries: list[Entry]) -> list[Entry]:
 
 
 def _words(text: tuple[str, ...], until_s: float) -> list[Word]:
-    """Without times of their own: their ends come from the reference's alignment."""
+    """Words without times: metrics take their ends from the aligned reference."""
     return [Word(f" {word}", until_s, until_s, 0.0) for word in text]

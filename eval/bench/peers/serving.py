@@ -1,4 +1,4 @@
-"""A peer's server for a measurement, from its own virtual environment: its dependencies clash with ours."""
+"""Runs a peer's server for a measurement, in its own virtual environment: its dependencies clash with ours."""
 
 import socket
 import subprocess
@@ -12,7 +12,7 @@ from eval.bench.peers.wires import WHISPER_LIVE
 from eval.runs.local_server import RunningServer, free_port, start_process
 
 ENVIRONMENTS = Path(".peers")
-"""Where `make peer-NAME` puts them."""
+"""Where `make peer-NAME` creates them."""
 
 _WHISPER_LIVE = """
 import sys
@@ -20,11 +20,11 @@ from whisper_live.server import TranscriptionServer
 TranscriptionServer().run("127.0.0.1", port=int(sys.argv[1]), backend="faster_whisper", single_model=True,
     faster_whisper_custom_model_path=sys.argv[2], max_clients=int(sys.argv[3]), max_connection_time=3600)
 """
-"""Its own ``run_server.py`` is not in its package; this is what that does with ``-fw``."""
+"""What WhisperLive's ``run_server.py -fw`` does; that script is not in its package."""
 
 
 def peer_python(peer: str, python: Path | None) -> Path:
-    """The interpreter of the peer's environment. Raises `ConfigError` with the command that makes it."""
+    """The interpreter of the peer's environment. Raises `ConfigError` with the command that creates it."""
     found = python or ENVIRONMENTS / peer / "bin" / "python"
     if not found.is_file():
         raise ConfigError(f"no Python at {found} for the peer {peer}; run `make peer-{peer}`, or name one's own")
@@ -32,7 +32,7 @@ def peer_python(peer: str, python: Path | None) -> Path:
 
 
 def peer_version(peer: str, python: Path) -> str:
-    """The peer's version, as its environment has it. Raises `ConfigError` when it is not there."""
+    """The version installed in the peer's environment. Raises `ConfigError` if there is none."""
     command = [str(python), "-c", f"import importlib.metadata as m; print(m.version({peer!r}))"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -44,7 +44,7 @@ def peer_version(peer: str, python: Path) -> str:
 def peer_serving(
     peer: str, python: Path, model: str, threads: int | None, clients: int
 ) -> Iterator[tuple[RunningServer, str]]:
-    """The peer with the same weights for so many clients, and the folder it has them from. Raises `ServerError`."""
+    """The peer's server with the same weights, for this many clients, and the weights' folder. Raises `ServerError`."""
     port = free_port()
     with ctranslate2_folder(model) as folder:
         command = _command(peer, python, folder, port, clients)

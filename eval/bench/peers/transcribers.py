@@ -1,4 +1,4 @@
-"""Other implementations on the same weights, set as ours is: greedy, no fallback to other temperatures."""
+"""Other implementations with the same weights and our settings: greedy, no fallback to other temperatures."""
 
 import shutil
 import tempfile
@@ -13,14 +13,14 @@ FASTER_WHISPER = "faster-whisper"
 FASTER_WHISPER_BATCHED = "faster-whisper-batched"
 PEERS = (FASTER_WHISPER, FASTER_WHISPER_BATCHED)
 BATCH = 8
-"""Windows in a batch of faster-whisper's pipeline: its own default."""
+"""Windows in a batch of faster-whisper's pipeline: its default."""
 
 WITHOUT_TIMES_S = 30.0
-"""Recordings that fit in one window are decoded without time tokens, as ours are; longer ones need them, because that
-implementation moves its window on by them."""
+"""Recordings that fit in one window are decoded without time tokens, as ours are. Longer ones need them, because
+faster-whisper advances its window by them."""
 
 Transcriber = Callable[[Path, str, float], str]
-"""File, language ("" to be found out), its seconds -> text."""
+"""File, language ("" to detect it), duration in seconds -> text."""
 
 
 @contextmanager
@@ -69,7 +69,7 @@ def faster_whisper_batched(model: str, threads: int) -> Iterator[Transcriber]:
 
 @contextmanager
 def ctranslate2_folder(model: str) -> Iterator[Path]:
-    """A folder in CTranslate2's layout: the model's own if it is one, else one put together of its package's files."""
+    """A folder in CTranslate2's layout: the model's own, or its package's files assembled. Raises `ModelError`."""
     if Path(model).is_dir():
         yield Path(model)
         return

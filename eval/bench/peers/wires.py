@@ -1,10 +1,11 @@
 """The protocols of other streaming servers, as their own clients speak them, without I/O.
 
-    wire.hello, wire.is_ready(message)      what is said first, and what is waited for
-    wire.chunk(samples), wire.end           what is sent
-    wire.receive(message)                   the whole text as it stands on the screen now, in words
+    wire.hello, wire.is_ready(message)      the first message to send, and the one to wait for
+    wire.chunk(samples), wire.end           the messages to send then
+    wire.receive(message)                   the whole text so far, in words
+    wire.is_over(message)                   whether the stream has ended
 
-These protocols tell segments or lines that may still change, so what is known at any time is what a reader sees.
+These protocols send segments or lines that may still change, so each message gives the text that a reader sees.
 """
 
 import json
@@ -20,8 +21,10 @@ STREAMING_PEERS = (WHISPER_LIVE, WHISPER_LIVE_KIT)
 
 
 class PeerWire(Protocol):
-    """One stream. ``hello`` "" says nothing first; ``quiet_s`` of silence from the server after the last audio end the
-    stream where the server itself does not say that it is through."""
+    """One stream. ``hello`` is "" where nothing is sent first.
+
+    ``quiet_s`` without a message after the last audio end the stream; None where the server ends it itself.
+    """
 
     path: str
     hello: str
@@ -29,20 +32,25 @@ class PeerWire(Protocol):
     quiet_s: float | None
 
     def is_ready(self, message: str | bytes) -> bool: ...
-    def chunk(self, samples: np.ndarray) -> bytes: ...
-    def receive(self, message: str | bytes) -> tuple[str, ...] | None: ...
+
+    def chunk(self, samples: np.ndarray) -> bytes:
+        """A message with mono float32 samples ``(n,)`` at 16 kHz."""
+
+    def receive(self, message: str | bytes) -> tuple[str, ...] | None:
+        """The words of the text so far; None for a message without text. Raises `StreamError` for a reported error."""
+
     def is_over(self, message: str | bytes) -> bool: ...
 
 
 def wire_of(peer: str, language: str, folder: str) -> PeerWire:
-    """A fresh stream's wire; `folder` holds the model."""
+    """The wire of a new stream; `folder` has the model."""
     return WhisperLiveWire(language, folder) if peer == WHISPER_LIVE else WhisperLiveKitWire(language)
 
 
 class WhisperLiveWire:
     """WhisperLive 0.10 (`whisper_live/client.py`): segments as JSON, the newest ten each time, the last one open.
 
-    Its server says nothing at the end of a stream: its client waits until no message has come for 15 s.
+    Its server does not end a stream: its client waits until no message has come for 15 s.
     """
 
     path = "/"
@@ -53,7 +61,7 @@ class WhisperLiveWire:
         asked = {"uid": str(uuid.uuid4()), "language": language or None, "task": "transcribe", "model": folder}
         self.hello = json.dumps(asked | {"use_vad": True, "send_last_n_segments": 10})
         self._completed: dict[tuple[str, str], str] = {}
-        """Text by start and end, in order."""
+        """Text by start and end time, in order."""
 
     def is_ready(self, message: str | bytes) -> bool:
         return _table(message).get("message") == "SERVER_READY"
@@ -82,7 +90,7 @@ class WhisperLiveWire:
 
 class WhisperLiveKitWire:
     """WhisperLiveKit 0.2 (`whisperlivekit/basic_server.py`), started with ``--pcm-input``: each message has all lines
-    and the text that may still change; an empty message ends the audio, ``ready_to_stop`` the stream."""
+    and the text that may still change. An empty message ends the audio, ``ready_to_stop`` the stream."""
 
     hello = ""
     end = b""

@@ -1,4 +1,4 @@
-"""Peers' wires and traces: what they said is scored like ours."""
+"""Peers' wires and traces: their text is scored like ours."""
 
 import asyncio
 import json
@@ -50,7 +50,7 @@ def test_whisper_live_is_read_as_its_own_client_reads_it() -> None:
 
 
 def test_whisperlivekit_is_read_as_its_own_page_reads_it() -> None:
-    """Lines, then the text that may change; it says itself when it is through."""
+    """Lines, then the text that may change; the server itself ends the stream."""
     wire = WhisperLiveKitWire("en")
     assert wire.is_ready('{"type": "config", "useAudioWorklet": true, "mode": "full"}')
     assert wire.receive(lines("one two", buffer=" three")) == ("one", "two", "three")
@@ -61,19 +61,19 @@ def test_whisperlivekit_is_read_as_its_own_page_reads_it() -> None:
 
 
 @pytest.mark.parametrize("message", ["no json", "[]"])
-def test_what_is_not_the_peers_json_is_said_so(message: str) -> None:
+def test_what_is_not_the_peers_json_is_an_error(message: str) -> None:
     """Not scored as silence."""
     with pytest.raises(StreamError, match="wanted"):
         wire_of("whisper-live", "en", "/model").receive(message)
 
 
-def heard(handler: Handler, wire: WhisperLiveWire | WhisperLiveKitWire) -> Trace:
+def trace_over(handler: Handler, wire: WhisperLiveWire | WhisperLiveKitWire) -> Trace:
     with listening(handler) as url:
         return asyncio.run(peer_stream(Target(url, "peer", chunk_s=0.05), recording(0.4), wire))
 
 
 async def live_kit(socket: ServerConnection) -> None:
-    """Says a word that it takes back, then the right ones; another at the end."""
+    """Sends a word that it changes afterwards, and another word at the end."""
     await socket.send('{"type": "config"}')
     said = [lines(buffer="rad"), lines(buffer="red"), lines(buffer="red")]
     async for message in socket:
@@ -85,12 +85,12 @@ async def live_kit(socket: ServerConnection) -> None:
             await socket.send(said.pop(0))
 
 
-def test_a_peers_text_becomes_final_as_it_stood_last() -> None:
-    """Each change is a partial of the whole text; what was said again unchanged is no event."""
-    told = heard(live_kit, WhisperLiveKitWire("en"))
-    assert [type(entry.event) for entry in told.entries] == [Partial, Partial, Final, Ended]
-    assert (told.text, told.error, told.mode, told.model) == ("red green", "", "live", "peer")
-    assert told.end_wall_s >= 0.4
+def test_a_peers_last_text_becomes_final() -> None:
+    """Each change is a partial of the whole text; a message without a change is no event."""
+    streamed = trace_over(live_kit, WhisperLiveKitWire("en"))
+    assert [type(entry.event) for entry in streamed.entries] == [Partial, Partial, Final, Ended]
+    assert (streamed.text, streamed.error, streamed.mode, streamed.model) == ("red green", "", "live", "peer")
+    assert streamed.end_wall_s >= 0.4
 
 
 async def whisper_live(socket: ServerConnection) -> None:
@@ -102,13 +102,13 @@ async def whisper_live(socket: ServerConnection) -> None:
             return
 
 
-def test_a_peer_that_never_says_that_it_is_through_is_left_when_it_is_quiet() -> None:
-    """The wait is not counted: the last word was final when it came."""
+def test_a_peer_that_does_not_end_its_stream_is_left_when_it_is_silent() -> None:
+    """The wait is not counted: the last word was final when it arrived."""
     wire = WhisperLiveWire("en", "/model")
     wire.quiet_s = 1.0
-    told = heard(whisper_live, wire)
-    assert (told.text, told.error) == ("red", "")
-    assert told.entries[-1].wall_s < told.end_wall_s
+    streamed = trace_over(whisper_live, wire)
+    assert (streamed.text, streamed.error) == ("red", "")
+    assert streamed.entries[-1].wall_s < streamed.end_wall_s
 
 
 async def break_off(socket: ServerConnection) -> None:
@@ -118,13 +118,13 @@ async def break_off(socket: ServerConnection) -> None:
 
 
 def test_a_peer_that_breaks_is_a_trace_with_its_error() -> None:
-    """And counts as failed."""
-    told = heard(break_off, WhisperLiveKitWire("en"))
-    assert "ConnectionClosed" in told.error
-    assert told.entries == ()
+    """It counts as failed."""
+    streamed = trace_over(break_off, WhisperLiveKitWire("en"))
+    assert "ConnectionClosed" in streamed.error
+    assert streamed.entries == ()
 
 
-def test_a_peer_without_an_environment_is_said_with_the_command_that_makes_it(tmp_path: Path) -> None:
+def test_a_peer_without_an_environment_is_an_error_with_the_command_that_creates_it(tmp_path: Path) -> None:
     """Not with a traceback of a process that could not start."""
     with pytest.raises(ConfigError, match="make peer-whisper-live"):
         peer_python("whisper-live", tmp_path / "python")

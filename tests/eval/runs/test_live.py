@@ -21,15 +21,21 @@ def load(handler: Handler, recordings: list[Recording], streams: int = 1) -> lis
     return traces
 
 
-def test_a_stream_becomes_a_trace_like_replays() -> None:
-    """Sent at the pace of speech: the partial comes with the first chunk, the final after the whole."""
-    (told,) = load(answer, [recording(0.4, text="red green")])
-    said, closing, ended = told.entries
-    assert isinstance(said.event, Partial)
-    assert isinstance(closing.event, Final)
+def test_a_stream_becomes_a_trace_like_a_replays() -> None:
+    """Sent at the pace of speech: the partial comes with the first chunk, the final after the last."""
+    (trace,) = load(answer, [recording(0.4, text="red green")])
+    partial, final, ended = trace.entries
+    assert isinstance(partial.event, Partial)
+    assert isinstance(final.event, Final)
     assert ended.event == Ended(0.4)
-    assert (told.mode, told.model, told.text, told.reference, told.error) == ("live", "m", "red green", "red green", "")
-    assert said.audio_s < closing.audio_s == 0.4
+    assert (trace.mode, trace.model, trace.text, trace.reference, trace.error) == (
+        "live",
+        "m",
+        "red green",
+        "red green",
+        "",
+    )
+    assert partial.audio_s < final.audio_s == 0.4
 
 
 def test_the_address_asks_for_raw_audio_with_partials() -> None:
@@ -41,13 +47,13 @@ def test_the_address_asks_for_raw_audio_with_partials() -> None:
 
 def test_nothing_is_sent_before_it_was_spoken() -> None:
     """Wall time is counted from the first sample: the last chunk leaves at the recording's end, not before."""
-    (told,) = load(answer, [recording(0.4)])
-    assert told.end_wall_s >= 0.4
-    assert all(entry.wall_s >= entry.audio_s for entry in told.entries)
+    (trace,) = load(answer, [recording(0.4)])
+    assert trace.end_wall_s >= 0.4
+    assert all(entry.wall_s >= entry.audio_s for entry in trace.entries)
 
 
-def test_so_many_streams_at_a_time_and_no_more() -> None:
-    """Two clients, five recordings: all are heard, never three at once."""
+def test_no_more_than_the_given_streams_run_at_a_time() -> None:
+    """Two clients, five recordings: all are streamed, never three at a time."""
     now, most = 0, 0
 
     async def counting(socket: ServerConnection) -> None:
@@ -63,7 +69,7 @@ def test_so_many_streams_at_a_time_and_no_more() -> None:
 
 
 def test_a_refused_stream_is_a_trace_with_its_error() -> None:
-    """A full server: nothing was said, and it counts."""
+    """A full server: no events, and the stream counts as failed."""
 
     async def refused() -> Trace:
         async def refuse(connection: ServerConnection, _request: object) -> object:
@@ -73,15 +79,15 @@ def test_a_refused_stream_is_a_trace_with_its_error() -> None:
             port = server.sockets[0].getsockname()[1]
             return await stream(Target(f"ws://127.0.0.1:{port}", "m"), recording(0.1))
 
-    told = asyncio.run(refused())
-    assert told.entries == ()
-    assert "503" in told.error
+    trace = asyncio.run(refused())
+    assert trace.entries == ()
+    assert "503" in trace.error
 
 
-def test_a_server_that_is_not_there_is_a_trace_with_its_error() -> None:
+def test_a_missing_server_is_a_trace_with_its_error() -> None:
     """The run goes on."""
-    (told,) = run_against_nothing()
-    assert "no server at ws://127.0.0.1:9" in told.error
+    (trace,) = run_against_nothing()
+    assert "no server at ws://127.0.0.1:9" in trace.error
 
 
 def run_against_nothing() -> list[Trace]:
@@ -111,8 +117,8 @@ async def complain(socket: ServerConnection) -> None:
     ("handler", "why"),
     [(vanish, "broke"), (hang_up, "without its summary"), (complain, "server failed")],
 )
-def test_a_stream_that_breaks_keeps_what_it_heard(handler: Handler, why: str) -> None:
+def test_a_stream_that_breaks_keeps_its_events(handler: Handler, why: str) -> None:
     """A server that vanishes, closes without its summary, or says it failed: the final before is in the trace."""
-    (told,) = load(handler, [recording(0.3)])
-    assert told.text == "one"
-    assert why in told.error
+    (trace,) = load(handler, [recording(0.3)])
+    assert trace.text == "one"
+    assert why in trace.error

@@ -10,7 +10,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from asr.events import Event, Final
 from server.http.service import Service
-from server.http.websocket import MAX_REASON_BYTES, WebSocketTransport, fitting
+from server.http.websocket import WebSocketTransport
 from server.streams.connection import Connection
 from server.wires.base import (
     Audio,
@@ -156,9 +156,3 @@ def test_errors_reach_the_wire_by_cause(server: Running, messages: list[Frame], 
     assert last.startswith("error: ")
     assert sentence in last
     assert server.metric("asr_errors_total", kind=f"line-{cause}") == 1
-
-
-def test_a_close_reason_fits_into_its_frame() -> None:
-    """RFC 6455: 123 bytes of UTF-8, and no half character at the end."""
-    assert len(fitting("DATA-0000: " + "ü" * 200).encode()) <= MAX_REASON_BYTES
-    assert fitting("DATA-0000: " + "ü" * 200).startswith("DATA-0000: üü")

@@ -1,4 +1,4 @@
-"""Each kind of bad input: a clear error, no effect on another stream, nothing left behind."""
+"""`GET /v1/listen` with each kind of bad input: a clear error, no effect on another stream, nothing left behind."""
 
 import json
 import socket as sockets
