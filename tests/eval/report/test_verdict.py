@@ -1,0 +1,73 @@
+"""The verdict: what it claims and what it does not."""
+
+from dataclasses import replace
+
+from eval.report.systems import comparisons, systems_of
+from eval.report.verdict import Verdict, verdict
+from eval.runs.folder import Run
+from eval.runs.signature import Machine
+from eval.trace import Trace
+from tests.eval.fakes import said
+from tests.eval.run_folders import run_of, spoken
+
+
+def verdict_on(*traces: list[Trace]) -> Verdict:
+    systems = systems_of([run_of("r", [t for some in traces for t in some])])
+    return verdict([run_of("r", [])], systems, comparisons(systems))
+
+
+def test_the_verdict_says_who_is_better_by_how_much_and_at_what_cost() -> None:
+    """Ten words of 320: 3.1 points; half of the CPU; 0.5 s earlier."""
+    sentence = verdict_on(spoken("worse", every=4, late_s=0.5, cost=2.0), spoken("better")).headline
+    assert sentence.startswith("better is better than worse by 3.1 points of WER, replay, 95 % interval ")
+    assert sentence.endswith("better costs 0.5 times the CPU; its words are stable 0.50 s earlier (p95).")
+
+
+def test_the_verdict_does_not_claim_what_may_be_chance() -> None:
+    """It says how large a difference would have been seen."""
+    sentence = verdict_on(spoken("a", every=40), spoken("b")).headline
+    assert sentence.startswith("No difference in WER is shown between a and b, replay: 0.3 points")
+    assert "this data could show" in sentence
+    assert "no difference in delay is shown" in sentence
+
+
+def test_the_best_of_three_is_named_with_whom_it_beats() -> None:
+    """Beyond chance only."""
+    sentence = verdict_on(spoken("a"), spoken("b", every=2), spoken("c", every=40)).headline
+    assert sentence.startswith("a has the lowest WER, 4.4 %, replay; it is better than b beyond chance; ")
+    assert sentence.endswith("against c no difference is shown.")
+
+
+def test_one_model_is_described() -> None:
+    """With its interval; nothing is compared."""
+    assert verdict_on(spoken("a")).headline.startswith("a, replay: WER 4.4 % (95 % interval ")
+
+
+def test_streaming_is_compared_with_one_shot() -> None:
+    """For each model that ran both, with its interval."""
+    reasons = verdict_on(spoken("a", every=4), spoken("a", "offline")).reasons
+    assert any(reason.startswith("Streaming (replay) against one-shot, a: +3.1 points (") for reason in reasons)
+
+
+def test_words_made_up_are_a_reason() -> None:
+    """Per minute of recordings without speech."""
+    noise = [said("thank you", reference="", model="a", utterance="n", duration_s=30.0)]
+    assert "Words made up per minute of non-speech, replay: a 4.0." in verdict_on([*spoken("a"), *noise]).reasons
+
+
+def test_broken_streams_and_different_machines_are_caveats() -> None:
+    """The figures hold, with what they leave out."""
+    broken = [replace(trace, error="closed") for trace in spoken("a")[:2]]
+    assert verdict_on([*broken, *spoken("a")[2:]]).caveats == (
+        "2 streams of a, replay broke; the text recognised by then is scored.",
+    )
+    one, other = run_of("r1", []), run_of("r2", [])
+    other = replace(other, signature=replace(other.signature, machine=Machine("another", 4, "Linux")))
+    (caveat,) = verdict([one, other], (), ()).caveats
+    assert caveat.startswith("The runs were made on 2 machines")
+
+
+def test_a_run_without_traces_has_nothing_to_compare() -> None:
+    """It says so."""
+    empty: list[Run] = [run_of("r", [])]
+    assert verdict(empty, (), ()).headline == "There is nothing to compare: the run has no traces."
