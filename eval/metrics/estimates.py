@@ -31,8 +31,8 @@ def value_of(metric: Metric, scored: Sequence[ScoredTrace]) -> float | None:
 def estimate(metric: Metric, scored: Sequence[ScoredTrace]) -> Interval:
     """The metric and its interval, in the metric's unit."""
     statistic, units = statistic_of(metric, scored)
-    found = interval(statistic, _drawn(units))
-    return Interval(*(None if v is None else v * metric.scale for v in (found.value, found.low, found.high)))
+    ends = interval(statistic, _drawn(units))
+    return Interval(*(None if v is None else v * metric.scale for v in (ends.value, ends.low, ends.high)))
 
 
 def compare(metric: Metric, left: Sequence[ScoredTrace], right: Sequence[ScoredTrace]) -> Difference:
@@ -43,9 +43,9 @@ def compare(metric: Metric, left: Sequence[ScoredTrace], right: Sequence[ScoredT
     (one, units), (other, same) = statistic_of(metric, left), statistic_of(metric, right)
     if len(units.strata) != len(same.strata):
         raise ValueError("two systems are compared on the same recordings; wanted the same utterances in both")
-    found = difference(one, other, _drawn(units))
-    scaled = [None if v is None else v * metric.scale for v in (found.value, found.low, found.high, found.error)]
-    return Difference(scaled[0], scaled[1], scaled[2], found.p, scaled[3])
+    change = difference(one, other, _drawn(units))
+    scaled = [None if v is None else v * metric.scale for v in (change.value, change.low, change.high, change.error)]
+    return Difference(scaled[0], scaled[1], scaled[2], change.p, scaled[3])
 
 
 def ratio(metric: Metric, left: Sequence[ScoredTrace], right: Sequence[ScoredTrace]) -> Interval:

@@ -72,7 +72,7 @@ class RecordingCard:
         language: Its language code.
         seconds: Its length.
         speaker: Its speaker; "" where unknown.
-        told: Its attributes in words.
+        attributes: Its attributes in words.
         audio: The recording as a data URI; "" where it is not in the page.
         file: Its file; "" where it is not a whole one.
         joiner: What stands between two units of text.
@@ -84,7 +84,7 @@ class RecordingCard:
     language: str
     seconds: float
     speaker: str
-    told: tuple[str, ...]
+    attributes: tuple[str, ...]
     audio: str
     file: str
     joiner: str
@@ -167,7 +167,9 @@ def _card(attempts: Sequence[tuple[int, ScoredTrace]], players: Mapping[tuple[st
         language=trace.language,
         seconds=round(trace.duration_s, 2),
         speaker=trace.speaker,
-        told=tuple(f"{key.replace('_', ' ')} {value}" for key, value in trace.attributes if key not in NOT_SLICED),
+        attributes=tuple(
+            f"{key.replace('_', ' ')} {value}" for key, value in trace.attributes if key not in NOT_SLICED
+        ),
         audio=players.get(first.key, ""),
         file=trace.audio,
         joiner="" if is_by_character(trace.language) else " ",

@@ -101,8 +101,8 @@ def _experiment(client: Any, uri: str) -> str:
     """The id of our experiment, which is created where it is missing. Files of an SQLite store lie beside it."""
     experiment = client.get_experiment_by_name(EXPERIMENT)
     if experiment is not None:
-        known: str = experiment.experiment_id
-        return known
+        existing: str = experiment.experiment_id
+        return existing
     store = _store(uri)
     beside = Path(store.removeprefix("sqlite:///")).resolve().parent if store.startswith("sqlite:///") else None
     location = None if beside is None else (beside / "artifacts").as_uri()

@@ -108,7 +108,7 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class FigureCell:
-    """One system's value in the first table; ``best`` marks the single best of its mode."""
+    """One system's value ``found`` in the first table; ``best`` marks the single best of its mode."""
 
     found: Interval
     best: bool
@@ -170,7 +170,7 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True)
 class DatasetCell:
-    """One system's WER on one data set; ``why`` is shown where there is none."""
+    """One system's WER ``found`` on one data set; ``why`` is shown where there is none."""
 
     found: Interval | None
     why: str
@@ -421,8 +421,8 @@ def _common(systems: Sequence[System]) -> Common:
 
 def _coverage(systems: Sequence[System]) -> str:
     values = [value_of(COVERAGE, system.scored) for system in systems if system.mode != OFFLINE]
-    known = [value for value in values if value is not None]
-    return f"At least {plain(min(known), 0)} % of the words have a known end." if known else ""
+    shares = [value for value in values if value is not None]
+    return f"At least {plain(min(shares), 0)} % of the words have a known end." if shares else ""
 
 
 def _definition(metric: Metric) -> Definition:
@@ -443,12 +443,12 @@ def _cells(metric: Metric, systems: Sequence[SystemFigures]) -> tuple[FigureCell
     """The best of each mode is marked, where the mode has two values or more that differ as shown."""
     cells = []
     for system in systems:
-        found = system.figures[metric.key]
+        interval = system.figures[metric.key]
         rivals = [s.figures[metric.key].value for s in systems if s.mode == system.mode]
-        known = [round(value, metric.digits) for value in rivals if value is not None]
-        leading = max(known, default=0) if metric.better == "higher" else min(known, default=0)
-        best = found.value is not None and round(found.value, metric.digits) == leading
-        cells.append(FigureCell(found, best and known.count(leading) == 1 and len(known) > 1))
+        values = [round(value, metric.digits) for value in rivals if value is not None]
+        leading = max(values, default=0) if metric.better == "higher" else min(values, default=0)
+        best = interval.value is not None and round(interval.value, metric.digits) == leading
+        cells.append(FigureCell(interval, best and values.count(leading) == 1 and len(values) > 1))
     return tuple(cells)
 
 
@@ -482,13 +482,13 @@ def _datasets(cut: Slice, systems: Sequence[System], not_taken: Sequence[Unsuppo
 
 def _dataset_row(row: Row, systems: Sequence[System], not_taken: Sequence[UnsupportedLanguage]) -> DatasetRow:
     cells = []
-    for system, found in zip(systems, row.wer, strict=True):
+    for system, wer in zip(systems, row.wer, strict=True):
         refused = {item.language for item in not_taken if (item.model, item.dataset) == (system.model, row.name)}
         why = f"does not take {', '.join(sorted(refused))}" if refused else "not run"
-        if found is not None and found.value is None:
+        if wer is not None and wer.value is None:
             mine = [scored for scored in system.scored if scored.trace.dataset == row.name]
             why = f"{sum(scored.counts.insertions for scored in mine)} made up"
-        cells.append(DatasetCell(found, why))
+        cells.append(DatasetCell(wer, why))
     return DatasetRow(row.name, row.utterances, row.words, tuple(cells))
 
 

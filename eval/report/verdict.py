@@ -115,14 +115,14 @@ def _single(system: System) -> str:
 def _best(mine: Sequence[System], pairs: Sequence[Comparison]) -> str:
     """For three systems or more: the lowest error rate, and which of the others it beats beyond chance."""
     rates = {system.name: estimate(WER, system.scored).value for system in mine}
-    known = {name: value for name, value in rates.items() if value is not None}
-    if not known:
+    measured = {name: value for name, value in rates.items() if value is not None}
+    if not measured:
         return "The systems have no recording in common: they cannot be compared."
-    best = min(known, key=lambda name: known[name])
+    best = min(measured, key=lambda name: measured[name])
     significant = [{pair.left, pair.right} for pair in pairs if pair.is_significant]
-    beaten = [name for name in known if {name, best} in significant and name != best]
-    rest = [name for name in known if name != best and name not in beaten]
-    sentence = f"{best} has the lowest WER, {known[best]:.1f} %, {mine[0].mode}"
+    beaten = [name for name in measured if {name, best} in significant and name != best]
+    rest = [name for name in measured if name != best and name not in beaten]
+    sentence = f"{best} has the lowest WER, {measured[best]:.1f} %, {mine[0].mode}"
     sentence += f"; it is better than {listed(beaten)} beyond chance" if beaten else ""
     return sentence + (f"; against {listed(rest)} no difference is shown." if rest else ".")
 

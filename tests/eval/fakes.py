@@ -1,4 +1,4 @@
-"""A scripted engine, a scripted server, and recordings made of nothing, for the evaluation's tests."""
+"""Traces, recordings of silence and a scripted engine, for the evaluation's tests."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,23 +12,26 @@ from eval.trace import Entry, Span, Trace
 
 
 def word(text: str, start_s: float = 0.0, end_s: float = 0.0) -> Word:
+    """A word with a leading space, as models write it."""
     return Word(" " + text, start_s, end_s, 0.9)
 
 
 def partial(wall_s: float, *words: str, start_s: float = 0.0) -> Entry:
-    """A partial said at a time; its words last 0.1 s each from `start_s` on."""
+    """A partial at this time; its words last 0.1 s each, from `start_s` on."""
     placed = tuple(word(text, start_s + i / 10, start_s + (i + 1) / 10) for i, text in enumerate(words))
     return Entry(Partial(placed, start_s, start_s + len(words) / 10, "en"), wall_s, wall_s)
 
 
 def final(wall_s: float, *words: Word, ends: bool = False) -> Entry:
+    """A final at this time; with ``ends`` the last one of its utterance."""
     end_s = words[-1].end_s if words else 0.0
     return Entry(Final(words, words[0].start_s if words else 0.0, end_s, "en", ends), wall_s, wall_s)
 
 
 def trace(*entries: Entry, reference: str = "", mode: str = "replay", utterance: str = "u", **fields: object) -> Trace:
-    known = {"dataset": "d", "model": "m", "language": "en", "duration_s": 10.0, "end_wall_s": 10.0} | fields
-    return Trace(utterance=utterance, mode=mode, reference=reference, entries=entries, **known)  # type: ignore[arg-type]
+    """A trace of these entries; 10 s of English unless the fields say otherwise."""
+    defaults = {"dataset": "d", "model": "m", "language": "en", "duration_s": 10.0, "end_wall_s": 10.0} | fields
+    return Trace(utterance=utterance, mode=mode, reference=reference, entries=entries, **defaults)  # type: ignore[arg-type]
 
 
 def said(text: str, **fields: object) -> Trace:
@@ -38,6 +41,7 @@ def said(text: str, **fields: object) -> Trace:
 
 
 def recording(seconds: float, text: str = "red green blue", language: str = "en", name: str = "u") -> Recording:
+    """A recording of silence with this label."""
     clip = Clip(Path(f"{name}.wav"), text, seconds)
     samples = np.zeros(round(seconds * SAMPLE_RATE_HZ), np.float32)
     return Recording(Utterance(name, "d", (clip,), language), samples, (Span(text, 0.0, seconds),), ())
@@ -45,9 +49,10 @@ def recording(seconds: float, text: str = "red green blue", language: str = "en"
 
 @dataclass
 class ScriptedSession:
-    """Keeps the contract of `asr.streaming.session.Session`. Unreal: it knows its words beforehand and hears nothing.
+    """Keeps the contract of `asr.streaming.session.Session`.
 
-    Every half second it shows the words that have ended, and commits those that ended a second ago.
+    Unreal: it knows its words beforehand and ignores the audio. Every half second it shows
+    the words that have ended, and commits those that ended a second ago.
     """
 
     script: tuple[Word, ...]
@@ -105,7 +110,7 @@ class ScriptedSession:
 class ScriptedEngine:
     """Keeps the contract of `asr.engine.Engine` for one session; a step takes `step_s` on its own clock.
 
-    Unreal: there is no model, and its clock stands still but for the steps.
+    Unreal: there is no model, and its clock moves only with steps.
     """
 
     script: tuple[Word, ...] = (word("red", 0.1, 0.4), word("green", 0.6, 0.9), word("blue", 1.1, 1.4))

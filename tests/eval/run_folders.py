@@ -1,4 +1,4 @@
-"""Made-up runs whose truth is known, for the tests of what is made from runs."""
+"""Made-up runs whose figures are known, for the tests of reports."""
 
 import json
 import random
@@ -15,6 +15,7 @@ WORDS = ("red", "green", "blue", "black", "white", "brown", "grey", "pink")
 
 
 def signature(*models: str) -> Signature:
+    """The signature of a run of these models."""
     named = tuple(Model(model, "0" * 64, "int8", 1) for model in models)
     return Signature({"d": "0" * 64}, "n 1", named, {"options": {}}, "abc", Machine("cpu", 2, "Linux"), {"python": "3"})
 
@@ -30,35 +31,39 @@ def spoken(
     seed: int = 1,
     speakers: int = 20,
 ) -> list[Trace]:
-    """Utterances of eight words of 0.5 s. In one of `every` one word more is wrong; words come `late_s` late, give or
-    take a little that depends on the utterance alone; CPU time is a tenth of the audio times `cost`."""
-    found = []
+    """Utterances of eight words of 0.5 s each.
+
+    In every third utterance one word is wrong, in one of `every` one word more. Words are shown `late_s` late, plus a
+    little that depends on the utterance only. CPU time is a tenth of the audio times `cost`.
+    """
+    traces = []
     for number in range(utterances):
         rng = random.Random(1000 * seed + number)
-        said = [rng.choice(WORDS) for _ in range(8)]
-        heard = list(said)
+        reference = [rng.choice(WORDS) for _ in range(8)]
+        recognised = list(reference)
         if number % 3 == 0:
-            heard[2] = "wrong"
+            recognised[2] = "wrong"
         if every and number % every == 0:
-            heard[5] = "bad"
+            recognised[5] = "bad"
         at = [0.5 * (i + 1) for i in range(8)]
         wait = late_s + rng.uniform(0.1, 0.3)
-        words = [word(text, end - 0.4, end) for text, end in zip(heard, at, strict=True)]
-        entries = [partial(end + wait, *heard[: i + 1]) for i, end in enumerate(at)]
+        words = [word(text, end - 0.4, end) for text, end in zip(recognised, at, strict=True)]
+        entries = [partial(end + wait, *recognised[: i + 1]) for i, end in enumerate(at)]
         entries.append(final(at[-1] + wait + 0.5, *words, ends=True))
-        told = trace(*entries, reference=" ".join(said), mode=mode, utterance=f"u{number}", duration_s=5.0)
+        streamed = trace(*entries, reference=" ".join(reference), mode=mode, utterance=f"u{number}", duration_s=5.0)
         about = {"model": model, "speaker": f"s{number % speakers}", "cpu_s": 0.5 * cost, "busy_s": 0.4 * cost}
-        found.append(replace(told, end_wall_s=5.0, peak_memory_bytes=10**8, **about))
-    return found
+        traces.append(replace(streamed, end_wall_s=5.0, peak_memory_bytes=10**8, **about))
+    return traces
 
 
 def run_of(name: str, traces: Sequence[Trace], **fields: object) -> Run:
+    """A run of these traces."""
     models = dict.fromkeys(trace.model for trace in traces)
     return Run(name, signature(*models), tuple(traces), **fields)  # type: ignore[arg-type]
 
 
 def write_run(folder: Path, traces: Sequence[Trace], capacity: Sequence[Trace] = ()) -> Path:
-    """As `asr eval run` leaves it."""
+    """Writes a run's folder as `asr eval run` does."""
     folder.mkdir(parents=True)
     table = {"signature": asdict(signature(*dict.fromkeys(t.model for t in traces))), "not_taken": [], "left_out": []}
     (folder / "run.json").write_text(json.dumps(table))

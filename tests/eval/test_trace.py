@@ -58,7 +58,7 @@ def test_traces_are_appended_and_read_in_order(tmp_path: Path) -> None:
 
 
 def test_a_line_that_is_no_trace_is_named(tmp_path: Path) -> None:
-    """The error says file, line and what was found."""
+    """The error gives the file, the line and its text."""
     file = tmp_path / "traces.jsonl"
     file.write_text(to_line(said("hello")) + '\n{"dataset": 1}\n')
     with pytest.raises(TraceError, match=r"traces.jsonl:2: found '\{\"dataset\": 1\}"):

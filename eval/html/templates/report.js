@@ -71,7 +71,7 @@
   }
 
   function card(u) {
-    const about = [element("b", {}, u.id), u.dataset, `${u.seconds.toFixed(1)} s`, u.speaker && `speaker ${u.speaker}`, u.language, ...u.told].filter(Boolean);
+    const about = [element("b", {}, u.id), u.dataset, `${u.seconds.toFixed(1)} s`, u.speaker && `speaker ${u.speaker}`, u.language, ...u.attributes].filter(Boolean);
     const made = element("article", { class: "utterance" }, element("div", { class: "about" }, ...about.map((part) => (part instanceof Node ? part : element("span", {}, part)))));
     if (u.audio) made.append(element("audio", { controls: "", preload: "none", src: u.audio }));
     else if (u.file) made.append(element("div", { class: "key" }, element("a", { href: "file://" + encodeURI(u.file) }, "recording on this machine")));
@@ -102,7 +102,7 @@
   }
   data.utterances.forEach((u, place) => {
     u.place = place;
-    u.haystack = [u.id, u.speaker, ...u.told, ...u.systems.flatMap((s) => s.edits.flat())].join(" ").toLowerCase();
+    u.haystack = [u.id, u.speaker, ...u.attributes, ...u.systems.flatMap((s) => s.edits.flat())].join(" ").toLowerCase();
   });
   for (const control of [order, where, find]) control.addEventListener("input", () => { shown = PAGE; draw(); });
   more.addEventListener("click", () => { shown += PAGE; draw(); });

@@ -24,7 +24,7 @@ def test_files_are_run_in_turns() -> None:
 
 def test_a_files_trace_is_scored_like_any_other() -> None:
     """Its text is its only final; without text it has no words."""
-    told = measured(OURS, lambda *_: "red green", recording(2.0, text="red green"))
-    assert (told.text, told.mode, told.model) == ("red green", "offline", OURS)
-    assert told.cpu_s is not None
+    trace = measured(OURS, lambda *_: "red green", recording(2.0, text="red green"))
+    assert (trace.text, trace.mode, trace.model) == ("red green", "offline", OURS)
+    assert trace.cpu_s is not None
     assert measured(OURS, lambda *_: "", recording(2.0)).text == ""

@@ -52,12 +52,12 @@ def test_stream_ratios_are_ours_over_the_peers() -> None:
 
     def summary(model: str, delay_s: float, text: str, cpu_s: float) -> Summary:
         entries = (partial(1.0 + delay_s, text, start_s=0.9), final(9.0, word(text, 0.0, 1.0), word("b", 0.0, 9.0)))
-        told = trace(*entries, reference="a b", model=model, mode="live", cpu_s=cpu_s)
-        return summarise([ScoredTrace(told)], model, "1", "live")
+        streamed = trace(*entries, reference="a b", model=model, mode="live", cpu_s=cpu_s)
+        return summarise([ScoredTrace(streamed)], model, "1", "live")
 
-    found = stream_ratio(summary(OURS, 1.0, "x", 1.0), summary("peer", 4.0, "a", 2.0), 1)
-    assert (found.cpu, found.points) == (0.5, 50.0)
-    assert found.stable_p50 == pytest.approx(0.5 / 2.0)
+    ratio = stream_ratio(summary(OURS, 1.0, "x", 1.0), summary("peer", 4.0, "a", 2.0), 1)
+    assert (ratio.cpu, ratio.points) == (0.5, 50.0)
+    assert ratio.stable_p50 == pytest.approx(0.5 / 2.0)
 
 
 def test_tables_have_a_row_for_each_level_file_set_and_ratio(capsys) -> None:

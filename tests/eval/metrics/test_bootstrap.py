@@ -1,4 +1,4 @@
-"""Intervals, on synthetic data whose truth is known."""
+"""Intervals on synthetic data with a known truth."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ sqrt((0.2845 * 0.7155 + 0.2 * 0.8) / 400))."""
 
 
 def units_of(datasets: list[str], speakers: list[str]) -> Units:
-    """Every utterance another one."""
+    """The units of different utterances."""
     return units_by_id(datasets, speakers, [str(i) for i in range(len(datasets))])
 
 
@@ -43,42 +43,42 @@ def rate(errors: np.ndarray, names: list[str]) -> tuple[Ratio, np.ndarray]:
 
 def test_a_95_per_cent_interval_holds_the_truth_in_95_of_100_cases() -> None:
     """Forty speakers, ten utterances each, 200 worlds: between 90 and 98 of 100 (the percentile interval of so few
-    units is known to be a little narrow)."""
+    units is a little narrow)."""
     rng, truth, held = np.random.default_rng(1), 0.2, 0
     for _ in range(200):
         names, errors = spoken(rng, 40, 10, truth)
-        found = interval(*rate(errors, names))
-        assert found.low is not None
-        assert found.high is not None
-        held += found.low <= truth <= found.high
+        estimated = interval(*rate(errors, names))
+        assert estimated.low is not None
+        assert estimated.high is not None
+        held += estimated.low <= truth <= estimated.high
     assert 180 <= held <= 196
 
 
 def test_resampling_utterances_instead_of_speakers_promises_too_much() -> None:
-    """Why speakers: with people who differ, the same 95 % from utterances holds the truth far more seldom."""
+    """Why speakers: with people who differ, the same 95 % from utterances holds the truth far less often."""
     rng, truth, held = np.random.default_rng(2), 0.2, 0
     for _ in range(200):
         names, errors = spoken(rng, 20, 40, truth)
-        found = interval(*rate(errors, [""] * len(names)))
-        assert found.low is not None
-        assert found.high is not None
-        held += found.low <= truth <= found.high
+        estimated = interval(*rate(errors, [""] * len(names)))
+        assert estimated.low is not None
+        assert estimated.high is not None
+        held += estimated.low <= truth <= estimated.high
     assert held < 160
 
 
 def test_a_difference_as_large_as_the_data_can_show_is_found_in_four_of_five_cases() -> None:
     """The promise of `smallest_difference`, kept by the paired interval: 0.8 of 200 worlds, give or take chance."""
-    rng, found, promised = np.random.default_rng(3), 0, []
+    rng, detected, promised = np.random.default_rng(3), 0, []
     for _ in range(200):
         names, errors = spoken(rng, 40, 10, 0.2)
         worse = errors + rng.binomial(1, MORE, len(errors)) - rng.binomial(1, FEWER, len(errors))
         (left, drawn), (right, _) = rate(worse, names), rate(errors, names)
-        told = difference(left, right, drawn)
-        assert told.error is not None
-        promised.append(smallest_difference(told.error))
-        found += told.excludes_zero
+        result = difference(left, right, drawn)
+        assert result.error is not None
+        promised.append(smallest_difference(result.error))
+        detected += result.excludes_zero
     assert np.mean(promised) == pytest.approx((MORE - FEWER) / WORDS, rel=0.05), "the world is set wrong"
-    assert 0.72 <= found / 200 <= 0.9
+    assert 0.72 <= detected / 200 <= 0.9
 
 
 def test_pairing_finds_what_two_separate_intervals_hide() -> None:
@@ -110,10 +110,10 @@ def test_a_resampled_percentile_is_numpys_of_the_repeated_values(rows: list[tupl
     values, owners = [value for value, _ in rows], [owner for _, owner in rows]
     units = units_of(["d"] * 4, [""] * 4)
     drawn = draw(units, 20)
-    found = Percentile(values, owners, q, units).resampled(drawn)
-    for row, told in zip(drawn, found, strict=True):
+    resampled = Percentile(values, owners, q, units).resampled(drawn)
+    for row, value in zip(drawn, resampled, strict=True):
         repeated = np.repeat(values, row[owners].astype(int))
-        assert np.isnan(told) if not len(repeated) else told == pytest.approx(np.percentile(repeated, q))
+        assert np.isnan(value) if not len(repeated) else value == pytest.approx(np.percentile(repeated, q))
 
 
 def test_each_data_set_is_resampled_by_itself() -> None:

@@ -66,8 +66,8 @@ def test_delays_are_pooled_over_words() -> None:
 
 def test_case_and_punctuation_count_as_a_change_only_where_the_metric_says_so() -> None:
     """'hello' becomes 'Hello,' at 2 s: the same word to `stable`, another to `stable_exact`."""
-    told = trace(partial(1.0, "hello"), partial(2.0, "Hello,"), final(3.0, word("Hello,", 0.0, 0.5)))
-    assert (value("stable_p50", told), value("stable_exact_p50", told)) == (0.5, 1.5)
+    streamed = trace(partial(1.0, "hello"), partial(2.0, "Hello,"), final(3.0, word("Hello,", 0.0, 0.5)))
+    assert (value("stable_p50", streamed), value("stable_exact_p50", streamed)) == (0.5, 1.5)
 
 
 def test_an_end_of_speech_is_timed_where_the_stream_went_on() -> None:

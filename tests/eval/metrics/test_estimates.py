@@ -15,12 +15,12 @@ def test_every_metric_has_an_interval_around_its_value() -> None:
     scored = [ScoredTrace(t) for t in spoken("m", every=4)]
     intervals = {metric.key: estimate(metric, scored) for metric in METRICS}
     for metric in METRICS:
-        found = intervals[metric.key]
-        assert found.value == value_of(metric, scored)
-        if found.value is not None:
-            assert found.low is not None
-            assert found.high is not None
-            assert found.low - 1e-9 <= found.value <= found.high + 1e-9
+        estimated = intervals[metric.key]
+        assert estimated.value == value_of(metric, scored)
+        if estimated.value is not None:
+            assert estimated.low is not None
+            assert estimated.high is not None
+            assert estimated.low - 1e-9 <= estimated.value <= estimated.high + 1e-9
     assert intervals["wer"].value is not None
     assert resampling_note(scored) == "d: 20 speakers"
 
@@ -29,8 +29,8 @@ def test_a_long_recording_is_resampled_by_its_segments() -> None:
     """One recording, two segments: its WER has an interval."""
     spans = (Span("red dogs", 0, 1), Span("big green cars", 1, 2))
     chapter = said("red dogs big red cars", reference="red dogs big green cars", reference_segments=spans)
-    found = estimate(WER, [ScoredTrace(chapter)])
-    assert (found.low, found.high) == (0.0, pytest.approx(100 / 3))
+    estimated = estimate(WER, [ScoredTrace(chapter)])
+    assert (estimated.low, estimated.high) == (0.0, pytest.approx(100 / 3))
 
 
 def test_systems_are_compared_on_the_same_recordings_only() -> None:
@@ -43,7 +43,7 @@ def test_systems_are_compared_on_the_same_recordings_only() -> None:
 
 
 def test_peak_memory_is_the_largest() -> None:
-    """A trace that was not measured does not count; none measured, none known."""
+    """A trace that was not measured does not count; without a measurement there is none."""
     scored = [ScoredTrace(said("a", peak_memory_bytes=size)) for size in (1, 3, None)]
     assert peak_memory_bytes(scored) == 3
     assert peak_memory_bytes(scored[2:]) is None

@@ -17,10 +17,10 @@ from eval.metrics.word_errors import Edit, align, counts_of, total
 Pair = tuple[tuple[Edit, ...], tuple[Edit, ...]]
 
 
-def heard(said: list[str], rate: float, rng: random.Random) -> list[str]:
+def recognised(reference: list[str], rate: float, rng: random.Random) -> list[str]:
     """Each kind of error with that rate, never two side by side, so that every aligner finds the same alignment."""
     words, before = [], False
-    for word in said:
+    for word in reference:
         draw = 1.0 if before else rng.random()
         before = draw < 3 * rate
         words += [["s" + word], [], [word, "i" + word], [word]][min(int(draw / rate), 3)]
@@ -31,27 +31,27 @@ def two_systems(rate_a: float, rate_b: float, seed: int = 1989, utterances: int 
     rng = random.Random(seed)
     pairs = []
     for number in range(utterances):
-        said = [f"w{number}x{i}" for i in range(rng.randint(5, 25))]
-        a, b = heard(said, rate_a, rng), heard(said, rate_b, rng)
-        pairs.append((align(said, a), align(said, b)))
+        reference = [f"w{number}x{i}" for i in range(rng.randint(5, 25))]
+        a, b = recognised(reference, rate_a, rng), recognised(reference, rate_b, rng)
+        pairs.append((align(reference, a), align(reference, b)))
     return pairs
 
 
 def test_the_segments_of_nists_own_example() -> None:
     """From the description of the test in NIST's scoring toolkit: four segments, parted by "the best", "times it" and
     "of times"."""
-    said = ["it", "was", "the", "best", "of", "times", "it", "was", "the", "worst", "of", "times", "it", "was"]
+    reference = ["it", "was", "the", "best", "of", "times", "it", "was", "the", "worst", "of", "times", "it", "was"]
     a = ["its", "the", "best", "of", "times", "it", "is", "the", "worst", "of", "times", "or", "it", "was"]
     b = ["it", "was", "the", "best", "times", "it", "won", "the", "test", "of", "times", "it", "was"]
-    assert segments(align(said, a), align(said, b)) == ((2, 0), (0, 1), (1, 2), (1, 0))
+    assert segments(align(reference, a), align(reference, b)) == ((2, 0), (0, 1), (1, 2), (1, 0))
 
 
 def test_segments_never_reach_over_an_utterance() -> None:
     """The last word of one and the first of the next are two segments."""
     wrong = (align(["a"], ["b"]), align(["a"], ["a"]))
-    found = mapsswe([wrong, (wrong[1], wrong[0]), wrong])
-    assert found is not None
-    assert found.segments == 3
+    result = mapsswe([wrong, (wrong[1], wrong[0]), wrong])
+    assert result is not None
+    assert result.segments == 3
 
 
 @pytest.mark.parametrize(
@@ -62,28 +62,28 @@ def test_the_same_p_as_sc_stats(rates: tuple[float, float], p: float, shares: tu
     """`sctk sclite -r ref.trn trn -h a.trn trn a -i wsj -o sgml sum` for both, `sctk sc_stats -t mapsswe -u`, Debian's
     sctk 2.4.10, on the same sixty utterances. (It looks z up in a table of two decimals: hence the tolerance.)"""
     pairs = two_systems(*rates)
-    found = mapsswe(pairs)
-    assert found is not None
-    assert found.p == pytest.approx(p, abs=0.001)
+    result = mapsswe(pairs)
+    assert result is not None
+    assert result.p == pytest.approx(p, abs=0.001)
     counts = total(counts_of(a) for a, _ in pairs)
-    told = (counts.hits, counts.substitutions, counts.deletions, counts.insertions)
-    assert [round(100 * n / counts.reference_length, 1) for n in told] == list(shares)
+    kinds = (counts.hits, counts.substitutions, counts.deletions, counts.insertions)
+    assert [round(100 * n / counts.reference_length, 1) for n in kinds] == list(shares)
 
 
 def test_z_is_the_textbooks() -> None:
     """One-sample t on the segments' differences, by scipy; p from the normal distribution, as the paper has it."""
     pairs = two_systems(0.05, 0.08)
-    found = mapsswe(pairs)
-    assert found is not None
+    result = mapsswe(pairs)
+    assert result is not None
     t = stats.ttest_1samp([a - b for pair in pairs for a, b in segments(*pair)], 0.0).statistic
-    assert found.z == pytest.approx(float(t))
-    assert found.p == pytest.approx(2 * float(stats.norm.sf(abs(t))))
+    assert result.z == pytest.approx(float(t))
+    assert result.p == pytest.approx(2 * float(stats.norm.sf(abs(t))))
 
 
 def test_equal_systems_are_rarely_found_different() -> None:
     """At 5 % about one in twenty: of 300 draws 15, and 27 or more in one of a thousand such trials."""
-    found = [mapsswe(two_systems(0.06, 0.06, seed, utterances=30)) for seed in range(300)]
-    assert 5 <= sum(test is not None and test.p < 0.05 for test in found) <= 27
+    result = [mapsswe(two_systems(0.06, 0.06, seed, utterances=30)) for seed in range(300)]
+    assert 5 <= sum(test is not None and test.p < 0.05 for test in result) <= 27
 
 
 def test_nothing_to_test_is_no_test() -> None:

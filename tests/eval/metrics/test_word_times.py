@@ -10,13 +10,13 @@ from tests.eval.fakes import final, partial, trace, word
 
 def test_a_word_is_stable_since_it_never_changed_again_and_settled_when_none_before_it_does() -> None:
     """'cat' is shown at 1.0 and right all along, but 'the' before it is wrong until 3.0: both are settled only then."""
-    told = trace(
+    streamed = trace(
         partial(1.0, "a", "cat"),
         partial(2.0, "a", "cat", "sat"),
         partial(3.0, "the", "cat", "sat"),
         final(4.0, word("the", 0.0, 0.5), word("cat", 0.5, 0.75), word("sat", 1.0, 1.5)),
     )
-    times = word_times(told)
+    times = word_times(streamed)
     assert [t.shown.wall_s for t in times] == [3.0, 1.0, 2.0]
     assert [t.stable.wall_s for t in times] == [3.0, 1.0, 2.0]
     assert [t.settled.wall_s for t in times] == [3.0, 3.0, 3.0]
@@ -27,29 +27,29 @@ def test_a_word_is_stable_since_it_never_changed_again_and_settled_when_none_bef
 
 def test_a_word_that_moves_along_with_its_line_has_not_changed() -> None:
     """'an' before it is taken out at 2.0 and another put there at 3.0: 'apple' and 'pie' only move to and fro."""
-    told = trace(
+    streamed = trace(
         partial(1.0, "an", "apple", "pie"),
         partial(2.0, "apple", "pie", "in"),
         partial(3.0, "big", "apple", "pie"),
         final(4.0, word("big", 0.0, 0.25), word("apple", 0.25, 0.5), word("pie", 0.5, 1.0)),
     )
-    assert [t.stable.wall_s for t in word_times(told)] == [3.0, 1.0, 1.0]
+    assert [t.stable.wall_s for t in word_times(streamed)] == [3.0, 1.0, 1.0]
 
 
 def test_a_word_said_again_further_on_is_not_taken_for_the_one_that_is_missing() -> None:
-    """At 2.0 only the first 'no' is heard; the second is another word and comes at 3.0."""
-    told = trace(
+    """At 2.0 only the first 'no' is recognised; the second is another word and comes at 3.0."""
+    streamed = trace(
         partial(2.0, "no"),
         partial(3.0, "no", "I", "said", "no"),
         final(4.0, word("no"), word("I"), word("said"), word("no")),
     )
-    assert [t.shown.wall_s for t in word_times(told)] == [2.0, 3.0, 3.0, 3.0]
+    assert [t.shown.wall_s for t in word_times(streamed)] == [2.0, 3.0, 3.0, 3.0]
 
 
 def test_a_word_that_flickers_is_stable_from_its_last_return() -> None:
     """Shown at 1, gone at 2, back at 3."""
-    told = trace(partial(1.0, "yes"), partial(2.0, "yet"), partial(3.0, "yes"), final(4.0, word("yes", 0.0, 0.5)))
-    (only,) = word_times(told)
+    streamed = trace(partial(1.0, "yes"), partial(2.0, "yet"), partial(3.0, "yes"), final(4.0, word("yes", 0.0, 0.5)))
+    (only,) = word_times(streamed)
     assert (only.shown.wall_s, only.stable.wall_s) == (1.0, 3.0)
 
 
@@ -61,53 +61,53 @@ def test_a_word_guessed_before_its_end_has_a_negative_delay() -> None:
 
 def test_a_final_takes_only_what_it_covers_out_of_the_tail() -> None:
     """'b' was in the partial before the final of 'a' and is still seen: its time is not the next partial's."""
-    told = trace(
+    streamed = trace(
         partial(1.0, "a", "b"),
         final(2.0, word("a", 0.0, 0.1)),
         partial(3.0, "b", "c", start_s=0.1),
         final(4.0, word("b", 0.1, 0.2), word("c", 0.2, 0.3), ends=True),
     )
-    assert [t.stable.wall_s for t in word_times(told)] == [1.0, 1.0, 3.0]
+    assert [t.stable.wall_s for t in word_times(streamed)] == [1.0, 1.0, 3.0]
 
 
 def test_an_utterances_last_final_clears_the_tail() -> None:
     """What a final that ends the utterance did not take is gone."""
-    told = trace(partial(1.0, "a", "b"), final(2.0, word("a", 0.0, 0.1), ends=True))
-    assert displays(told)[-1].tail == ()
+    streamed = trace(partial(1.0, "a", "b"), final(2.0, word("a", 0.0, 0.1), ends=True))
+    assert displays(streamed)[-1].tail == ()
 
 
 def test_a_final_and_the_partial_after_it_are_one_display() -> None:
     """Two messages 10 ms apart: nobody sees the tail vanish in between."""
-    told = trace(
+    streamed = trace(
         partial(1.0, "a", "b"),
         final(2.0, word("a", 0.0, 1.0)),
         partial(2.01, "b", start_s=1.0),
         final(3.0, word("b", 1.0, 1.1)),
     )
-    assert [t.stable.wall_s for t in word_times(told)] == [1.0, 1.0]
+    assert [t.stable.wall_s for t in word_times(streamed)] == [1.0, 1.0]
 
 
 def test_a_long_display_that_comes_to_little_has_what_it_comes_to() -> None:
     """Of ten words, most of a loop, one stays."""
-    told = trace(
+    streamed = trace(
         partial(1.0, *["yes", "no", "no", "no", "no", "no", "no", "no", "no", "no"]),
         final(2.0, word("yes", 0.0, 0.5), ends=True),
     )
-    assert [t.stable.wall_s for t in word_times(told)] == [1.0]
+    assert [t.stable.wall_s for t in word_times(streamed)] == [1.0]
 
 
 def test_case_and_punctuation_count_as_change_only_when_asked() -> None:
     """'hello' becomes 'Hello,' at 2: the same word to `plain`, another to `str.strip`."""
-    told = trace(partial(1.0, "hello"), partial(2.0, "Hello,"), final(3.0, word("Hello,", 0.0, 0.5)))
-    assert [time.delay_s("stable") for time in word_times(told)] == [0.5]
-    assert [time.delay_s("stable") for time in word_times(told, str.strip)] == [1.5]
+    streamed = trace(partial(1.0, "hello"), partial(2.0, "Hello,"), final(3.0, word("Hello,", 0.0, 0.5)))
+    assert [time.delay_s("stable") for time in word_times(streamed)] == [0.5]
+    assert [time.delay_s("stable") for time in word_times(streamed, str.strip)] == [1.5]
 
 
 def test_the_audio_clock_leaves_computation_out() -> None:
     """The same word, 0.3 s of audio after its end and 0.5 s of wall time."""
     entry = final(0.0, word("yes", 0.0, 1.0))
-    told = trace(Entry(entry.event, audio_s=1.3, wall_s=1.5))
-    (only,) = word_times(told)
+    streamed = trace(Entry(entry.event, audio_s=1.3, wall_s=1.5))
+    (only,) = word_times(streamed)
     assert only.delay_s("stable", "audio") == pytest.approx(0.3)
     assert only.delay_s("stable") == pytest.approx(0.5)
 
@@ -115,30 +115,30 @@ def test_the_audio_clock_leaves_computation_out() -> None:
 def test_ends_come_from_the_reference_alignment_where_there_is_one() -> None:
     """Equal words in order get the reference's ends, whatever their case; a word that was not said has none."""
     spans = (Span("The", 0.0, 0.3), Span("cat", 0.3, 0.8), Span("sat.", 0.8, 1.2))
-    told = trace(final(2.0, word("the", 0, 9), word("hat", 0, 9), word("sat", 0, 9)), reference_words=spans)
-    assert word_ends(told) == (0.3, None, 1.2)
-    assert end_source([told]) == "reference alignment"
-    assert [time.delay_s("stable") is None for time in word_times(told)] == [False, True, False]
+    streamed = trace(final(2.0, word("the", 0, 9), word("hat", 0, 9), word("sat", 0, 9)), reference_words=spans)
+    assert word_ends(streamed) == (0.3, None, 1.2)
+    assert end_source([streamed]) == "reference alignment"
+    assert [time.delay_s("stable") is None for time in word_times(streamed)] == [False, True, False]
 
 
 def test_ends_are_the_systems_own_without_one_and_it_is_said() -> None:
     """A report must tell which: a system's own times may flatter it."""
-    told = trace(final(2.0, word("yes", 0.5, 1.0)))
-    assert word_ends(told) == (1.0,)
-    assert end_source([told]) == "system's own word times"
+    streamed = trace(final(2.0, word("yes", 0.5, 1.0)))
+    assert word_ends(streamed) == (1.0,)
+    assert end_source([streamed]) == "system's own word times"
 
 
 def test_no_word_ends_after_the_segment_that_it_is_spoken_in() -> None:
     """The system's time for 'sat' lies in the pause, and so would hide 0.75 s of its delay; 'uh' is in no segment."""
     segments = (Span("The cat sat.", 0.0, 1.25), Span("It slept.", 3.0, 4.0))
     words = (word("the", 0, 0.5), word("cat", 0.5, 1.0), word("sat", 1, 2), word("uh", 2, 2.5), word("it", 3, 3.5))
-    told = trace(final(5.0, *words), reference_segments=segments)
-    assert word_ends(told) == (0.5, 1.0, 1.25, 2.5, 3.5)
-    assert end_source([told]) == "system's own word times, segment-clipped"
+    streamed = trace(final(5.0, *words), reference_segments=segments)
+    assert word_ends(streamed) == (0.5, 1.0, 1.25, 2.5, 3.5)
+    assert end_source([streamed]) == "system's own word times, segment-clipped"
 
 
 def test_segments_clip_nothing_where_words_are_aligned_or_not_written_apart() -> None:
-    """An alignment is better; in Chinese it is not known which word of the transcript is which."""
+    """An alignment is better; in Chinese a word of the transcript cannot be assigned to a segment."""
     segments = (Span("yes", 0.0, 0.5), Span("no", 1.0, 1.5))
     aligned = trace(final(5.0, word("yes", 0, 1)), reference_segments=segments, reference_words=(Span("yes", 0, 0.75),))
     assert (word_ends(aligned), end_source([aligned])) == ((0.75,), "reference alignment")

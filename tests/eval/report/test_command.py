@@ -8,7 +8,7 @@ from tests.eval.run_folders import spoken, write_run
 
 
 def test_runs_are_compared_from_the_command_line(asr, tmp_path: Path, capsys) -> None:
-    """Two runs of one model are told apart by their names; a folder without a run is wrong use."""
+    """Two runs of one model are distinguished by their names; a folder without a run is wrong use."""
     old = write_run(tmp_path / "old", spoken("m", every=4))
     new = write_run(tmp_path / "new", spoken("m"))
     assert asr("eval", "compare", old, new, "--out", tmp_path / "report") == 0
@@ -17,7 +17,7 @@ def test_runs_are_compared_from_the_command_line(asr, tmp_path: Path, capsys) ->
 
 
 def test_runs_of_one_name_are_refused(asr, tmp_path: Path, capsys) -> None:
-    """Their systems could not be told apart."""
+    """Their systems could not be distinguished."""
     runs = [write_run(tmp_path / parent / "run", spoken("m")[:2]) for parent in "ab"]
     assert asr("eval", "compare", *runs, "--out", tmp_path / "report") == 2
     assert "two runs have the same name" in capsys.readouterr().err

@@ -25,9 +25,9 @@ def test_the_same_run_passes(baseline: str, tmp_path: Path, capsys) -> None:
     """Nothing rose."""
     same = write_run(tmp_path / "same", spoken("m"))
     assert code(str(same), "--baseline", baseline, *LIMITS) == 0
-    told = capsys.readouterr().out
-    assert told.count("ok ") == 3
-    assert "machines" not in told
+    shown = capsys.readouterr().out
+    assert shown.count("ok ") == 3
+    assert "machines" not in shown
 
 
 @pytest.mark.parametrize(
@@ -38,10 +38,10 @@ def test_what_is_worse_beyond_chance_stops_the_build(change, figure, baseline: s
     """In accuracy, in delay, in cost; one sentence says which and by how much; only that one."""
     worse = write_run(tmp_path / "worse", spoken("m", **change))
     assert code(str(worse), "--baseline", baseline, *LIMITS) == 1
-    told = capsys.readouterr()
-    assert told.err.count("\n") == 1
-    assert figure in told.err
-    assert told.out.count("WORSE") == 1
+    shown = capsys.readouterr()
+    assert shown.err.count("\n") == 1
+    assert figure in shown.err
+    assert shown.out.count("WORSE") == 1
 
 
 def test_what_may_be_chance_passes(baseline: str, tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_what_may_be_chance_passes(baseline: str, tmp_path: Path) -> None:
 
 
 def test_what_is_allowed_passes(baseline: str, tmp_path: Path) -> None:
-    """3.1 points where 4 are let pass."""
+    """A rise of 3.1 points where 4 are allowed."""
     worse = write_run(tmp_path / "worse", spoken("m", every=4))
     assert code(str(worse), "--baseline", baseline, "--max-wer-rise", "4") == 0
 

@@ -21,7 +21,7 @@ def test_a_report_is_logged_with_its_figures(
     uri = f"sqlite:///{tmp_path / 'own.db'}" if store == "sqlite" else str(tmp_path / "store")
     for _ in range(2):
         assert asr(["eval", "compare", str(run), "--out", str(tmp_path / "report"), "--mlflow", uri]) == 0
-    told = capsys.readouterr().out
+    shown = capsys.readouterr().out
     client = mlflow.MlflowClient(uri if store == "sqlite" else f"sqlite:///{tmp_path / 'store' / 'mlflow.db'}")
     runs = client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id])
     assert len(runs) == 6
@@ -33,7 +33,7 @@ def test_a_report_is_logged_with_its_figures(
     assert worse.params["data.d"] == "0" * 64
     parent = client.get_run(systems["worse, replay"].data.tags["mlflow.parentRunId"])
     assert parent.info.status == "FINISHED"
-    assert parent.info.run_id in told
+    assert parent.info.run_id in shown
     assert {file.path for file in client.list_artifacts(parent.info.run_id)} == {
         "report.html",
         "report.json",

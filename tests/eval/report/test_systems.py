@@ -27,31 +27,31 @@ def test_only_recordings_that_all_have_are_compared() -> None:
 
 
 def test_a_worse_model_is_found_worse_by_both_tests() -> None:
-    """Ten words of 320 more: 3.125 points; the delay and the cost are told beside it."""
+    """Ten words of 320 more: 3.125 points; delay and cost are compared as well."""
     run = run_of("r", [*spoken("worse", every=4, late_s=0.5, cost=2.0), *spoken("better")])
-    (found,) = comparisons(systems_of([run]))
-    assert (found.left, found.right, found.utterances) == ("worse", "better", 40)
-    assert found.wer.value == pytest.approx(3.125)
-    assert found.is_significant
-    assert found.matched_pairs is not None
-    assert found.matched_pairs.p < 0.05
-    assert found.cost.value == pytest.approx(2.0)
-    assert found.delay is not None
-    assert found.delay.value == pytest.approx(0.5, abs=0.05)
-    assert found.smallest == pytest.approx(2.80 * (found.wer.error or 0), rel=0.01)
+    (pair,) = comparisons(systems_of([run]))
+    assert (pair.left, pair.right, pair.utterances) == ("worse", "better", 40)
+    assert pair.wer.value == pytest.approx(3.125)
+    assert pair.is_significant
+    assert pair.matched_pairs is not None
+    assert pair.matched_pairs.p < 0.05
+    assert pair.cost.value == pytest.approx(2.0)
+    assert pair.delay is not None
+    assert pair.delay.value == pytest.approx(0.5, abs=0.05)
+    assert pair.smallest == pytest.approx(2.80 * (pair.wer.error or 0), rel=0.01)
 
 
 def test_equal_models_are_not_told_apart() -> None:
     """The same traces: no difference, nothing to test."""
-    (found,) = comparisons(systems_of([run_of("r", [*spoken("a"), *spoken("b")])]))
-    assert found.wer.value == 0
-    assert not found.is_significant
-    assert found.matched_pairs is None
+    (pair,) = comparisons(systems_of([run_of("r", [*spoken("a"), *spoken("b")])]))
+    assert pair.wer.value == 0
+    assert not pair.is_significant
+    assert pair.matched_pairs is None
 
 
 def test_three_models_pay_for_three_comparisons() -> None:
     """Holm: the smallest p is tripled."""
-    found = comparisons(systems_of([run_of("r", [*spoken("a", every=4), *spoken("b"), *spoken("c", every=8)])]))
-    assert len(found) == 3
-    smallest = min(found, key=lambda c: c.wer.p or 1)
+    compared = comparisons(systems_of([run_of("r", [*spoken("a", every=4), *spoken("b"), *spoken("c", every=8)])]))
+    assert len(compared) == 3
+    smallest = min(compared, key=lambda c: c.wer.p or 1)
     assert smallest.p_holm == pytest.approx(3 * (smallest.wer.p or 0))
