@@ -102,7 +102,7 @@ class Trace:
 
     @property
     def text(self) -> str:
-        """The committed transcript."""
+        """The committed transcript, without outer spaces."""
         return text_of([entry.event for entry in self.entries])
 
 

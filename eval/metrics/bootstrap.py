@@ -39,7 +39,7 @@ class Units:
 
     @property
     def count(self) -> int:
-        """The number of units."""
+        """The number of units to resample."""
         return len(self.strata)
 
 

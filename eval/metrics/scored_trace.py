@@ -44,7 +44,7 @@ class ScoredTrace:
 
     @cached_property
     def counts(self) -> Counts:
-        """Normalised counts."""
+        """Edits of the normalised texts, all segments together."""
         return total(self.segment_counts)
 
     @cached_property
@@ -70,7 +70,7 @@ class ScoredTrace:
 
     @cached_property
     def stability(self) -> Stability:
-        """Showings and changes."""
+        """How many words were shown and changed."""
         return stability(self.trace)
 
     @cached_property

@@ -38,12 +38,12 @@ class Counts:
 
     @property
     def reference_length(self) -> int:
-        """Units of the reference."""
+        """The number of units in the reference."""
         return self.hits + self.substitutions + self.deletions
 
     @property
     def errors(self) -> int:
-        """Substitutions, deletions and insertions."""
+        """Substitutions, deletions and insertions together."""
         return self.substitutions + self.deletions + self.insertions
 
     @property
