@@ -1,6 +1,7 @@
 """Tiny random Whisper models on disk, in Transformers' and in CTranslate2's layout."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import ctranslate2.specs
 import pytest
 import torch
 from safetensors.torch import save_file
+
+from tests.asr.model_files.packaged import Packaged
 
 CONFIG = {
     "model_type": "whisper",
@@ -117,6 +120,18 @@ def write_ctranslate2(random_whisper: Tensors) -> Callable[..., Path]:
         return folder
 
     return write
+
+
+@pytest.fixture
+def packaged(
+    own_cache: Path, write_ctranslate2: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Packaged:
+    """The random model as the configured model "tiny-test"."""
+    root = tmp_path / "site"
+    model = Packaged(root, write_ctranslate2(tmp_path / "converted", "float16"))
+    monkeypatch.setattr(sys, "path", [str(root), *sys.path])
+    monkeypatch.setattr("asr.model_files.configured.config_dir", lambda: root / "configs")
+    return model
 
 
 def tokenizer() -> dict[str, object]:

@@ -15,21 +15,21 @@ from tests.speech import RATE_HZ, clip
 
 
 def test_a_path_an_open_file_and_samples_give_the_transcript(tmp_path: Path) -> None:
-    """As the command line has it: the same code."""
+    """The transcript of the command line: the same code."""
     samples = clip("quick_brown_fox")
     path = tmp_path / "fox.wav"
     soundfile.write(path, samples, RATE_HZ, subtype="FLOAT")
-    said = asr.transcribe(path)
-    assert "brown fox" in said.text
-    assert said == asr.transcribe(str(path), model="whisper-tiny.en") == asr.transcribe(samples, language="en")
+    transcript = asr.transcribe(path)
+    assert "brown fox" in transcript.text
+    assert transcript == asr.transcribe(str(path), model="whisper-tiny.en") == asr.transcribe(samples, language="en")
     with path.open("rb") as file:
-        assert asr.transcribe(file) == said
+        assert asr.transcribe(file) == transcript
     engine = Engine.load()
     assert asr.transcribe(samples, engine) == transcribe_recording(samples, engine)
 
 
 def test_errors_are_sentences(tmp_path: Path) -> None:
-    """Of the kinds that the rest of the package raises."""
+    """The error classes are those of the rest of the package."""
     with pytest.raises(AudioError, match="found no file"):
         asr.transcribe(tmp_path / "none.wav")
     with pytest.raises(ModelError, match="no model named"):

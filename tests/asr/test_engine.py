@@ -71,7 +71,7 @@ def test_batched_equals_alone(engine: Engine) -> None:
 
 
 def test_committed_text_is_never_taken_back(engine: Engine) -> None:
-    """With an update every 0.4 s there is much to take back."""
+    """With an update every 0.4 s partials change often."""
     properties.committed_text_is_never_taken_back(run(engine, speech()))
 
 
@@ -123,8 +123,8 @@ def _steps(engine: Engine, session: Session, samples: np.ndarray) -> Iterator[No
         yield
 
 
-def test_finalize_commits_what_was_heard(engine: Engine) -> None:
-    """In the middle of speech all words so far become final at once, and the rest follows."""
+def test_finalize_commits_all_words_up_to_now(engine: Engine) -> None:
+    """In the middle of speech all words up to now become final immediately, and the others follow."""
     session = engine.open(UPDATES_OFTEN)
     samples = speech()
     session.receive_audio(samples[: 5 * RATE_HZ])
@@ -175,7 +175,7 @@ def test_partials_can_be_thinned_and_nothing_spoken_is_lost(engine: Engine) -> N
 
 
 def test_an_unknown_language_is_refused_by_name(engine: Engine) -> None:
-    """The sentence names the language and what the model knows; regions are accepted."""
+    """The error names the language and those that the model knows; regions are accepted."""
     with pytest.raises(ConfigError, match=r"'tlh'.*en"):
         engine.open(language="tlh")
     assert engine.open(language="en-US")
@@ -188,8 +188,8 @@ def test_a_prompt_of_any_length_leaves_room_for_the_text(engine: Engine) -> None
 
 
 @pytest.mark.parametrize(("language", "name"), [("es", "pangrama"), ("ja", "pangrama"), ("en", "quick_brown_fox")])
-def test_a_multilingual_model_finds_the_language_out(multilingual: Engine, language: str, name: str) -> None:
-    """With no language given each final tells the one that was heard, and the text is written in it."""
+def test_a_multilingual_model_detects_the_language(multilingual: Engine, language: str, name: str) -> None:
+    """Without a given language each final names the spoken one, and the text is in it."""
     session = multilingual.open(UPDATES_OFTEN)
     finals = [event for event in run(multilingual, clip(name, language), session=session) if isinstance(event, Final)]
     assert {final.language for final in finals} == {language}
@@ -203,8 +203,8 @@ def test_text_without_spaces_is_joined_without_spaces(multilingual: Engine) -> N
     assert " " not in text
 
 
-def test_in_a_long_stream_the_language_is_looked_at_again(multilingual: Engine) -> None:
-    """English goes over into Spanish without a pause that ends the utterance: the later finals are Spanish."""
+def test_in_a_long_stream_the_language_is_detected_again(multilingual: Engine) -> None:
+    """English changes to Spanish without a pause that ends the utterance: the later finals are Spanish."""
     english = [clip("quick_brown_fox"), clip("counting")] * 3
     spanish = [clip("pangrama", "es"), clip("conteo", "es")] * 3
     parts = [part for sound in (*english, *spanish) for part in (sound[1600:-1600], silence(0.15))]
@@ -214,7 +214,7 @@ def test_in_a_long_stream_the_language_is_looked_at_again(multilingual: Engine) 
     assert sum(isinstance(event, SpeechStarted) for event in events) == 1
 
 
-def test_a_word_does_not_last_into_the_pause_behind_it(engine: Engine) -> None:
+def test_a_word_does_not_last_into_the_pause_after_it(engine: Engine) -> None:
     """The words before a pause end where it begins, though an alignment gives them the pause too."""
     sound, pause_s = np.concatenate([clip("quick_brown_fox"), silence(0.7), clip("counting")]), 0.7
     words = [word for event in run(engine, sound) if isinstance(event, Final) for word in event.words]

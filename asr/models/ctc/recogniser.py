@@ -79,7 +79,7 @@ class CtcRecogniser:
         outputs = self._network.step(
             [window.samples for window in windows],
             [memory.network for memory in memories],
-            [self._right_frames(window) for window in windows],
+            [self.right_frames(window) for window in windows],
             [self._frames(window.settings.ctc.left_s) for window in windows],
         )
         return [self._hypothesis(*row) for row in zip(windows, memories, outputs, strict=True)]
@@ -88,7 +88,7 @@ class CtcRecogniser:
         lattice = output.logprobs if memory.open is None else torch.cat([memory.open, output.logprobs])
         settled_frames = len(lattice) - len(output.logprobs) + output.settled
         frames_before = len(lattice) - output.consumed // self._hop_samples  # before the window's first sample
-        words = search(lattice, self._vocabulary, self._search_options(window), memory.last_words)
+        words = search(lattice, self._vocabulary, self.search_options(window), memory.last_words)
         settled = 0
         while settled < len(words) and words[settled].until < settled_frames:
             settled += 1
@@ -102,11 +102,11 @@ class CtcRecogniser:
             released=output.consumed,
         )
 
-    def _right_frames(self, window: Window) -> int:
+    def right_frames(self, window: Window) -> int:
         """How many frames must follow a frame before it is settled."""
         return self._frames(window.settings.ctc.right_s or self._decoding.settings.right_s or RIGHT_S)
 
-    def _search_options(self, window: Window) -> SearchOptions:
+    def search_options(self, window: Window) -> SearchOptions:
         """The stream's search settings, with the model's own values where they are open."""
         settings, beam = window.settings.ctc, window.settings.beam_size
         if not settings.lm:

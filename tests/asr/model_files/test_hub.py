@@ -1,4 +1,4 @@
-"""Hub ids, through the hub's own client, on a cache folder laid out as that client lays it out."""
+"""Hub ids, with the hub's own client, on a cache folder in that client's layout."""
 
 import hashlib
 import importlib.util
@@ -47,8 +47,8 @@ def test_a_model_fetched_before_loads_without_the_hub(fetched: Path) -> None:
     assert model.weights_sha256 == (fetched / "model.safetensors").resolve().name
 
 
-def test_a_blob_that_is_not_what_its_name_says_is_refused(fetched: Path) -> None:
-    """The hub names large files by their SHA-256, so a decayed one is found, with the command that fetches it anew."""
+def test_a_blob_whose_content_does_not_fit_its_name_is_refused(fetched: Path) -> None:
+    """The hub names large files by their SHA-256, so damage is noticed; the error has the command for a new download."""
     blob = (fetched / "model.safetensors").resolve()
     data = bytearray(blob.read_bytes())
     data[-1] ^= 1
@@ -58,13 +58,13 @@ def test_a_blob_that_is_not_what_its_name_says_is_refused(fetched: Path) -> None
 
 
 @pytest.mark.usefixtures("hub_cache")
-def test_a_hub_that_cannot_be_reached_is_said() -> None:
-    """Neither here nor reachable: one sentence with the command for a machine that has the hub."""
+def test_a_hub_that_cannot_be_reached_is_an_error() -> None:
+    """Neither cached nor reachable: one sentence with the command for a machine that has the hub."""
     with pytest.raises(ModelError, match=r"hub cannot be reached; where it can, run: hf download someone/other"):
         load_model_files("someone/other")
 
 
-def test_a_machine_without_the_client_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_client_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The client is an extra; the error has the command."""
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(
@@ -75,7 +75,7 @@ def test_a_machine_without_the_client_is_told_how_to_get_it(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("name", ["openai/whisper-small", "Systran/faster-whisper-tiny.en", "a/b"])
-def test_hub_ids_are_told_from_paths(name: str) -> None:
+def test_hub_ids_are_recognised(name: str) -> None:
     """Organisation and model, nothing else."""
     assert is_hub_id(name)
 

@@ -4,7 +4,7 @@ import ast
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ OWN_FOLDERS = [path for path in (ROOT / "asr" / "models").iterdir() if (path / "
 
 
 class Transducer:
-    """A third architecture's recogniser: it hears nothing."""
+    """A third architecture's recogniser. It recognises nothing."""
 
     architecture, precision, languages, update_ms = "transducer", "float32", (), 500
     finality = Finality.SETTLED
@@ -93,6 +93,16 @@ def test_a_third_architecture_is_one_entry_in_the_tuple(
     (transducer_folder / "tokens.txt").unlink()
     with pytest.raises(ModelError, match=r"no tokens\.txt"):
         find_model(str(transducer_folder))
+
+
+def test_another_architecture_is_refused_by_name(write_transformers: Callable[[Path], Path], tmp_path: Path) -> None:
+    """A BERT beside a config.json that says so."""
+    folder = write_transformers(tmp_path / "model")
+    (folder / "config.json").write_text(json.dumps({"model_type": "bert", "hidden_size": 8}))
+    wanted = "whisper, wav2vec2, hubert or wavlm"
+    with pytest.raises(ModelError) as caught:
+        load_model_files(str(folder))
+    assert str(caught.value) == f"{folder} holds a transformers model of type 'bert', wanted {wanted}"
 
 
 def test_every_configured_model_has_an_architecture() -> None:

@@ -1,4 +1,4 @@
-"""Our network beside Transformers', whose log-probabilities are the expected values; then what chunks do to them."""
+"""Our network against Transformers', whose log-probabilities are the expected values; then the effect of chunks."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def network(model: torch.nn.Module, normalise: bool = False) -> CtcNetwork:
 
 
 def chunked(net: CtcNetwork, samples: np.ndarray, right: int = ALL, left: int = ALL, chunk: int = 5000) -> torch.Tensor:
-    """The settled log-probabilities of all frames ``(n, V)``, heard in chunks."""
+    """The settled log-probabilities of all frames ``(n, V)``, fed in chunks."""
     state, at, parts = StreamState(), 0, []
     for end in [*range(chunk, len(samples), chunk), len(samples)]:
         step = net.step([samples[at:end]], [state], [right], [left])[0]
@@ -40,7 +40,7 @@ def chunked(net: CtcNetwork, samples: np.ndarray, right: int = ALL, left: int = 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_whole_recording_is_what_transformers_makes_of_it(layout: str) -> None:
-    """wav2vec 2.0, HuBERT and WavLM, group norm and layer norm, before and behind the layers."""
+    """wav2vec 2.0, HuBERT and WavLM, group norm and layer norm, before and after the layers."""
     model = random_model(layout)
     torch.testing.assert_close(
         network(model).step([speech()], [StreamState()], [ALL], [ALL])[0].logprobs,
@@ -75,9 +75,9 @@ def test_the_longer_the_context_the_nearer_the_whole() -> None:
     assert by_right[-1] < 1e-5 < by_right[-2]
 
 
-def test_norms_over_time_are_those_of_what_was_heard() -> None:
-    """`base` models and `do_normalize` look at a whole recording; here at what was heard: equal in one call, near in
-    chunks, and nearer the more has been heard."""
+def test_norms_over_time_are_those_of_the_audio_up_to_now() -> None:
+    """`base` models and `do_normalize` use statistics of a recording, here of the audio up to now: equal in one call,
+    near in chunks, and nearer the more audio was fed."""
     model = random_model("wav2vec2 base")
     samples = np.tile(speech(), 4)
     scaled = (samples - samples.mean()) / np.sqrt(samples.var() + 1e-7)  # Wav2Vec2FeatureExtractor
@@ -91,7 +91,7 @@ def test_norms_over_time_are_those_of_what_was_heard() -> None:
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])
 def test_a_stream_does_not_see_its_neighbours(precision: str) -> None:
-    """Three streams of different length in one step, in the middle of their utterances: as each alone."""
+    """Three streams of different length in one step, in the middle of their utterances: the same as each alone."""
     model = random_model("wavlm large")
     net = CtcNetwork(dict(model.state_dict()), model.config.to_dict(), normalise=True, precision=precision)
     streams = [speech(), speech()[4000:20_000], clip("counting")[:9000]]
@@ -119,5 +119,5 @@ def test_a_folder_of_transformers_is_loaded_whole(tmp_path: Path) -> None:
     files = load_model_files(str(save(model, tmp_path / "m", normalise=False)))
     assert (files.architecture, files.vocabulary.blank, files.vocabulary.normalise) == ("hubert", 0, False)
     net = CtcNetwork(files.tensors, files.config, normalise=False)
-    found = net.step([speech()], [StreamState()], [ALL], [ALL])[0].logprobs
-    torch.testing.assert_close(found, expected(model, speech()), atol=2e-5, rtol=0)
+    output = net.step([speech()], [StreamState()], [ALL], [ALL])[0].logprobs
+    torch.testing.assert_close(output, expected(model, speech()), atol=2e-5, rtol=0)

@@ -52,7 +52,7 @@ class ScriptedNetwork:
         for row, (history, ids, places) in enumerate(zip(batch.rows, tokens.tolist(), positions.tolist(), strict=True)):
             for column, (token, place) in enumerate(zip(ids, places, strict=True)):
                 history[place:] = [token]
-                if END not in history:  # rows are padded with the end; nobody looks at what follows it
+                if END not in history:  # rows are padded with the end; what follows it is never read
                     scores[row, column] = self._scores(tuple(history[len(HEAD) :]))
         return scores, positions[:, None, :, None].float()
 

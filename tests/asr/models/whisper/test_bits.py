@@ -1,6 +1,6 @@
-"""A window's hypothesis is the same to the last bit, whatever stands beside it in the batch (real default model).
+"""A window's hypothesis is bit-identical in every batch (real default model).
 
-Folders of recordings rest on it: after a crash the batches are others, the files must be the same.
+Batch jobs depend on it: after a crash the batches are different, and the files must be the same.
 """
 
 import random
@@ -12,7 +12,7 @@ from asr.engine import Engine
 from asr.models.base import Window
 from tests.speech import RATE_HZ, silence, speech
 
-Said = list[tuple[str, float, float, float]]
+Words = list[tuple[str, float, float, float]]
 
 
 @pytest.fixture(scope="module")
@@ -29,19 +29,19 @@ def of_all_lengths() -> list[np.ndarray]:
     ]
 
 
-def said(engine: Engine, windows: list[np.ndarray]) -> list[Said]:
+def words(engine: Engine, windows: list[np.ndarray]) -> list[Words]:
     hypotheses = engine.recogniser.recognise([Window(window) for window in windows])
     return [[(p.text, p.start_s, p.end_s, p.confidence) for p in h.pieces] for h in hypotheses]
 
 
-def test_a_window_alone_or_in_any_company_gives_the_same_bits(engine: Engine) -> None:
+def test_a_window_alone_or_in_any_batch_gives_the_same_bits(engine: Engine) -> None:
     """Text, times and confidences are equal, not close: alone, in pairs, all together, in another order."""
     windows = of_all_lengths()
-    alone = [said(engine, [window])[0] for window in windows]
+    alone = [words(engine, [window])[0] for window in windows]
     assert sum(map(len, alone)) > 50
-    pairs = [found for i in range(0, len(windows), 2) for found in said(engine, windows[i : i + 2])]
+    pairs = [hypothesis for i in range(0, len(windows), 2) for hypothesis in words(engine, windows[i : i + 2])]
     order = random.Random(3).sample(range(len(windows)), len(windows))
-    shuffled = dict(zip(order, said(engine, [windows[i] for i in order]), strict=True))
+    shuffled = dict(zip(order, words(engine, [windows[i] for i in order]), strict=True))
     assert pairs == alone
-    assert said(engine, windows) == alone
+    assert words(engine, windows) == alone
     assert [shuffled[i] for i in range(len(windows))] == alone

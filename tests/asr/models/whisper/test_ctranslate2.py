@@ -90,7 +90,7 @@ def test_equal_tensors_stored_once_are_all_there(
 def test_ctranslate2_itself_takes_the_files_that_these_tests_write(
     write_ctranslate2: Callable[..., Path], tmp_path: Path
 ) -> None:
-    """The folder is no invention of ours: the C++ library opens it and sees the same sizes."""
+    """The C++ library opens the folder that these tests write, and sees the same sizes."""
     model = peer.models.Whisper(str(write_ctranslate2(tmp_path / "model", "int8")))
     assert model.n_mels == 8
 
@@ -118,7 +118,7 @@ def test_a_file_cut_anywhere_is_refused(write_ctranslate2: Callable[..., Path], 
 
 @pytest.mark.parametrize("start", [b"PK\3\4", b"\x80\2ck", b"ggml", b"<!do"])
 def test_another_format_under_the_same_name_is_refused(tmp_path: Path, start: bytes) -> None:
-    """`model.bin` is also what others call theirs: the version number tells."""
+    """Other formats use the name `model.bin` too; the version number shows it."""
     with pytest.raises(ModelError, match=r"wanted a CTranslate2 model of version 4 to 6"):
         ctranslate2.read_model(memoryview(start + bytes(100)), "m")
 

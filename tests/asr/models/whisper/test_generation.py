@@ -1,14 +1,12 @@
-"""What the decoder must know of the vocabulary, found by the tokens' text."""
+"""What decoding needs from the vocabulary, found by the tokens' text."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from asr.errors import ModelError
-from asr.models.registry import load_model_files
 from asr.models.whisper.generation import generation_settings
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -33,8 +31,8 @@ def tokenizer(folder: Path, names: list[str], first_id: int = 100) -> Path:
     return path
 
 
-def settings(folder: Path, told: dict[str, Any] | None = None, vocab_size: int = 51865) -> dict[str, Any]:
-    return generation_settings(tokenizer(folder, NAMES), told or {}, sizes(vocab_size))
+def settings(folder: Path, stated: dict[str, Any] | None = None, vocab_size: int = 51865) -> dict[str, Any]:
+    return generation_settings(tokenizer(folder, NAMES), stated or {}, sizes(vocab_size))
 
 
 def sizes(vocab_size: int = 51865) -> dict[str, int]:
@@ -90,14 +88,14 @@ def test_a_tokenizer_larger_than_the_model_is_refused(tmp_path: Path) -> None:
         settings(tmp_path, vocab_size=105)
 
 
-def test_where_nobody_told_the_alignment_heads_they_are_none(tmp_path: Path) -> None:
-    """They are measured on the model, not derivable; the caller decides what to do without."""
+def test_alignment_heads_that_are_not_stated_are_none(tmp_path: Path) -> None:
+    """They are measured, not derived from sizes; the caller has a default."""
     assert settings(tmp_path)["alignment_heads"] is None
     assert settings(tmp_path, {"alignment_heads": [[1, 2]]})["alignment_heads"] == [(1, 2)]
 
 
 def test_a_vocabulary_of_51865_is_multilingual_unless_told_otherwise(tmp_path: Path) -> None:
-    """OpenAI's own rule (whisper/model.py), overruled by what the folder says."""
+    """OpenAI's own rule (whisper/model.py), unless the folder states something else."""
     assert settings(tmp_path, vocab_size=51865)["is_multilingual"]
     assert not settings(tmp_path, vocab_size=51864)["is_multilingual"]
     assert settings(tmp_path, {"is_multilingual": True}, 200)["is_multilingual"]
@@ -109,7 +107,7 @@ def test_minus_one_is_no_token(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "stated",
     [
         {"suppress_tokens": "all"},
         {"suppress_tokens": [51865]},
@@ -119,36 +117,7 @@ def test_minus_one_is_no_token(tmp_path: Path) -> None:
         {"alignment_heads": [[0, 6]]},
     ],
 )
-def test_settings_that_do_not_fit_the_model_are_refused(tmp_path: Path, told: dict[str, Any]) -> None:
+def test_settings_that_do_not_fit_the_model_are_refused(tmp_path: Path, stated: dict[str, Any]) -> None:
     """A generation_config.json of another model gets a sentence that names the key, not a crash in the first step."""
-    with pytest.raises(ModelError, match=next(iter(told))):
-        settings(tmp_path, told)
-
-
-def test_before_generation_config_the_lists_were_in_config_json(
-    write_transformers: Callable[[Path], Path], tmp_path: Path
-) -> None:
-    """Whisper folders of 2022 have no generation_config.json."""
-    folder = write_transformers(tmp_path / "model")
-    (folder / "generation_config.json").unlink()
-    table = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(table | {"suppress_tokens": [5], "begin_suppress_tokens": [6]}))
-    generation = load_model_files(str(folder)).generation
-    assert (generation["suppress_tokens"], generation["begin_suppress_tokens"]) == ([5], [6])
-    assert generation["alignment_heads"] is None
-
-
-def test_a_missing_tokenizer_is_borrowed_where_the_vocabulary_is_the_same(
-    write_ctranslate2: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """CTranslate2's converter leaves tokenizer.json out unless asked; an installed one with equal tokens will do."""
-    folder = write_ctranslate2(tmp_path / "model")
-    (folder / "tokenizer.json").rename(tmp_path / "tokenizer.json")
-    with pytest.raises(ModelError, match=r"has no tokenizer\.json; copy it there"):
-        load_model_files(str(folder))
-    monkeypatch.setattr("asr.model_files.configured.PackagedFile.locate", lambda self: tmp_path / "tokenizer.json")
-    assert load_model_files(str(folder)).tokenizer_json == tmp_path / "tokenizer.json"
-    vocabulary = json.loads((folder / "vocabulary.json").read_text())
-    (folder / "vocabulary.json").write_text(json.dumps([vocabulary[1], vocabulary[0], *vocabulary[2:]]))
-    with pytest.raises(ModelError, match=r"has no tokenizer\.json; copy it there"):
-        load_model_files(str(folder))
+    with pytest.raises(ModelError, match=next(iter(stated))):
+        settings(tmp_path, stated)

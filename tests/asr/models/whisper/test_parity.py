@@ -39,7 +39,7 @@ def as_the_peer_sees_it(engine: Engine, samples: np.ndarray) -> WhisperMemory:
 def test_the_same_weights_give_the_same_text(
     peer: WhisperModel, engine: Engine, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same 30 s window, greedy, without time stamps: the very text, letter by letter."""
+    """The same 30 s window, greedy, without time stamps: the same text, letter by letter."""
     samples = speech() if name == "all" else clip(name)
     segments, _ = peer.transcribe(
         samples, beam_size=1, temperature=0.0, without_timestamps=True, condition_on_previous_text=False

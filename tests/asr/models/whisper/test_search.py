@@ -66,7 +66,7 @@ def test_the_texts_of_windows_that_are_searched_together_are_those_of_each_alone
     "draft", [(A, B, C), (A, B), (A, D, C), (D,), (A, B, C, A, B), (B, B, B, B)], ids=lambda draft: str(draft)
 )
 def test_a_draft_never_changes_the_text(draft: tuple[int, ...]) -> None:
-    """Right, too short, wrong in the middle, wrong at once, too long: text and log-probabilities are those without."""
+    """Right, too short, wrong in the middle, wrong from the start, too long: text and log-probabilities are those without."""
     plain, drafted = state(), state(draft)
     search, _ = searcher(written((A, B, C)))
     search.greedy([MEMORY], [plain])
@@ -182,7 +182,7 @@ def test_a_text_is_doubtful_when_its_mean_log_probability_is_below_minus_one() -
 
 
 def test_a_loop_is_a_run_of_repetitions() -> None:
-    """All copies but one count; what people say twice is no loop."""
+    """All copies but one count; two copies are no loop."""
     assert loop_length([4, 5, 6, 7] * 3) == 8
     assert loop_length([1, 2, *[8] * 6]) == 5
     assert loop_length([8] * 5) == 0

@@ -53,6 +53,6 @@ def test_half_a_character_at_the_end_is_left_out(multilingual: Tokenizer) -> Non
 
 
 def test_a_missing_special_token_is_named(english: Tokenizer) -> None:
-    """The error tells which token the vocabulary lacks."""
+    """The error names the token that the vocabulary lacks."""
     with pytest.raises(ModelError, match="nosuch"):
         english.special("<|nosuch|>")

@@ -23,7 +23,7 @@ def textbook(cost: np.ndarray) -> np.ndarray:
 @settings(deadline=None, max_examples=60)
 @given(arrays.arrays(np.float64, st.tuples(st.integers(1, 6), st.integers(1, 12)), elements=st.floats(-3, 3, width=16)))
 def test_the_path_costs_as_little_as_the_textbooks(cost: np.ndarray) -> None:
-    """A path through the starts that were found is as cheap as the recursion's optimum."""
+    """The path with these starts costs as little as the recursion's optimum."""
     starts = _warp(cost)
     assert starts[0] == 0
     assert (np.diff(starts) >= 0).all()
@@ -57,7 +57,7 @@ def test_the_sorting_network_gives_the_median(x: np.ndarray) -> None:
 
 
 def test_words_are_put_to_the_edges_of_the_pause_between_them() -> None:
-    """The word before ends where the pause begins, the next begins where it ends; a pause inside a word is let be."""
+    """The word before ends where the pause begins, the next begins where it ends; a pause inside a word changes nothing."""
     starts, ends = [0.0, 1.0, 2.0], [1.0, 2.0, 3.0]
     assert at_pauses(starts, ends, [(0.5, 0.9)]) == [(0.0, 0.5), (0.9, 2.0), (2.0, 3.0)]
     assert at_pauses(starts, ends, [(1.2, 1.5), (2.6, 3.5)]) == [(0.0, 1.0), (1.0, 2.0), (2.0, 2.6)]

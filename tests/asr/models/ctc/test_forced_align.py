@@ -1,0 +1,37 @@
+"""A given text on lattices written by hand."""
+
+import pytest
+
+from asr.errors import CallerError
+from asr.models.ctc.forced_align import emissions, place
+from tests.asr.models.ctc.lattices import VOCABULARY, lattice
+
+
+def test_a_given_text_is_placed_where_it_is_written() -> None:
+    """Letters and words with their times; the text's case and punctuation do not matter."""
+    placed = place(lattice("__o_n_e_|__t_w_oo_"), "One, two!", VOCABULARY, hop_s=0.02, offset_s=0.0)
+    assert [(word.text, word.start_s, word.end_s) for word in placed] == [
+        ("One,", pytest.approx(0.04), pytest.approx(0.14)),
+        ("two!", pytest.approx(0.22), pytest.approx(0.34)),
+    ]
+    assert [character[0] for character in placed[1].characters] == ["t", "w", "o"]
+    assert placed[0].score == pytest.approx(0.9)
+
+
+def test_a_text_that_was_not_said_scores_low() -> None:
+    """Its letters are forced into frames that say something else."""
+    right, wrong = (place(lattice("__o_n_e___"), text, VOCABULARY, 0.02, 0.0)[0].score for text in ("one", "two"))
+    assert right > 0.8
+    assert wrong < 0.1
+
+
+def test_letters_outside_the_vocabulary_are_listed() -> None:
+    """An unknown letter is an error, with its count; it is not dropped silently."""
+    with pytest.raises(CallerError, match=r"cannot write: 'x' \(2\), '7' \(1\)"):
+        place(lattice("____________"), "xx 7 one", VOCABULARY, 0.02, 0.0)
+
+
+def test_a_text_longer_than_its_recording_is_refused() -> None:
+    """Each letter needs a frame, two equal ones a blank between them."""
+    with pytest.raises(CallerError, match="4 letters does not fit in 5 frames; wanted 6"):
+        emissions(lattice("_aab_"), [3, 3, 3, 4], 0)
