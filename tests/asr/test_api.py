@@ -13,6 +13,8 @@ from asr.errors import AudioError, ConfigError, ModelError
 from asr.transcripts.recording import transcribe as transcribe_recording
 from tests.speech import RATE_HZ, clip
 
+pytestmark = pytest.mark.model
+
 
 def test_a_path_an_open_file_and_samples_give_the_transcript(tmp_path: Path) -> None:
     """The transcript of the command line: the same code."""

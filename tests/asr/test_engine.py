@@ -16,6 +16,8 @@ from tests import properties
 from tests.properties import finish
 from tests.speech import RATE_HZ, SPEECH_WORDS, clip, silence, speech
 
+pytestmark = pytest.mark.model
+
 UPDATES_OFTEN = SessionSettings(stream=StreamSettings(update_ms=400, holdback_ms=400))
 
 

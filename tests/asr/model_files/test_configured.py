@@ -11,7 +11,7 @@ from tests.asr.model_files.packaged import Packaged, flip_a_byte, refusal
 
 
 def test_a_flipped_byte_is_noticed_even_behind_an_old_time(packaged: Packaged) -> None:
-    """One bit of a part, its modification time restored, after a good load: refused, with the command that repairs it."""
+    """One bit, after a good load, with the old modification time: refused, with the command that repairs it."""
     load_model_files("tiny-test")
     flip_a_byte(packaged.parts[1], 5000)
     message = refusal("tiny-test")

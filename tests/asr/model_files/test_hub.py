@@ -48,7 +48,7 @@ def test_a_model_fetched_before_loads_without_the_hub(fetched: Path) -> None:
 
 
 def test_a_blob_whose_content_does_not_fit_its_name_is_refused(fetched: Path) -> None:
-    """The hub names large files by their SHA-256, so damage is noticed; the error has the command for a new download."""
+    """A hub's file is named by its SHA-256, so damage is noticed; the error has the command for a new download."""
     blob = (fetched / "model.safetensors").resolve()
     data = bytearray(blob.read_bytes())
     data[-1] ^= 1

@@ -15,7 +15,6 @@ from asr.models.ctc.search import language_model
 from tests.speech import RATE_HZ, clip
 from train.language_model import write_language_model
 
-
 HOP_S = 320 / RATE_HZ
 
 

@@ -12,6 +12,8 @@ from asr.engine import Engine
 from asr.models.base import Window
 from tests.speech import RATE_HZ, silence, speech
 
+pytestmark = pytest.mark.model
+
 Words = list[tuple[str, float, float, float]]
 
 

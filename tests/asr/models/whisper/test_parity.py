@@ -15,6 +15,8 @@ from asr.models.whisper.features import log_mel
 from asr.models.whisper.network import WhisperMemory
 from tests.speech import clip, speech
 
+pytestmark = pytest.mark.model
+
 
 @pytest.fixture(scope="module")
 def peer() -> WhisperModel:

@@ -46,6 +46,20 @@ def test_beams_find_a_better_text_than_greedy_search() -> None:
     assert beams.confidence == pytest.approx(sum(map(math.log, (0.45, 0.98, 0.98))) / 3, abs=1e-5)
 
 
+def test_a_longer_text_is_not_a_worse_one() -> None:
+    """A alone has the higher sum of log-probabilities (0.39 to 0.36), B, C the higher mean, which is a text's score."""
+    script = {
+        (): {A: 0.6, B: 0.4},
+        (A,): {END: 0.65, B: 0.35},
+        (A, B): {C: 1.0},
+        (B,): {C: 0.95, END: 0.05},
+        (B, C): {END: 0.95, D: 0.05},
+    }
+    text, (search, _) = state(), searcher(script)
+    search.beams([MEMORY], [text], 2)
+    assert text.tokens == [B, C]
+
+
 def test_one_beam_is_greedy() -> None:
     """The steps of beam search with a single beam write what greedy search writes."""
     one, (search, _) = state(), searcher(GARDEN_PATH)
@@ -66,7 +80,7 @@ def test_the_texts_of_windows_that_are_searched_together_are_those_of_each_alone
     "draft", [(A, B, C), (A, B), (A, D, C), (D,), (A, B, C, A, B), (B, B, B, B)], ids=lambda draft: str(draft)
 )
 def test_a_draft_never_changes_the_text(draft: tuple[int, ...]) -> None:
-    """Right, too short, wrong in the middle, wrong from the start, too long: text and log-probabilities are those without."""
+    """Right, short, wrong in the middle or from the start, too long: text and log-probabilities are those without."""
     plain, drafted = state(), state(draft)
     search, _ = searcher(written((A, B, C)))
     search.greedy([MEMORY], [plain])
@@ -101,9 +115,9 @@ def test_no_text_begins_with_a_blank() -> None:
 
 
 def test_a_text_as_long_as_its_budget_is_cut_and_counts_as_a_loop() -> None:
-    """Four tokens at most, and the script never ends."""
+    """Four tokens at most, of a text of seven."""
     text = state(budget=4)
-    search, _ = searcher(lambda tokens: {(A, B, C, D)[len(tokens) % 4]: 1.0})
+    search, _ = searcher(written((A, B, C, D, A, A, D)))
     search.greedy([MEMORY], [text])
     assert text.tokens == [A, B, C, D]
     assert text.looped

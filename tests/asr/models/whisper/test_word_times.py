@@ -57,7 +57,7 @@ def test_the_sorting_network_gives_the_median(x: np.ndarray) -> None:
 
 
 def test_words_are_put_to_the_edges_of_the_pause_between_them() -> None:
-    """The word before ends where the pause begins, the next begins where it ends; a pause inside a word changes nothing."""
+    """One word ends where the pause begins, the next begins where it ends; a pause inside a word changes nothing."""
     starts, ends = [0.0, 1.0, 2.0], [1.0, 2.0, 3.0]
     assert at_pauses(starts, ends, [(0.5, 0.9)]) == [(0.0, 0.5), (0.9, 2.0), (2.0, 3.0)]
     assert at_pauses(starts, ends, [(1.2, 1.5), (2.6, 3.5)]) == [(0.0, 1.0), (1.0, 2.0), (2.0, 2.6)]
