@@ -88,7 +88,7 @@ def align(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What is said in it, or a text file with it.")],
     model: Annotated[str, typer.Option(help="A CTC model (best) or a Whisper model.")] = DEFAULT_MODEL,
     language: Annotated[
-        str | None, typer.Option(help="Language code, such as de. Default: the model detects it.")
+        str | None, typer.Option(help="Language, such as de, deu or German. Default: the model detects it.")
     ] = None,
     text_format: Annotated[Format, typer.Option("--format", help="txt: one line per word.")] = Format.TXT,
 ) -> None:
@@ -99,7 +99,7 @@ def align(
 
     engine = Engine.load(model)
     alignment = align_recording(file, _given_text(text), engine, language=language)
-    typer.echo(write(alignment, text_format.value, language or "", engine.name).rstrip("\n"))
+    typer.echo(write(alignment, text_format.value, engine.language_code(language) or "", engine.name).rstrip("\n"))
 
 
 def _given_text(text: str) -> str:

@@ -14,6 +14,7 @@ import torch
 
 from asr.config import DEFAULT_MODEL, SessionSettings
 from asr.errors import ConfigError
+from asr.languages import code_among, language_code
 from asr.models.base import Recogniser
 from asr.models.linear import PRECISIONS, best_precision
 from asr.models.registry import load_recogniser
@@ -108,17 +109,16 @@ class Engine:
         )
 
     def language_code(self, language: str | None) -> str | None:
-        """The model's code of a language, such as "en" for ``en-US``; None for a language to be detected.
+        """The model's code of a language, such as "en" for ``en-US`` or ``English``; None for one to be detected.
 
-        Raises `ConfigError` for a language that the model does not know.
+        Raises `ConfigError` for a name that is no language, and for a language that the model does not know.
         """
-        if language in (None, "", "auto", "multi"):
-            return None
-        code = str(language).split("-")[0].split("_")[0].casefold()
-        if self.languages and code not in self.languages:
+        code = language_code(language)
+        own = code_among(code, self.languages) if code and self.languages else code
+        if own is None:
             listed = ", ".join(self.languages[:12]) + (", ..." if len(self.languages) > 12 else "")
             raise ConfigError(f"model {self.name} does not know language {language!r}; it knows {listed}")
-        return code
+        return own or None
 
     def _complete(self, settings: SessionSettings) -> SessionSettings:
         """The settings, with the model's own values where they state none."""

@@ -28,7 +28,8 @@ def transcribe(
     ],
     model: Annotated[str, typer.Option(help="A name from `asr models`, a folder, or a hub id.")] = DEFAULT_MODEL,
     language: Annotated[
-        str | None, typer.Option(help="Language code, such as de. With auto, or by default, the model detects it.")
+        str | None,
+        typer.Option(help="Language, such as de, deu or German. With auto, or by default, the model detects it."),
     ] = None,
     prompt: Annotated[str, typer.Option(help="Text that precedes the recording: names, spellings, style.")] = "",
     hotword: Annotated[

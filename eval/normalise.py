@@ -9,6 +9,7 @@ from itertools import groupby
 from whisper_normalizer.basic import BasicTextNormalizer
 from whisper_normalizer.english import EnglishNumberNormalizer, EnglishTextNormalizer
 
+from asr.languages import closest_code
 from eval.canonical import canonical, is_part_of_word
 
 CHARACTER_LANGUAGES = frozenset({"zh", "yue", "ja", "th", "lo", "km", "my"})
@@ -30,8 +31,8 @@ _UNSPACED = re.compile(
 
 
 def base_language(language: str) -> str:
-    """The code without region or script, in lower case: "zh-CN" -> "zh"; "" stays ""."""
-    return language.replace("_", "-").split("-")[0].lower()
+    """The language's code: "zh-CN", "cmn" and "Chinese" -> "zh"; "" stays "". Of an unknown name its first part."""
+    return closest_code(language)
 
 
 def is_by_character(language: str) -> bool:

@@ -76,7 +76,7 @@ def stream(
     source: Annotated[str, typer.Argument(help="A file, - for raw PCM16 on standard input, or mic.")],
     url: Annotated[str, typer.Option(help="The server.")] = URL,
     model: Annotated[str | None, typer.Option(help="A model that the server has.")] = None,
-    language: Annotated[str | None, typer.Option(help="The spoken language, such as en.")] = None,
+    language: Annotated[str | None, typer.Option(help="The spoken language, such as en, eng or English.")] = None,
     hotword: Annotated[list[str] | None, typer.Option(help="A word or name to expect; may be given again.")] = None,
     prompt: Annotated[str | None, typer.Option(help="Text that the recording continues: spellings, style.")] = None,
     pace: Annotated[float, typer.Option(help="Seconds of audio sent per second; 0: as fast as possible.")] = 1.0,

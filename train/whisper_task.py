@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from asr.errors import CallerError, ModelError
+from asr.languages import code_among, language_code
 from asr.models.base import Window
 from asr.models.registry import find_model
 from asr.models.whisper.architecture import WHISPER, recogniser_of
@@ -44,10 +45,10 @@ class WhisperTask:
     measure = "WER"
 
     def __init__(self, files: WhisperFiles, device: torch.device, language: str) -> None:
-        self._files, self._device, self._language = files, device, language
+        self._files, self._device, self._language = files, device, _language(files, language)
         self._tokenizer = Tokenizer(files.tokenizer_json)
         self.model = whisper_network(files).to(device)
-        self._head = _head(files, self._tokenizer, language)
+        self._head = _head(files, self._tokenizer, self._language)
         self._end = self._tokenizer.special("<|endoftext|>")
         self._cache: dict[int, torch.Tensor] = {}
         self._silence = self._encode(torch.full((int(files.config["num_mel_bins"]), 2 * MAX_FRAMES), SILENT_MEL))
@@ -174,13 +175,19 @@ def whisper_network(files: WhisperFiles) -> Any:
     return model
 
 
+def _language(files: WhisperFiles, language: str) -> str:
+    """The model's own code of a language. Raises `CallerError` for one that it does not know."""
+    if not files.generation["is_multilingual"]:
+        return language_code(language)
+    code = code_among(language_code(language), files.generation["lang_to_id"])
+    if code is None:
+        raise CallerError(f"{files.name} does not know language {language!r}; wanted data.language as one of its codes")
+    return code
+
+
 def _head(files: WhisperFiles, tokenizer: Tokenizer, language: str) -> list[int]:
     """The prompt tokens: start, language and task if the model is multilingual, no timestamps."""
     names = ["<|startoftranscript|>"]
     if files.generation["is_multilingual"]:
-        if language not in files.generation["lang_to_id"]:
-            raise CallerError(
-                f"{files.name} does not know language {language!r}; wanted data.language as one of its codes"
-            )
         names += [f"<|{language}|>", "<|transcribe|>"]
     return [tokenizer.special(name) for name in (*names, "<|notimestamps|>")]

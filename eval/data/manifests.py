@@ -1,8 +1,11 @@
 """Reads JSON manifests, folders of audio and text files, and LibriSpeech as numbered rows; broken lines as problems."""
 
 import json
+import re
 from pathlib import Path
 
+from asr.errors import ConfigError
+from asr.languages import language_code
 from eval.data.rows import SourceRow, SourceRows
 from eval.data.types import Problem
 
@@ -10,6 +13,8 @@ MANIFEST = "manifest.jsonl"
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".mp4", ".webm", ".aac"})
 TRANSCRIPTS = "*.trans.txt"
 """LibriSpeech's transcripts: one file per chapter, next to its recordings."""
+
+_FOLDER_CODE = re.compile("[a-z]{2}(-[A-Z]{2}|_[A-Za-z]{2})?")
 
 
 def manifest_rows(manifest: Path) -> SourceRows:
@@ -29,15 +34,23 @@ def manifest_rows(manifest: Path) -> SourceRows:
 
 
 def folder_rows(folder: Path) -> SourceRows:
-    """Every audio file with a text file of the same name. A folder name of two letters is the language."""
-    name = folder.resolve().name
-    language = name if len(name) == 2 else ""
+    """Every audio file with a text file of the same name. A folder named after a language is in that language."""
+    language = _language_of(folder.resolve().name)
     for audio in sorted(path for path in folder.iterdir() if path.suffix.lower() in AUDIO_SUFFIXES):
         text = _text_of(audio.with_suffix(".txt"))
         if isinstance(text, Problem):
             yield Problem(audio, 0, text.what)
         else:
             yield SourceRow(audio, 0, {"audio_filepath": audio.name, "text": text, "language": language}, (folder,))
+
+
+def _language_of(folder_name: str) -> str:
+    """The language of "de", "de-DE", "de_de" and "German", else "": "run" and "my-talks" are no codes here."""
+    try:
+        code = language_code(folder_name)
+    except ConfigError:
+        return ""
+    return code if (len(folder_name) > 3 and folder_name.isalpha()) or _FOLDER_CODE.fullmatch(folder_name) else ""
 
 
 def _text_of(beside: Path) -> str | Problem:

@@ -16,8 +16,10 @@ KINDS: Mapping[str, str] = {
     "columns": "wrong number of columns",
     " empty;": "empty file",
     "no sound": "no sound in the file",
+    "without any samples": "no sound in the file",
     "to be no recording": "no recording",
     "in another script": "text in another script",
+    "found language": "unknown language",
     "wanted a text": "field that is no text",
     "duration": "invalid duration",
 }

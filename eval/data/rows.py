@@ -4,13 +4,15 @@ A row has NeMo's fields: audio_filepath, text, duration, offset; optionally lang
 [[start_s, end_s, text], ...]). Every other field with a single value becomes an attribute.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from asr.audio.files import duration_s
-from asr.errors import AudioError
+from asr.errors import AudioError, ConfigError
+from asr.languages import language_code
 from eval.data.types import Clip, Problem, Utterance
 from eval.data.writing_systems import foreign_letters, is_foreign
 from eval.trace import Attributes, Span
@@ -61,7 +63,7 @@ def _utterance(row: SourceRow, dataset: str) -> Utterance:
     offset_s, length_s = _offset_s(fields), _duration_s(fields, audio)
     words, segments = _spans(fields, "words"), _spans(fields, "segments")
     clip = Clip(audio, _string(fields, "text"), length_s, words, segments, offset_s)
-    language, speaker = _string(fields, "language"), _string(fields, "speaker")
+    language, speaker = _language(fields), _string(fields, "speaker")
     if is_foreign(clip.text, language):
         raise ValueError(f"found a text in another script ({foreign_letters(clip.text, language)}) than {language} has")
     return Utterance(audio.stem, dataset, (clip,), language, speaker, attributes=_attributes(fields))
@@ -87,6 +89,19 @@ def _string(row: Mapping[str, Any], key: str, required: bool = False) -> str:
     if not isinstance(value, str) or (required and not value):
         raise ValueError(f"found {key} {value!r}, wanted a text")
     return value
+
+
+def _language(row: Mapping[str, Any]) -> str:
+    """The language as given, where it begins with its code ("zh-CN"); else its code, such as "en" for "English".
+
+    Raises ValueError for a name that is no language.
+    """
+    given = _string(row, "language").strip()
+    try:
+        code = language_code(given)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+    return given if re.split("[-_]", given.lower())[0] == code else code
 
 
 def _duration_s(row: Mapping[str, Any], audio: Path) -> float:

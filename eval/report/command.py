@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr.errors import ConfigError
+from asr.languages import knows
 from eval.data.types import Dataset
 from eval.metrics.scored_trace import ScoredTrace
-from eval.normalise import base_language
 from eval.progress import Bar, progress
 from eval.report.capacity_plan import Wanted
 from eval.report.gate import Check, GateError, Limits, checks, junit_xml
@@ -132,7 +132,7 @@ def _run_combination(
     done = list(read_traces(folder.traces)) if folder.traces.exists() else []
     collector = TraceCollector(bar, folder.traces, done)
     languages = tuple(getattr(engine, "languages", ()))
-    taken = [u for u in utterances_of(datasets) if not languages or base_language(u.language) in ("", *languages)]
+    taken = [u for u in utterances_of(datasets) if knows(languages, u.language)]
     run_in_process(taken, [options.mode], engine, settings, collector)
     collector.check()
     return collector.traces

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from asr.cli import say
 from asr.config import SessionSettings
 from asr.errors import ConfigError
+from asr.languages import knows
 from eval.data.apply_conditions import Conditions, apply_conditions
 from eval.data.types import Dataset, Utterance
-from eval.normalise import base_language
 from eval.progress import Bar, progress
 from eval.report.command import ReportOptions, compare
 from eval.report.terminal import print_summary
@@ -78,8 +78,7 @@ class RequestedModel:
 
     def supports(self, utterance: Utterance) -> bool:
         """True if the model takes the utterance's language, or either is unknown."""
-        language = base_language(utterance.language)
-        return not language or not self.languages or language in self.languages
+        return knows(self.languages, utterance.language)
 
 
 @dataclass(slots=True)
@@ -138,6 +137,15 @@ class Plan:
                     skipped.append(UnsupportedLanguage(model.model.name, dataset.name, language, count))
         return skipped
 
+    def check_languages(self, levels: Sequence[int]) -> None:
+        """Raises `ConfigError` where there is nothing to run, or nothing that all models can be loaded with."""
+        skipped = [f"{u.model} does not know {u.language} ({u.utterances} of {u.dataset})" for u in self.unsupported()]
+        if not any(map(self.utterances, self.models)):
+            raise ConfigError(f"no recording is in a language of the model: {'; '.join(skipped)}")
+        if levels and not self.common_speech():
+            why = f"in a language that all models know: {'; '.join(skipped)}" if skipped else "with a text"
+            raise ConfigError(f"--capacity: found no recording {why}")
+
 
 def run(options: RunOptions, report_options: ReportOptions) -> None:
     """Raises `CallerError` for wrong options, for unusable data, and if every stream failed."""
@@ -149,6 +157,7 @@ def run(options: RunOptions, report_options: ReportOptions) -> None:
     engines = EngineSlot(options)
     requested = tuple(_requested(name, options, modes, engines) for name in dict.fromkeys(options.models))
     plan = Plan(options, modes, settings, datasets, requested)
+    plan.check_languages(levels)
     models = tuple(model.model for model in requested)
     signature = sign_run(datasets, models, settings if plan.in_process else None, options.signed())
     folder = open_folder(options.out, signature, plan.unsupported())

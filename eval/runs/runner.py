@@ -68,7 +68,10 @@ class TraceCollector:
     def check(self) -> None:
         """Raises `CallerError` if there is nothing to score."""
         if not self.traces:
-            raise CallerError(f"none of the recordings could be read; the first: {self.problems[0]}")
+            first = (
+                f"could be read; the first: {self.problems[0]}" if self.problems else "is in a language of the model"
+            )
+            raise CallerError(f"none of the recordings {first}")
         if all(trace.error for trace in self.traces):
             raise CallerError(f"all {len(self.traces)} streams failed; the first error: {self.traces[0].error}")
 

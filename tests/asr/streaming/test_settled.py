@@ -11,6 +11,7 @@ import pytest
 
 from asr.config import SAMPLE_RATE_HZ, SessionSettings, StreamSettings
 from asr.engine import Engine
+from asr.errors import ConfigError
 from asr.events import Event, Final, Partial, text_of
 from tests.asr.streaming.scripted import Counting
 from tests.speech import clip, silence
@@ -107,3 +108,17 @@ def test_a_model_that_states_no_language_takes_any() -> None:
     """A folder of a CTC model does not say what it was trained on."""
     assert text_of(run(speech())[0])
     assert Engine(Counting()).open(language="de-AT")
+
+
+def test_a_model_takes_a_language_by_any_of_its_names() -> None:
+    """It sees its own code: live, uploads, files, folders and training all ask the engine."""
+    model = Counting()
+    model.languages = ("en", "jw")
+    engine = Engine(model)
+    assert [engine.language_code(name) for name in ("English", "eng", "en_GB", "jv", "auto")] == [
+        "en", "en", "en", "jw", None,
+    ]  # fmt: skip
+    with pytest.raises(ConfigError, match="counting does not know language 'German'; it knows en, jw"):
+        engine.open(language="German")
+    with pytest.raises(ConfigError, match="found language 'klingon', wanted a code"):
+        engine.open(language="klingon")

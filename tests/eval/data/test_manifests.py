@@ -47,6 +47,41 @@ def test_librispeech_is_read_with_its_speakers(tmp_path: Path) -> None:
     assert (problem.file.name, problem.line) == ("61-70968.trans.txt", 3)
 
 
+def test_a_language_is_stored_by_its_code_and_an_unknown_one_is_named_with_its_line(tmp_path: Path) -> None:
+    """A code with a region stays as it is written."""
+    given = ["English", "zh-TW", "pt_BR", "iw", "deu", "klingon", "xx", ""]
+    sound(tmp_path / "a.wav")
+    rows = [json.dumps({"audio_filepath": "a.wav", "text": "x", "language": name}) for name in given]
+    (tmp_path / "m.jsonl").write_text("\n".join(rows))
+    dataset = load_dataset(tmp_path / "m.jsonl")
+    assert [u.language for u in dataset.utterances] == ["en", "zh-TW", "pt_BR", "he", "de", ""]
+    assert [(p.line, p.what[:25]) for p in dataset.problems if "found language" in p.what] == [
+        (6, "found language 'klingon',"),
+        (7, "found language 'xx', want"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("folder", "language"),
+    [
+        ("de", "de"),
+        ("pt-BR", "pt"),
+        ("German", "de"),
+        ("zh_TW", "zh"),
+        ("run", ""),
+        ("v2", ""),
+        ("my-talks", ""),
+        ("is-ok", ""),
+    ],
+)
+def test_a_folder_named_after_a_language_is_in_it(tmp_path: Path, folder: str, language: str) -> None:
+    """Codes of three letters are left out: they may be any word."""
+    sound(tmp_path / folder / "a.wav")
+    (tmp_path / folder / "a.txt").write_text("12")
+    (utterance,) = load_dataset(tmp_path / folder).utterances
+    assert utterance.language == language
+
+
 COMMON_VOICE = """client_id\tpath\tsentence\tup_votes\tdown_votes\tage\tgender\taccents\tlocale\tsegment
 c1\ta.mp3\t"Quoted from end to end."\t2\t0\ttwenties\tmale_masculine\tHanoi\tvi\t
 c2\tb.mp3\t"He said ""hello"" twice"\t2\t1\t\t\t\tvi\t

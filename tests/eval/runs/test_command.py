@@ -88,6 +88,26 @@ def test_a_model_is_not_given_languages_that_it_does_not_take(asr, engine, data:
     assert run.not_taken == (UnsupportedLanguage("scripted", "spoken", "vi", 1),)
 
 
+def test_a_run_without_any_language_of_the_model_is_refused_in_a_sentence(asr, engine, data: Path, capsys) -> None:
+    """Nothing would be recognised; the sentence names model, language and number."""
+    engine.languages = ("de", "vi")
+    for command in (("run",), ("run", "--mode", "replay,offline", "--capacity", "1")):
+        assert asr("eval", *command, "--data", data, "--out", data / "out") == 2
+        assert "scripted does not know en (3 of spoken)" in " ".join(capsys.readouterr().err.split())
+    assert asr("eval", "sweep", "--data", data, "--out", data / "sweep", "--grid", "stream.update_ms=400") == 1
+    assert "none of the recordings is in a language of the model" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["English", "eng", "en-GB", "EN_us"])
+def test_a_language_may_have_any_of_its_names(asr, engine, data: Path, tmp_path: Path, name: str) -> None:
+    """In a manifest as on the command line."""
+    engine.languages = ("en",)
+    manifest = data / "manifest.jsonl"
+    manifest.write_text(manifest.read_text().replace('"en"', f'"{name}"'))
+    assert asr("eval", "run", "--data", data, "--out", tmp_path / "out", "--mode", "replay") == 0
+    assert [trace.text for trace in read_run(tmp_path / "out").traces] == ["red green blue"] * 2
+
+
 def test_a_run_can_be_read_before_it_is_whole(asr, data: Path, tmp_path: Path) -> None:
     """What it was made with stands there before the first trace."""
     out = tmp_path / "out"
