@@ -48,7 +48,7 @@ class Engine:
 
     @property
     def name(self) -> str:
-        """The model's name."""
+        """The name that the model was loaded by."""
         return self._recogniser.name
 
     @property

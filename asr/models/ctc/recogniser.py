@@ -40,7 +40,7 @@ class CtcMemory(ModelMemory):
 
 
 class CtcRecogniser:
-    """`asr.models.base.Recogniser` for CTC models."""
+    """`asr.models.base.Recogniser` for CTC models. Stateless: a stream's state is in its `CtcMemory`."""
 
     aligner = "CTC"
     longest_placed_s = 120.0

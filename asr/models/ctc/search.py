@@ -226,6 +226,6 @@ def beginnings(path: str) -> frozenset[str]:
 
 
 def _add(a: float, b: float) -> float:
-    """log(exp(a) + exp(b))."""
+    """The sum of two probabilities, all as logarithms: log(exp(a) + exp(b))."""
     high, low = (a, b) if a > b else (b, a)
     return high if low == -math.inf else high + math.log1p(math.exp(low - high))

@@ -44,6 +44,7 @@ class _Reader:
         self._at = 0
 
     def take(self, n_bytes: int) -> memoryview:
+        """The next bytes. Raises `ModelError` when there are fewer."""
         end = self._at + n_bytes
         if end > len(self._data):
             found = f"ends after {len(self._data)} bytes, wanted at least {end}"
@@ -53,12 +54,15 @@ class _Reader:
         return piece
 
     def numbers(self, form: str) -> tuple[int, ...]:
+        """The next numbers, in the format of `struct`, little endian."""
         return struct.unpack("<" + form, self.take(struct.calcsize("<" + form)))
 
     def number(self, form: str) -> int:
+        """The next number, in the format of `struct`."""
         return self.numbers(form)[0]
 
     def string(self) -> str:
+        """The next name. Raises `ModelError` when it is not UTF-8."""
         try:
             return bytes(self.take(self.number("H"))).rstrip(b"\0").decode("utf-8")
         except UnicodeDecodeError:
@@ -154,21 +158,27 @@ class _Source:
         return _get(self.tensors, name, self.where)
 
     def layers(self, part: str) -> int:
+        """The number of layers of the encoder or decoder."""
         n = 0
         while f"{part}/layer_{n}/ffn/linear_0/weight" in self.tensors:
             n += 1
         return n
 
     def affine(self, old: str, new: str) -> Iterator[tuple[str, torch.Tensor]]:
+        """Weight and bias of a linear layer or a convolution."""
         yield f"{new}.weight", self[f"{old}/weight"]
         yield f"{new}.bias", self[f"{old}/bias"]
 
     def norm(self, old: str, new: str) -> Iterator[tuple[str, torch.Tensor]]:
+        """Weight and bias of a layer norm."""
         yield f"{new}.weight", self[f"{old}/gamma"]
         yield f"{new}.bias", self[f"{old}/beta"]
 
     def stacked(self, old: str, new: str, parts: str) -> Iterator[tuple[str, torch.Tensor]]:
-        """Splits one matrix of several projections: "qkv" in self-attention, "kv" in cross-attention."""
+        """Several projections that are stored as one matrix: "qkv" in self-attention, "kv" in cross-attention.
+
+        Raises `ModelError` for a bias of the keys.
+        """
         weights = self[f"{old}/weight"].chunk(len(parts))
         biases = self[f"{old}/bias"].chunk(len(parts))
         for part, weight, bias in zip(parts, weights, biases, strict=True):

@@ -241,6 +241,7 @@ class _Beam:
 
     @property
     def score(self) -> float:
+        """The mean log-probability of the tokens and the end."""
         return self.logprob / (len(self.tokens) + 1)
 
 
