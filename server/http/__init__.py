@@ -1,0 +1,9 @@
+"""The ASGI application.
+
+app         routes and middleware put together
+service     the state that all routes share: schedulers by model, admission, metrics, readiness
+listen      `GET /v1/listen`: the checks before a WebSocket is accepted
+routes      health, metrics, models, uploads
+origin      which web pages may connect
+websocket   the transport of a connection
+"""

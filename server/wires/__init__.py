@@ -1,0 +1,8 @@
+"""The protocols of clients, without I/O. A new one implements `base.Wire`, and gets a route in `server.http`.
+
+base                    what a wire is: commands, results, endings, the order of calls
+deepgram                Deepgram's live wire: client messages, close codes
+deepgram_messages       its server messages
+deepgram_query          its query parameters
+openai_transcriptions   OpenAI's upload API: form fields, response bodies (no stream, so no `Wire`)
+"""
