@@ -16,6 +16,9 @@ from asr.errors import AsrError, ConfigError
 GROUP = "steadyword.commands"
 DEBUG = "STEADYWORD_DEBUG"
 
+HELP_COLUMNS = 110
+"""The widest help; a narrower terminal gets narrower lines."""
+
 FAILURE = 1
 WRONG_USE = 2
 INTERRUPTED = 130
@@ -68,8 +71,17 @@ def _usage(error: Exception) -> str:
 
 
 def build_app() -> typer.Typer:
-    """The command `asr` with the subcommands of all packages."""
-    app = typer.Typer(name="asr", add_completion=False, pretty_exceptions_enable=False)
+    """The command `asr` with the subcommands of all packages.
+
+    Help is plain text: as Rich's markup, "[vad]" and "[default: 20,10]" would be styles and vanish.
+    """
+    app = typer.Typer(
+        name="asr",
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"max_content_width": HELP_COLUMNS},
+    )
     app.callback()(_about)
     for entry in importlib.metadata.entry_points(group=GROUP):
         _register(entry, app)
