@@ -1,19 +1,20 @@
 """When is a word final? Everything that decides it is in this file, and this file does nothing else.
 
-One decoded window goes in, one decision comes out. Nothing here holds audio, calls a model, emits an event or changes
-its arguments; `asr.streaming.session` carries the decisions out.
+One decoded window goes in, one decision comes out. No function here touches audio, calls a model, emits an event or
+changes its arguments. `asr.streaming.session` carries the decisions out; `asr.streaming.schedule` says when an
+utterance ends and when a window is due.
 
 The question
 ------------
-While an utterance is spoken, its audio is decoded again and again in a *window* that grows at its end. The text of one
-window is a *hypothesis*. Its first words are the *prefix*: committed words whose audio is still in the window. The
-model is given them and continues them. The words after the prefix are the *tail*, shown to the user as a partial. To
-*commit* a word is to move it from the tail to the prefix: the user is promised that it never changes again.
+While an utterance is spoken, its audio is decoded again and again, in a *window* that grows at its end. The *prefix* is
+the committed words whose audio is still in the window; the model receives them and continues them. The words that it
+writes after them are the *hypothesis*. The last accepted hypothesis is the *tail*, which the user sees as a partial. To
+*commit* a word is to move it from the tail to the prefix, with the promise that it never changes again.
 
-Why a hypothesis changes: Whisper attends to the whole window, so audio that arrives later can change any word, most of
-all the last ones, whose audio was cut by the window's end. It also fails in ways of its own: it ends its text early, or
-writes nothing more after a complete sentence. A CTC model with limited context knows which of its words can still
-change. Hence two policies of one contract (`CommitPolicy`). A recogniser names its policy with `Finality`.
+Why hypotheses change: Whisper attends to the whole window, so audio that arrives later can change any word, most of all
+the last ones, which the window's end may cut off. Whisper also fails in two ways of its own: it ends its text early, or
+it writes nothing more after a complete sentence. A CTC model with limited context, in contrast, knows which of its
+words can still change. Hence two policies of one contract (`CommitPolicy`). A recogniser names its own with `Finality`.
 
 Rules of `AgreementPolicy`, for models whose words can all change (Whisper)
 --------------------------------------------------------------------------
@@ -22,10 +23,12 @@ Rules of `AgreementPolicy`, for models whose words can all change (Whisper)
 * **Holdback.** Two hypotheses often make the same mistake about the newest words. A word must also end at least
   `holdback_ms` before the window's end; `unsure_holdback_ms` if its confidence is below `sure`.
 * **Collapsed hypothesis.** Now and then Whisper ends its text in the middle of speech, and writes all of it an update
-  later. A hypothesis that ends more than `collapse_s` before the tail is doubted: the tail stays as it is. After
-  `MAX_DOUBTS` doubted hypotheses in a row the next one counts; after `MAX_EMPTY_DOUBTS` if it has no words at all.
-* **Stalled decoder.** Whisper likes to stop at the end of a sentence. If that sentence is the prefix, it writes nothing
-  however long the speech after it. After more than `stall_s` of such speech the window restarts behind the prefix.
+  later. So a hypothesis that ends more than `collapse_s` before the tail is doubted: the tail stays as it is. (One
+  without words ends where the committed words end.) After `MAX_DOUBTS` doubted hypotheses in a row the next one is
+  accepted; after `MAX_EMPTY_DOUBTS` one without words is.
+* **Stalled decoder.** Whisper tends to stop at the end of a sentence. If the prefix ends with that sentence, it writes
+  nothing, however long the speech goes on. After more than `stall_s` of such speech the window restarts behind the
+  prefix.
 * **Restart place.** The model's end time of the last word is unreliable: it may include the speech that was left out.
   So the window restarts where speech is least probable, 0.16 to 1.22 s after the *start* of the last committed word.
 * **Shortening.** Beyond `window_soft_s` the window drops its oldest committed words (`_dropped_words`). At least
@@ -42,8 +45,8 @@ Rules of both
 * **Longest window.** A window cannot exceed `window_max_s` (`window_end`). It is cut at a pause near its end and all of
   its words are committed: no later window sees their audio.
 * **Last window.** At the end of an utterance, or on a finalize request, all words are committed.
-* **Silence.** A window of a new utterance without speech is not decoded (`has_speech`): silence makes models invent
-  words. After a finalize request the rest of an utterance can be silence.
+* **Silence.** A window of a new utterance without speech is not decoded (`is_worth_decoding`): silence makes models
+  invent words. After a finalize request the rest of an utterance can be silence.
 * **Committed times.** No word begins before the end of the last committed word (`in_stream_time`).
 * **Known times.** Word times of old committed words are not computed again (`words_with_known_times`).
 
@@ -73,7 +76,7 @@ What each decision does to the state of the utterance (`asr.streaming.utterance.
 | `Restart(at)`        | nothing   | empty, new utterance | empty     | 0      | `at`            | decoded again  |
 | `Finish()`           | all words | no utterance         |           |        |                 | done           |
 | `Wait()`             | nothing   | same                 | same      | + 1    | same            | done           |
-| `Commit(n, dropped)` | n words   | + n, - `dropped`     | the other | 0      | at first kept   | done           |
+| `Commit(n, dropped)` | n words   | + n, - `dropped`     | the rest  | 0      | at first kept   | done           |
 """
 
 import itertools
@@ -125,11 +128,12 @@ class Decoded:
 
     @property
     def is_cut(self) -> bool:
+        """Whether the window is shorter than requested."""
         return self.window_end < self.requested_end
 
     @property
     def end_s(self) -> float:
-        """Where its text ends."""
+        """The end of its last word; without words, of the last committed word."""
         return self.pieces[-1].end_s if self.pieces else self.committed_end_s
 
 
@@ -296,8 +300,8 @@ def window_end(window_start: int, requested_end: int, curve: SpeechCurve, settin
     return pause(late, end, SENTENCE_PAUSE_S) or pause(half, end, 0.0) or curve.quietest(half, end)
 
 
-def has_speech(utterance: Utterance, end: int, curve: SpeechCurve, min_speech_s: float) -> bool:
-    """Whether a window up to the sample `end` is worth decoding: always, unless the utterance is new and silent."""
+def is_worth_decoding(utterance: Utterance, end: int, curve: SpeechCurve, min_speech_s: float) -> bool:
+    """Whether a window that ends at the sample `end` needs the model: unless the utterance is new and silent."""
     is_new = not utterance.prefix and utterance.memory is None
     return not is_new or curve.speech_s(utterance.window_start, end) >= min_speech_s
 

@@ -37,8 +37,8 @@ from asr.streaming.commit import (
     Finish,
     Restart,
     Wait,
-    has_speech,
     in_stream_time,
+    is_worth_decoding,
     window_end,
     words_with_known_times,
 )
@@ -52,7 +52,7 @@ STEP_FRAMES = 4
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """The window that `next_window` returned last: why it is decoded, and the sample at which it ends."""
+    """The window that waits for its hypothesis: why it is decoded, and the sample at which it ends."""
 
     entry: Decode
     window_end: int
@@ -239,7 +239,7 @@ class Session:
         end = window_end(utterance.window_start, entry.until, self._curve, stream)
         if entry.kind is not Kind.FINAL and not self._partials and end == entry.until:
             return None
-        if not has_speech(utterance, end, self._curve, self.settings.vad.min_speech_ms / 1000):
+        if not is_worth_decoding(utterance, end, self._curve, self.settings.vad.min_speech_ms / 1000):
             return None
         self._request = _Request(entry, end)
         return self._window_of(utterance, end)

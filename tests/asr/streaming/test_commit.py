@@ -119,8 +119,8 @@ from asr.streaming.commit import (
     Restart,
     SettledPolicy,
     Wait,
-    has_speech,
     in_stream_time,
+    is_worth_decoding,
     window_end,
     words_with_known_times,
 )
@@ -525,7 +525,7 @@ def test_a_new_window_without_speech_is_not_decoded(
     runs: list[tuple[float, int]], utterance: Utterance, decoded: bool
 ) -> None:
     """Silence makes a model invent words. An utterance needs 64 ms of speech, two frames."""
-    assert has_speech(utterance, 40 * FRAME, curve(*runs), 2 * FRAME_S) is decoded
+    assert is_worth_decoding(utterance, 40 * FRAME, curve(*runs), 2 * FRAME_S) is decoded
 
 
 # -- times -------------------------------------------------------------------------------------------------------------
