@@ -1,6 +1,6 @@
 """Sessions without a model: recognisers that follow a script or count, and voice activity read off the samples.
 
-Positions are counted in frames of 32 ms (`FRAME_S`), and an update is due every 32 frames (`UPDATE_S` = 1.024 s).
+Positions are counted in frames of 32 ms, and an update is due every 32 frames (1.024 s).
 """
 
 from collections.abc import Sequence
@@ -14,11 +14,9 @@ from asr.events import Event, Final, Partial
 from asr.models.base import Finality, Hypothesis, ModelMemory, Piece, Window
 from asr.streaming.buffers import SpeechCurve
 from asr.streaming.session import Session
-from asr.streaming.vad import FRAME_S, FRAME_SAMPLES, VadState
+from asr.streaming.vad import FRAME_SAMPLES, VadState
 
 UPDATE_FRAMES = 32
-UPDATE_S = UPDATE_FRAMES * FRAME_S
-"""1.024 s."""
 
 VAD = VadSettings(
     start_threshold=0.5, end_threshold=0.35, min_speech_ms=64, pad_before_ms=0, pad_after_ms=320, endpoint_ms=640

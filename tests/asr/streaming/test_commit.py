@@ -92,6 +92,7 @@ Settled words
     none, all, or one more -> test_settled_words_are_committed_and_no_others
     the session does not pass them, or does not release samples -> test_a_stream_of_settled_words_commits_them_at_once
     an architecture, or the table of policies, names the other policy -> test_each_architecture_names_its_policy
+    which words a CTC model reports as settled: see tests/asr/models/ctc/test_settled_words.py
 Defaults of `StreamSettings`
     any -> test_the_defaults_are_those_that_were_measured
 """

@@ -98,7 +98,16 @@ def test_a_finalize_request_waits_for_the_frames_before_it() -> None:
     assert entries(made) == [Decode(Kind.FINAL, 7 * FRAME + 100, from_finalize=True), Open(7 * FRAME + 100)]
 
 
-def test_a_finalize_request_whose_frames_are_there_is_due_at_once() -> None:
+def test_a_finalize_request_at_the_end_of_a_frame_waits_for_that_frame() -> None:
+    """Four frames are there, five are before it."""
+    made = schedule((0.9, 4))
+    made.finalize(5 * FRAME)
+    assert made.finalize_pending
+    receive(made, (0.9, 1))
+    assert not made.finalize_pending
+
+
+def test_a_finalize_request_whose_frames_are_there_is_due_immediately() -> None:
     """In silence no utterance follows."""
     made = schedule((0.0, 5))
     made.finalize(5 * FRAME + 511)

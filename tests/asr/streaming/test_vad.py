@@ -62,6 +62,7 @@ def test_a_click_is_no_speech() -> None:
 def test_a_doubtful_frame_continues_speech_but_does_not_begin_it() -> None:
     """Between the two thresholds lies hysteresis."""
     assert transitions([0.4] * 10) == []
+    assert transitions([0.5] * 3 + [0.35] * 10) == [(Activity.STARTED, 2, 0)]
     assert transitions([0.9] * 3 + [0.4] * 10) == [(Activity.STARTED, 2, 0)]
 
 
