@@ -35,7 +35,7 @@ from eval.metrics.summary import group, streamed_losses, summaries
 from eval.progress import progress
 from eval.report.terminal import print_signature, print_summary
 from eval.runs.align_references import align_references
-from eval.runs.capacity import run_level
+from eval.runs.capacity import read_clips, run_level
 from eval.runs.live import Target
 from eval.runs.local_server import serving
 from eval.runs.replay import offline
@@ -52,8 +52,8 @@ from eval.runs.setup import (
     sign_run,
     utterances_of,
 )
-from eval.runs.signature import PACKAGES, Model
-from eval.trace import OFFLINE, REPLAY
+from eval.runs.signature import PACKAGES, Model, Signature
+from eval.trace import OFFLINE, REPLAY, Trace
 
 PEER_PACKAGES = (*PACKAGES, "faster-whisper", "ctranslate2")
 WARM_UP_S = 5.0
@@ -107,9 +107,9 @@ def server(
     utterances = utterances_of(datasets)
     total_s = sum(counts) * sum(u.duration_s for u in utterances) / len(utterances)
     with progress(f"bench server {name}", total_s) as bar, server_at(url, pid, name, threads, workers) as target:
-        levels, traces = [], []
+        recordings, levels, traces = read_clips(utterances, bar), [], []
         for count in counts:
-            traces = run_level(utterances, count, Target(target.url, name), target.pid, bar)
+            traces = run_level(recordings, count, Target(target.url, name), target.pid, bar)
             levels.append(level_summary(count, traces))
     options = {"streams": counts, "url": url, "workers": workers, "clip_s": clip_s}
     signature = sign_run(datasets, live_model(name, threads, traces), None, options)
@@ -157,7 +157,12 @@ def server_against(
     collector.check()
     signed = {"against": f"{peer} {version}", "clip_s": clip_s}
     signature = sign_run(datasets, live_model(model, threads, collector.traces), None, signed)
-    levels = peer_levels(collector.traces)
+    _print_against(collector.traces, counts, peer, signature)
+
+
+def _print_against(traces: Sequence[Trace], counts: Sequence[int], peer: str, signature: Signature) -> None:
+    """The tables, the signature and the JSON line of a comparison with a peer's server."""
+    levels = peer_levels(traces)
     ratios = [stream_ratio(levels[count, OURS], levels[count, peer], count) for count in counts]
     console().print(peer_levels_table(levels))
     console().print(stream_ratios_table(ratios, peer))

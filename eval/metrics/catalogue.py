@@ -2,7 +2,7 @@
 
 `eval.metrics.estimates` turns a metric and scored traces into numbers. The printed table, `asr bench`, the report, the
 gate, the sweep and MLflow all read this catalogue. To add a metric, add it to one of the groups below; to show it in
-the first table of a report, name it in `eval.report.tables.GROUPS` as well.
+the first table of a report, name it in `eval.report.build.GROUPS` as well.
 """
 
 from collections.abc import Callable, Sequence

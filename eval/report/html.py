@@ -22,10 +22,11 @@ from eval.html.render import TEMPLATES, render, script_json
 from eval.metrics.scored_trace import ScoredTrace
 from eval.metrics.word_errors import EQUAL, Edit
 from eval.normalise import is_by_character
+from eval.report.build import report_of
 from eval.report.capacity_plan import Wanted, levels_of
 from eval.report.slices import NOT_SLICED, by_dataset
 from eval.report.systems import System, systems_of
-from eval.report.tables import Report, report_of
+from eval.report.tables import Report
 from eval.runs.folder import Run
 from eval.trace import OFFLINE
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from asr.errors import ConfigError
 from eval.data.dataset import join
-from eval.data.types import Utterance
+from eval.data.types import Recording, Utterance
 from eval.defaults import CLIP_S
 from eval.progress import Bar, progress
 from eval.runs.folder import RunFolder
@@ -33,9 +33,9 @@ def run_levels(
             continue
         total_s = sum(due) * sum(clip.duration_s for clip in clips) / len(clips)
         with progress(f"capacity of {model.name}", total_s) as bar, serving(model.name, threads) as server:
+            target, recordings = Target(server.url, model.name), read_clips(clips, bar)
             for level in due:
-                target = Target(server.url, model.name)
-                write_traces(folder.capacity, run_level(clips, level, target, server.pid, bar))
+                write_traces(folder.capacity, run_level(recordings, level, target, server.pid, bar))
 
 
 def minute_clips(spoken: Sequence[Utterance], count: int) -> tuple[Utterance, ...]:
@@ -44,12 +44,19 @@ def minute_clips(spoken: Sequence[Utterance], count: int) -> tuple[Utterance, ..
     return join(short, CLIP_S)[:count]
 
 
-def run_level(clips: Sequence[Utterance], level: int, target: Target, pid: int | None, bar: Bar) -> list[Trace]:
-    """Streams `level` clips at once; clips are reused if there are fewer."""
+def read_clips(clips: Sequence[Utterance], bar: Bar) -> list[Recording]:
+    """The clips that can be read; the others are reported. Raises `CallerError` if there are none."""
     collector = TraceCollector(bar)
     recordings = list(read_recordings(clips, collector))
-    chosen = [recordings[i % len(recordings)] for i in range(level)] if recordings else []
-    run_live(chosen, target, pid, level, collector)
+    if not recordings:
+        collector.check()
+    return recordings
+
+
+def run_level(recordings: Sequence[Recording], level: int, target: Target, pid: int | None, bar: Bar) -> list[Trace]:
+    """Streams `level` recordings at once; they are reused if there are fewer. Raises `CallerError` if all fail."""
+    collector = TraceCollector(bar)
+    run_live([recordings[i % len(recordings)] for i in range(level)], target, pid, level, collector)
     collector.check()
     return collector.traces
 

@@ -1,4 +1,4 @@
-"""The report as one dataclass."""
+"""The report of a made-up run."""
 
 import json
 from dataclasses import asdict
@@ -7,8 +7,8 @@ import jiwer
 import pytest
 
 from eval.metrics.catalogue import METRICS
+from eval.report.build import GROUPS, report_of
 from eval.report.capacity_plan import Wanted
-from eval.report.tables import GROUPS, report_of
 from eval.runs.folder import Run
 
 

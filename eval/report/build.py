@@ -1,0 +1,288 @@
+"""Builds the report of runs: every metric with its interval, every comparison, every table."""
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from eval.html.formatting import p_value, plain
+from eval.html.plots import colour_of
+from eval.metrics.bootstrap import RESAMPLES, SEED
+from eval.metrics.catalogue import BY_KEY, COVERAGE, METRICS, Metric
+from eval.metrics.estimates import estimate, peak_memory_bytes, resampling_note, value_of
+from eval.metrics.summary import group, streamed_losses, summaries, unit_of
+from eval.metrics.word_times import end_source
+from eval.report.capacity_plan import Level, Plan, Wanted, levels_of, plan
+from eval.report.slices import (
+    NOT_SLICED,
+    Row,
+    Slice,
+    by_dataset,
+    changed_confusions,
+    common_confusions,
+    slices,
+)
+from eval.report.systems import Comparison, System, comparisons, on_common, systems_of
+from eval.report.tables import (
+    Changed,
+    ChangedSide,
+    Common,
+    DataRow,
+    DatasetCell,
+    DatasetRow,
+    DatasetTable,
+    Definition,
+    EditCounts,
+    FailedStream,
+    FigureCell,
+    FigureGroup,
+    FigureRow,
+    Matrix,
+    MatrixCell,
+    MatrixRow,
+    Report,
+    RunSignature,
+    SystemConfusions,
+    SystemFigures,
+    SystemHead,
+)
+from eval.report.verdict import PREFERRED, preferred_mode, verdict
+from eval.runs.folder import Run, UnsupportedLanguage
+from eval.runs.signature import Signature
+from eval.trace import MODES, OFFLINE, Trace
+
+GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("accuracy", ("wer", "wer_raw", "cer", "made_up", "made_up_share")),
+    (
+        "delay, computing included",
+        (
+            *("first_p50", "first_p95", "stable_p50", "stable_p90", "stable_p95", "stable_p99"),
+            *("settled_p95", "committed_p95", "finalisation_p95", "endpoint_p50", "lag_p95", "laal"),
+        ),
+    ),
+    ("delay, computing left out", ("stable_audio_p50", "stable_audio_p95", "lag_audio_p95", "laal_audio")),
+    ("stability", ("changed", "flicker")),
+    ("cost", ("cpu", "rtfx")),
+)
+"""The metrics of a report's first table, in order, by their keys. All other metrics stand below it."""
+
+
+def report_of(runs: Sequence[Run], wanted: Wanted) -> Report:
+    """The report of one run or more. Takes a while: every metric of every system has its interval."""
+    everything = systems_of(runs)
+    common = on_common(everything)
+    systems = common if common and common[0].scored else everything
+    compared = comparisons(everything)
+    models = list(dict.fromkeys(system.name for system in everything))
+    levels = levels_of(runs)
+    figures = tuple(_figures(system, models) for system in systems)
+    groups = {key: traces for system in everything for key, traces in group(system.scored, system.name).items()}
+    return Report(
+        runs=tuple(run.name for run in runs),
+        verdict=verdict(runs, everything, compared),
+        common=_common(systems),
+        timed=any(system.mode != OFFLINE for system in systems),
+        end_source=end_source(s.trace for system in systems for s in system.scored if s.is_streamed),
+        coverage=_coverage(systems),
+        systems=figures,
+        table=tuple(_group(name, keys, figures) for name, keys in GROUPS),
+        measures=tuple(_definition(metric) for metric in METRICS if _has_value(metric, figures)),
+        comparisons=compared,
+        matrices=tuple((mode, _matrix(mode, compared)) for mode in MODES if any(c.mode == mode for c in compared)),
+        all_systems=tuple(_head(system, models) for system in everything),
+        datasets=_datasets(by_dataset(everything), everything, [item for run in runs for item in run.not_taken]),
+        dataset_figures=summaries(groups),
+        streamed=streamed_losses(groups),
+        slices=slices(systems),
+        levels=levels,
+        plans=_plans(runs, everything, levels, wanted),
+        wanted=wanted,
+        confusions=_confusions(systems, models),
+        changed=_changed(compared, everything),
+        data=_data(everything),
+        left_out=tuple(dict.fromkeys(reason for run in runs for reason in run.left_out)),
+        not_taken=tuple(item for run in runs for item in run.not_taken),
+        failed=_failed(everything),
+        signature=runs[0].signature,
+        signatures=tuple(RunSignature(run=run.name, **_fields(run.signature)) for run in runs),
+        resamples=RESAMPLES,
+        seed=SEED,
+    )
+
+
+def _head(system: System, models: Sequence[str]) -> SystemHead:
+    return SystemHead(system.name, system.model, system.run, system.mode, colour_of(system.name, models))
+
+
+def _figures(system: System, models: Sequence[str]) -> SystemFigures:
+    counts = [scored.counts for scored in system.scored]
+    return SystemFigures(
+        name=system.name,
+        model=system.model,
+        run=system.run,
+        mode=system.mode,
+        colour=colour_of(system.name, models),
+        utterances=len(system.scored),
+        unit=unit_of(system.scored),
+        figures={metric.key: estimate(metric, system.scored) for metric in METRICS},
+        peak_memory_bytes=peak_memory_bytes(system.scored),
+        counts=EditCounts(
+            substitutions=sum(c.substitutions for c in counts),
+            deletions=sum(c.deletions for c in counts),
+            insertions=sum(c.insertions for c in counts),
+            reference_length=sum(c.reference_length for c in counts),
+        ),
+    )
+
+
+def _common(systems: Sequence[System]) -> Common:
+    scored = systems[0].scored if systems else ()
+    return Common(len(scored), sum(s.trace.duration_s for s in scored) / 60, resampling_note(scored))
+
+
+def _coverage(systems: Sequence[System]) -> str:
+    values = [value_of(COVERAGE, system.scored) for system in systems if system.mode != OFFLINE]
+    shares = [value for value in values if value is not None]
+    return f"At least {plain(min(shares), 0)} % of the words have a known end." if shares else ""
+
+
+def _definition(metric: Metric) -> Definition:
+    return Definition(metric.key, metric.title, metric.unit, metric.what, metric.digits)
+
+
+def _has_value(metric: Metric, systems: Sequence[SystemFigures]) -> bool:
+    return any(system.figures[metric.key].value is not None for system in systems)
+
+
+def _group(name: str, keys: Sequence[str], systems: Sequence[SystemFigures]) -> FigureGroup:
+    metrics = [BY_KEY[key] for key in keys if _has_value(BY_KEY[key], systems)]
+    rows = (FigureRow(**_fields(_definition(metric)), cells=_cells(metric, systems)) for metric in metrics)
+    return FigureGroup(name, tuple(rows))
+
+
+def _cells(metric: Metric, systems: Sequence[SystemFigures]) -> tuple[FigureCell, ...]:
+    """The best of each mode is marked, where the mode has two values or more that differ as shown."""
+    cells = []
+    for system in systems:
+        interval = system.figures[metric.key]
+        rivals = [s.figures[metric.key].value for s in systems if s.mode == system.mode]
+        values = [round(value, metric.digits) for value in rivals if value is not None]
+        leading = max(values, default=0) if metric.better == "higher" else min(values, default=0)
+        best = interval.value is not None and round(interval.value, metric.digits) == leading
+        cells.append(FigureCell(interval, best and values.count(leading) == 1 and len(values) > 1))
+    return tuple(cells)
+
+
+def _matrix(mode: str, compared: Sequence[Comparison]) -> Matrix:
+    pairs = [pair for pair in compared if pair.mode == mode]
+    names = tuple(dict.fromkeys(name for pair in pairs for name in (pair.left, pair.right)))
+    return Matrix(names, tuple(MatrixRow(row, tuple(_cell(row, column, pairs) for column in names)) for row in names))
+
+
+def _cell(row: str, column: str, pairs: Sequence[Comparison]) -> MatrixCell | None:
+    pair = next((p for p in pairs if {p.left, p.right} == {row, column} and row != column), None)
+    if pair is None or pair.wer.value is None:
+        return None
+    sign = 1 if pair.left == row else -1
+    ends = [sign * end for end in (pair.wer.low, pair.wer.high) if end is not None]
+    value = sign * pair.wer.value
+    return MatrixCell(
+        value=value,
+        interval=f"{plain(min(ends))} to {plain(max(ends))}" if ends else "no interval",
+        p=p_value(pair.p_holm),
+        check=pair.check,
+        smallest=pair.smallest,
+        utterances=pair.utterances,
+        mark=("better" if value < 0 else "worse") if pair.is_significant else "",
+    )
+
+
+def _datasets(cut: Slice, systems: Sequence[System], not_taken: Sequence[UnsupportedLanguage]) -> DatasetTable:
+    return DatasetTable(tuple(_dataset_row(row, systems, not_taken) for row in cut.rows))
+
+
+def _dataset_row(row: Row, systems: Sequence[System], not_taken: Sequence[UnsupportedLanguage]) -> DatasetRow:
+    cells = []
+    for system, wer in zip(systems, row.wer, strict=True):
+        refused = {item.language for item in not_taken if (item.model, item.dataset) == (system.model, row.name)}
+        why = f"does not take {', '.join(sorted(refused))}" if refused else "not run"
+        if wer is not None and wer.value is None:
+            mine = [scored for scored in system.scored if scored.trace.dataset == row.name]
+            why = f"{sum(scored.counts.insertions for scored in mine)} made up"
+        cells.append(DatasetCell(wer, why))
+    return DatasetRow(row.name, row.utterances, row.words, tuple(cells))
+
+
+def _plans(runs: Sequence[Run], systems: Sequence[System], levels: Sequence[Level], wanted: Wanted) -> tuple[Plan, ...]:
+    """One plan for each model of each run, from the mode nearest to real use."""
+    plans = []
+    for run in runs:
+        for model in run.signature.models:
+            mine = [s for s in systems if (s.model, s.run) == (model.name, run.name)]
+            nearest = min(mine, key=lambda s: PREFERRED.index(s.mode), default=None)
+            if nearest is not None:
+                plans.append(plan(model, levels, nearest.scored, wanted, run.signature.machine.cores))
+    return tuple(plans)
+
+
+def _confusions(systems: Sequence[System], models: Sequence[str]) -> tuple[SystemConfusions, ...]:
+    """Of the mode nearest to real use: one model has much the same confusions in all modes."""
+    mode = preferred_mode(systems)
+    mine = [system for system in systems if system.mode == mode]
+    return tuple(SystemConfusions(_head(s, models), common_confusions(s)) for s in mine)
+
+
+def _changed(compared: Sequence[Comparison], systems: Sequence[System]) -> Changed | None:
+    """Between the first two systems of the mode nearest to real use."""
+    pairs = sorted(compared, key=lambda pair: PREFERRED.index(pair.mode))
+    if not pairs or not pairs[0].utterances:
+        return None
+    mode, names = pairs[0].mode, (pairs[0].left, pairs[0].right)
+    by_name = {system.name: system for system in systems if system.mode == mode}
+    left, right = on_common([by_name[name] for name in names])
+    errors = [(a.counts.errors, b.counts.errors) for a, b in zip(left.scored, right.scored, strict=True)]
+    return Changed(
+        mode=mode,
+        left=left.name,
+        right=right.name,
+        utterances=len(errors),
+        left_better=sum(a < b for a, b in errors),
+        right_better=sum(a > b for a, b in errors),
+        same=sum(a == b for a, b in errors),
+        sides=tuple(
+            ChangedSide(worse.name, better.name, changed_confusions(worse, better))
+            for worse, better in ((left, right), (right, left))
+        ),
+    )
+
+
+def _data(systems: Sequence[System]) -> tuple[DataRow, ...]:
+    """Every data set once, with the recordings that any system ran."""
+    traces = list({scored.key: scored.trace for system in systems for scored in system.scored}.values())
+    names = dict.fromkeys(trace.dataset for trace in traces)
+    return tuple(_data_row(name, [trace for trace in traces if trace.dataset == name]) for name in names)
+
+
+def _data_row(name: str, traces: Sequence[Trace]) -> DataRow:
+    lengths = [trace.duration_s for trace in traces]
+    attributes = {key.replace("_", " ") for trace in traces for key, _ in trace.attributes if key not in NOT_SLICED}
+    return DataRow(
+        name=name,
+        utterances=len(traces),
+        minutes=sum(lengths) / 60,
+        median_s=statistics.median(lengths),
+        longest_s=max(lengths),
+        speakers=len({trace.speaker for trace in traces} - {""}),
+        silent=sum(not trace.reference.strip() for trace in traces),
+        languages=tuple(sorted({trace.language for trace in traces} - {""})),
+        attributes=tuple(sorted(attributes)),
+    )
+
+
+def _failed(systems: Sequence[System]) -> tuple[FailedStream, ...]:
+    traces = [scored.trace for system in systems for scored in system.scored if scored.trace.error]
+    return tuple(FailedStream(t.utterance, t.mode, t.model, t.error) for t in traces)
+
+
+def _fields(value: Definition | Signature) -> dict[str, Any]:
+    """The fields of a dataclass, for a dataclass that extends it; unlike `asdict` their values stay as they are."""
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}
