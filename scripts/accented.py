@@ -1,4 +1,4 @@
-"""The proof that fine-tuning Whisper helps: on accented speakers who were not in the training, and on other speech.
+"""Evaluates fine-tuned Whisper on accented speakers who were not in the training, and on other speech.
 
 .venv/bin/asr train --config configs/train/whisper-accented.toml
 .venv/bin/python scripts/accented.py --out runs/accented
@@ -14,7 +14,7 @@ MODELS = ("whisper-tiny.en", "whisper-tiny.en-accented")
 
 
 def main() -> None:
-    """Both models on the speakers left out, and on a professional reader as the regression."""
+    """Both models on the left-out speakers, and on a professional reader as a regression test."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
     parser.add_argument("--out", type=Path, default=Path("runs/accented"))
@@ -29,9 +29,9 @@ def main() -> None:
 
 def left_out(shared: Path, folder: Path) -> Path:
     """A manifest of the accented recordings whose speakers are not in the training part."""
-    trained = {row["speaker"] for row in _rows(shared / "speech-train" / "en-accented")}
+    trained_speakers = {row["speaker"] for row in _rows(shared / "speech-train" / "en-accented")}
     test = shared / "speech" / "en-accented"
-    rows = [row for row in _rows(test) if row["speaker"] not in trained]
+    rows = [row for row in _rows(test) if row["speaker"] not in trained_speakers]
     for row in rows:
         row["audio_filepath"] = str((test / row["audio_filepath"]).resolve())
     folder.mkdir(parents=True, exist_ok=True)

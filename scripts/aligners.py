@@ -1,9 +1,9 @@
-"""Aligners compared: a known text placed in recordings whose true times are known.
+"""Compares aligners: aligns known texts with recordings whose true times are known.
 
     .venv/bin/python scripts/aligners.py --data runs/digits/strings --model wav2vec2-digits --model whisper-tiny.en
 
-Where the data has the words' times each word counts; where it has segments', the first word's beginning and the last
-one's end of each.
+If the data has word times, each word counts. If it has segment times, the start of each segment's first word and the
+end of its last word count.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from eval.data.types import Recording
 
 
 def main() -> None:
-    """Prints a line for each model and edge."""
+    """Prints one line for each model and edge (beginning, end)."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", action="append", required=True)
@@ -38,20 +38,20 @@ def main() -> None:
 
 
 def _errors_s(recording: Recording, engine: Engine) -> Iterator[tuple[float, float]]:
-    """How much later than the truth each known span begins and ends."""
+    """For each span, the error of its start and of its end; positive is too late."""
     spans = recording.words or recording.segments
     words = align(recording.samples, " ".join(span.text for span in spans), engine).words
     ends = accumulate(len(span.text.split()) for span in spans)
     for span, end in zip(spans, ends, strict=True):
-        mine: Sequence[AlignedWord] = words[end - len(span.text.split()) : end]
-        if mine:
-            yield mine[0].start_s - span.start_s, mine[-1].end_s - span.end_s
+        aligned: Sequence[AlignedWord] = words[end - len(span.text.split()) : end]
+        if aligned:
+            yield aligned[0].start_s - span.start_s, aligned[-1].end_s - span.end_s
 
 
 def _figures(errors_s: np.ndarray) -> str:
-    far = np.abs(errors_s)
-    median, most = np.percentile(far, (50, 95))
-    return f"{len(errors_s):6d}{errors_s.mean():+9.3f}{median:12.3f}{most:10.3f}{far.max():13.3f}"
+    absolute_s = np.abs(errors_s)
+    median_s, p95_s = np.percentile(absolute_s, (50, 95))
+    return f"{len(errors_s):6d}{errors_s.mean():+9.3f}{median_s:12.3f}{p95_s:10.3f}{absolute_s.max():13.3f}"
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""How much context a CTC model needs: text and frame log-probabilities in chunks against the recording at once.
+"""Measures how much context a CTC model needs: streams recordings in chunks and compares with one-shot recognition.
 
     .venv/bin/python scripts/ctc_context.py --model wav2vec2-digits --data runs/digits/strings
 
-The right context is tried with all of the past, the left one with the right one that the model wants. What is told is
-the word error rate, the mean and the largest distance of the log-probabilities from those with the whole recording as
-context, and how often a frame's best token is another one.
+Right contexts are tried with the whole past as left context; left contexts with the right context of the model's
+settings. Prints the word error rate, the mean and the largest difference of the log-probabilities from those with the
+whole recording as context, and how often the best token of a frame differs.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from eval.data.dataset import load_dataset, read
 from eval.metrics.word_errors import count_words, total
 
 ALL_S = 1e4
+"""Stands for the whole recording."""
 RIGHTS_S = (0.0, 0.08, 0.16, 0.32, 0.64, 1.28)
 LEFTS_S = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
 
@@ -36,7 +37,7 @@ class FullContext:
 
     samples: np.ndarray
     text: str
-    whole: torch.Tensor
+    logprobs: torch.Tensor
 
 
 def main() -> None:
@@ -51,23 +52,23 @@ def main() -> None:
     assert isinstance(files, CtcFiles), f"{options.model} is no CTC model"
     network = CtcNetwork(files.tensors, files.config, normalise=files.vocabulary.normalise)
     utterances = load_dataset(options.data).utterances[: options.limit or None]
-    recordings = [_heard(network, read(u).samples, u.text) for u in utterances]
+    recordings = [_full_context(network, read(u).samples, u.text) for u in utterances]
     print("left_s  right_s      WER   mean |d log p|   largest   other best token")
     for left_s, right_s in contexts(files.decoding.settings):
         print(_row(network, files, recordings, left_s, right_s), flush=True)
 
 
-def contexts(told: CtcSettings) -> Iterable[tuple[float, float]]:
-    """Left and right in seconds: all; one finite; both as the settings have them."""
-    usual_s = told.right_s or RIGHT_S
+def contexts(settings: CtcSettings) -> Iterable[tuple[float, float]]:
+    """(left, right) in seconds: all; then one side finite; then both from the settings."""
+    usual_s = settings.right_s or RIGHT_S
     yield ALL_S, ALL_S
     yield from ((ALL_S, right_s) for right_s in reversed(RIGHTS_S))
     yield from ((left_s, usual_s) for left_s in reversed(LEFTS_S))
-    yield told.left_s, usual_s
+    yield settings.left_s, usual_s
 
 
 def chunked(network: CtcNetwork, samples: np.ndarray, left_s: float, right_s: float) -> torch.Tensor:
-    """The log-probabilities ``(n, V)`` with which each frame was settled, heard in chunks as in a stream."""
+    """The settled log-probabilities ``(n, V)`` of samples streamed in chunks."""
     chunk = UPDATE_MS * SAMPLE_RATE_HZ // 1000
     left, right = (round(s * SAMPLE_RATE_HZ / network.encoder.hop_samples) for s in (left_s, right_s))
     state, at, parts = StreamState(), 0, []
@@ -78,31 +79,30 @@ def chunked(network: CtcNetwork, samples: np.ndarray, left_s: float, right_s: fl
     return torch.cat([*parts, step.logprobs[step.settled :]])
 
 
-def _heard(network: CtcNetwork, samples: np.ndarray, text: str) -> FullContext:
+def _full_context(network: CtcNetwork, samples: np.ndarray, text: str) -> FullContext:
     everything = round(ALL_S * SAMPLE_RATE_HZ / network.encoder.hop_samples)
-    whole = network.step([samples], [StreamState()], [everything], [everything])[0].logprobs
-    return FullContext(samples, text, whole)
+    logprobs = network.step([samples], [StreamState()], [everything], [everything])[0].logprobs
+    return FullContext(samples, text, logprobs)
 
 
 def _row(network: CtcNetwork, files: CtcFiles, recordings: Sequence[FullContext], left_s: float, right_s: float) -> str:
-    found = [chunked(network, heard.samples, left_s, right_s) for heard in recordings]
-    how = SearchOptions(files.decoding.beam or 1, (), files.decoding.settings)
+    lattices = [chunked(network, recording.samples, left_s, right_s) for recording in recordings]
+    pairs = list(zip(recordings, lattices, strict=True))
+    options = SearchOptions(files.decoding.beam or 1, (), files.decoding.settings)
     errors = total(
-        count_words(heard.text, _text(lattice, files.vocabulary, how))
-        for heard, lattice in zip(recordings, found, strict=True)
+        count_words(recording.text, _text(lattice, files.vocabulary, options)) for recording, lattice in pairs
     )
-    far = torch.cat([(lattice - heard.whole).abs() for heard, lattice in zip(recordings, found, strict=True)])
-    other = torch.cat(
-        [(lattice.argmax(-1) != heard.whole.argmax(-1)) for heard, lattice in zip(recordings, found, strict=True)]
-    )
+    differences = torch.cat([(lattice - recording.logprobs).abs() for recording, lattice in pairs])
+    changed = torch.cat([lattice.argmax(-1) != recording.logprobs.argmax(-1) for recording, lattice in pairs])
     return (
-        f"{_span(left_s)}  {_span(right_s):>7}  {100 * (errors.rate or 0):6.2f}%   {far.mean():14.2e}  {far.max():8.2e}"
-        f"   {100 * other.float().mean():7.2f} %"
+        f"{_span(left_s)}  {_span(right_s):>7}  {100 * (errors.rate or 0):6.2f}%   {differences.mean():14.2e}"
+        f"  {differences.max():8.2e}"
+        f"   {100 * changed.float().mean():7.2f} %"
     )
 
 
-def _text(lattice: torch.Tensor, vocabulary: Vocabulary, how: SearchOptions) -> str:
-    return "".join(word.text for word in search(lattice, vocabulary, how)).strip()
+def _text(lattice: torch.Tensor, vocabulary: Vocabulary, options: SearchOptions) -> str:
+    return "".join(word.text for word in search(lattice, vocabulary, options)).strip()
 
 
 def _span(seconds: float) -> str:

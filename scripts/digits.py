@@ -1,11 +1,11 @@
-"""The proof on digits, whole: train, join strings from speakers never heard, stream them, compare with Whisper.
+"""The whole digits experiment: trains, joins strings of left-out speakers, streams them, compares with Whisper.
 
     make digits        # or: .venv/bin/python scripts/digits.py --data ../shared/speech/en-digits --out runs/digits
 
-Training takes half an hour on a free core and goes on where it was stopped. It begins as Whisper's encoder, taught to
-hear waveforms by unlabelled speech; more voices than the four that en-digits has for training come from sentences in
-which a digit is said. The strings' words have their true times, so delays are
-from the end of the recording that a digit is.
+Training takes half an hour on a free core; after an interruption the same command continues. It starts as Whisper's
+encoder, which unlabelled speech taught to read waveforms. en-digits has only four voices for training; more come from
+sentences that contain a digit. The words of the strings have their true times, so delays count from the end of a
+digit's recording.
 """
 
 import argparse
@@ -31,16 +31,16 @@ from train.cut_words import cut_words
 CONFIGS = [Path(f"configs/train/wav2vec2-{step}.toml") for step in ("taught-front", "taught", "digits")]
 MODELS = ("wav2vec2-digits", "whisper-tiny.en")
 WORDS = Path("runs/digits/words")
-"""Where the last step's settings look for them."""
+"""Digit words cut out of sentences, where the settings of the last step look for them."""
 SENTENCES = ("en-accented", "en-commands", "en-crowd", "en-read", "en-prompts")
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 SEED = 2811
-"""Of the strings to judge; another than 2611 and 2711, whose errors were known when the settings were last chosen."""
+"""Seed of the test strings; not 2611 or 2711, whose errors were known when the settings were last chosen."""
 FIGURES = {word: str(figure) for figure, word in enumerate(DIGITS)}
 
 
 def main() -> None:
-    """The steps one after the other; what is done already is not done again."""
+    """Runs the steps in order; skips those that are done."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/speech/en-digits"))
     parser.add_argument(
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def join_strings(data: Path, speakers: tuple[str, ...], folder: Path, count: int, seed: int = SEED) -> None:
-    """Strings of 3 to 8 digits of one speaker each, gaps from 0.05 to 0.9 s between them; no recording twice."""
+    """Strings of 3 to 8 digits of one speaker with gaps of 0.05 to 0.9 s; no recording is used twice."""
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
     utterances = [u for u in load_dataset(data).utterances if u.speaker in speakers]
@@ -86,7 +86,7 @@ def join_strings(data: Path, speakers: tuple[str, ...], folder: Path, count: int
 def _joined(
     parts: list[tuple[np.ndarray, str]], rng: np.random.Generator
 ) -> tuple[np.ndarray, list[tuple[float, float, str]]]:
-    """The recordings with silence around them, and when each is."""
+    """Samples ``(n,)`` of the recordings with silence around them, and (start_s, end_s, text) of each."""
     pieces, words, at = [], [], 0
     for samples, text in parts:
         gap = np.zeros(round(rng.uniform(0.05, 0.9) * SAMPLE_RATE_HZ), np.float32)
@@ -98,18 +98,20 @@ def _joined(
     return np.concatenate(pieces), words
 
 
-def spoken(text: str) -> str:
-    """A text as digit words: figures are spelled digit by digit, so that "30" is as right as "three zero"."""
+def as_digit_words(text: str) -> str:
+    """The text as digit words: numbers are spelled digit by digit, so that "30" is as correct as "three zero"."""
     spelled = re.sub(r"\d", lambda match: f" {DIGITS[int(match[0])]} ", text.casefold())
     return " ".join(re.findall(r"[a-z']+", spelled))
 
 
 def table(traces: list[Trace]) -> str:
-    """One line for each model and mode: digit errors, delays, cost."""
+    """A table with one line per model and mode: digit errors, delays, cost."""
     lines = [f"{'model':18}{'mode':9}{'WER':>8}  (S D I)      shown p50/p95   final p50/p95   CPU-s/audio-s"]
     for model, mode in sorted({(trace.model, trace.mode) for trace in traces}):
         mine = [trace for trace in traces if (trace.model, trace.mode) == (model, mode)]
-        counts: Counts = total(count_words(spoken(trace.reference), spoken(trace.text)) for trace in mine)
+        counts: Counts = total(
+            count_words(as_digit_words(trace.reference), as_digit_words(trace.text)) for trace in mine
+        )
         errors = f"({counts.substitutions} {counts.deletions} {counts.insertions})"
         scored = [ScoredTrace(trace) for trace in mine]
         keys = ("stable_p50", "stable_p95", "committed_p50", "committed_p95")

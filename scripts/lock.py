@@ -1,8 +1,8 @@
-"""Writes the lock files: exact versions of everything that this environment holds for the project.
+"""Writes the lock files: the exact versions of all packages that the project needs, as installed here.
 
-``make lock`` first installs the newest versions that ``pyproject.toml`` allows, then runs this. Two files, so that
-``make serve`` need not install what only tests use: ``requirements.lock`` (the server, the default model and the
-build backend) and ``requirements-dev.lock`` (what extra ``dev`` adds on top).
+``make lock`` first installs the newest versions that ``pyproject.toml`` allows, then runs this. There are two files, so
+that ``make serve`` need not install packages that only tests use: ``requirements.lock`` (the server, the default model
+and the build backend) and ``requirements-dev.lock`` (what extra ``dev`` adds on top).
 """
 
 import sys
@@ -36,33 +36,33 @@ def _requirements(name: str, extras: set[str], platform: dict[str, str]) -> Iter
 
 
 def closure(roots: Iterable[str], platform: dict[str, str]) -> Versions:
-    """Every installed distribution that `roots` (requirement lines) need on `platform`, with its version.
+    """The versions of all installed distributions that `roots` (requirement lines) need on `platform`.
 
-    What another platform alone needs and is not installed here is left out: pip finds it there by itself.
+    Packages that only another platform needs and that are not installed here are left out: pip resolves them there.
     """
-    found: Versions = {}
+    installed: Versions = {}
     seen: dict[str, set[str]] = {}
     todo = [Requirement(line) for line in roots]
     while todo:
         requirement = todo.pop()
         name = canonicalize_name(requirement.name)
-        known = seen.setdefault(name, set())
-        if name in found and requirement.extras <= known:
+        extras = seen.setdefault(name, set())
+        if name in installed and requirement.extras <= extras:
             continue
-        known |= requirement.extras
+        extras |= requirement.extras
         try:
-            found[name] = distribution(name).version
+            installed[name] = distribution(name).version
         except PackageNotFoundError:
             if platform:
                 continue
             raise SystemExit(f"{name} is needed and not installed; run `make lock`") from None
-        todo += _requirements(name, known, platform)
-    found.pop(PROJECT, None)
-    return found
+        todo += _requirements(name, extras, platform)
+    installed.pop(PROJECT, None)
+    return installed
 
 
 def _pins(names: Iterable[str], here: Versions, everywhere: Versions) -> str:
-    """Lock lines; what only Linux needs (torch's CUDA parts) says so, so that the file installs elsewhere too."""
+    """The lock lines. Packages that only Linux needs (torch's CUDA parts) get a marker, for other systems."""
     lines = (
         f"{name}=={here[name].split('+')[0]}" + ("" if name in everywhere else ' ; sys_platform == "linux"')
         for name in sorted(names)
@@ -71,6 +71,7 @@ def _pins(names: Iterable[str], here: Versions, everywhere: Versions) -> str:
 
 
 def main() -> None:
+    """Writes `requirements.lock` and `requirements-dev.lock`."""
     if sys.platform != "linux":
         raise SystemExit(f"the locks are made on Linux, which needs the most packages; this is {sys.platform}")
     build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["build-system"]["requires"]

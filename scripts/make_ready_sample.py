@@ -1,6 +1,6 @@
-"""Makes server/ready.flac, the speech that a server must recognise before it says that it is ready.
+"""Makes server/ready.flac, the speech that a server must recognise before it reports that it is ready.
 
-Needs espeak-ng (Debian: apt-get install espeak-ng). The voice is synthetic, so nobody's rights are touched.
+Needs espeak-ng (Debian: apt-get install espeak-ng). The voice is synthetic, so no speaker has rights to it.
 """
 
 import io
@@ -17,6 +17,7 @@ TARGET = Path(__file__).parent.parent / "server" / "ready.flac"
 
 
 def main() -> None:
+    """Synthesises the sentence at 16 kHz with 0.2 s of silence on either side."""
     spoken = subprocess.run(
         ["espeak-ng", "-v", "en-us", "-s", "150", "--stdout", TEXT], check=True, capture_output=True
     )

@@ -1,10 +1,10 @@
-"""How much memory `asr transcribe FOLDER` takes when the folder holds ten thousand recordings.
+"""Measures the memory of `asr transcribe FOLDER` on a folder with ten thousand recordings.
 
 .venv/bin/python scripts/many_files.py --data ../shared/speech/en-read --count 10000 --seconds 1
 
-Cuts the set's recordings into short ones, links them until there are so many, transcribes the folder with the real
-command and prints the resident memory of all its processes (shared libraries counted for each) at tenths of the way.
-Stopped, the same command goes on with what is left; `--for` ends it after so many seconds.
+Cuts a data set into short recordings, adds links to them until there are `--count`, transcribes the folder with the
+real command, and prints the resident memory of all its processes at each tenth (shared libraries count once per
+process). After an interruption the same command continues. `--for` stops it after that many seconds.
 """
 
 import argparse
@@ -22,12 +22,12 @@ from asr.audio.files import read_blocks
 from asr.config import SAMPLE_RATE_HZ
 from eval.runs.process_usage import memory_bytes
 
-EVERY_S = 0.5
-A_FOLDER = 500
+POLL_S = 0.5
+FILES_PER_FOLDER = 500
 
 
 def main() -> None:
-    """Make the folder where it is not there, transcribe it, print a line at each tenth and one of JSON."""
+    """Makes the folder if needed, transcribes it, and prints a line per tenth and a JSON line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/speech/en-read"))
     parser.add_argument("--count", type=int, default=10_000)
@@ -39,19 +39,19 @@ def main() -> None:
     make(folder, options.data, options.count, options.seconds)
     command = [sys.executable, "-c", "from asr.cli import main; main()", "transcribe", str(folder), "--recursive"]
     run = subprocess.Popen([*command, "--output-dir", str(out), "--format", "txt,json"])
-    told = {}
+    resident_bytes = {}
     for done, size in watched(run, out / ".steadyword/journal.jsonl", options.count, options.limit_s):
-        told[done] = size
+        resident_bytes[done] = size
         print(f"{done} of {options.count} done: {size / 2**20:.0f} MiB", flush=True)
-    print(json.dumps({"count": options.count, "resident_bytes": told, "exit": run.wait()}))
+    print(json.dumps({"count": options.count, "resident_bytes": resident_bytes, "exit": run.wait()}))
 
 
 def make(folder: Path, data: Path, count: int, seconds: float) -> None:
-    """So many recordings in `folder`: as many different ones as the set gives, then links to them."""
+    """Makes `count` recordings in `folder`: as many different ones as the data has, then links to them."""
     cuts: list[Path] = []
     pieces = _pieces(data, round(seconds * SAMPLE_RATE_HZ))
     for i in range(count):
-        path = folder / f"{i // A_FOLDER:03}" / f"{i:05}.flac"
+        path = folder / f"{i // FILES_PER_FOLDER:03}" / f"{i:05}.flac"
         piece = next(pieces, None)
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists() and piece is not None:
@@ -63,14 +63,14 @@ def make(folder: Path, data: Path, count: int, seconds: float) -> None:
 
 
 def _pieces(data: Path, length: int) -> Iterator[object]:
-    """The set's sound, in pieces so long."""
+    """The data's samples in pieces ``(length,)``."""
     for line in (data / "manifest.jsonl").read_text(encoding="utf-8").splitlines():
         for block in read_blocks(data / json.loads(line)["audio_filepath"]):
             yield from (block[start : start + length] for start in range(0, len(block) - length + 1, length))
 
 
 def watched(run: "subprocess.Popen[bytes]", journal: Path, count: int, limit_s: float) -> Iterator[tuple[int, int]]:
-    """How many are done and the bytes that are resident then, at each tenth; the run is interrupted at the limit."""
+    """(Recordings done, resident bytes) at each tenth; interrupts the run after `limit_s`."""
     began, tenth = time.monotonic(), _lines(journal) * 10 // count
     while run.poll() is None:
         done = _lines(journal)
@@ -80,7 +80,7 @@ def watched(run: "subprocess.Popen[bytes]", journal: Path, count: int, limit_s: 
         if time.monotonic() - began > limit_s:
             run.send_signal(signal.SIGINT)
             run.wait()
-        time.sleep(EVERY_S)
+        time.sleep(POLL_S)
 
 
 def _lines(path: Path) -> int:

@@ -1,4 +1,4 @@
-"""Cuts a long recording by the times in its manifest, so that it can be measured sentence by sentence.
+"""Cuts long recordings at the segment times of their manifest, so that each sentence can be measured alone.
 
 .venv/bin/python scripts/segments.py ../shared/speech/en-long runs/en-long-segments
 .venv/bin/asr bench files --data ../shared/speech/en-long --data runs/en-long-segments
@@ -16,7 +16,7 @@ from asr.config import SAMPLE_RATE_HZ
 
 
 def main() -> None:
-    """A FLAC file and a line of the manifest for each segment."""
+    """Writes a FLAC file and a manifest line for each segment."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
@@ -30,8 +30,8 @@ def main() -> None:
                 name = f"{Path(row['audio_filepath']).stem}-{start_s:.2f}.flac"
                 cut = samples[round(start_s * SAMPLE_RATE_HZ) : round(end_s * SAMPLE_RATE_HZ)]
                 soundfile.write(options.out / name, cut, SAMPLE_RATE_HZ)
-                known = {"audio_filepath": name, "text": text, "duration": len(cut) / SAMPLE_RATE_HZ}
-                manifest.write(json.dumps({**known, "language": row["language"]}) + "\n")
+                fields = {"audio_filepath": name, "text": text, "duration": len(cut) / SAMPLE_RATE_HZ}
+                manifest.write(json.dumps({**fields, "language": row["language"]}) + "\n")
 
 
 if __name__ == "__main__":

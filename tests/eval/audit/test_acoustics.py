@@ -51,8 +51,8 @@ def test_loudness_is_that_of_the_recommendation() -> None:
 
 
 @pytest.mark.parametrize("wanted_db", [0.0, 10.0, 20.0, 30.0])
-def test_the_signal_to_noise_ratio_is_found_again(wanted_db: float) -> None:
-    """A tone in the middle third of noise, the frames told: the ratio that it was made with, to half a decibel."""
+def test_the_signal_to_noise_ratio_is_measured(wanted_db: float) -> None:
+    """A tone in the middle third of noise, with known speech frames: the true ratio, to half a decibel."""
     frames = 90
     talk = np.zeros(frames, np.float32)
     talk[30:60] = 1.0
@@ -64,7 +64,7 @@ def test_the_signal_to_noise_ratio_is_found_again(wanted_db: float) -> None:
 
 
 @pytest.mark.parametrize("wanted_db", [5.0, 15.0, 25.0])
-def test_the_signal_to_noise_ratio_of_speech_is_found_again(vad: Vad, spoken: np.ndarray, wanted_db: float) -> None:
+def test_the_signal_to_noise_ratio_of_speech_is_measured(vad: Vad, spoken: np.ndarray, wanted_db: float) -> None:
     """With real voice activity, to 3 dB: `add_noise` counts the pauses in, so the ratio in speech is higher."""
     noisy = add_noise(spoken, rush(len(spoken), 0.1), wanted_db)
     share = len(clip("quick_brown_fox")) / len(spoken)
@@ -82,7 +82,7 @@ def test_a_ratio_to_nothing_is_bounded_and_one_without_speech_or_pauses_is_not_k
     assert snr_db(noise, np.ones(30)) is None
 
 
-def test_the_bandwidth_of_a_telephone_is_told_from_that_of_a_microphone() -> None:
+def test_a_telephones_bandwidth_is_below_a_microphones() -> None:
     """Noise up to 8 kHz, the same through a telephone line; a tone's is its frequency, to a bin of 31 Hz or two."""
     noise = rush(SAMPLE_RATE_HZ, 0.1)
     assert (bandwidth_hz(noise) or 0) > 7900
@@ -120,7 +120,7 @@ def test_the_share_of_speech_is_about_the_sentences_length(vad: Vad, spoken: np.
 
 
 def test_the_same_sound_has_the_same_hash_at_16_bits() -> None:
-    """Less than a bit's difference is none; a bit is one."""
+    """Differences below one bit do not change it; larger ones do."""
     samples = tone(440, 0.5)
     assert sound_sha256(samples) == sound_sha256((np.round(samples * 32767) / 32767).astype(np.float32))
     assert sound_sha256(samples) != sound_sha256(samples[::-1])

@@ -29,16 +29,16 @@ def sets(tmp_path: Path) -> tuple[Path, Path]:
     spoken = {name: np.concatenate([silence(0.5), clip(name), silence(0.5)]) for name in SENTENCES}
     rows: dict[str, list[dict[str, object]]] = {"train": [], "test": []}
 
-    def add(where: str, name: str, samples: np.ndarray, text: str, **told: object) -> None:
+    def add(where: str, name: str, samples: np.ndarray, text: str, **fields: object) -> None:
         soundfile.write(tmp_path / where / f"{name}.wav", samples, SAMPLE_RATE_HZ)
-        rows[where].append({"audio_filepath": f"{name}.wav", "text": text, "language": "en"} | told)
+        rows[where].append({"audio_filepath": f"{name}.wav", "text": text, "language": "en"} | fields)
 
     add("train", "fox", spoken["quick_brown_fox"], SENTENCES["quick_brown_fox"], speaker="ann", device="desk")
     add("train", "hello", spoken["hello_world"], "hello world", speaker="bob", device="<script>alert(1)</script>")
     add("test", "fox-again", spoken["quick_brown_fox"], "THE QUICK BROWN DOG", speaker="ann")
     rows["test"].append({"audio_filepath": "gone.wav", "text": "gone", "language": "en"})
-    for where, told in rows.items():
-        (tmp_path / where / "manifest.jsonl").write_text("\n".join(map(json.dumps, told)))
+    for where, listed in rows.items():
+        (tmp_path / where / "manifest.jsonl").write_text("\n".join(map(json.dumps, listed)))
     return tmp_path / "train", tmp_path / "test"
 
 
@@ -88,12 +88,12 @@ def test_recordings_beyond_the_budget_are_linked(sets: tuple[Path, Path], tmp_pa
 
 
 def test_the_models_of_given_runs_dispute_labels(sets: tuple[Path, Path], tmp_path: Path) -> None:
-    """Both hear what was said in the recording with the wrong label; what they heard in noise is no evidence."""
+    """Both models contradict the wrong label; their transcripts under noise do not count."""
     (tmp_path / "run").mkdir()
-    told = {"reference": "the quick brown dog", "utterance": "fox-again", "dataset": "test", "mode": "offline"}
+    about = {"reference": "the quick brown dog", "utterance": "fox-again", "dataset": "test", "mode": "offline"}
     spoken = "the quick brown fox jumps over the lazy dog"
-    traces = [said(spoken, model=model, **told) for model in ("a", "b")]
-    traces += [said("noise", model=model, **told | {"dataset": "test+babble@0dB"}) for model in ("a", "b")]
+    traces = [said(spoken, model=model, **about) for model in ("a", "b")]
+    traces += [said("noise", model=model, **about | {"dataset": "test+babble@0dB"}) for model in ("a", "b")]
     write_traces(tmp_path / "run" / "traces.jsonl", traces)
     assert asr("eval", "audit", *sets, "--out", tmp_path / "out", "--traces", tmp_path / "run") == 0
     (dispute,) = json.loads((tmp_path / "out" / "audit.json").read_text())["disputes"]
@@ -101,7 +101,7 @@ def test_the_models_of_given_runs_dispute_labels(sets: tuple[Path, Path], tmp_pa
     assert "Disputed labels (1)" in (tmp_path / "out" / "audit.html").read_text()
 
 
-def test_sets_of_one_name_are_told_apart_by_the_folder_above(tmp_path: Path) -> None:
+def test_sets_of_one_name_are_prefixed_with_the_folder_above(tmp_path: Path) -> None:
     """Training and test data often have the same layout. The same data twice is wrong use."""
     for above in ("train", "test"):
         folder = tmp_path / above / "en"

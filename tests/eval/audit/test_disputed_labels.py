@@ -42,7 +42,7 @@ def test_a_model_counts_once_in_its_best_mode() -> None:
 
 
 def test_empty_labels_and_broken_streams_are_no_disputes() -> None:
-    """What is heard in silence may be made up; a broken stream heard only a part."""
+    """A model may invent text in silence; a failed stream is incomplete."""
     assert disputes([said("hello", reference=""), said("", reference="hello", utterance="v", error="closed")]) == ()
 
 

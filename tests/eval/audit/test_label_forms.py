@@ -1,4 +1,4 @@
-"""One thing written in several ways: labels whose trouble is known, and labels that have none."""
+"""Labels with known inconsistencies, and consistent ones."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,13 +46,13 @@ def test_casings_of_whole_labels_are_counted() -> None:
 
 
 def test_punctuation_in_some_labels_and_not_in_others_is_found() -> None:
-    """A quotation mark behind the full stop is still an end; short commands have none in any set."""
+    """A quotation mark after the full stop is still an ending; labels of one or two words are ignored."""
     found = end_punctuation(labelled("One two three.", "“One two three.”", "one two three", "stop"))
     assert forms(found) == [[("with", 2), ("without", 1)]]
 
 
 def test_a_word_in_several_casings_is_found_where_no_sentence_begins() -> None:
-    """Not as the first word, behind a full stop or a quotation mark, or in a label all in capitals."""
+    """Not as the first word, after a full stop or a quotation mark, or in a label all in capitals."""
     found = casing_of_words(
         labelled(
             "We use the Internet.", "Use the internet now", "Internet. Internet", "ON THE INTERNET", 'So "Internet'

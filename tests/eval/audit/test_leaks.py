@@ -45,7 +45,7 @@ def test_the_same_speaker_is_counted_with_all_recordings() -> None:
     assert (leak.kind, leak.shared, leak.left, leak.right) == ("speaker", 1, 2, 1)
 
 
-def test_the_same_file_name_is_told_where_it_is_a_name() -> None:
+def test_a_shared_file_name_counts_if_it_is_distinctive() -> None:
     """Corpora number their recordings; "audio" and "1" mean nothing."""
 
     def named(name: str, dataset: str):

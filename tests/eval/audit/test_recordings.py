@@ -32,7 +32,7 @@ from tests.eval.labelled import forms, labelled, notes
 GOOD = Acoustics(1.0, 0.8, -23.0, -3.0, 30.0, 0.0, 7500.0, False, False, "")
 
 
-def heard(*texts: str, dataset: str = "d", **fields: object) -> list[MeasuredRecording]:
+def measured(*texts: str, dataset: str = "d", **fields: object) -> list[MeasuredRecording]:
     """Good recordings of these labels, each of another sound, with some of their measurements changed."""
     return [
         MeasuredRecording(u, Header("wav", "pcm_16", 16_000, 1), replace(GOOD, **({"sound_sha256": u.id} | fields)))  # type: ignore[arg-type]
@@ -42,33 +42,33 @@ def heard(*texts: str, dataset: str = "d", **fields: object) -> list[MeasuredRec
 
 def test_good_recordings_raise_no_suspicion() -> None:
     """None at all."""
-    assert recording_findings(heard("one thing", "another thing", "", speech_s=0.2)) == []
+    assert recording_findings(measured("one thing", "another thing", "", speech_s=0.2)) == []
 
 
 def test_one_sound_with_several_texts_is_grave_and_one_that_comes_twice_is_not() -> None:
     """The second weighs double in every score, the first makes one of two wrong."""
-    same = heard("red", "green", "red", sound_sha256="x")
+    same = measured("red", "green", "red", sound_sha256="x")
     (finding,) = contradictory_texts(same)
     assert (finding.grave, finding.count) == (True, 1)
     assert forms([finding]) == [[("red", 2), ("green", 1)]]
     assert notes(repeated_recordings(same)) == [("u0", "also u2")]
-    assert contradictory_texts(heard("red", "red", sound_sha256="x")) == []
+    assert contradictory_texts(measured("red", "red", sound_sha256="x")) == []
 
 
 def test_text_without_speech_and_speech_without_text_are_found() -> None:
     """By voice activity, which is not asked about less than a second; what is silent is, however short."""
     short = {"duration_s": 0.5, "speech_s": 0.0}
-    assert without_speech(heard("red", **short)) == []
-    assert len(notes(without_speech(heard("red", **short, peak_dbfs=-70.0)))) == 1
-    assert len(notes(without_speech(heard("red", **short, peak_dbfs=None)))) == 1
-    assert [name for name, _ in notes(without_speech(heard("red", "", speech_s=0.05)))] == ["u0"]
-    assert [name for name, _ in notes(without_label(heard("red", "", speech_s=0.8)))] == ["u1"]
+    assert without_speech(measured("red", **short)) == []
+    assert len(notes(without_speech(measured("red", **short, peak_dbfs=-70.0)))) == 1
+    assert len(notes(without_speech(measured("red", **short, peak_dbfs=None)))) == 1
+    assert [name for name, _ in notes(without_speech(measured("red", "", speech_s=0.05)))] == ["u0"]
+    assert [name for name, _ in notes(without_label(measured("red", "", speech_s=0.8)))] == ["u1"]
 
 
 def test_labels_too_long_or_too_short_for_their_speech_are_found() -> None:
     """Twenty of about ten characters a second, one of a hundred, one of one; the oddest first."""
-    usual = heard(*["x" * (8 + i % 5) for i in range(20)], speech_s=1.0)
-    odd = heard("x" * 100, "x", dataset="odd", speech_s=1.0)
+    usual = measured(*["x" * (8 + i % 5) for i in range(20)], speech_s=1.0)
+    odd = measured("x" * 100, "x", dataset="odd", speech_s=1.0)
     found = notes(pace_outliers(usual + odd))
     assert found == [("u0", "100.0 characters/s, usual 10.0"), ("u1", "1.0 characters/s, usual 10.0")]
     assert pace_outliers(usual) == []
@@ -76,8 +76,8 @@ def test_labels_too_long_or_too_short_for_their_speech_are_found() -> None:
 
 
 def test_measurements_beyond_their_bounds_are_found() -> None:
-    """Each by its own finder, and only those."""
-    fine, bad = heard("fine"), "bad"
+    """Each by its finder, and by no other."""
+    fine, bad = measured("fine"), "bad"
     cases = [
         (clipped, {"clipped_share": 0.02}, "2.00 % of samples at full scale"),
         (narrow_band, {"bandwidth_hz": 3700.0}, "sound up to 3700 Hz in a 16000 Hz file"),
@@ -87,12 +87,12 @@ def test_measurements_beyond_their_bounds_are_found() -> None:
         (wrong_durations, {"duration_s": 1.5}, "manifest 1.00 s, recording 1.50 s"),
     ]
     for finder, fields, note in cases:
-        assert notes(finder(fine + heard(bad, dataset="e", **fields))) == [("u0", note)]
+        assert notes(finder(fine + measured(bad, dataset="e", **fields))) == [("u0", note)]
 
 
-def test_a_telephones_own_rate_is_no_trouble() -> None:
+def test_declared_telephone_speech_is_not_reported() -> None:
     """8 kHz in a file of 8 kHz, or in one whose manifest says where it came from."""
-    (one,) = heard("red", bandwidth_hz=3700.0)
+    (one,) = measured("red", bandwidth_hz=3700.0)
     told = replace(one.utterance, attributes=(("orig_sample_rate", "8000"),))
     assert narrow_band([replace(one, header=Header("wav", "mulaw", 8000, 1)), replace(one, utterance=told)]) == []
 

@@ -37,7 +37,7 @@ def lag(clean: np.ndarray, heard: np.ndarray) -> int:
 
 @given(st.floats(-10, 40), st.floats(0.001, 0.3))
 def test_noise_is_as_loud_as_asked(snr_db: float, level: float) -> None:
-    """The two parts, found again by least squares, have the ratio asked for, whatever their levels were."""
+    """Separated by least squares, the two parts have the requested ratio, whatever their levels."""
     clean, noise = tone(440), rush(level=level)
     heard = add_noise(clean, noise, snr_db)
     parts = np.linalg.lstsq(np.stack([clean, noise], 1), heard, rcond=None)[0]
@@ -107,7 +107,7 @@ def test_a_gain_is_a_factor_and_clips_at_full_scale() -> None:
 
 @pytest.mark.parametrize("name", CODECS)
 def test_a_codec_keeps_length_place_and_most_of_the_sound(name: str) -> None:
-    """It changes the samples, but not when they are heard (to 5 samples of 16,000)."""
+    """It changes the samples but not their time, to 5 samples of 16,000."""
     clean = speech()
     heard = coded(clean, CODECS[name])
     assert len(heard) == len(clean)

@@ -14,7 +14,7 @@ from eval.data.types import DataError
 
 
 def sound(path: Path, seconds: float = 1.0) -> Path:
-    """A ramp: each moment has a value of its own."""
+    """A ramp: every sample has a different value."""
     path.parent.mkdir(parents=True, exist_ok=True)
     ramp = np.linspace(-1, 1, round(seconds * SAMPLE_RATE_HZ), endpoint=False, dtype=np.float32)
     soundfile.write(path, ramp, SAMPLE_RATE_HZ, format="WAV", subtype="FLOAT")
@@ -22,7 +22,7 @@ def sound(path: Path, seconds: float = 1.0) -> Path:
 
 
 def test_librispeech_is_read_with_its_speakers(tmp_path: Path) -> None:
-    """Lines of `ID TEXT`, FLAC beside; sex from SPEAKERS.TXT, which lies above the folder of a subset."""
+    """Lines of `ID TEXT`, FLAC next to them; gender from SPEAKERS.TXT in the folder above a subset."""
     root = tmp_path / "LibriSpeech" / "test-clean"
     for name in ("61-70968-0000", "61-70968-0001", "121-121726-0000"):
         speaker, chapter, _ = name.split("-")
@@ -179,7 +179,7 @@ def test_a_data_set_saved_by_hugging_faces_library_is_read(tmp_path: Path, monke
     assert load_dataset(tmp_path / "hf").utterances == dataset.utterances
 
 
-def test_the_splits_of_a_saved_dictionary_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_utterances_of_a_saved_dictionary_name_their_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each utterance says which it is of."""
     monkeypatch.setenv("STEADYWORD_CACHE", str(tmp_path / "cache"))
     whole = saved(tmp_path).select([0, 1])

@@ -1,4 +1,4 @@
-"""What was left out, by kind: every reason that the readers give has one."""
+"""Every error message of the readers has a kind."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ from eval.runs.runner import TraceCollector, read_recordings
 
 
 def test_each_broken_line_and_file_has_its_kind_and_its_line(tmp_path: Path) -> None:
-    """One line of each sort of trouble; what is left is used."""
+    """One line with each kind of problem; the other lines are used."""
     soundfile.write(tmp_path / "good.wav", np.zeros(16_000), 16_000)
     soundfile.write(tmp_path / "zero.wav", np.zeros(0), 16_000)
     (tmp_path / "empty.wav").write_bytes(b"")
@@ -52,8 +52,8 @@ def test_a_reason_that_nobody_foresaw_is_still_counted() -> None:
     assert tally([]) == ""
 
 
-def test_a_recording_that_cannot_be_decoded_is_told_with_the_line_that_named_it(tmp_path: Path) -> None:
-    """Empty, without samples, no recording at all: the run goes on with the others."""
+def test_a_recording_that_cannot_be_decoded_is_reported_with_its_line(tmp_path: Path) -> None:
+    """Empty, without samples, not audio: the run continues with the others."""
     soundfile.write(tmp_path / "good.wav", np.zeros(16_000), 16_000)
     soundfile.write(tmp_path / "zero.wav", np.zeros(0), 16_000)
     (tmp_path / "empty.wav").write_bytes(b"")
@@ -63,10 +63,10 @@ def test_a_recording_that_cannot_be_decoded_is_told_with_the_line_that_named_it(
     (tmp_path / "manifest.jsonl").write_text("\n".join(map(json.dumps, rows)))
     with progress("x", 4.0) as bar:
         collector = TraceCollector(bar)
-        heard = list(read_recordings(load_dataset(tmp_path).utterances, collector))
-    assert [recording.utterance.id for recording in heard] == ["good"]
-    told = [(problem.file.name, problem.line, kind_of(problem)) for problem in collector.problems]
-    assert told == [
+        recordings = list(read_recordings(load_dataset(tmp_path).utterances, collector))
+    assert [recording.utterance.id for recording in recordings] == ["good"]
+    problems = [(problem.file.name, problem.line, kind_of(problem)) for problem in collector.problems]
+    assert problems == [
         ("manifest.jsonl", 1, "no sound in the file"),
         ("manifest.jsonl", 3, "empty file"),
         ("manifest.jsonl", 4, "no recording"),

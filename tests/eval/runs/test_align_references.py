@@ -18,7 +18,7 @@ FOX = "the quick brown fox jumps over the lazy dog"
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """One clip with its text, another with a text that nobody can say so fast."""
+    """One clip with its text, another with a text too long for it."""
     folder = tmp_path / "data"
     folder.mkdir()
     rows = []
@@ -30,7 +30,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def test_references_get_their_words_times(data: Path) -> None:
-    """Before anything is measured; what does not fit stays as it is, and that is said."""
+    """A text that does not fit gets none, and a message says so."""
     messages: list[str] = []
     utterances = load_dataset(data).utterances
     references = align_references(utterances, Engine.load(), messages.append)

@@ -1,4 +1,4 @@
-"""A real run, killed as a machine that loses its power would, and gone on with."""
+"""A real run, killed as by a power failure, and continued."""
 
 import os
 import signal
@@ -30,8 +30,8 @@ def traces(out: Path) -> list[Trace]:
 
 
 def test_a_killed_run_loses_nothing(tmp_path: Path) -> None:
-    """SIGKILL after the third trace; the same command goes on: every recording once, the first three untouched, the
-    texts those of a run that nobody killed."""
+    """SIGKILL after the third trace; the same command continues: every recording once, the first three unchanged, the
+    texts those of an uninterrupted run."""
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     killed.mkdir()
     process = subprocess.Popen(command(killed), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -21,7 +21,7 @@ def test_chunks_are_the_recording_and_arrive_when_they_were_spoken() -> None:
 
 
 def test_an_event_is_said_when_its_step_ends(engine: ScriptedEngine) -> None:
-    """Steps of 0.25 s, begun at 0.5, 1.0, 1.5 ... as the audio arrives; audio time is what was received."""
+    """Steps of 0.25 s, started at 0.5, 1.0, 1.5 ... as the audio arrives; audio time is the audio received."""
     told = replay(recording(2.0), engine, timer=engine.timer)
     partials = [(e.audio_s, e.wall_s) for e in told.entries if isinstance(e.event, Partial)]
     assert partials == [(0.5, 0.75), (1.0, 1.25), (1.5, 1.75), (2.0, 2.25)]
@@ -41,7 +41,7 @@ def test_a_worker_that_is_too_slow_falls_behind() -> None:
 
 @pytest.mark.parametrize("chunk_s", [0.02, 0.1, 1.0])
 def test_the_text_does_not_depend_on_the_chunks(chunk_s: float, engine: ScriptedEngine) -> None:
-    """Fed in pieces is fed at once."""
+    """Fed in pieces equals fed in one call."""
     assert replay(recording(2.0), engine, chunk_s=chunk_s).text == offline(recording(2.0), engine).text
 
 
@@ -82,7 +82,7 @@ def test_a_trace_knows_its_utterance_and_cost(engine: ScriptedEngine) -> None:
     assert isinstance(told.entries[-2].event, Final)
 
 
-def test_a_trace_carries_what_is_told_of_its_utterance(engine: ScriptedEngine) -> None:
+def test_a_trace_has_the_attributes_of_its_utterance(engine: ScriptedEngine) -> None:
     """Reports slice by it."""
     spoken = recording(2.0)
     told = (("device", "telephone"), ("gender", "female"))

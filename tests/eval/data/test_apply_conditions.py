@@ -1,4 +1,4 @@
-"""Conditions laid over data sets: what they are called, what they do, that they do it again."""
+"""Conditions applied to data sets: their names, their effects, and that they are reproducible."""
 
 import json
 from pathlib import Path
@@ -44,18 +44,18 @@ def added(dataset: Dataset, clean: Dataset) -> np.ndarray:
 
 
 def test_noise_at_several_levels_makes_a_data_set_of_each(clean: Dataset, noises: Path) -> None:
-    """Named after set, noise and level; the attributes say it and keep what was told; the clean one is first."""
+    """Named after set, noise and level; attributes are added and the others kept; the clean set comes first."""
     sets = apply_conditions([clean], Conditions(noises, "20,0"))
     assert [s.name for s in sets] == [clean.name, f"{clean.name}+babble@20dB", f"{clean.name}+babble@0dB"]
     noisy = sets[2].utterances[0]
     assert noisy.attributes == (("device", "desk"), ("noise", "babble"), ("snr_db", "0"))
     assert (noisy.id, noisy.text, noisy.dataset) == ("a", "a", sets[2].name)
-    heard, was = added(sets[2], clean), read(clean.utterances[0]).samples
-    assert np.mean(heard**2) == pytest.approx(np.mean(was**2), rel=1e-3)
+    noise, speech = added(sets[2], clean), read(clean.utterances[0]).samples
+    assert np.mean(noise**2) == pytest.approx(np.mean(speech**2), rel=1e-3)
 
 
-def test_the_same_noise_is_heard_at_every_level_and_again(clean: Dataset, noises: Path) -> None:
-    """Twenty decibels more of it and nothing else; another seed, or another utterance, has another part of it."""
+def test_the_noise_is_the_same_at_every_level_and_every_time(clean: Dataset, noises: Path) -> None:
+    """Only 20 dB apart; another seed or another utterance gets another part of the noise."""
     _, loud, soft = apply_conditions([clean], Conditions(noises, "0,20"))
     np.testing.assert_allclose(added(loud, clean), 10 * added(soft, clean), atol=1e-5)
     again = apply_conditions([clean], Conditions(noises, "0"))[1]
@@ -116,8 +116,8 @@ def test_conditions_are_understood_as_they_are_written(noises: Path) -> None:
         ("mp3:nan", "wanted a number"),
     ],
 )
-def test_conditions_that_are_none_are_refused(text: str, what: str) -> None:
-    """With what was found and what is wanted."""
+def test_unknown_conditions_are_refused(text: str, what: str) -> None:
+    """The error says what is wanted."""
     with pytest.raises(ConfigError, match=what):
         parse_chains(text, None, None)
 
