@@ -113,7 +113,7 @@ def acronyms(utterances: Sequence[Utterance]) -> list[Finding]:
 
 
 def _acronym(window: Sequence[str], shouted: bool) -> str:
-    """The key shared by all forms of an acronym; "" if the window is none."""
+    """The key shared by all forms of an acronym; "" if the window is not an acronym."""
     words = [word.strip(",;:!?\"'”“’()") for word in window]
     if not all(words):
         return ""

@@ -31,8 +31,8 @@ def test_a_few_recordings_are_learned_to_zero_errors(
     assert (record["measure"], record["best_dev"]) == ("WER", 0.0)
     assert [row["epoch"] for row in record["curve"]] == list(range(10, 121, 10))
     engine = Engine.load("tiny", precision="float32")
-    heard = engine.recogniser.place(examples()[1].samples, examples()[1].text)
-    assert min(word.score for word in heard) > 0.2
+    aligned = engine.recogniser.place(examples()[1].samples, examples()[1].text)
+    assert min(word.score for word in aligned) > 0.2
     for example in examples():
         (hypothesis,) = engine.recogniser.recognise([Window(example.samples)])
         assert "".join(piece.text for piece in hypothesis.pieces).strip() == example.text
