@@ -98,7 +98,11 @@ def align(
     from asr.engine import Engine
 
     engine = Engine.load(model)
-    alignment = align_recording(file, _given_text(text), engine, language=language)
+
+    def on_notice(notice: str) -> None:
+        print(f"asr: {file}: {notice}", file=sys.stderr)
+
+    alignment = align_recording(file, _given_text(text), engine, language=language, on_notice=on_notice)
     typer.echo(write(alignment, text_format.value, engine.language_code(language) or "", engine.name).rstrip("\n"))
 
 

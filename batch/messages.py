@@ -61,6 +61,8 @@ class RecordingEnd:
     duration_s: float
     sha256: str
     version: FileVersion
+    notices: tuple[str, ...] = ()
+    """What the user should know about the file, such as which audio track was read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ def _named(file: Path, message: str) -> str:
 
 
 def _text_of(file: Path, engine: Engine, options: RecognitionOptions, text_format: str) -> str:
+    notices: list[str] = []
     with progress(file.name, duration_s(file)) as on_progress:
         transcript = recording.transcribe(
             file,
@@ -51,7 +52,10 @@ def _text_of(file: Path, engine: Engine, options: RecognitionOptions, text_forma
             hotwords=options.hotwords,
             settings=recording.offline_settings(beam_size=options.beam_size, fallback=options.fallback),
             on_progress=on_progress,
+            on_notice=notices.append,
         )
+    for notice in notices:  # after the bar, which they would tear
+        print(f"asr: {file}: {notice}", file=sys.stderr)
     return FORMATS[text_format](transcript)
 
 

@@ -38,7 +38,9 @@ class Display:
         self._audio_s += seconds
         self._show()
 
-    def done(self, recording: Recording) -> None:
+    def done(self, recording: Recording, notices: Sequence[str]) -> None:
+        for notice in notices:
+            self._console.print(Text(f"asr: {failure_line(Failure(recording.path, notice))}"), soft_wrap=True)
         self._done += 1
         self._bytes_done += self._sizes.get(str(recording.path), 0)
         self._show()

@@ -33,6 +33,7 @@ class RecordingReader:
     _local: Path = Path()
     """The file that is read: `path`, or a download of it."""
     _download: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    _notices: list[str] = field(default_factory=list)
     _blocks: Iterator[np.ndarray] = field(default_factory=lambda: iter(()))
 
     def read(self, seconds: float) -> RecordingPart:
@@ -52,7 +53,7 @@ class RecordingReader:
         if self._version is None:
             self._version = file_version(self.path)
             self._local = self._download.enter_context(downloaded(self.path)) if url_of(self.path) else self.path
-            self._blocks = read_blocks(self._local)
+            self._blocks = read_blocks(self._local, on_notice=self._notices.append)
         windows: list[Window] = []
         until_s = self.session.received_s + seconds
         while self.session.received_s < until_s:
@@ -70,7 +71,7 @@ class RecordingReader:
         self._download.close()
         if self._version is None or file_version(self.path) != self._version:
             raise AudioError(f"found {self.path} changed while it was read; wanted a complete file: run again")
-        end = RecordingEnd(self.session.received_s, digest, self._version)
+        end = RecordingEnd(self.session.received_s, digest, self._version, tuple(self._notices))
         return RecordingPart(tuple(windows), self._finals(), end)
 
     def _finals(self) -> tuple[Final, ...]:

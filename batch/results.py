@@ -30,7 +30,10 @@ class Progress(Protocol):
         """Seconds of speech that were just recognised."""
         ...
 
-    def done(self, recording: Recording) -> None: ...
+    def done(self, recording: Recording, notices: Sequence[str]) -> None:
+        """A recording that was written, and what the user should know about its file."""
+        ...
+
     def failed(self, failure: Failure) -> None: ...
 
 
@@ -55,7 +58,7 @@ class ResultWriter:
             return
         self.done += 1
         self.audio_s += outcome.end.duration_s
-        self._progress.done(outcome.recording)
+        self._progress.done(outcome.recording, outcome.end.notices)
 
     def _write(self, done: Done, hello: Hello) -> None:
         recording, end, job = done.recording, done.end, self._job

@@ -7,13 +7,14 @@ from typing import BinaryIO
 import numpy as np
 
 from asr.audio.files import read_blocks
+from asr.audio.tracks import OnNotice, ignored
 
 
-async def audio_blocks(file: BinaryIO) -> AsyncIterator[np.ndarray]:
+async def audio_blocks(file: BinaryIO, on_notice: OnNotice = ignored) -> AsyncIterator[np.ndarray]:
     """Mono float32 blocks ``(n,)`` at 16 kHz, 10 s each but the last. Each is decoded when the caller asks for it.
 
-    Raises `AudioError`, at any block.
+    `on_notice` is called in a thread, see `read_blocks`. Raises `AudioError`, at any block.
     """
-    blocks = iter(read_blocks(file))
+    blocks = iter(read_blocks(file, on_notice=on_notice))
     while (block := await asyncio.to_thread(next, blocks, None)) is not None:
         yield block

@@ -7,6 +7,7 @@ import numpy as np
 
 from asr.align.speech import SpeechRuns, speech_runs
 from asr.align.windows import Stretch, stretches
+from asr.audio.tracks import OnNotice, ignored
 from asr.config import SAMPLE_RATE_HZ, SHORTEST_PAUSE_S
 from asr.engine import Engine
 from asr.models.base import Placed
@@ -48,13 +49,15 @@ class Alignment:
         return float(np.exp(np.mean(logs))) if logs else 1.0
 
 
-def align(source: Source, text: str, engine: Engine, *, language: str | None = None) -> Alignment:
-    """When each word of `text` is said in a recording of any length.
+def align(
+    source: Source, text: str, engine: Engine, *, language: str | None = None, on_notice: OnNotice = ignored
+) -> Alignment:
+    """When each word of `text` is said in a recording of any length. `on_notice`: see `asr.audio.files.read_blocks`.
 
     Raises `AudioError` for a source that cannot be decoded, `ConfigError` for a language that the model does not know,
     and `CallerError` for a text that is too long for the recording or has none of the model's letters.
     """
-    pieces = list(blocks(source))
+    pieces = list(blocks(source, on_notice))
     samples = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
     code = engine.language_code(language)
     if not text.split():

@@ -3,5 +3,7 @@
 files        recordings: any file that libsndfile or FFmpeg reads, block by block
 streams      live bytes: `ENCODINGS` lists the encodings, `StreamDecoder` decodes them
 containers   demuxers of streams: Ogg, WebM, WAV
-opus_decoder, pcm, resample   the steps: packets -> samples, sample formats -> mono float32, any rate -> 16 kHz
+tracks       containers that FFmpeg reads: the choice of a track, and its frames at the container's times
+opus_decoder, pcm, downmix, resample   the steps: packets -> samples, sample formats -> float32, channels -> mono,
+             any rate -> 16 kHz
 """

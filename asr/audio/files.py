@@ -5,46 +5,47 @@ but it stops after the first link of a chained Ogg and at the first damaged FLAC
 and takes 2.6 times as long for Opus.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import av
 import numpy as np
 import soundfile
 
-from asr.audio.pcm import frame_samples, mix_down
-from asr.audio.resample import StreamResampler, gathered
+from asr.audio.downmix import StreamDownmix, mixed_down
+from asr.audio.pcm import AudioForm, channel_names, gathered
+from asr.audio.resample import StreamResampler
+from asr.audio.tracks import WANTED, OnNotice, best_track, header_duration_s, ignored, open_container, read_tracks
 from asr.config import SAMPLE_RATE_HZ
 from asr.errors import AudioError
 
 MIN_FILE_RATE_HZ, MAX_FILE_RATE_HZ = 8_000, 192_000
 
-_WANTED = "wanted a recording such as WAV, FLAC, OGG, MP3, Opus, M4A, MP4 or WebM"
 _UNCOMPRESSED = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b".snd", b"caff")
 """First bytes of WAV (three kinds), W64, AIFF, AU and CAF."""
 _READ_VALUES = 1 << 17
 """Values (samples times channels) in one read."""
-_FFMPEG_FORMATS = (
-    "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dts,eac3,flac,flv,loas,matroska,mov,mp3,mpc,mpc8,mpeg,mpegts,ogg,"
-    "oma,rm,tak,tta,voc,w64,wav,wv"
-)
-"""Audio and video containers only: FFmpeg also reads playlists, which name other files to open."""
 
 
-def read_blocks(source: Path | BinaryIO, block_s: float = 10.0) -> Iterator[np.ndarray]:
+def read_blocks(source: Path | BinaryIO, block_s: float = 10.0, on_notice: OnNotice = ignored) -> Iterator[np.ndarray]:
     """Any recording -> mono float32 blocks ``(n,)`` at 16 kHz. Each lasts `block_s`, the last one may be shorter.
 
     `source` is a path, or an open binary file, which is read from its beginning and left open. Blocks are decoded when
-    the caller asks for them. A damaged or truncated recording gives the samples that can be decoded.
+    the caller asks for them. A damaged or truncated recording gives the samples that can be decoded. Samples lie at the
+    times that the container gives them, counted from its beginning; what is missing there is silence. `on_notice` is
+    called with a sentence on which of several audio tracks was read, and on channels that cancel each other.
 
     Raises `AudioError`, at the first block or later: no file, no audio in it, no samples, a sample rate that is not
     supported, or NaN or infinite samples.
     """
     with _opened(source) as (file, name):
-        yield from _blocks(_resampled(_decoded(file, name), name), round(block_s * SAMPLE_RATE_HZ))
+        mixer = StreamDownmix()
+        mono = mixed_down(_decoded(file, name, on_notice), mixer)
+        yield from _blocks(_resampled(mono, name), round(block_s * SAMPLE_RATE_HZ))
+        if mixer.notice:
+            on_notice(mixer.notice)
 
 
 def duration_s(source: Path | BinaryIO) -> float | None:
@@ -57,8 +58,8 @@ def duration_s(source: Path | BinaryIO) -> float | None:
         if sound is not None:
             with sound:
                 return float(sound.frames / sound.samplerate)
-        with _open_coded(file, name) as container:
-            return _header_duration_s(container, name)
+        with open_container(file, name) as container:
+            return header_duration_s(container, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +79,8 @@ def header(source: Path | BinaryIO) -> Header:
         if sound is not None:
             with sound:
                 return Header(sound.format.lower(), sound.subtype.lower(), sound.samplerate, sound.channels)
-        with _open_coded(file, name) as container:
-            context = _audio_stream(container, name).codec_context
+        with open_container(file, name) as container:
+            context = best_track(container, name).codec_context
             return Header(container.format.name, context.name, context.sample_rate, context.channels)
 
 
@@ -92,11 +93,11 @@ def _opened(source: Path | BinaryIO) -> Iterator[tuple[BinaryIO, str]]:
     try:
         file = source.open("rb")
     except FileNotFoundError:
-        raise AudioError(f"found no file at {source}; {_WANTED}") from None
+        raise AudioError(f"found no file at {source}; {WANTED}") from None
     except IsADirectoryError:
-        raise AudioError(f"found a folder at {source}; {_WANTED}") from None
+        raise AudioError(f"found a folder at {source}; {WANTED}") from None
     except OSError as error:
-        raise AudioError(f"found {source} unreadable ({error.strerror}); {_WANTED}") from None
+        raise AudioError(f"found {source} unreadable ({error.strerror}); {WANTED}") from None
     with file:
         yield _checked(file, str(source)), str(source)
 
@@ -104,17 +105,32 @@ def _opened(source: Path | BinaryIO) -> Iterator[tuple[BinaryIO, str]]:
 def _checked(file: BinaryIO, name: str) -> BinaryIO:
     if file.seekable():
         if file.seek(0, 2) == 0:
-            raise AudioError(f"found {name} empty; {_WANTED}")
+            raise AudioError(f"found {name} empty; {WANTED}")
         file.seek(0)
     return file
 
 
-def _decoded(file: BinaryIO, name: str) -> Iterator[tuple[int, np.ndarray]]:
-    """Pairs of a rate in hertz and mono samples ``(n,)`` at that rate."""
+def _decoded(file: BinaryIO, name: str, on_notice: OnNotice) -> Iterator[tuple[AudioForm, np.ndarray]]:
+    """Pairs of a form and frames ``(n, channels)``."""
     sound = _open_uncompressed(file)
     if sound:
-        return _read_uncompressed(sound)
-    return ((rate_hz, mix_down(frames)) for rate_hz, frames in gathered(_read_coded(file, name)))
+        return _read_uncompressed(sound, AudioForm(sound.samplerate, _channel_names(file, sound)))
+    return gathered(read_tracks(file, name, on_notice))
+
+
+def _channel_names(file: BinaryIO, sound: soundfile.SoundFile) -> tuple[str, ...]:
+    """Those of surround sound, which libsndfile does not give; the file's position stays."""
+    if sound.channels < 3:
+        return ()
+    place = file.tell()
+    file.seek(0)
+    try:
+        with open_container(file, "") as container:
+            return channel_names(best_track(container, "").codec_context.layout)
+    except AudioError:
+        return ()
+    finally:
+        file.seek(place)
 
 
 def _open_uncompressed(file: BinaryIO) -> soundfile.SoundFile | None:
@@ -140,11 +156,11 @@ def _open_uncompressed(file: BinaryIO) -> soundfile.SoundFile | None:
     return None
 
 
-def _read_uncompressed(sound: soundfile.SoundFile) -> Iterator[tuple[int, np.ndarray]]:
+def _read_uncompressed(sound: soundfile.SoundFile, form: AudioForm) -> Iterator[tuple[AudioForm, np.ndarray]]:
     count = max(1, _READ_VALUES // sound.channels)
     with sound:
         while len(frames := _next_frames(sound, count)):
-            yield sound.samplerate, mix_down(frames)
+            yield form, frames
 
 
 def _next_frames(sound: soundfile.SoundFile, count: int) -> np.ndarray:
@@ -156,51 +172,7 @@ def _next_frames(sound: soundfile.SoundFile, count: int) -> np.ndarray:
     return frames
 
 
-def _open_coded(file: BinaryIO, name: str) -> "av.container.InputContainer":
-    try:
-        return av.open(file, "r", options={"format_whitelist": _FFMPEG_FORMATS}, metadata_errors="ignore")
-    except av.error.FFmpegError:
-        raise AudioError(f"found {name} to be no recording, or one cut before its first sample; {_WANTED}") from None
-
-
-def _read_coded(file: BinaryIO, name: str) -> Iterator[tuple[int, np.ndarray]]:
-    """Pairs of a rate in hertz and frames ``(n, channels)`` at that rate, a few milliseconds each."""
-    with _open_coded(file, name) as container:
-        for frame in _frames(container, _audio_stream(container, name)):
-            yield frame.sample_rate, frame_samples(frame)
-
-
-def _frames(
-    container: "av.container.InputContainer", stream: "av.audio.stream.AudioStream"
-) -> Iterator["av.AudioFrame"]:
-    """The frames of all packets that can be decoded. Damaged packets are skipped; a truncated file just ends."""
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets)
-        except (StopIteration, av.error.FFmpegError):
-            return
-        try:
-            frames = packet.decode()
-        except av.error.FFmpegError:
-            continue
-        yield from frames
-
-
-def _audio_stream(container: "av.container.InputContainer", name: str) -> "av.audio.stream.AudioStream":
-    if not container.streams.audio:
-        raise AudioError(f"found {name} without an audio track; {_WANTED}")
-    return container.streams.audio[0]
-
-
-def _header_duration_s(container: "av.container.InputContainer", name: str) -> float | None:
-    stream = _audio_stream(container, name)
-    if stream.duration is not None and stream.time_base is not None:
-        return float(stream.duration * stream.time_base)
-    return None if container.duration is None else container.duration / av.time_base
-
-
-def _resampled(pieces: Iterator[tuple[int, np.ndarray]], name: str) -> Iterator[np.ndarray]:
+def _resampled(pieces: Iterable[tuple[int, np.ndarray]], name: str) -> Iterator[np.ndarray]:
     """The pieces at 16 kHz, with a new resampler for each rate: AAC and chained Ogg may change it in the middle."""
     resampler, current_hz, received = StreamResampler(SAMPLE_RATE_HZ), SAMPLE_RATE_HZ, 0
     for rate_hz, mono in pieces:
@@ -211,7 +183,7 @@ def _resampled(pieces: Iterator[tuple[int, np.ndarray]], name: str) -> Iterator[
         received += len(mono)
         yield resampler.process(mono)
     if not received:
-        raise AudioError(f"found {name} without any samples; {_WANTED}")
+        raise AudioError(f"found {name} without any samples; {WANTED}")
     yield resampler.flush()
 
 

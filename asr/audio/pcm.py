@@ -1,7 +1,7 @@
-"""Uncompressed samples, from wires and from decoders -> mono float32 in [-1, 1]."""
+"""Uncompressed samples, from wires and from decoders -> float32 frames ``(n, channels)`` in [-1, 1]."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,16 @@ if TYPE_CHECKING:
     import av
 
 MAX_CHANNELS = 8
+_UNKNOWN = "NONE"
+"""FFmpeg's name of a channel whose place is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioForm:
+    """The form of decoded frames ``(n, channels)``. `names` are FFmpeg's names of the channels, empty if unknown."""
+
+    rate_hz: int
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +37,7 @@ class SampleFormat:
 
 
 class PcmReader:
-    """Bytes of interleaved samples, split anywhere -> mono. Bytes of an incomplete frame are kept for the next call."""
+    """Bytes of interleaved samples, split anywhere -> frames. An incomplete frame is kept for the next call."""
 
     def __init__(self, sample_format: SampleFormat, channels: int) -> None:
         self._format = sample_format
@@ -35,12 +45,12 @@ class PcmReader:
         self._rest = b""
 
     def read(self, data: bytes) -> np.ndarray:
-        """Mono ``(n,)`` of the frames that `data` completes. Raises `AudioError` for NaN or infinite samples."""
+        """The frames ``(n, channels)`` that `data` completes."""
         data = self._rest + data
         frame_bytes = self._format.width_bytes * self._channels
         whole = len(data) // frame_bytes * frame_bytes
         self._rest = data[whole:]
-        return mix_down(self._format.to_float(data[:whole]).reshape(-1, self._channels))
+        return self._format.to_float(data[:whole]).reshape(-1, self._channels)
 
     def end(self) -> None:
         """Raises `AudioError` if bytes of an incomplete frame are left over."""
@@ -49,16 +59,15 @@ class PcmReader:
             raise AudioError(f"found {len(self._rest)} bytes left over at the end; wanted frames of {wanted} bytes")
 
 
-def mix_down(frames: np.ndarray) -> np.ndarray:
-    """Float frames ``(n, channels)`` -> their mean ``(n,)``, clipped to [-1, 1]. `AudioError` for NaN or infinite ones.
+def checked_clipped(frames: np.ndarray) -> np.ndarray:
+    """Float frames ``(n, channels)``, clipped to [-1, 1]. Raises `AudioError` for NaN or infinite ones.
 
     Clipping is what every sound card does. Without it a float of 1e30, which is finite, has an infinite power.
     """
     if not np.isfinite(frames).all():
         raise AudioError("found samples that are NaN or infinite; wanted finite floats in [-1, 1]")
     clipped: np.ndarray = np.clip(frames, -1, 1)
-    mono: np.ndarray = clipped[:, 0] if frames.shape[1] == 1 else clipped.mean(axis=1)
-    return mono
+    return clipped
 
 
 def frame_samples(frame: "av.AudioFrame") -> np.ndarray:
@@ -77,6 +86,34 @@ def any_to_float(samples: np.ndarray) -> np.ndarray:
     full_scale = np.float32(2.0 ** (8 * samples.dtype.itemsize - 1))
     scaled: np.ndarray = samples.astype(np.float32) / full_scale
     return scaled - np.float32(1) if samples.dtype.kind == "u" else scaled
+
+
+def frame_form(frame: "av.AudioFrame") -> AudioForm:
+    """The form of a frame that FFmpeg decoded."""
+    return AudioForm(frame.sample_rate, channel_names(frame.layout))
+
+
+def channel_names(layout: "av.AudioLayout") -> tuple[str, ...]:
+    """FFmpeg's names of the channels; empty for mono and stereo, which have no centre, and where one is unknown."""
+    names = tuple(channel.name for channel in layout.channels) if layout.nb_channels > 2 else ()
+    return () if _UNKNOWN in names else names
+
+
+def gathered(pieces: Iterator[tuple[AudioForm, np.ndarray]]) -> Iterator[tuple[AudioForm, np.ndarray]]:
+    """Joins neighbours ``(n, channels)`` of the same form and channels into pieces of half a second.
+
+    Decoders give 20 ms at a time, and one call to mix down or resample costs more than the 20 ms in it.
+    """
+    kept: list[np.ndarray] = []
+    kept_form, count = AudioForm(0), 0
+    for form, piece in pieces:
+        if kept and (form != kept_form or piece.shape[1] != kept[0].shape[1] or count >= form.rate_hz // 2):
+            yield kept_form, np.concatenate(kept)
+            kept, count = [], 0
+        kept.append(piece)
+        kept_form, count = form, count + len(piece)
+    if kept:
+        yield kept_form, np.concatenate(kept)
 
 
 @functools.cache

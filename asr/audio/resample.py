@@ -8,7 +8,6 @@ so resampling in pieces and in one call give the same bits.
 
 import functools
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,20 +106,3 @@ def _outputs(f: _Filter, kept: np.ndarray, base: int, start: int, end: int) -> n
         phase = positions % f.up * len(f.bank) // f.up
         np.einsum("ij,ij->i", windows[first], f.bank[phase], out=y[n - start : n - start + len(first)])
     return y
-
-
-def gathered(pieces: Iterator[tuple[int, np.ndarray]]) -> Iterator[tuple[int, np.ndarray]]:
-    """Joins neighbours of the same rate and channels, ``(n,)`` or ``(n, channels)``, into pieces of half a second.
-
-    Decoders give 20 ms at a time, and one call to mix down or resample costs more than the 20 ms in it.
-    """
-    kept: list[np.ndarray] = []
-    kept_hz = count = 0
-    for rate_hz, piece in pieces:
-        if kept and (rate_hz != kept_hz or piece.shape[1:] != kept[0].shape[1:] or count >= rate_hz // 2):
-            yield kept_hz, np.concatenate(kept)
-            kept, count = [], 0
-        kept.append(piece)
-        kept_hz, count = rate_hz, count + len(piece)
-    if kept:
-        yield kept_hz, np.concatenate(kept)

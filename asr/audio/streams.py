@@ -12,9 +12,10 @@ import numpy as np
 
 from asr.audio.containers import OggDemuxer, OpusHead, OpusPacket, WavDemuxer, WebmDemuxer, ogg, wav, webm
 from asr.audio.containers.opus import OPUS_RATE_HZ, make_head
+from asr.audio.downmix import StreamDownmix
 from asr.audio.opus_decoder import OpusDecoder
-from asr.audio.pcm import MAX_CHANNELS, SAMPLE_FORMATS, PcmReader
-from asr.audio.resample import StreamResampler, gathered
+from asr.audio.pcm import MAX_CHANNELS, SAMPLE_FORMATS, AudioForm, PcmReader, gathered
+from asr.audio.resample import StreamResampler
 from asr.errors import AudioError
 
 MIN_RATE_HZ, MAX_RATE_HZ = 8_000, 48_000
@@ -33,17 +34,20 @@ class StreamDecoder:
 
     def __init__(self, encoding: str, sample_rate_hz: int | None = None, channels: int = 1) -> None:
         self._reader = _reader_for(encoding, sample_rate_hz, channels)
+        self._mixer = StreamDownmix()
         self._resampler: StreamResampler | None = None
 
     def decode(self, data: bytes) -> np.ndarray:
         """The samples ``(n,)`` that these bytes complete. Raises `AudioError` if the bytes are not in this encoding."""
         pieces = gathered(self._reader.read(bytes(data)))
-        return _joined([self._resampled(rate_hz, mono) for rate_hz, mono in pieces])
+        mixed = (self._mixer.process(form, frames) for form, frames in pieces)
+        return _joined([self._resampled(rate_hz, mono) for parts in mixed for rate_hz, mono in parts])
 
     def flush(self) -> np.ndarray:
         """The last samples ``(n,)``. Raises `AudioError` if the stream ended inside a sample or a header."""
         self._reader.end()
-        return self._resampler.flush() if self._resampler else _joined([])
+        rest = [self._resampled(rate_hz, mono) for rate_hz, mono in self._mixer.flush()]
+        return _joined([*rest, self._resampler.flush()] if self._resampler else rest)
 
     def _resampled(self, rate_hz: int, mono: np.ndarray) -> np.ndarray:
         """The samples ``(n,)`` at 16 kHz, ``(m,)``. One resampler is enough: no reader changes its rate."""
@@ -54,8 +58,8 @@ class StreamDecoder:
 class _Reader(Protocol):
     """Decodes one stream. Made by `Encoding.open`."""
 
-    def read(self, data: bytes) -> Iterator[tuple[int, np.ndarray]]:
-        """Pairs of the stream's rate in hertz and mono samples ``(n,)`` at that rate."""
+    def read(self, data: bytes) -> Iterator[tuple[AudioForm, np.ndarray]]:
+        """Pairs of the form of the audio and frames ``(n, channels)``. The rate never changes."""
 
     def end(self) -> None:
         """Raises `AudioError` if the stream cannot end here."""
@@ -64,12 +68,12 @@ class _Reader(Protocol):
 class _SampleReader:
     """Raw samples in one of `SAMPLE_FORMATS`, or those in WAV."""
 
-    def __init__(self, pcm: PcmReader, rate_hz: int) -> None:
+    def __init__(self, pcm: PcmReader, form: AudioForm) -> None:
         self._pcm = pcm
-        self._rate_hz = rate_hz
+        self._form = form
 
-    def read(self, data: bytes) -> Iterator[tuple[int, np.ndarray]]:
-        yield self._rate_hz, self._pcm.read(data)
+    def read(self, data: bytes) -> Iterator[tuple[AudioForm, np.ndarray]]:
+        yield self._form, self._pcm.read(data)
 
     def end(self) -> None:
         self._pcm.end()
@@ -77,7 +81,7 @@ class _SampleReader:
 
 def _raw(sample_format: str) -> Callable[[int | None, int], _Reader]:
     return lambda rate_hz, channels: _SampleReader(
-        PcmReader(SAMPLE_FORMATS[sample_format], channels), _checked_rate(rate_hz, sample_format)
+        PcmReader(SAMPLE_FORMATS[sample_format], channels), AudioForm(_checked_rate(rate_hz, sample_format))
     )
 
 
@@ -94,9 +98,9 @@ class _PacketReader:
     def __init__(self, channels: int) -> None:
         self._decoder = OpusDecoder(make_head(channels))
 
-    def read(self, data: bytes) -> Iterator[tuple[int, np.ndarray]]:
+    def read(self, data: bytes) -> Iterator[tuple[AudioForm, np.ndarray]]:
         if data:
-            yield OPUS_RATE_HZ, self._decoder.decode(OpusPacket(data))
+            yield self._decoder.decode(OpusPacket(data))
 
     def end(self) -> None:
         """Nothing to check: `read` has decoded or refused each packet."""
@@ -110,15 +114,16 @@ class _OpusReader:
         self._decoder: OpusDecoder | None = None
         self._began = False
 
-    def read(self, data: bytes) -> Iterator[tuple[int, np.ndarray]]:
+    def read(self, data: bytes) -> Iterator[tuple[AudioForm, np.ndarray]]:
         self._began = self._began or bool(data)
         samples = 0
         for unit in self._demuxer.receive(data):
             if isinstance(unit, OpusHead):
                 self._decoder = OpusDecoder(unit)
             elif self._decoder:
-                yield OPUS_RATE_HZ, (mono := self._decoder.decode(unit))
-                samples += len(mono)
+                form, frames = self._decoder.decode(unit)
+                yield form, frames
+                samples += len(frames)
                 _check_length(samples)
 
     def end(self) -> None:
@@ -132,11 +137,12 @@ class _WavReader:
         self._demuxer = WavDemuxer()
         self._samples: _SampleReader | None = None
 
-    def read(self, data: bytes) -> Iterator[tuple[int, np.ndarray]]:
+    def read(self, data: bytes) -> Iterator[tuple[AudioForm, np.ndarray]]:
         samples, wav_format = self._demuxer.receive(data), self._demuxer.format
         if self._samples is None and wav_format is not None:
             pcm = PcmReader(wav_format.sample, wav_format.channels)
-            self._samples = _SampleReader(pcm, _checked_rate(wav_format.rate_hz, "WAV"))
+            _checked_rate(wav_format.rate_hz, "WAV")
+            self._samples = _SampleReader(pcm, wav_format.form)
         if self._samples:
             yield from self._samples.read(samples)
 
@@ -151,7 +157,7 @@ class _Sniffer:
         self._head = b""
         self._reader: _Reader | None = None
 
-    def read(self, data: bytes) -> Iterator[tuple[int, np.ndarray]]:
+    def read(self, data: bytes) -> Iterator[tuple[AudioForm, np.ndarray]]:
         if self._reader is None:
             self._head, data = b"", self._head + data
             if len(data) < 4:

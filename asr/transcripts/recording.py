@@ -23,6 +23,7 @@ from typing import BinaryIO, Protocol
 import numpy as np
 
 from asr.audio.files import read_blocks
+from asr.audio.tracks import OnNotice, ignored
 from asr.config import SAMPLE_RATE_HZ, SessionSettings
 from asr.engine import Engine
 from asr.events import Event, Final
@@ -61,8 +62,11 @@ def transcribe(
     hotwords: Sequence[str] = (),
     settings: SessionSettings | None = None,
     on_progress: Callable[[float], None] | None = None,
+    on_notice: OnNotice = ignored,
 ) -> Transcript:
     """The transcript of a recording. `on_progress` is called with the seconds of audio done so far.
+
+    `on_notice` is called with what the user should know about the file, such as which audio track was read.
 
     Raises `AudioError` for a source that cannot be decoded, and `ConfigError` for a language that the model does not
     know or an option that it does not support.
@@ -72,7 +76,7 @@ def transcribe(
     )
     windows: list[Window] = []
     hypotheses: list[Hypothesis] = []
-    for block in blocks(source):
+    for block in blocks(source, on_notice):
         session.receive_audio(block)
         windows += windows_of(session, engine)
         while len(windows) >= BATCH_WINDOWS:
@@ -162,10 +166,10 @@ def transcript_of(events: Iterable[Event], engine: Named, duration_s: float) -> 
     )
 
 
-def blocks(source: Source) -> Iterator[np.ndarray]:
+def blocks(source: Source, on_notice: OnNotice = ignored) -> Iterator[np.ndarray]:
     """The samples of a source in blocks ``(n,)`` of at most 10 s. Raises `AudioError`."""
     if not isinstance(source, np.ndarray):
-        yield from read_blocks(Path(source) if isinstance(source, str) else source)
+        yield from read_blocks(Path(source) if isinstance(source, str) else source, on_notice=on_notice)
         return
     for start in range(0, len(source), 10 * SAMPLE_RATE_HZ):
         yield source[start : start + 10 * SAMPLE_RATE_HZ]

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from asr.cli import say
 from asr.config import SAMPLE_RATE_HZ
 from asr.errors import AudioError, CallerError, ConfigError
 from server.client.protocol import CHUNK_S, pcm16
@@ -28,7 +29,7 @@ async def file_chunks(path: Path) -> AsyncIterator[bytes]:
     size = round(CHUNK_S * SAMPLE_RATE_HZ)
     rest = np.zeros(0, np.float32)
     with path.open("rb") as file:
-        async for block in audio_blocks(file):
+        async for block in audio_blocks(file, lambda notice: say(f"{path}: {notice}")):
             rest = np.concatenate([rest, block])
             whole = len(rest) // size * size
             for start in range(0, whole, size):

@@ -39,6 +39,21 @@ def encoded(
     return buffer.getvalue()
 
 
+def encoded_channels(form: str, codec: str, frames: np.ndarray, rate_hz: int, bit_rate: int = 128_000) -> bytes:
+    """Frames ``(n, channels)``, each channel its own sound, in a container written by FFmpeg."""
+    buffer, layout = io.BytesIO(), LAYOUTS[frames.shape[1]]
+    with av.open(buffer, "w", format=form) as container:
+        stream: Any = container.add_stream(codec, rate=rate_hz, layout=layout)
+        stream.bit_rate = bit_rate
+        for start in range(0, len(frames), 960):
+            part = np.ascontiguousarray(frames[start : start + 960], np.float32).reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(part, format="flt", layout=layout)
+            frame.sample_rate, frame.pts = rate_hz, start
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return buffer.getvalue()
+
+
 class _WriteOnly:
     """A file that can neither seek nor be read, like a socket."""
 

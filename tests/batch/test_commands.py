@@ -36,8 +36,18 @@ class Recogniser:
             raise ModelError("no model named 'unknown'; wanted another")
         return "engine"
 
-    def transcribe(self, source: Path, engine: str, *, on_progress: Callable[[float], None], **options: Any) -> Any:
-        """One segment for each word of the file's name."""
+    def transcribe(
+        self,
+        source: Path,
+        engine: str,
+        *,
+        on_progress: Callable[[float], None],
+        on_notice: Callable[[str], None],
+        **options: Any,
+    ) -> Any:
+        """One segment for each word of the file's name; a notice for the name "noted"."""
+        if source.stem == "noted":
+            on_notice("took audio track 2 of 2")
         self.calls.append({"source": source, **options})
         if options["language"] == "xx":
             raise ConfigError("language 'xx' is not known; wanted en")
@@ -92,6 +102,15 @@ def test_options_reach_the_transcription(recogniser: Recogniser) -> None:
             "settings": recording.offline_settings(beam_size=1, fallback=False),
         },
     ]
+
+
+def test_a_notice_of_a_recording_is_a_sentence_on_standard_error(
+    recogniser: Recogniser, recordings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such as which track was read. The text stays alone on standard output."""
+    (recordings / "first.wav").rename("noted.wav")
+    assert cli.run(["transcribe", "noted.wav"]) == 0
+    assert capsys.readouterr() == ("noted\n", "asr: noted.wav: took audio track 2 of 2\n")
 
 
 def test_several_recordings_have_their_names_before_each_line(

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ class MemoryScale(NoProgress):
     def failed(self, failure: Failure) -> None:
         raise AssertionError(failure.sentence)
 
-    def done(self, recording: Recording) -> None:
+    def done(self, recording: Recording, notices: Sequence[str]) -> None:
         self.count += 1
         if self.count % INTERVAL == 0:
             self.bytes.append(memory_bytes(os.getpid()) or 0)

@@ -1,7 +1,7 @@
 """A real Ray cluster of three nodes on this machine; one is killed in the middle."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ class NodeKiller(NoProgress):
         self._cluster, self._node = cluster, node
         self.count = self.killed_at = 0
 
-    def done(self, recording: Recording) -> None:
+    def done(self, recording: Recording, notices: Sequence[str]) -> None:
         self.count += 1
         if self.count == 3:
             self._cluster.remove_node(self._node, allow_graceful=False)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asr.audio.pcm import MAX_CHANNELS, SAMPLE_FORMATS, SampleFormat, any_to_float
+from asr.audio.pcm import MAX_CHANNELS, SAMPLE_FORMATS, AudioForm, SampleFormat, any_to_float
 from asr.errors import AudioError
 
 MAGIC = b"RIFF"
@@ -19,7 +19,12 @@ MAGIC = b"RIFF"
 _FORMAT, _DATA = b"fmt ", b"data"
 _EXTENSIBLE = 0xFFFE
 """With this format tag, the actual tag stands at the beginning of the sub-format."""
-_SUBFORMAT_AT = 24
+_MASK_AT, _SUBFORMAT_AT = 20, 24
+_SPEAKERS = (
+    *("FL", "FR", "FC", "LFE", "BL", "BR", "FLC", "FRC", "BC", "SL", "SR"),
+    *("TC", "TFL", "TFC", "TFR", "TBL", "TBC", "TBR"),
+)
+"""FFmpeg's names of the bits of the channel mask, from the lowest."""
 _MAX_FORMAT_BYTES = 4096
 _MAX_SKIPPED_BYTES = 16 << 20
 """Other chunks are not buffered, but a live stream with a longer stretch without audio is broken."""
@@ -34,6 +39,12 @@ class WavFormat:
     sample: SampleFormat
     rate_hz: int
     channels: int
+    names: tuple[str, ...] = ()
+    """FFmpeg's names of the channels, in their order; empty if the header has none."""
+
+    @property
+    def form(self) -> AudioForm:
+        return AudioForm(self.rate_hz, self.names)
 
     @property
     def frame_bytes(self) -> int:
@@ -140,12 +151,14 @@ def _parse_format(body: bytes) -> WavFormat:
     if len(body) < 16:
         raise AudioError(f"found a WAV format of {len(body)} bytes; wanted at least 16")
     tag, channels, rate_hz, _, frame_bytes, bits = struct.unpack_from("<HHIIHH", body)
+    names: tuple[str, ...] = ()
     if tag == _EXTENSIBLE and len(body) >= _SUBFORMAT_AT + 2:
-        (tag,) = struct.unpack_from("<H", body, _SUBFORMAT_AT)
+        mask, tag = struct.unpack_from("<IH", body, _MASK_AT)
+        names = tuple(name for bit, name in enumerate(_SPEAKERS) if mask >> bit & 1)
     sample = _FORMATS.get((tag, bits))
     if sample is None:
         raise AudioError(f"found WAV of format {tag:#x} with {bits} bits; wanted PCM, float, mu-law or A-law")
-    wav_format = WavFormat(sample, rate_hz, channels)
+    wav_format = WavFormat(sample, rate_hz, channels, names if channels > 2 and len(names) == channels else ())
     if not 1 <= channels <= MAX_CHANNELS:
         raise AudioError(f"found WAV with {channels} channels; wanted 1 to {MAX_CHANNELS}")
     if frame_bytes != wav_format.frame_bytes:
@@ -162,7 +175,7 @@ def _from_24_bits(data: bytes) -> np.ndarray:
 
 
 def _from_doubles(data: bytes) -> np.ndarray:
-    """Values beyond float32 become infinite, which `mix_down` refuses."""
+    """Values beyond float32 become infinite, which `checked_clipped` refuses."""
     with np.errstate(over="ignore"):
         return any_to_float(np.frombuffer(data, "<f8"))
 

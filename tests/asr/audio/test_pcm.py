@@ -1,10 +1,10 @@
-"""Sample formats -> float32: the values that other decoders and the standards give, and channels mixed down."""
+"""Sample formats -> float32: the values that other decoders and the standards give."""
 
 import av
 import numpy as np
 import pytest
 
-from asr.audio.pcm import SAMPLE_FORMATS, PcmReader, alaw_table, any_to_float, mix_down, mulaw_table
+from asr.audio.pcm import SAMPLE_FORMATS, PcmReader, alaw_table, any_to_float, checked_clipped, mulaw_table
 from asr.errors import AudioError
 
 
@@ -35,10 +35,10 @@ def test_full_scale_of_any_type_is_one(dtype: str, low: float, middle: float, hi
     assert scaled.tolist() == pytest.approx([-1, 0, 1], abs=1 / 127)
 
 
-def test_frames_are_averaged_and_clipped() -> None:
-    """``(n, channels)`` -> ``(n,)``: one loud channel of two is half as loud, and nothing leaves [-1, 1]."""
+def test_frames_are_clipped() -> None:
+    """Nothing leaves [-1, 1], and what is inside stays."""
     frames = np.array([[0.5, 0.0], [3.0, 1.0], [-1e30, -1.0]], np.float32)
-    assert mix_down(frames).tolist() == [0.25, 1.0, -1.0]
+    assert checked_clipped(frames).tolist() == [[0.5, 0.0], [1.0, 1.0], [-1.0, -1.0]]
 
 
 def test_a_frame_split_between_calls_waits_for_its_rest() -> None:
@@ -47,5 +47,5 @@ def test_a_frame_split_between_calls_waits_for_its_rest() -> None:
     assert len(reader.read(b"\0\x40\0")) == 0
     with pytest.raises(AudioError, match="found 3 bytes left over at the end; wanted frames of 4 bytes"):
         reader.end()
-    assert reader.read(b"\x40").tolist() == [0.5]
+    assert reader.read(b"\x40").tolist() == [[0.5, 0.5]]
     reader.end()
