@@ -27,7 +27,7 @@ IMPURE = {
 """`asr/` imports none of these: no socket, thread, process, clock or log. Callers own those, so the core is the same in
 a server, a batch job and a test."""
 
-FOUNDATION = {"asr.config", "asr.errors", "asr.events"}
+FOUNDATION = {"asr.config", "asr.errors", "asr.events", "asr.languages"}
 MODELS = {"asr.models.base", "asr.models.linear", "asr.models.layers", "asr.models.torchscript"}
 """What the networks and searches of the architectures share."""
 ARCHITECTURES = {
@@ -40,6 +40,7 @@ ENGINE = {"asr.engine", "asr.streaming", "asr.model_files", "asr.models.registry
 ROOMS: Mapping[str, set[str]] = {
     "asr.errors": set(),
     "asr.events": set(),
+    "asr.languages": {"asr.errors"},
     "asr.config": {"asr.errors"},
     "asr.audio": FOUNDATION,
     **dict.fromkeys(MODELS, FOUNDATION | MODELS),
