@@ -52,7 +52,7 @@ class Utterance:
 
     @property
     def text(self) -> str:
-        """The reference."""
+        """The reference: the texts of all clips, joined."""
         joiner = "" if is_by_character(self.language) else " "
         return joiner.join(clip.text for clip in self.clips if clip.text)
 
