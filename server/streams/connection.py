@@ -1,8 +1,9 @@
 """One client's connection: a wire, a transport and the stream between them.
 
-One task reads frames into the inbox. Another takes the wire's commands from there, feeds the stream, steps it and sends
-the results. This is the only place that decides how an error ends a connection. Everything received before an error is
-recognised and sent first; only a client that has gone, or takes no results, is dropped.
+One task reads frames into the inbox, as fast as they come: pings are answered only while frames are read. Another takes
+the wire's commands from there, feeds the stream, steps it and sends the results. This is the only place that decides how
+an error ends a connection. Everything received before an error is recognised and sent first; only a client that has
+gone, or takes no results, is dropped.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from server.wires.base import (
     End,
     Finalize,
     Frame,
+    KeepAlive,
     MessageError,
     MessageTooBig,
     Open,
@@ -102,14 +104,18 @@ class Connection:
     ) -> None:
         self._transport, self._wire, self._stream, self._open_stream = transport, wire, stream, open_stream
         self._limits, self._metrics, self._request_id = limits, metrics, request_id
-        self._inbox: Inbox[Command | AsrError] = Inbox(limits.max_message_bytes)
+        self._inbox = Inbox(limits.max_message_bytes, limits.max_spooled_bytes)
         self._ending = False
         self._failure: AsrError | None = None
         self._audio_hash = hashlib.sha256()
         self._audio_bytes = 0
 
     def shut_down(self) -> None:
-        """The server is shutting down: send the results of everything received, and close."""
+        """The server is shutting down: send the results of everything received, and close.
+
+        Audio on disk is dropped: there may be hours of it. The summary names the second up to which the text is final.
+        """
+        self._inbox.drop_spooled()
         self._inbox.put(ShutdownError("the server is shutting down; connect again when it is back"))
 
     async def run(self) -> None:
@@ -127,7 +133,8 @@ class Connection:
             await asyncio.gather(reader, worker, return_exceptions=True)
 
     def close(self) -> None:
-        """Frees the stream's place in the scheduler; to be called after `run`, or instead of it."""
+        """Frees the stream's place in the scheduler and the disk; to be called after `run`, or instead of it."""
+        self._inbox.close()
         if self._stream:
             self._stream.close()
 
@@ -139,7 +146,8 @@ class Connection:
         try:
             while True:
                 for command in self._wire.receive(await self._next_frame(listening)):
-                    self._inbox.put(command, len(command.data) if isinstance(command, Audio) else 0)
+                    if not isinstance(command, KeepAlive):  # its frame has restarted the idle timer
+                        self._inbox.put(command)
                     listening = listening and not isinstance(command, End)
                 await self._inbox.room()
         except AsrError as error:

@@ -1,14 +1,17 @@
 """Streams over a real socket to a server with a scripted engine: messages, results, and what a client leaves behind."""
 
+import asyncio
 import contextlib
 import json
 import socket as sockets
 import threading
 import time
+from typing import Any
 
 import httpx
 import numpy as np
 import pytest
+from websockets.asyncio.client import connect as async_connect
 from websockets.client import ClientProtocol
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
@@ -47,6 +50,39 @@ def test_a_fast_sender_gets_all_its_text_from_a_bounded_buffer() -> None:
     assert transcript(messages) == words(600)
     assert code == 1000
     assert seen <= 2.0 + 1.0  # the bound, and the message that exceeded it
+
+
+@pytest.mark.slow
+def test_a_fast_sender_with_pings_is_not_cut_off_by_its_own_pings() -> None:
+    """Ten minutes at once to a slow engine, from a client that closes when a pong takes longer than a second."""
+
+    async def send_all(url: str) -> tuple[list[dict[str, Any]], int | None]:
+        messages = []
+        async with async_connect(url, ping_interval=0.3, ping_timeout=1.0, compression=None) as socket:
+            for _ in range(600):
+                await socket.send(bytes(8000))
+            await socket.send(CLOSE)
+            async for message in socket:
+                messages.append(json.loads(message))
+        return messages, socket.close_code
+
+    engine = ScriptedEngine(step_s=0.02)
+    with running(engine, max_buffered_audio_s=2.0, max_message_bytes=32_000) as server:
+        messages, code = asyncio.run(send_all(f"{server.ws_url}?encoding=mulaw&sample_rate=8000"))
+    assert (transcript(messages), code) == (words(1200), 1000)
+
+
+def test_shutting_down_drops_what_waits_on_disk() -> None:
+    """There may be hours of it. The text is final up to the second that Metadata names."""
+    engine = ScriptedEngine(step_s=0.1)
+    with running(engine, max_buffered_audio_s=2.0, max_message_bytes=32_000) as server, server.listen() as socket:
+        for _ in range(600):
+            socket.send(pcm(0.5))
+        server.server.should_exit = True
+        messages, code = until_closed(socket)
+    assert code == 1012
+    assert 0 < messages[-1]["duration"] < 200
+    assert transcript(messages) == words(int(messages[-1]["duration"] / 0.5))
 
 
 def test_interim_results_come_before_their_final(scripted: Running) -> None:
