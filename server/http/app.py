@@ -49,6 +49,7 @@ def create_app(settings: ServerSettings, engines: Sequence[StreamEngine]) -> Sta
             Route("/readyz", routes.readyz),
             Route("/metrics", routes.metrics),
             Route("/v1/models", routes.models),
+            Route("/v1/models/{name:path}", routes.model),
             Route("/v1/audio/transcriptions", routes.transcriptions, methods=["POST"]),
             Route("/v1/listen", listen_without_upgrade),
             WebSocketRoute("/v1/listen", listen),

@@ -64,22 +64,38 @@ async def metrics(request: Request) -> Response:
 
 
 async def models(request: Request) -> JSONResponse:
-    """`GET /v1/models`: the model names, in OpenAI's form; `default` and the fields after it are our own."""
+    """`GET /v1/models`: the models, in OpenAI's form."""
     service = _service(request)
-    data = [
-        {
-            "id": name,
-            "object": "model",
-            "created": 0,
-            "owned_by": "steadyword",
-            "default": name == service.default_model,
-            "architecture": scheduler.engine.architecture,
-            "languages": list(scheduler.engine.languages),
-            "weights_sha256": scheduler.engine.weights_sha256,
-        }
-        for name, scheduler in service.schedulers.items()
-    ]
-    return JSONResponse({"object": "list", "data": data})
+    return JSONResponse({"object": "list", "data": [_model(service, name) for name in service.schedulers]})
+
+
+async def model(request: Request) -> JSONResponse:
+    """`GET /v1/models/{name}`: one of them; a hub id has slashes. `whisper-1` is the default model here too."""
+    service, name = _service(request), str(request.path_params["name"])
+    try:
+        return JSONResponse(_model(service, service.scheduler(_model_name(name)).engine.name))
+    except ModelError as error:
+        return error_response(error, service)
+
+
+def _model(service: Service, name: str) -> dict[str, Any]:
+    """OpenAI's model object; `default` and the fields after it are our own."""
+    engine = service.schedulers[name].engine
+    return {
+        "id": name,
+        "object": "model",
+        "created": 0,
+        "owned_by": "steadyword",
+        "default": name == service.default_model,
+        "architecture": engine.architecture,
+        "languages": list(engine.languages),
+        "weights_sha256": engine.weights_sha256,
+    }
+
+
+def _model_name(name: str | None) -> str | None:
+    """None, for the default model, where the client names OpenAI's."""
+    return None if name == DEFAULT_MODEL_ALIAS else name
 
 
 async def transcriptions(request: Request) -> Response:
@@ -103,7 +119,7 @@ async def transcriptions(request: Request) -> Response:
 
 
 async def _transcribe(service: Service, file: BinaryIO, options: TranscriptionOptions) -> Transcript:
-    scheduler = service.scheduler(None if options.model == DEFAULT_MODEL_ALIAS else options.model)
+    scheduler = service.scheduler(_model_name(options.model))
     service.admission.check_load(scheduler)
     try:
         return await service.transcribe(

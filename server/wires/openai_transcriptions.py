@@ -18,8 +18,8 @@ GRANULARITIES = ("segment", "word")
 DEFAULT_MODEL_ALIAS = "whisper-1"
 """OpenAI's name for its Whisper model. It stands for the default model."""
 
-IGNORED = ("temperature", "stream", "chunking_strategy")
-"""Accepted without effect: decoding is greedy, cut by voice activity, and the response is sent whole."""
+IGNORED = ("temperature", "chunking_strategy", "include")
+"""Accepted without effect: decoding is greedy and cut by voice activity, and the response has all that there is."""
 
 
 class FormError(CallerError):
@@ -56,7 +56,9 @@ def parse_form(items: Iterable[tuple[str, str]]) -> TranscriptionOptions:
             hotwords += [word.strip() for word in _text(name, value).split(",") if word.strip()]
         elif name in ("model", "language", "prompt"):
             values[name] = _text(name, value)
-        elif name not in IGNORED:
+        elif name == "stream":
+            _check_stream(value)
+        elif _base_name(name) not in IGNORED:
             known = ", ".join(
                 ("file", "model", "language", "prompt", "hotwords", "response_format", "timestamp_granularities[]")
             )
@@ -75,6 +77,21 @@ def _one_of(name: str, value: str, known: tuple[str, ...]) -> str:
     if value not in known:
         raise FormError(name, f"{name}: found {value[:100]!r}, wanted one of {', '.join(known)}")
     return value
+
+
+def _check_stream(value: str) -> None:
+    """SDKs read a JSON response as no event at all: an empty transcript without an error."""
+    if value.lower() not in ("", "false", "0"):
+        raise FormError(
+            "stream",
+            f"stream: found {value[:100]!r}, wanted false: the transcript is sent whole when it is done; for words as "
+            "they are recognised, open a WebSocket at /v1/listen",
+        )
+
+
+def _base_name(name: str) -> str:
+    """`include` for `include[]`, `chunking_strategy` for `chunking_strategy[type]`: how forms write lists and objects."""
+    return name.partition("[")[0]
 
 
 def _text(name: str, value: str) -> str:

@@ -61,6 +61,21 @@ def test_models_are_listed_by_name(scripted: Running) -> None:
     assert model["architecture"] == "scripted"
 
 
+class HubEngine(ScriptedEngine):
+    name = "org/model-1"
+
+
+def test_a_model_is_described_by_its_id() -> None:
+    """A hub id with its slash, as it is or escaped; OpenAI's error for an unknown one."""
+    with running(ScriptedEngine(), HubEngine()) as server:
+        [first, second] = httpx.get(server.url + "/v1/models").json()["data"]
+        for name, expected in (("scripted-1", first), ("whisper-1", first), ("org/model-1", second)):
+            assert httpx.get(f"{server.url}/v1/models/{name}").json() == expected
+        assert httpx.get(f"{server.url}/v1/models/org%2Fmodel-1").json() == second
+        answer = httpx.get(f"{server.url}/v1/models/gpt-9")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
+
+
 def test_the_page_comes_with_a_strict_policy(scripted: Running) -> None:
     """Nothing inline, nothing from another host, in no frame."""
     answer = httpx.get(scripted.url + "/")
@@ -88,6 +103,9 @@ def test_a_recording_is_answered_with_its_text(scripted: Running) -> None:
         ({"language": "tlh"}, 400, "language", "found the language 'tlh'"),
         ({"colour": "blue"}, 400, "colour", "unknown field 'colour'"),
         ({"prompt": "x" * 5000}, 400, "prompt", "found 5000 characters"),
+        ({"stream": "true"}, 400, "stream", "the transcript is sent whole"),
+        ({"stream": "True"}, 400, "stream", "found 'True', wanted false"),
+        ({"stream": "1", "response_format": "text"}, 400, "stream", "/v1/listen"),
     ],
 )
 def test_fields_that_cannot_be_served_are_refused(
@@ -98,6 +116,19 @@ def test_fields_that_cannot_be_served_are_refused(
     error = answer.json()["error"]
     assert (answer.status_code, error["type"], error["param"]) == (status, "invalid_request_error", param)
     assert sentence in error["message"]
+
+
+def test_fields_without_effect_are_accepted(scripted: Running) -> None:
+    """In the forms in which SDKs write lists and objects."""
+    fields = {
+        "stream": "false",
+        "temperature": "0.2",
+        "chunking_strategy": "auto",
+        "chunking_strategy[type]": "server_vad",
+        "chunking_strategy[threshold]": "0.5",
+        "include[]": "logprobs",
+    }
+    assert post(scripted, wav(0.5), **fields).json()["text"] == "w0"
 
 
 @pytest.mark.parametrize(
