@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
@@ -29,13 +28,13 @@ def progress(title: str, total_s: float, done_s: float = 0.0) -> Iterator[Bar]:
 
     If standard error is not a terminal, only the messages are shown.
     """
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), _MinutesColumn(), TimeRemainingColumn())
+    console = Console(stderr=True, markup=False, emoji=False)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), _MinutesColumn(), TimeRemainingColumn())
     shown = Progress(*columns, console=console, transient=True, disable=not console.is_terminal, redirect_stdout=False)
     with shown:
-        task = shown.add_task(escape(title), total=total_s)
+        task = shown.add_task(title, total=total_s)
         shown.advance(task, done_s)
         yield Bar(
             advance=lambda done_s: shown.advance(task, done_s),
-            say=lambda line: console.print(escape(line), soft_wrap=True),
+            say=lambda line: console.print(line, soft_wrap=True),
         )

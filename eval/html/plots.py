@@ -2,9 +2,10 @@
 
 import io
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from eval.trace import LIVE, OFFLINE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+
+_Place = Literal["lower right", "upper left"]
 
 COLOURS = ("#2f5d8a", "#c2672f", "#4b7f5b", "#7a5c99", "#8a7a2f", "#8c3f4d")
 """One per model. They differ in brightness too, for readers who do not see red and green."""
@@ -98,12 +102,13 @@ def accuracy_plot(blocks: Sequence[AccuracyBlock], models: Sequence[str]) -> str
 def delay_plot(curves: Sequence[DelayCurve], models: Sequence[str]) -> str:
     """The share of words that are stable within a number of seconds after their end; a full line is live."""
     figure, axes = _figure(7.2, 3.4)
+    entries = []
     for curve in curves:
         if curve.delays_s:
             share = 100 * np.arange(1, len(curve.delays_s) + 1) / len(curve.delays_s)
             style, colour = "-" if curve.mode == LIVE else "--", colour_of(curve.name, models)
-            label = f"{curve.name}, {curve.mode}"
-            axes.plot(np.sort(curve.delays_s), share, style, color=colour, linewidth=1.8, label=label)
+            (line,) = axes.plot(np.sort(curve.delays_s), share, style, color=colour, linewidth=1.8)
+            entries.append((line, f"{curve.name}, {curve.mode}"))
     for level in (50, 95):
         axes.axhline(level, color=PALE, linewidth=0.8, zorder=0)
     axes.set_xlim(-0.5, LONGEST_DELAY_S)
@@ -111,18 +116,20 @@ def delay_plot(curves: Sequence[DelayCurve], models: Sequence[str]) -> str:
     axes.set_yticks([0, 25, 50, 75, 95])
     axes.set_xlabel("seconds from a word's end until it is shown for good")
     axes.set_ylabel("% of words")
-    axes.legend(frameon=False, loc="lower right")
+    _legend(axes, entries, "lower right")
     return _svg(figure, "distribution of delays")
 
 
 def capacity_plot(points: Sequence[CapacityPoint], models: Sequence[str], p95_s: float) -> str:
     """The p95 of the delay over the number of streams on one server, with the wanted p95 as a line."""
     figure, axes = _figure(7.2, 3.2)
+    entries = []
     for model in dict.fromkeys(point.model for point in points):
         mine = [(p.streams, p.p95, p.p95.value) for p in points if p.model == model and p.p95.value is not None]
         colour = colour_of(model, models) if model in models else INK
         streams, values = [count for count, _, _ in mine], [value for *_, value in mine]
-        axes.plot(streams, values, "o-", color=colour, linewidth=1.8, label=model)
+        (line,) = axes.plot(streams, values, "o-", color=colour, linewidth=1.8)
+        entries.append((line, model))
         low = [value if p95.low is None else p95.low for _, p95, value in mine]
         high = [value if p95.high is None else p95.high for _, p95, value in mine]
         axes.fill_between(streams, low, high, color=colour, alpha=0.14, linewidth=0)
@@ -132,7 +139,7 @@ def capacity_plot(points: Sequence[CapacityPoint], models: Sequence[str], p95_s:
     axes.set_xticks(sorted({point.streams for point in points}))
     axes.set_xlabel("streams at the same time on one server")
     axes.set_ylabel("shown for good, p95, s")
-    axes.legend(frameon=False, loc="upper left")
+    _legend(axes, entries, "upper left")
     return _svg(figure, "capacity")
 
 
@@ -160,6 +167,15 @@ def _dot(axes: "Axes", wer: Interval, place: float, colour: str, *, hollow: bool
     axes.plot(
         [wer.value], [place], "o", markersize=7, markerfacecolor=face, markeredgecolor=colour, markeredgewidth=1.6
     )
+
+
+def _legend(axes: "Axes", entries: Sequence[tuple["Line2D", str]], place: _Place) -> None:
+    """Each line with its name. The names are set last: matplotlib leaves out labels that begin with "_"."""
+    if not entries:
+        return
+    legend = axes.legend([line for line, _ in entries], ["-"] * len(entries), frameon=False, loc=place)
+    for text, (_, name) in zip(legend.get_texts(), entries, strict=True):
+        text.set_text(name)
 
 
 def _across_by_axes(axes: "Axes") -> Any:
@@ -192,11 +208,19 @@ def _figure(width_in: float, height_in: float) -> tuple[Any, "Axes"]:
 
 
 def _svg(figure: Any, title: str) -> str:
-    """The plot as one SVG element, with a title for readers who do not see it."""
-    from matplotlib import rc_context
+    """The plot as one SVG element, with a title for readers who do not see it.
 
+    Names of models and data sets are drawn as they are: a "$" begins no formula. Characters that matplotlib's own font
+    lacks are no fault, because the page's reader draws the text.
+    """
+    from matplotlib import rc_context
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
     written = io.StringIO()
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": title}):
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": title}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(written, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     svg = written.getvalue()
     svg = svg[svg.index("<svg") :]

@@ -3,9 +3,12 @@
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eval.html.formatting import between, memory, minutes, p_value, plain, plural, significant
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -16,19 +19,33 @@ FUNCTIONS: Mapping[str, Callable[..., str]] = {
 
 
 def render(template: str, **values: Any) -> str:
-    """A template filled with values, which are escaped in HTML. Raises Jinja's error for a name that is not given."""
+    """A template filled with values, which are escaped in HTML and in Markdown's tables.
+
+    Raises Jinja's error for a name that is not given.
+    """
+    return str(environment_of(template).get_template(template).render(**values))
+
+
+def environment_of(template: str) -> "Environment":
+    """The templates with what they may call, escaping as the template's suffix asks."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=template.endswith(".html"),
+        finalize=_markdown_cell if template.endswith(".md") else None,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.globals |= FUNCTIONS
     environment.filters |= FUNCTIONS
-    return environment.get_template(template).render(**values)
+    return environment
+
+
+def _markdown_cell(value: Any) -> Any:
+    """A text that neither ends its cell nor begins a formula."""
+    return " ".join(value.splitlines()).replace("|", "\\|").replace("$", "\\$") if isinstance(value, str) else value
 
 
 def script_json(data: Any) -> str:

@@ -1,5 +1,6 @@
 """Logs a report to MLflow: one run per system with its parameters and metrics, under one run that holds the report."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,8 +12,8 @@ from eval.report.tables import Report, RunSignature, SystemFigures
 
 EXPERIMENT = "steadyword"
 FILES = ("report.html", "report.md", "report.json")
-LONGEST_VALUE = 500
-"""MLflow's own limit for a parameter, in characters."""
+LONGEST_KEY, LONGEST_VALUE = 250, 500
+"""MLflow's own limits for a parameter, in characters."""
 
 
 def log_report(uri: str, report: Report, folder: Path) -> str:
@@ -68,8 +69,13 @@ def _log_system(client: Any, parent: Any, system: SystemFigures, report: Report)
 def _log(client: Any, run_id: str, parameters: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
     from mlflow.entities import Metric, Param
 
-    params = [Param(key, str(value)[:LONGEST_VALUE]) for key, value in parameters.items()]
+    params = [Param(_key(key), str(value)[:LONGEST_VALUE]) for key, value in parameters.items()]
     client.log_batch(run_id, params=params, metrics=[Metric(key, value, 0, 0) for key, value in metrics.items()])
+
+
+def _key(name: str) -> str:
+    """A name as MLflow allows it: a data set's may have any character."""
+    return re.sub(r"[^A-Za-z0-9_\-. ]", "_", name)[:LONGEST_KEY]
 
 
 def _parameters(signature: RunSignature) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def parse_counts(text: str, option: str = "--streams") -> tuple[int, ...]:
 
 def console() -> Console:
     """A console on standard output; 180 columns wide if that is not a terminal, so that tables fit."""
-    return Console() if sys.stdout.isatty() else Console(width=180)
+    return Console(width=None if sys.stdout.isatty() else 180, markup=False, emoji=False)
 
 
 def _used(dataset: Dataset, limit: int | None, minutes: float | None, join_s: float | None) -> Dataset:

@@ -42,6 +42,18 @@ def test_a_report_is_logged_with_its_figures(
     assert not (tmp_path / "mlruns").exists()
 
 
+def test_a_data_set_may_have_any_name(asr, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow's own names allow few characters; others become "_"."""
+    monkeypatch.chdir(tmp_path)
+    data = data.rename(tmp_path / "$x^$|é")
+    uri = f"sqlite:///{tmp_path / 'own.db'}"
+    out = tmp_path / "out"
+    assert asr("eval", "run", "--data", data, "--out", out, "--mode", "offline,replay", "--mlflow", uri) == 0
+    client = mlflow.MlflowClient(uri)
+    runs = client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id])
+    assert all("data._x____" in run.data.params for run in runs)
+
+
 def test_a_store_that_cannot_be_used_is_one_sentence(tmp_path: Path, capsys) -> None:
     """After the report is written: nothing is lost."""
     run = write_run(tmp_path / "run", spoken("m"))

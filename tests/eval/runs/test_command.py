@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from markupsafe import escape
 
 from asr.config import SAMPLE_RATE_HZ
 from asr.errors import ConfigError
@@ -31,6 +32,18 @@ def test_a_run_writes_its_traces_and_its_report(asr, data: Path, tmp_path: Path,
     shown = capsys.readouterr()
     assert "33.33 %" in shown.out
     assert "b.wav" in shown.err
+
+
+@pytest.mark.parametrize("name", ["$x^$", "[bold]", ":smile:", "_x", "a|b", "<b>&", "中文"])
+def test_a_data_set_may_have_any_name(asr, data: Path, tmp_path: Path, capsys, name: str) -> None:
+    """Neither formula nor markup: the name stands in the table and in the report as it is."""
+    data = data.rename(tmp_path / name)
+    assert asr("eval", "run", "--data", data, "--out", tmp_path / "out", "--mode", "offline,replay") == 0
+    shown = capsys.readouterr()
+    assert f"│ {name} " in shown.out
+    assert f"{name}/b.wav" in shown.err
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert page.count(escape(name)) >= 2
 
 
 def test_an_interrupted_run_continues(asr, engine, data: Path, tmp_path: Path, capsys) -> None:
