@@ -3,14 +3,52 @@
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
+
+if TYPE_CHECKING:
+    from asr.engine import Engine
 
 torch.set_num_threads(1)
 
 # Models that somebody trained on this machine are no part of what is tested here.
 os.environ["STEADYWORD_MODELS"] = tempfile.mkdtemp(prefix="steadyword-models-")
+
+
+MODEL_FIXTURES = {"whisper_tiny", "whisper_tiny_float32", "whisper_base", "real", "learned", "remote"}
+"""A test that uses one of them loads weights, so it gets the marker `model`; others say so themselves."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if MODEL_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.model)
+
+
+@pytest.fixture(scope="session")
+def whisper_tiny() -> "Engine":
+    """The default model as users run it: int8 where the CPU has it."""
+    from asr.engine import Engine
+
+    return Engine.load("whisper-tiny.en")
+
+
+@pytest.fixture(scope="session")
+def whisper_tiny_float32() -> "Engine":
+    """The default model in float32, whose numbers other implementations give too."""
+    from asr.engine import Engine
+
+    return Engine.load("whisper-tiny.en", precision="float32")
+
+
+@pytest.fixture(scope="session")
+def whisper_base() -> "Engine":
+    """The multilingual model."""
+    from asr.engine import Engine
+
+    return Engine.load("whisper-base")
 
 
 @pytest.fixture(scope="session")

@@ -22,13 +22,13 @@ UPDATES_OFTEN = SessionSettings(stream=StreamSettings(update_ms=400, holdback_ms
 
 
 @pytest.fixture(scope="module")
-def engine() -> Engine:
-    return Engine.load()
+def engine(whisper_tiny: Engine) -> Engine:
+    return whisper_tiny
 
 
 @pytest.fixture(scope="module")
-def multilingual() -> Engine:
-    return Engine.load("whisper-base")
+def multilingual(whisper_base: Engine) -> Engine:
+    return whisper_base
 
 
 def run(engine: Engine, samples: np.ndarray, chunk: int = 1600, session: Session | None = None) -> list[Event]:

@@ -25,10 +25,10 @@ def task() -> WhisperTask:
     return whisper_task(ModelSettings(start="whisper-tiny.en"), CPU, "en")
 
 
-def test_its_states_are_what_the_engine_encodes(task: WhisperTask) -> None:
+def test_its_states_are_what_the_engine_encodes(task: WhisperTask, whisper_tiny_float32: Engine) -> None:
     """Of the real audio only: the decoder trains on what it will see in recognition, rounded to half precision."""
     samples = clip("hello_world")
-    network = Engine.load("whisper-tiny.en", precision="float32").recogniser.network
+    network = whisper_tiny_float32.recogniser.network
     expected, _, _ = network.encoder.extend(samples, None, 1500, 2400)
     torch.testing.assert_close(task._states_of(Example(samples, "", "")), expected, atol=0.02, rtol=0.01)
 

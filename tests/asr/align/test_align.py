@@ -14,8 +14,8 @@ FOX = "The quick brown fox jumps over the lazy dog."
 
 
 @pytest.fixture(scope="module")
-def engine() -> Engine:
-    return Engine.load(precision="float32")
+def engine(whisper_tiny_float32: Engine) -> Engine:
+    return whisper_tiny_float32
 
 
 def spoken_span_s(name: str, at_s: float) -> tuple[float, float]:
@@ -71,8 +71,8 @@ def test_no_text_has_no_words(engine: Engine) -> None:
     assert align(silence(1.0), "  ", engine).words == ()
 
 
-def test_text_without_spaces_is_aligned_by_character() -> None:
+def test_text_without_spaces_is_aligned_by_character(whisper_base: Engine) -> None:
     """Japanese: what is said comes out whole, each piece in order."""
-    alignment = align(clip("pangrama", "ja"), "いろはにほへと ちりぬるを", Engine.load("whisper-base"), language="ja")
+    alignment = align(clip("pangrama", "ja"), "いろはにほへと ちりぬるを", whisper_base, language="ja")
     assert "".join(word.text for word in alignment.words) == "いろはにほへとちりぬるを"
     assert [word.start_s for word in alignment.words] == sorted(word.start_s for word in alignment.words)

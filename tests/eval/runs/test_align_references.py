@@ -29,11 +29,11 @@ def data(tmp_path: Path) -> Path:
     return folder
 
 
-def test_references_get_their_words_times(data: Path) -> None:
+def test_references_get_their_words_times(data: Path, whisper_tiny: Engine) -> None:
     """A text that does not fit gets none, and a message says so."""
     messages: list[str] = []
     utterances = load_dataset(data).utterances
-    references = align_references(utterances, Engine.load(), messages.append)
+    references = align_references(utterances, whisper_tiny, messages.append)
     right, wrong = map(read, utterances)
     aligned = references.with_word_times(right)
     assert [span.text for span in aligned.words] == FOX.split()

@@ -27,8 +27,8 @@ MODEL = "whisper-tiny.en"
 
 
 @pytest.fixture(scope="module")
-def engine() -> Engine:
-    return Engine.load(MODEL)
+def engine(whisper_tiny: Engine) -> Engine:
+    return whisper_tiny
 
 
 @pytest.fixture(scope="module")

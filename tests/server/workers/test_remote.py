@@ -61,9 +61,9 @@ def chunks(samples: np.ndarray, size: int = 1600) -> list[np.ndarray]:
     return [samples[start : start + size] for start in range(0, len(samples), size)]
 
 
-def test_a_worker_gives_the_events_of_an_engine(remote: RemoteEngine) -> None:
+def test_a_worker_gives_the_events_of_an_engine(remote: RemoteEngine, whisper_tiny: Engine) -> None:
     """With their times, also for chunks that do not end with a frame."""
-    here = Engine.load("whisper-tiny.en", threads=1)
+    here = whisper_tiny
     assert events_of(remote, chunks(speech())) == events_of(here, chunks(speech()))
     assert events_of(remote, chunks(speech(), 999)) == events_of(here, chunks(speech(), 999))
     for attribute in ("name", "architecture", "weights_sha256", "precision", "languages"):
@@ -172,9 +172,9 @@ def test_thinned_partials_are_counted_with_the_step_that_thins_them(engine: Remo
     assert session.thinned == 1
 
 
-def test_ready_is_what_the_session_in_the_worker_says(remote: RemoteEngine) -> None:
+def test_ready_is_what_the_session_in_the_worker_says(remote: RemoteEngine, whisper_tiny: Engine) -> None:
     """Sample by sample as a session in this process: the rule stands in one place."""
-    here, far = Engine.load("whisper-tiny.en", threads=1), _open(remote)
+    here, far = whisper_tiny, _open(remote)
     near = here.open(SessionSettings())
     for samples in (500, 1548, 100, 1948, 512, 512, 512, 600):
         for session in (near, far):

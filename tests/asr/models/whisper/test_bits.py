@@ -18,8 +18,8 @@ Words = list[tuple[str, float, float, float]]
 
 
 @pytest.fixture(scope="module")
-def engine() -> Engine:
-    return Engine.load(threads=1)
+def engine(whisper_tiny: Engine) -> Engine:
+    return whisper_tiny
 
 
 def of_all_lengths() -> list[np.ndarray]:

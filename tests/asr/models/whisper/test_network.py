@@ -11,8 +11,8 @@ pytestmark = pytest.mark.model
 
 
 @pytest.fixture(scope="module")
-def network() -> WhisperNetwork:
-    return Engine.load(precision="float32", threads=1).recogniser.network
+def network(whisper_tiny_float32: Engine) -> WhisperNetwork:
+    return whisper_tiny_float32.recogniser.network
 
 
 def test_an_extended_window_equals_a_whole_one_when_nothing_settles(network: WhisperNetwork) -> None:

@@ -25,8 +25,8 @@ def peer() -> WhisperModel:
 
 
 @pytest.fixture(scope="module")
-def engine() -> Engine:
-    return Engine.load(precision="float32")
+def engine(whisper_tiny_float32: Engine) -> Engine:
+    return whisper_tiny_float32
 
 
 def as_the_peer_sees_it(engine: Engine, samples: np.ndarray) -> WhisperMemory:

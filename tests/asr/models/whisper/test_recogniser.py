@@ -25,8 +25,8 @@ CLIPS = ("quick_brown_fox", "counting", "hello_world")
 
 
 @pytest.fixture(scope="module")
-def engine() -> Engine:
-    return Engine.load(precision="float32", threads=1)
+def engine(whisper_tiny_float32: Engine) -> Engine:
+    return whisper_tiny_float32
 
 
 @pytest.fixture(scope="module")
