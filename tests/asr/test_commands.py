@@ -61,6 +61,7 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.stdout == "[]\n"
 
 
+@pytest.mark.model
 def test_align_prints_a_line_per_word(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Start, end, score, word. The text may be in a file, and the output may be subtitles."""
     soundfile.write(tmp_path / "fox.wav", clip("quick_brown_fox"), RATE_HZ)

@@ -67,6 +67,7 @@ def test_random_pieces_equal_fed_at_once(engine: Engine) -> None:
     assert events + finish(engine, session) == run(engine, speech())
 
 
+@pytest.mark.slow
 def test_batched_equals_alone(engine: Engine) -> None:
     """To the last bit of their text."""
     properties.batched_equals_alone(engine, lambda: engine.open(UPDATES_OFTEN))
@@ -149,6 +150,7 @@ def test_nothing_is_invented_after_finalize(engine: Engine) -> None:
     assert bare_words(text_of(finish(engine, session))) == "hello world"
 
 
+@pytest.mark.slow
 def test_a_long_utterance_without_pause_keeps_its_memory_flat(engine: Engine) -> None:
     """Two minutes of words without a pause long enough to end an utterance: neither audio nor text piles up."""
     part = np.concatenate([clip("counting")[1600:-1600], clip("quick_brown_fox")[1600:-1600]])

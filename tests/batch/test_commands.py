@@ -172,6 +172,7 @@ def test_an_unknown_model_is_a_failure(recogniser: Recogniser, capsys: pytest.Ca
     assert capsys.readouterr() == ("", "asr: no model named 'unknown'; wanted another\n")
 
 
+@pytest.mark.model
 def test_the_bar_is_drawn_on_a_terminal_and_goes_to_standard_error() -> None:
     """On a terminal it shows the seconds of audio; standard output stays clean."""
     code = "from batch.printing import progress\nwith progress('a.wav', 20.0) as done:\n    done(5.0)\nprint('text')\n"

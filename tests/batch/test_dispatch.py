@@ -28,6 +28,8 @@ from server.workers.process import WorkerDied
 from tests import properties
 from tests.speech import RATE_HZ, silence, speech
 
+pytestmark = pytest.mark.model
+
 SHORT_WINDOWS = offline_settings(SessionSettings(stream=StreamSettings(window_max_s=5.0)))
 """A recording of a minute has many windows, some of which end amid speech."""
 TASK = Task("whisper-tiny.en", settings=SHORT_WINDOWS)
@@ -155,6 +157,7 @@ def processes() -> Iterator[Processes]:
     pool.close()
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(
     processes: Processes, worker: BatchWorker, recordings: list[Recording], alone: dict[str, Transcript]
 ) -> None:

@@ -9,6 +9,8 @@ import soundfile
 from asr.cli import run
 from tests.speech import RATE_HZ, clip, silence
 
+pytestmark = pytest.mark.model
+
 HOURS = 5
 SPOKEN_AT_S = (5.0, 9_000.0, HOURS * 3600 - 10.0)
 

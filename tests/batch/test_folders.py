@@ -17,6 +17,8 @@ from batch.outputs import Outputs
 from tests.batch.helpers import ASR, results
 from tests.speech import RATE_HZ, clip, silence
 
+pytestmark = pytest.mark.model
+
 ALL = "txt,json,srt,vtt,tsv,jsonl"
 
 
@@ -65,6 +67,7 @@ def _sha256(path: Path) -> str:
     return subprocess.run(["sha256sum", path], capture_output=True, text=True, check=True).stdout.split()[0]
 
 
+@pytest.mark.slow
 def test_a_second_run_does_only_what_is_missing_changed_or_failed(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -186,6 +189,7 @@ def test_a_dry_run_says_what_it_would_do_and_writes_nothing(folder: Path, capsys
     assert "fox.wav -> fox.{txt}" in out
 
 
+@pytest.mark.slow
 def test_two_processes_write_what_one_writes(folder: Path) -> None:
     """Byte for byte, by the command as a user starts it. Without a terminal, progress is plain lines."""
     assert transcribe(folder, "--format", ALL) == 0

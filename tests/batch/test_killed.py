@@ -13,6 +13,8 @@ import soundfile
 from tests.batch.helpers import results, start_transcribe
 from tests.speech import RATE_HZ, silence, speech
 
+pytestmark = pytest.mark.model
+
 FORMATS = "txt,json,srt,vtt,tsv,jsonl"
 
 
@@ -43,6 +45,7 @@ def undisturbed(folder: Path) -> dict[str, bytes]:
     return files
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("workers", "seed"), [(1, 11), (2, 12)])
 def test_killed_at_random_moments_and_resumed_it_writes_what_an_undisturbed_run_does(
     folder: Path, undisturbed: dict[str, bytes], tmp_path: Path, workers: int, seed: int
@@ -76,6 +79,7 @@ def _lines(path: Path) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_130_and_the_next_run_goes_on(folder: Path, undisturbed: dict[str, bytes], tmp_path: Path) -> None:
     """Sent to all processes of the group, as a terminal does."""
     run = start(folder, tmp_path / "out", 2)

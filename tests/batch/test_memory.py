@@ -16,6 +16,8 @@ from eval.runs.process_usage import memory_bytes
 from tests.batch.helpers import NoProgress
 from tests.speech import RATE_HZ, speech
 
+pytestmark = pytest.mark.model
+
 COUNT, INTERVAL = 600, 20
 
 
@@ -35,6 +37,7 @@ class MemoryScale(NoProgress):
             self.bytes.append(memory_bytes(os.getpid()) or 0)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the resident memory is read from /proc")
 def test_memory_stays_flat_over_many_recordings(tmp_path: Path) -> None:
     """The peak of the last half exceeds that of the second quarter by less than the samples of the last half take.

@@ -66,6 +66,8 @@ class NodeKiller(NoProgress):
             self.killed_at = self.count
 
 
+@pytest.mark.model
+@pytest.mark.slow
 def test_a_node_that_is_killed_in_the_middle_loses_nothing(nodes: Any, folder: Path) -> None:
     """Every recording is done, and the files are those of an undisturbed run on this machine alone."""
     cluster, workers = nodes

@@ -12,6 +12,8 @@ import soundfile
 from asr import cli
 from tests.speech import RATE_HZ, clip
 
+pytestmark = pytest.mark.model
+
 fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed: pip install 'steadyword[ray]'")
 
 

@@ -68,6 +68,8 @@ def test_a_file_that_goes_away_is_forgotten(fox: Recording) -> None:
     assert arrivals.complete((fox,)) == ()
 
 
+@pytest.mark.model
+@pytest.mark.slow
 def test_recordings_are_done_as_they_arrive_until_ctrl_c(tmp_path: Path) -> None:
     """The real command: an empty folder, then a slow copy, then a broken file. A summary, exit code 1."""
     arriving, out = tmp_path / "in", tmp_path / "out"

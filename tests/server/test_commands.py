@@ -50,6 +50,8 @@ def test_a_taken_port_is_reported_in_a_sentence() -> None:
     assert re.fullmatch(rb"asr: cannot listen on 127\.0\.0\.1:\d+ \(.*\); choose another with --port.*\n", done.stderr)
 
 
+@pytest.mark.model
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [

@@ -11,6 +11,8 @@ import soundfile
 
 from tests.server.running import Running
 
+pytestmark = pytest.mark.model
+
 README = Path(__file__).parents[2] / "README.md"
 EXAMPLES = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
 

@@ -49,6 +49,7 @@ def test_align(learned: Path, data: Path, capsys: pytest.CaptureFixture[str]) ->
     assert [line.split()[3] for line in capsys.readouterr().out.splitlines()] == ["the", "quick", "brown", "fox"]
 
 
+@pytest.mark.slow
 def test_stream(learned: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Through a server that runs this model."""
     with serving(str(learned)) as server:
@@ -56,6 +57,7 @@ def test_stream(learned: Path, data: Path, capsys: pytest.CaptureFixture[str]) -
         assert is_recognised(capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_eval_run(learned: Path, data: Path, tmp_path: Path) -> None:
     """One-shot, in process and through a server: a trace each, with words."""
     run = ["eval", "run", "--data", str(data), "--model", str(learned), "--threads", "1", "--out", str(tmp_path)]
@@ -65,6 +67,7 @@ def test_eval_run(learned: Path, data: Path, tmp_path: Path) -> None:
     assert all(is_recognised(trace.text) and not trace.error for trace in traces.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["engine", "files", "server"])
 def test_bench(kind: str, learned: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The same commands as for Whisper, with cost and accuracy."""

@@ -17,6 +17,8 @@ from asr.transcripts.recording import offline_settings, transcribe, transcript_o
 from tests import properties
 from tests.speech import RATE_HZ, clip, silence, speech
 
+pytestmark = pytest.mark.model
+
 DIGITS = os.environ.get("STEADYWORD_DIGITS", "")
 
 
@@ -63,6 +65,7 @@ def test_committed_text_is_never_taken_back(engine: Engine) -> None:
     properties.committed_text_is_never_taken_back(run(engine, speech()))
 
 
+@pytest.mark.slow
 def test_live_is_replay(engine: Engine, folder: str) -> None:
     """A real server with this model gives the words of a replay."""
     properties.live_is_replay(engine, folder, speech())

@@ -49,6 +49,7 @@ def learned(folder: Path, task: DistilTask, data: tuple[Example, ...], epochs: i
     return run, messages
 
 
+@pytest.mark.slow
 def test_a_student_learns_its_teachers_states_and_is_a_start_for_ctc(
     tmp_path: Path, teacher: Teacher, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,6 +33,8 @@ def test_its_states_are_what_the_engine_encodes(task: WhisperTask, whisper_tiny_
     torch.testing.assert_close(task._states_of(Example(samples, "", "")), expected, atol=0.02, rtol=0.01)
 
 
+@pytest.mark.model
+@pytest.mark.slow
 def test_a_label_is_learned_and_the_folder_writes_it(task: WhisperTask, tmp_path: Path) -> None:
     """A spelling of our own after a few steps; only the decoder's layers moved; the saved folder is a model."""
     example = Example(clip("hello_world"), SPOKEN, "a")

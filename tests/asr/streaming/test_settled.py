@@ -83,6 +83,7 @@ def test_partials_follow_what_is_settled() -> None:
     assert max(tail[0] for tail in tails) > 4
 
 
+@pytest.mark.slow
 def test_released_samples_are_not_seen_again() -> None:
     """Two minutes without a pause: windows stay as short as the unsettled audio, and so does what is held."""
     events, recogniser, held_s = run(np.concatenate([clip("counting")[1600:-1600]] * 30))
@@ -91,6 +92,7 @@ def test_released_samples_are_not_seen_again() -> None:
     assert len(utterances(events)[0]) > 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk", [160, 8000, 10**9])
 def test_fed_in_pieces_equals_fed_at_once(chunk: int) -> None:
     """As for every model."""

@@ -79,6 +79,7 @@ def test_the_page_is_one_file_that_loads_nothing_and_plays_what_it_shows(
     assert page.count("<svg") == 2 * 6
 
 
+@pytest.mark.slow
 def test_recordings_beyond_the_budget_are_linked(sets: tuple[Path, Path], tmp_path: Path) -> None:
     """By a path from the page to the file."""
     out = tmp_path / "deep" / "out"

@@ -22,6 +22,7 @@ def test_bench_engine_measures_offline_and_replay_on_joined_clips(asr, data: Pat
     assert set(table["signature"]["data"]) == {"spoken"}
 
 
+@pytest.mark.slow
 def test_bench_server_has_a_level_for_each_number_of_streams(asr, data: Path, capsys) -> None:
     """Clips repeat where there are fewer than streams."""
     (data / "manifest.jsonl").write_text('{"audio_filepath": "a.wav", "text": "red green", "language": "en"}')

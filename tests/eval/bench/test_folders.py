@@ -42,6 +42,8 @@ def test_a_halfs_cost_is_shared_out_by_seconds() -> None:
     assert (long.text, short.text) == ("red", "")
 
 
+@pytest.mark.model
+@pytest.mark.slow
 def test_both_sides_transcribe_a_clip_for_real(asr, tmp_path: Path, capsys) -> None:
     """The same words on the same weights, a table, a ratio and the JSON line."""
     pytest.importorskip("faster_whisper", reason="faster-whisper is not installed: pip install faster-whisper")

@@ -54,6 +54,7 @@ def test_a_95_per_cent_interval_holds_the_truth_in_95_of_100_cases() -> None:
     assert 180 <= held <= 196
 
 
+@pytest.mark.slow
 def test_resampling_utterances_instead_of_speakers_promises_too_much() -> None:
     """Why speakers: with people who differ, the same 95 % from utterances holds the truth far less often."""
     rng, truth, held = np.random.default_rng(2), 0.2, 0

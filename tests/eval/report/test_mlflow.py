@@ -11,6 +11,7 @@ from tests.eval.run_folders import spoken, write_run
 mlflow = pytest.importorskip("mlflow", reason="the extra mlops is not installed")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("store", ["folder", "sqlite"])
 def test_a_report_is_logged_with_its_figures(
     store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys

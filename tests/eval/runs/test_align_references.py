@@ -43,6 +43,8 @@ def test_references_get_their_words_times(data: Path, whisper_tiny: Engine) -> N
     assert "hello_world has no word times" in messages[0]
 
 
+@pytest.mark.model
+@pytest.mark.slow
 def test_a_run_measures_delays_from_them(data: Path, tmp_path: Path) -> None:
     """The trace holds them and says what found them, and so does the source of the words' ends."""
     from asr.cli import run

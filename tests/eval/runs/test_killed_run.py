@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 import pytest_audioeval
 
 from eval.trace import Trace, read_traces
@@ -29,6 +30,8 @@ def traces(out: Path) -> list[Trace]:
     return list(read_traces(whole))
 
 
+@pytest.mark.model
+@pytest.mark.slow
 def test_a_killed_run_loses_nothing(tmp_path: Path) -> None:
     """SIGKILL after the third trace; the same command continues: every recording once, the first three unchanged, the
     texts those of an uninterrupted run."""

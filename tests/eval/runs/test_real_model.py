@@ -41,6 +41,7 @@ def recording() -> Recording:
     return replace(spoken, samples=heard)
 
 
+@pytest.mark.slow
 def test_live_is_replay(engine: Engine, recording: Recording) -> None:
     """The same audio over a real socket and in process: the same committed words, so the difference between the two
     traces is the server's own cost; the server's process is seen to work."""
@@ -67,6 +68,7 @@ def test_streaming_loses_no_last_word(engine: Engine, recording: Recording) -> N
     assert rate < 0.5
 
 
+@pytest.mark.model
 def test_the_peer_reads_the_same_weights(recording: Recording) -> None:
     """faster-whisper on the files of our package says the same sentence, give or take punctuation."""
     with faster_whisper(MODEL, threads=1) as peer:

@@ -27,6 +27,7 @@ def test_healthy_is_not_ready(scripted: Running) -> None:
     assert "in the built-in sample, wanted the word 'seven'" in answer.json()["reason"]
 
 
+@pytest.mark.model
 @pytest.mark.parametrize("model", ["whisper-tiny.en", "whisper-base"])
 def test_the_models_that_come_as_packages_recognise_the_built_in_sample(model: str) -> None:
     """Otherwise their server would never be ready: whisper-base once gave "The Humber is Heaven" (real weights)."""
@@ -203,6 +204,7 @@ def test_an_upload_whose_client_disconnects_is_cancelled() -> None:
         assert len(engine.batches) < 10  # of the more than thirty that the minute would have taken
 
 
+@pytest.mark.slow
 def test_an_upload_leaves_room_for_streams() -> None:
     """A live stream gets results while a long recording is being recognised."""
     engine = ScriptedEngine(step_s=0.01)

@@ -177,6 +177,7 @@ COUNT = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
 # --- the microphone
 
 
+@pytest.mark.slow
 def test_spoken_words_appear_and_committed_ones_never_change(open_page: Open, tmp_path: Path) -> None:
     """The main job: speech into the microphone becomes text on the page; committed text only grows at its end."""
     page = open_page(recording(tmp_path / "spoken.wav", 1.0, "quick_brown_fox", 1.5, "counting", 4.0))
@@ -202,6 +203,7 @@ def test_stop_in_the_middle_of_speech_waits_for_the_last_word(open_page: Open, t
     expect(page.get_by_role("meter")).to_have_attribute("aria-valuenow", "0")
 
 
+@pytest.mark.slow
 def test_a_second_recording_continues_below_the_first(open_page: Open, tmp_path: Path) -> None:
     """Start, Stop, Start keeps the text; times continue where the first recording ended."""
     page = open_page(recording(tmp_path / "spoken.wav", 0.5, "quick_brown_fox", 30.0))
@@ -252,6 +254,7 @@ def test_the_delay_until_shown_counts_every_new_word(open_page: Open) -> None:
 # --- the connection
 
 
+@pytest.mark.slow
 def test_a_broken_connection_is_mended_without_losing_a_word(
     open_page: Open, playwright: Playwright, tmp_path: Path
 ) -> None:
@@ -271,6 +274,7 @@ def test_a_broken_connection_is_mended_without_losing_a_word(
     assert plain(finals(page)) == FOX + COUNT
 
 
+@pytest.mark.slow
 def test_a_full_server_says_so_and_takes_the_next_try(open_page: Open, tmp_path: Path) -> None:
     """The server takes one stream: a second one is refused as full, and admitted when the first has gone."""
     small = ServerProcess(tmp_path, "max_streams = 1\n").wait_until_ready()
@@ -287,6 +291,7 @@ def test_a_full_server_says_so_and_takes_the_next_try(open_page: Open, tmp_path:
         small.stop()
 
 
+@pytest.mark.slow
 def test_a_server_that_is_gone_is_explained(open_page: Open, tmp_path: Path) -> None:
     """A page left open after its server has gone."""
     gone = ServerProcess(tmp_path).wait_until_ready()
@@ -514,6 +519,7 @@ def test_a_live_tape_drops_its_oldest_audio_and_reads_across_chunks(open_page: O
     assert kept == [100, 400, [108, 109, 110, 111], 5]
 
 
+@pytest.mark.slow
 def test_a_ctc_model_serves_the_page_with_a_note_on_its_style(open_page: Open, tmp_path: Path, learned: Path) -> None:
     """Its words appear as Whisper's do; Whisper has no note on capitals and punctuation."""
     note = "capitals and punctuation are what it learned"

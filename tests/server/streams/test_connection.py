@@ -211,6 +211,7 @@ def client_that_never_reads(server: Running) -> sockets.socket:
     return socket
 
 
+@pytest.mark.slow
 def test_a_client_that_takes_no_results_is_dropped_and_holds_up_nobody() -> None:
     """It sends much and reads nothing: its place becomes free while it is still connected."""
     frame = Frame(Opcode.BINARY, bytes(100_000)).serialize(mask=True)
@@ -317,6 +318,7 @@ def test_a_server_that_is_busy_refuses_the_next_stream_before_it_opens() -> None
             pass
 
 
+@pytest.mark.slow
 def test_a_stream_that_cannot_keep_up_is_closed_with_its_text_final() -> None:
     """An engine slower than speech: 1013 after the text of all audio received; the message names the second."""
     engine = ScriptedEngine()

@@ -76,6 +76,7 @@ def test_options_that_the_model_refuses_are_refused_as_by_an_engine(remote: Remo
         _open(remote, language="tlh")
 
 
+@pytest.mark.model
 def test_a_model_that_cannot_be_loaded_is_reported() -> None:
     """By the error that loading raised in the worker."""
     engine = RemoteEngine.start("no-such-model")
@@ -84,6 +85,7 @@ def test_a_model_that_cannot_be_loaded_is_reported() -> None:
     engine.close()
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_fails_its_sessions_and_is_replaced_for_the_next() -> None:
     """A step reports the death, and `open` starts another process."""
     engine = RemoteEngine.start("whisper-tiny.en")
@@ -230,6 +232,7 @@ def text_of_stream(server: Running, samples: np.ndarray) -> str:
         return transcript(until_closed(socket)[0])
 
 
+@pytest.mark.slow
 def test_a_server_outlives_its_worker(clip: Path) -> None:
     """The client of a worker that dies gets an error of the server. Two next ones are served, and nothing freezes."""
     engine = RemoteEngine.start("whisper-tiny.en")
@@ -251,6 +254,7 @@ def test_a_server_outlives_its_worker(clip: Path) -> None:
     engine.close()
 
 
+@pytest.mark.slow
 def test_streams_of_several_workers_have_the_same_text(clip: Path) -> None:
     """Four simultaneous clients and two processes."""
     engines = load_engines(load_settings(models=["whisper-tiny.en"], workers=2))

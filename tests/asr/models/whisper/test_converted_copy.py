@@ -70,6 +70,7 @@ def _load_in_a_process(folder: str, queue: "multiprocessing.Queue[float]") -> No
     queue.put(float(sum(t.double().sum() for t in load_model_files(folder).tensors.values())))
 
 
+@pytest.mark.slow
 def test_two_processes_may_convert_at_once(write_ctranslate2: Callable[..., Path], tmp_path: Path) -> None:
     """Both get the model, and the copy in the cache is intact."""
     folder = str(write_ctranslate2(tmp_path / "model", "float16"))
