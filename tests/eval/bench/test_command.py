@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.eval.output import json_line
 from tests.server.scripted_server import answer, listening
 
