@@ -1,8 +1,8 @@
 """One client's connection: a wire, a transport and the stream between them.
 
 One task reads frames into the inbox, as fast as they come: pings are answered only while frames are read. Another takes
-the wire's commands from there, feeds the stream, steps it and sends the results. This is the only place that decides how
-an error ends a connection. Everything received before an error is recognised and sent first; only a client that has
+the wire's commands from there, feeds the stream, steps it and sends the results. This is the only place that decides
+how an error ends a connection. Everything received before an error is recognised and sent first; only a client that has
 gone, or takes no results, is dropped.
 """
 

@@ -90,7 +90,7 @@ def _check_stream(value: str) -> None:
 
 
 def _base_name(name: str) -> str:
-    """`include` for `include[]`, `chunking_strategy` for `chunking_strategy[type]`: how forms write lists and objects."""
+    """`include` for `include[]`, `chunking_strategy` for `chunking_strategy[type]`: forms write lists that way."""
     return name.partition("[")[0]
 
 
