@@ -11,8 +11,8 @@ from server.config import ServerSettings
 from server.http.service import Service
 
 PING_INTERVAL_S = 20.0
-"""Keeps middleboxes from dropping a connection. Pongs have no deadline: those of a client that is slowed down, its
-spool full, queue behind unread audio. `idle_timeout_s` and `send_timeout_s` find clients that have gone."""
+"""Keeps middleboxes from dropping a connection. Pongs have no deadline: those of a client that is slowed down, when
+its spool is full, queue behind unread audio. `idle_timeout_s` and `send_timeout_s` find clients that have gone."""
 
 
 class _NotAnError(logging.Filter):

@@ -2,8 +2,8 @@
 
 One task reads frames into the inbox, as fast as they come: pings are answered only while frames are read. Another takes
 the wire's commands from there, feeds the stream, steps it and sends the results. This is the only place that decides
-how an error ends a connection. Everything received before an error is recognised and sent first; only a client that has
-gone, or takes no results, is dropped.
+how an error ends a connection. Everything received before an error is recognised and sent first; only a client that
+has gone, or takes no results, is dropped.
 """
 
 import asyncio
@@ -141,25 +141,33 @@ class Connection:
     # -- the reader ------------------------------------------------------------------------------------------------
 
     async def _read(self) -> None:
-        """Runs until the client has gone. Errors go into the inbox, so that the worker meets them in order."""
-        listening = True
+        """Runs until the client has gone. Errors go into the inbox, so that the worker meets them in order.
+
+        What comes after the client's `End`, or after an error, is dropped. In clients with a queue of audio `End` may
+        overtake the last of it, and clean-up code may send anything.
+        """
         try:
-            while True:
-                for command in self._wire.receive(await self._next_frame(listening)):
-                    if not isinstance(command, KeepAlive):  # its frame has restarted the idle timer
-                        self._inbox.put(command)
-                    listening = listening and not isinstance(command, End)
+            while not await self._read_frame():
                 await self._inbox.room()
         except AsrError as error:
             self._inbox.put(error)
-            while True:
-                await self._transport.receive()
+        while True:
+            await self._transport.receive()
 
-    async def _next_frame(self, listening: bool) -> Frame:
-        """The next frame; after the client's `End` it may take any time. Raises `IdleError`, `MessageTooBig`."""
+    async def _read_frame(self) -> bool:
+        """Puts a frame's commands into the inbox. Returns whether its last one was `End`."""
+        for command in self._wire.receive(await self._next_frame()):
+            if not isinstance(command, KeepAlive):  # its frame has restarted the idle timer
+                self._inbox.put(command)
+            if isinstance(command, End):
+                return True
+        return False
+
+    async def _next_frame(self) -> Frame:
+        """The next frame. Raises `IdleError`, `MessageTooBig`."""
         limit_s, limit_bytes = self._limits.idle_timeout_s, self._limits.max_message_bytes
         try:
-            async with asyncio.timeout(limit_s if listening else None):
+            async with asyncio.timeout(limit_s):
                 frame = await self._transport.receive()
         except TimeoutError:
             raise IdleError(f"found no message for {limit_s:g} s, wanted audio or a keep-alive message") from None

@@ -4,7 +4,7 @@
 wire's frames, and names no wire. A wire object serves one connection. The connection calls it in this order:
 
     wire.open()                             once, before anything is received: the frames that the client awaits first
-    wire.receive(frame)                     for every frame, in order: the commands that it stands for
+    wire.receive(frame)                     for every frame up to an `End`, in order: the commands that it stands for
     wire.send(events, progress)             after every model step, with or without events: the frames that report them
     wire.end(cause, description, summary)   once, last: the last frames and how to close. Nothing is called after it
 
@@ -104,7 +104,7 @@ class Finalize:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """No audio follows: recognise the rest, send it and close."""
+    """No audio follows: recognise the rest, send it and close. Frames that arrive after it are dropped."""
 
 
 @dataclass(frozen=True, slots=True)

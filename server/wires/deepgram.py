@@ -6,7 +6,6 @@ The settings come with the query (`server.wires.deepgram_query`), so the stream 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 from asr.events import Event
@@ -31,7 +30,6 @@ class DeepgramWire:
     """One connection of Deepgram's live protocol."""
 
     def __init__(self, options: ListenOptions, model: ModelInfo, request_id: str) -> None:
-        self._receiver = Receiver()
         self._sender = Sender(options, model, request_id)
 
     def open(self) -> tuple[Frame, ...]:
@@ -39,7 +37,7 @@ class DeepgramWire:
         return ()
 
     def receive(self, frame: Frame) -> tuple[Command, ...]:
-        return (self._receiver.receive(frame),)
+        return (_command(frame),)
 
     def send(self, events: Sequence[Event], progress: Progress) -> Iterator[Frame]:
         return map(_written, self._sender.results(events, progress))
@@ -59,54 +57,17 @@ def _written(message: dict[str, Any]) -> str:
 # -- what the client sends -------------------------------------------------------------------------------------------
 
 CLIENT_MESSAGES: dict[str, Command] = {"KeepAlive": KeepAlive(), "Finalize": Finalize(), "CloseStream": End()}
-"""Text messages by their ``type``. A binary message is audio; an empty one is a CloseStream."""
+"""By their ``type``. A binary message is audio, unless it is the JSON of a message; an empty one is a CloseStream."""
 
 _WANTED = 'wanted {"type": ...} with one of ' + ", ".join(CLIENT_MESSAGES)
-
-
-class State(Enum):
-    """Of the client's side. That the connection is closed is the socket's state."""
-
-    OPEN = "open"
-    CLOSING = "closing"
-    """The client has sent CloseStream; results are still on their way."""
-
-
-TRANSITIONS: dict[tuple[State, type[Command]], State | None] = {
-    (State.OPEN, Audio): State.OPEN,
-    (State.OPEN, KeepAlive): State.OPEN,
-    (State.OPEN, Finalize): State.OPEN,
-    (State.OPEN, End): State.CLOSING,
-    (State.CLOSING, Audio): None,
-    (State.CLOSING, KeepAlive): State.CLOSING,
-    (State.CLOSING, Finalize): State.CLOSING,
-    (State.CLOSING, End): State.CLOSING,
-}
-"""The state after a command; None where the command is an error."""
-
-
-class Receiver:
-    """Turns the client's messages into commands."""
-
-    def __init__(self) -> None:
-        self.state = State.OPEN
-
-    def receive(self, frame: Frame) -> Command:
-        """The command of one message. Messages that CloseStream makes pointless are returned as `KeepAlive`.
-
-        Raises `MessageError` for text that is no known message, and for audio after CloseStream.
-        """
-        command = _command(frame)
-        before, after = self.state, TRANSITIONS[self.state, type(command)]
-        if after is None:
-            raise MessageError(f"{type(command).__name__} arrived after CloseStream; open a new stream for it")
-        self.state = after
-        return command if before is State.OPEN else KeepAlive()
+_MAX_BINARY_MESSAGE_BYTES = 256
+"""Of JSON in a binary message. Audio is longer; its bytes are not looked at further."""
 
 
 def _command(frame: Frame) -> Command:
+    """The command of one message. Raises `MessageError` for text that is no known message."""
     if isinstance(frame, bytes):
-        return Audio(frame) if frame else End()
+        return _binary_command(frame)
     try:
         message = json.loads(frame)
     except (ValueError, RecursionError):
@@ -115,6 +76,20 @@ def _command(frame: Frame) -> Command:
     if not isinstance(kind, str) or kind not in CLIENT_MESSAGES:
         raise MessageError(f"found a text message of unknown type ({_start_of(frame)}); {_WANTED}")
     return CLIENT_MESSAGES[kind]
+
+
+def _binary_command(data: bytes) -> Command:
+    """Audio, or a message that a client sent as the bytes of its JSON, as SDKs do that have one `send` for both."""
+    if not data:
+        return End()
+    if len(data) <= _MAX_BINARY_MESSAGE_BYTES and data.lstrip()[:1] == b"{":
+        try:
+            text = data.decode()
+            if isinstance(json.loads(text).get("type"), str):
+                return _command(text)
+        except (ValueError, RecursionError):
+            pass
+    return Audio(data)
 
 
 def _start_of(text: str) -> str:

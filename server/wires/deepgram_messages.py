@@ -51,6 +51,7 @@ class Sender:
         self._created = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         self._sequence = 0
         self._last_word_end_s: float | None = None
+        self._language = ""
 
     def results(self, events: Iterable[Event], progress: Progress) -> Iterator[dict[str, Any]]:
         """The messages for a session's events."""
@@ -90,6 +91,7 @@ class Sender:
         if event.words:
             yield from self._utterance_end(event.words[0].start_s)
             self._last_word_end_s = event.words[-1].end_s
+        self._language = event.language or self._language
         yield self._results(event, lag_s)
 
     def _results(self, event: Partial | Final, lag_s: float) -> dict[str, Any]:
@@ -102,7 +104,7 @@ class Sender:
             is_final=final is not None,
             speech_final=final is not None and final.ends_utterance,
             from_finalize=final is not None and final.from_finalize,
-            channel={"alternatives": [_alternative(event)]},
+            channel={"alternatives": [_alternative(event, self._language)]},
             metadata={
                 "request_id": self._request_id,
                 "model_info": self._model.fields,
@@ -124,13 +126,14 @@ class Sender:
         return {"type": kind, "sequence": self._sequence, **fields}
 
 
-def _alternative(event: Partial | Final) -> dict[str, Any]:
+def _alternative(event: Partial | Final, language: str) -> dict[str, Any]:
+    """``languages`` is never empty, since clients take its first. It is left out until a language is known."""
     confidences = [word.confidence for word in event.words]
     return {
         "transcript": event.text.strip(),
         "confidence": round(sum(confidences) / len(confidences), 4) if confidences else 0.0,
         "words": [_word(word) for word in event.words],
-        "languages": [event.language] if event.language else [],
+        **({"languages": [language]} if language else {}),
         "text": event.text,
     }
 

@@ -74,9 +74,13 @@ def _whole(low: int, high: int) -> Callable[[str, str], int]:
 
 
 def _flag(name: str, value: str) -> bool:
-    if value.lower() not in ("true", "false"):
+    if value.lower() not in ("true", "false", "1", "0"):
         raise ParameterError(f"{name}: found {value!r}, wanted true or false")
-    return value.lower() == "true"
+    return value.lower() in ("true", "1")
+
+
+def _off(value: str) -> bool:
+    return value.lower() in ("false", "0")
 
 
 def _encoding(name: str, value: str) -> str:
@@ -87,9 +91,11 @@ def _encoding(name: str, value: str) -> str:
 
 
 def _endpointing(name: str, value: str) -> int | None:
-    """``false`` is the longest pause allowed: an utterance that never ends would never be final."""
-    if value.lower() in ("true", "false"):
-        return None if value.lower() == "true" else ENDPOINTING_MS[1]
+    """``false``, or 0, is the longest pause allowed: an utterance that never ends would never be final."""
+    if value.lower() == "true":
+        return None
+    if _off(value):
+        return ENDPOINTING_MS[1]
     try:
         return _whole(*ENDPOINTING_MS)(name, value)
     except ParameterError as error:
@@ -97,7 +103,7 @@ def _endpointing(name: str, value: str) -> int | None:
 
 
 def _utterance_end(name: str, value: str) -> int | None:
-    return None if value.lower() == "false" else _whole(*UTTERANCE_END_MS)(name, value)
+    return None if _off(value) else _whole(*UTTERANCE_END_MS)(name, value)
 
 
 def _word(name: str, value: str) -> str:
@@ -139,15 +145,18 @@ HOTWORDS: dict[str, Callable[[str, str], str]] = {"keyterm": _word, "keywords": 
 
 IGNORED = (
     "punctuate", "smart_format", "numerals", "filler_words", "profanity_filter", "dictation", "measurements",
-    "no_delay", "mip_opt_out", "tier", "version", "tag", "extra",
+    "no_delay", "mip_opt_out", "tier", "version", "tag", "extra", "detect_language",
 )  # fmt: skip
-"""Accepted with any value, without effect: the model writes punctuation and numbers as it was trained to."""
+"""Accepted with any value, without effect: the model writes punctuation and numbers as it was trained to, and detects
+the language wherever none is given."""
 
 UNSUPPORTED = (
     "multichannel", "diarize", "diarize_model", "redact", "replace", "search", "detect_entities", "language_hint",
     "callback", "callback_method", "alternatives",
 )  # fmt: skip
-"""Deepgram's, but not supported here: accepted as ``false``, refused otherwise."""
+"""Deepgram's, but not supported here: accepted if switched off (``alternatives`` as 1), refused otherwise."""
+
+KNOWN = frozenset((*PARAMETERS, *HOTWORDS, *IGNORED, *UNSUPPORTED))
 
 
 def parse_query(items: Iterable[tuple[str, str]]) -> ListenOptions:
@@ -155,6 +164,8 @@ def parse_query(items: Iterable[tuple[str, str]]) -> ListenOptions:
     values: dict[str, Any] = {}
     hotwords: list[str] = []
     for name, value in items:
+        if not value and name in KNOWN:  # templates write parameters without a value; it means that none is given
+            continue
         if name in PARAMETERS:
             if name in values:
                 raise ParameterError(f"{name} is given twice; give it once")
@@ -171,7 +182,7 @@ def parse_query(items: Iterable[tuple[str, str]]) -> ListenOptions:
 
 
 def _check_other(name: str, value: str) -> None:
-    if name in IGNORED or (name in UNSUPPORTED and value.lower() == "false"):
+    if name in IGNORED or (name in UNSUPPORTED and (_off(value) or (name, value) == ("alternatives", "1"))):
         return
     if name in UNSUPPORTED:
         raise ParameterError(f"{name}={value[:100]} is not supported here; leave it out")

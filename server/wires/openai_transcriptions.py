@@ -90,7 +90,7 @@ def _check_stream(value: str) -> None:
 
 
 def _base_name(name: str) -> str:
-    """`include` for `include[]`, `chunking_strategy` for `chunking_strategy[type]`: forms write lists that way."""
+    """Without the brackets in which forms write lists and objects: `include[]`, `chunking_strategy[type]`."""
     return name.partition("[")[0]
 
 

@@ -88,14 +88,6 @@ def send_odd_bytes(socket: ClientConnection) -> None:
     socket.send(CLOSE)
 
 
-def send_after_close(socket: ClientConnection) -> None:
-    # In one packet, or the server may be done before the second message comes.
-    socket.protocol.send_binary(pcm(0.5))
-    socket.protocol.send_text(CLOSE.encode())
-    socket.protocol.send_binary(pcm(0.1))
-    socket.socket.sendall(b"".join(socket.protocol.data_to_send()))
-
-
 def sender(*messages: bytes | str) -> Callable[[ClientConnection], None]:
     def send(socket: ClientConnection) -> None:
         for message in messages:
@@ -123,7 +115,6 @@ FLOATS = "encoding=linear32&sample_rate=16000"
         pytest.param(RAW, send_odd_bytes, "DATA-0000", 1008, id="odd byte count"),
         pytest.param(RAW, sender("hello"), "DATA-0001", 1008, id="text that is no JSON"),
         pytest.param(RAW, sender('{"type": "Sing"}'), "DATA-0001", 1008, id="unknown message"),
-        pytest.param(RAW, send_after_close, "DATA-0001", 1008, id="audio after CloseStream"),
         pytest.param(RAW, sender(bytes(LIMIT + 2)), "DATA-0003", 1009, id="message over the limit"),
     ],
 )
@@ -139,15 +130,20 @@ def test_a_bad_message_has_an_error_and_a_close_code(
         assert (socket.close_reason or "").startswith(variant)
 
 
-def test_messages_repeated_after_close_stream_are_ignored(server: Running) -> None:
-    """A client's clean-up may send CloseStream twice, or Finalize after it: the stream ends well."""
+@pytest.mark.parametrize("close", [CLOSE, CLOSE.encode(), b""], ids=["text", "binary", "empty"])
+def test_what_comes_after_close_stream_is_dropped(server: Running, close: str | bytes) -> None:
+    """CloseStream may overtake the last audio, and a client's clean-up may send anything: the stream ends well."""
+    after = (pcm(0.6), CLOSE, '{"type": "Finalize"}', CLOSE, "no JSON", bytes(LIMIT + 2), '{"type": "KeepAlive"}')
     with neighbour(server), server.listen() as socket:
-        socket.protocol.send_binary(pcm(1.2))
-        for text in (CLOSE, '{"type": "Finalize"}', CLOSE, '{"type": "KeepAlive"}'):
-            socket.protocol.send_text(text.encode())
+        for message in (pcm(1.2), close, *after):  # in one packet, or the server is done before the others come
+            if isinstance(message, str):
+                socket.protocol.send_text(message.encode())
+            else:
+                socket.protocol.send_binary(message)
         socket.socket.sendall(b"".join(socket.protocol.data_to_send()))
         messages, code = until_closed(socket)
     assert (transcript(messages), messages[-1]["type"], code) == (words(2), "Metadata", 1000)
+    assert messages[-1]["duration"] == pytest.approx(1.2)
 
 
 def test_a_frame_far_over_the_limit_is_closed_without_being_read(server: Running) -> None:

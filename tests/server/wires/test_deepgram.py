@@ -1,6 +1,5 @@
 """The live protocol, pure: messages in, commands out; events in, messages out."""
 
-import itertools
 import json
 from typing import Any
 
@@ -9,8 +8,8 @@ from deepgram.listen.v1.types import ListenV1Error, ListenV1Metadata, ListenV1Re
 from deepgram.listen.v1.types import ListenV1UtteranceEnd as UtteranceEnd
 
 from asr.events import Ended, Event, Final, Partial, SpeechEnded, SpeechStarted, Word
-from server.wires.base import Audio, Cause, End, Finalize, KeepAlive, MessageError, Progress, Summary
-from server.wires.deepgram import CLIENT_MESSAGES, TRANSITIONS, DeepgramWire, Receiver, State
+from server.wires.base import Audio, Cause, Command, End, Finalize, Frame, KeepAlive, MessageError, Progress, Summary
+from server.wires.deepgram import CLIENT_MESSAGES, DeepgramWire
 from server.wires.deepgram_messages import ModelInfo, Sender
 from server.wires.deepgram_query import ListenOptions
 
@@ -30,42 +29,44 @@ def messages_of(*events: Event, options: ListenOptions = ALL, decoded_s: float =
     return list(Sender(options, MODEL, "id").results(events, Progress(decoded_s + 0.25, decoded_s)))
 
 
+def command(frame: Frame) -> Command:
+    [command] = DeepgramWire(ALL, MODEL, "id").receive(frame)
+    return command
+
+
 def test_messages_become_commands() -> None:
     """Binary is audio, text is JSON with a type; other fields are ignored."""
-    receiver = Receiver()
-    assert receiver.receive(b"\1\2") == Audio(b"\1\2")
-    assert receiver.receive('{"type": "KeepAlive", "more": 1}') == KeepAlive()
-    assert receiver.receive('{"type": "Finalize"}') == Finalize()
-    assert receiver.receive('{"type": "CloseStream"}') == End()
+    assert command(b"\1\2") == Audio(b"\1\2")
+    assert command('{"type": "KeepAlive", "more": 1}') == KeepAlive()
+    assert command('{"type": "Finalize"}') == Finalize()
+    assert command('{"type": "CloseStream"}') == End()
 
 
 def test_an_empty_binary_message_closes_the_stream() -> None:
     """Deepgram's older form of CloseStream, still sent by clients."""
-    assert Receiver().receive(b"") == End()
+    assert command(b"") == End()
+
+
+@pytest.mark.parametrize("kind", CLIENT_MESSAGES)
+@pytest.mark.parametrize("form", ['{"type": "%s"}', '{"type":"%s"}', ' {"type" : "%s", "more": [1]}\r\n'])
+def test_a_message_may_come_in_a_binary_frame(kind: str, form: str) -> None:
+    """As the bytes of its JSON: clients with one way to send send everything so."""
+    assert command((form % kind).encode()) == CLIENT_MESSAGES[kind]
+
+
+@pytest.mark.parametrize(
+    "data", [b"{", b"{}", b"{\xff}", b"[]", b"{" * 200, b'{"type": 1}', b'{"type"', b"{" + bytes(99), b"{}" * 5000]
+)
+def test_audio_that_begins_with_a_brace_is_audio(data: bytes) -> None:
+    """Any byte may be a sample."""
+    assert command(data) == Audio(data)
 
 
 @pytest.mark.parametrize("text", ["", "hello", "[]", "3", "null", "{}", '{"type": 1}', '{"type": "Sing"}', "[" * 90])
 def test_text_that_is_no_message_is_an_error(text: str) -> None:
     """The sentence names the messages that are allowed."""
     with pytest.raises(MessageError, match="KeepAlive, Finalize, CloseStream"):
-        Receiver().receive(text)
-
-
-def test_the_state_table_is_whole() -> None:
-    """Every command has its line in every state."""
-    commands = (Audio, KeepAlive, Finalize, End)
-    assert set(TRANSITIONS) == set(itertools.product(State, commands))
-
-
-def test_after_close_stream_only_audio_is_wrong() -> None:
-    """A client's clean-up may send CloseStream twice; audio would be lost, so it is an error."""
-    receiver = Receiver()
-    receiver.receive('{"type": "CloseStream"}')
-    for kind in CLIENT_MESSAGES:
-        assert receiver.receive(json.dumps({"type": kind})) == KeepAlive()
-    assert receiver.receive(b"") == KeepAlive()
-    with pytest.raises(MessageError, match="Audio arrived after CloseStream"):
-        receiver.receive(b"ab")
+        command(text)
 
 
 def test_a_final_has_deepgrams_form() -> None:
@@ -109,6 +110,17 @@ def test_a_final_without_words_is_sent_only_when_it_says_something() -> None:
     assert asked["channel"]["alternatives"] == [
         {"transcript": "", "confidence": 0.0, "words": [], "languages": ["en"], "text": ""}
     ]
+
+
+def test_languages_has_a_first_entry_or_is_not_there() -> None:
+    """Clients take the first. An empty final has the language of the words before it."""
+
+    def languages(*events: Event) -> list[Any]:
+        return [m["channel"]["alternatives"][0].get("languages", "left out") for m in messages_of(*events)]
+
+    unknown = Final((), 0.0, 0.0, "", from_finalize=True)
+    assert languages(unknown) == ["left out"]
+    assert languages(unknown, final(" Hi", 0.0, 0.5), unknown) == ["left out", ["en"], ["en"]]
 
 
 def test_speech_started_is_sent_when_asked_for() -> None:

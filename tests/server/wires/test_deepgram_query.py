@@ -3,7 +3,7 @@
 import pytest
 
 from asr.audio.streams import AUTO, ENCODINGS
-from server.wires.deepgram_query import IGNORED, UNSUPPORTED, ListenOptions, ParameterError, parse_query
+from server.wires.deepgram_query import IGNORED, KNOWN, UNSUPPORTED, ListenOptions, ParameterError, parse_query
 
 
 def test_no_query_is_a_container_without_interim_results() -> None:
@@ -33,7 +33,7 @@ def test_every_encoding_can_be_named(name: str) -> None:
             parse_query([("encoding", name)])
 
 
-@pytest.mark.parametrize(("value", "milliseconds"), [("false", 5000), ("true", None), ("10", 10)])
+@pytest.mark.parametrize(("value", "milliseconds"), [("false", 5000), ("0", 5000), ("true", None), ("10", 10)])
 def test_endpointing_is_milliseconds_or_a_switch(value: str, milliseconds: int | None) -> None:
     """Off is the longest pause there is; on is the server's own."""
     assert parse_query([("endpointing", value)]).endpointing == milliseconds
@@ -53,6 +53,18 @@ def test_hotwords_may_be_given_again_in_both_of_deepgrams_ways() -> None:
 def test_what_changes_nothing_is_accepted(name: str) -> None:
     """Clients send these out of habit."""
     assert parse_query([(name, "true"), (name, "x")]) == ListenOptions()
+
+
+@pytest.mark.parametrize("name", sorted(KNOWN))
+def test_a_parameter_without_a_value_is_not_given(name: str) -> None:
+    """Templates write `language=` where nothing was chosen."""
+    assert parse_query([(name, "")]) == ListenOptions()
+
+
+def test_what_is_true_anyway_is_accepted() -> None:
+    """One alternative; a language that is detected; flags as numbers."""
+    query = [("alternatives", "1"), ("detect_language", "true"), ("interim_results", "1"), ("diarize", "0")]
+    assert parse_query(query) == ListenOptions(interim_results=True)
 
 
 @pytest.mark.parametrize("name", UNSUPPORTED)
@@ -79,10 +91,11 @@ def test_what_is_not_done_here_is_refused_unless_switched_off(name: str) -> None
         ("interim_results=yes", "interim_results: found 'yes', wanted true or false"),
         ("endpointing=soon", "endpointing: found 'soon', wanted a whole number from 10 to 5000 milliseconds, true or"),
         ("utterance_end_ms=10", "utterance_end_ms: found '10', wanted a whole number from 1000 to 5000"),
-        ("model=", "model: found '', wanted a name"),
+        ("model=\0", "model: found"),
+        ("nonsense=", "unknown parameter 'nonsense'"),
+        ("alternatives=2", "alternatives=2 is not supported here"),
         ("language=a&language=b", "language is given twice"),
         ("keywords=x:-2", "keywords: found 'x:-2', wanted a word to expect"),
-        ("keyterm=", "keyterm: found '', wanted a name"),
         ("prompt=" + "x" * 4001, "prompt: found 4001 characters, wanted at most 4000"),
     ],
 )
