@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from asr.errors import ConfigError
-from batch.inputs import Inputs, Recording, check_outputs, find_inputs, size_bytes, without_clashes
+from batch.inputs import Inputs, Recording, check_output_dir, find_inputs, named_apart, size_bytes
 from batch.journal import RESERVED
 from batch.options import FolderOptions
 from batch.urls import url_of
@@ -26,14 +26,15 @@ BYTES_PER_WORKER = 1 << 20
 def transcribe_folders(options: FolderOptions) -> int:
     """Transcribes what is not done yet. Returns the number of failures."""
     inputs = inputs_of(options)
-    from batch.progress import display, print_line, summary_line
+    from batch.progress import display, input_lines, print_line, summary_line
     from batch.run import run
 
     job = job_of(options)
     workers = options.workers or default_workers(inputs.recordings)
     with display() as progress:
         summary = run(job, inputs, lambda: start_backend(options, job, workers), progress)
-    print_line(summary_line(summary))
+    for line in (summary_line(summary), *input_lines(inputs)):
+        print_line(line)
     return len(summary.failures)
 
 
@@ -41,45 +42,46 @@ def plan(options: FolderOptions) -> int:
     """Prints what a run would do and how long it would take; writes nothing. Returns the number of failures so far."""
     inputs = inputs_of(options)
     from batch.estimate import estimate
+    from batch.progress import input_lines
 
-    for line in estimate(job_of(options), inputs, options.workers or default_workers(inputs.recordings)):
+    lines = estimate(job_of(options), inputs, options.workers or default_workers(inputs.recordings))
+    for line in (*lines, *input_lines(inputs)):
         print(line)
     return len(inputs.failures)
 
 
 def watch(options: FolderOptions) -> int:
     """Transcribes files as they arrive, until Ctrl-C. Returns the number of failures."""
-    from batch.progress import print_line, summary_line
+    from batch.progress import input_lines, print_line, summary_line
     from batch.watch import watch as watch_inputs
 
     job = job_of(options)
     workers = options.workers or cores()
-    summary: Summary = watch_inputs(lambda: _arrived(options), job, lambda: start_backend(options, job, workers))
-    print_line(summary_line(summary))
+    summary: Summary = watch_inputs(lambda: _find(options), job, lambda: start_backend(options, job, workers))
+    for line in (summary_line(summary), *input_lines(_find(options))):
+        print_line(line)
     return len(summary.failures)
 
 
 def inputs_of(options: FolderOptions) -> Inputs:
-    """The recordings. Raises `ConfigError` if there are none, or if two would share an output file."""
+    """The recordings. Raises `ConfigError` if there are none."""
     inputs = _find(options)
-    check_outputs(inputs.recordings, options.output_dir, options.formats, RESERVED)
     if not (inputs.recordings or inputs.failures):
         paths = ", ".join(map(str, options.paths))
-        raise ConfigError(f"no recording in {paths}; wanted some there, or --recursive, or --include '*.ending'")
-    return inputs
+        from batch.progress import passed_over_lines
 
-
-def _arrived(options: FolderOptions) -> Inputs:
-    """The recordings that are there now, perhaps none."""
-    inputs = without_clashes(_find(options))
-    check_outputs(inputs.recordings, options.output_dir, options.formats, RESERVED)
+        found = "; ".join((f"no recording in {paths}", *passed_over_lines(inputs)))
+        raise ConfigError(f"{found}; wanted some there, or --recursive, or --include '*.ending'")
     return inputs
 
 
 def _find(options: FolderOptions) -> Inputs:
-    return find_inputs(
+    """The recordings that are there now, perhaps none, with stems that overwrite nothing. Raises `ConfigError`."""
+    check_output_dir(options.output_dir)
+    inputs = find_inputs(
         options.paths, recursive=options.recursive, include=options.include, leave_out=options.output_dir
     )
+    return named_apart(inputs, options.output_dir, options.formats, RESERVED)
 
 
 def job_of(options: FolderOptions) -> "BatchJob":

@@ -2,23 +2,22 @@
 
 import errno
 import glob
+import hashlib
 import os
+import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
+from itertools import count
 from pathlib import Path
 
+from asr.audio.kinds import is_recording
 from asr.errors import ConfigError
 from batch.store import list_objects
 from batch.urls import url_of
 
-SUFFIXES = frozenset(
-    [
-        *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".mp4", ".m4b", ".mov", ".webm", ".mkv", ".mka"),
-        *(".aac", ".aiff", ".aif", ".aifc", ".au", ".caf", ".w64", ".wma", ".amr", ".3gp"),
-    ]
-)
-"""Files of a folder with these endings are recordings, unless patterns are given."""
+_MAX_STEM_BYTES = 255 - len(".jsonl")
+"""A file name has at most 255 bytes on the usual file systems."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +38,18 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Recordings in the order of their names, and the folders that could not be searched."""
+    """Recordings in the order of their names, and the folders that could not be searched.
+
+    `passed_over` are files of folders whose names are not those of recordings, and folders within, without --recursive.
+    Hidden files do not count, and nothing does where patterns choose the files.
+    """
 
     recordings: tuple[Recording, ...]
     failures: tuple[Failure, ...] = ()
+    passed_over: tuple[Path, ...] = ()
+    folders_passed_over: tuple[Path, ...] = ()
+    renamed: tuple[Recording, ...] = ()
+    """Recordings whose texts cannot have their names."""
 
 
 def size_bytes(recording: Recording) -> int:
@@ -66,7 +73,12 @@ def find_inputs(
     for path in paths:
         for match in _matches(path):
             search.take(match)
-    return Inputs(tuple(search.recordings.values()), tuple(search.failures))
+    return Inputs(
+        tuple(search.recordings.values()),
+        tuple(search.failures),
+        tuple(dict.fromkeys(search.passed_over)),
+        tuple(dict.fromkeys(search.folders_passed_over)),
+    )
 
 
 def _matches(path: Path) -> list[Path]:
@@ -83,6 +95,8 @@ class _Search:
         self._recursive, self._include, self._leave_out = recursive, include, leave_out
         self.recordings: dict[str, Recording] = {}
         self.failures: list[Failure] = []
+        self.passed_over: list[Path] = []
+        self.folders_passed_over: list[Path] = []
 
     def take(self, path: Path) -> None:
         """A file of any name, or the recordings of a folder. A missing file fails later, when it is read."""
@@ -98,7 +112,7 @@ class _Search:
     def _take_stored(self, path: Path) -> None:
         """The objects below a URL, or the object itself."""
         for object_path, name in list_objects(path, self._recursive):
-            if object_path == path or self._is_wanted(Path(name).name):
+            if object_path == path or self._is_wanted(object_path):
                 self._add(Recording(object_path, str(Path(name).with_suffix(""))))
 
     def _add(self, recording: Recording) -> None:
@@ -113,19 +127,30 @@ class _Search:
             self._fail(folder, error)
             return
         identity = (stat.st_dev, stat.st_ino)
-        if identity in above or (self._leave_out is not None and folder.resolve() == self._leave_out):
+        if identity in above or self._is_ours(folder):
             return  # a link to a folder that contains it, or our own results
         for entry in entries:
             if _is_dir(entry):
                 if self._recursive:
                     yield from self._files(folder / entry.name, (*above, identity))
-            elif self._is_wanted(entry.name):
+                elif not self._is_ours(folder / entry.name) and not entry.name.startswith("."):
+                    self.folders_passed_over.append(folder / entry.name)
+            elif self._is_wanted(folder / entry.name):
                 yield folder / entry.name
 
-    def _is_wanted(self, name: str) -> bool:
+    def _is_ours(self, folder: Path) -> bool:
+        return self._leave_out is not None and folder.resolve() == self._leave_out
+
+    def _is_wanted(self, path: Path) -> bool:
+        """Whether a file of a folder is taken; counts it if it is passed over."""
         if self._include:
-            return any(fnmatch(name.casefold(), pattern.casefold()) for pattern in self._include)
-        return not name.startswith(".") and Path(name).suffix.casefold() in SUFFIXES
+            return any(fnmatch(path.name.casefold(), pattern.casefold()) for pattern in self._include)
+        if path.name.startswith("."):
+            return False
+        if not is_recording(path):
+            self.passed_over.append(path)
+            return False
+        return True
 
     def _fail(self, folder: Path, error: OSError) -> None:
         if error.errno != errno.ENOENT:  # removed during the search
@@ -141,43 +166,54 @@ def _is_dir(entry: "os.DirEntry[str]") -> bool:
         return False
 
 
-def without_clashes(inputs: Inputs) -> Inputs:
-    """Of recordings with the same stem only the first; the others are failures.
+def named_apart(inputs: Inputs, folder: Path, formats: Sequence[str], reserved: Sequence[str]) -> Inputs:
+    """The same recordings with stems whose texts overwrite nothing: no other text, no recording, no file of ours.
 
-    For `--watch`, where files arrive one by one and the rest must not be refused.
+    The first of several with the same stem keeps it, the others get their whole name: ``talk.mp4.txt`` beside
+    ``talk.txt``. Stems that differ only in case, or in the form of their Unicode, count as the same: some file systems
+    cannot hold both. A stem that is too long for a file name is cut.
     """
-    by_stem: dict[str, Recording] = {}
-    failures = list(inputs.failures)
+    taken = {_compared(os.path.realpath(recording.path)) for recording in inputs.recordings}
+    where = os.path.realpath(folder)
+    taken |= {_compared(os.path.join(where, name)) for name in reserved}
+    recordings, renamed = [], []
     for recording in inputs.recordings:
-        first = by_stem.setdefault(recording.stem, recording)
-        if first is not recording:
-            sentence = f"would be written to the same file as {first.path}; wanted another name"
-            failures.append(Failure(recording.path, sentence))
-    return Inputs(tuple(by_stem.values()), tuple(failures))
+        for stem in map(_cut, _stems(recording)):
+            texts = {_compared(os.path.join(where, f"{stem}.{name}")) for name in formats}
+            if not texts & taken:
+                break
+        taken |= texts
+        recordings.append(replace(recording, stem=stem))
+        if stem != recording.stem:
+            renamed.append(recordings[-1])
+    return replace(inputs, recordings=tuple(recordings), renamed=tuple(renamed))
 
 
-def check_outputs(
-    recordings: Sequence[Recording], folder: Path, formats: Sequence[str], reserved: Sequence[str]
-) -> None:
-    """Raises `ConfigError` where two recordings share an output file, or one would overwrite a recording or our files.
+def _stems(recording: Recording) -> Iterator[str]:
+    """The stems that a recording may have, the first choice first."""
+    yield recording.stem
+    whole = f"{recording.stem}{recording.path.suffix}"
+    yield whole
+    yield from (f"{whole} ({number})" for number in count(2))
 
-    Before any work: at the end of a night it would be too late.
-    """
+
+def _cut(stem: str) -> str:
+    """The stem with a last part that leaves room for an ending; a cut one ends in a hash of the whole."""
+    folder, name = os.path.split(stem)
+    encoded = os.fsencode(name)
+    if len(encoded) <= _MAX_STEM_BYTES:
+        return stem
+    digest = hashlib.sha256(encoded).hexdigest()[:8]
+    kept = encoded[: _MAX_STEM_BYTES - len(digest) - 1].decode("utf-8", "ignore")
+    return os.path.join(folder, f"{kept}~{digest}")
+
+
+def _compared(path: str) -> str:
+    """Equal for paths that some file system takes for one."""
+    return unicodedata.normalize("NFC", path).casefold()
+
+
+def check_output_dir(folder: Path) -> None:
+    """Raises `ConfigError` if it is a file."""
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"--output-dir {folder} is a file, wanted a folder")
-    sources = {os.path.realpath(recording.path) for recording in recordings}
-    where = os.path.realpath(folder)
-    by_stem: dict[str, Recording] = {}
-    for recording in recordings:
-        first = by_stem.setdefault(recording.stem, recording)
-        if first is not recording:
-            raise ConfigError(
-                f"two files would both be written to {folder / recording.stem}.{formats[0]} "
-                f"({first.path} and {recording.path}); wanted different names, or a run for each"
-            )
-        for text_format in formats:
-            name = f"{recording.stem}.{text_format}"
-            if os.path.join(where, name) in sources:
-                raise ConfigError(f"{folder / name} is itself one of the files to read; wanted another --output-dir")
-            if name in reserved:
-                raise ConfigError(f"{recording.path} would be written to {name}, a reserved name; wanted another name")

@@ -9,10 +9,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from batch.inputs import Failure, Recording, size_bytes
+from batch.inputs import Failure, Inputs, Recording, size_bytes
 from batch.run import Summary
 
 LINE_INTERVAL_S = 15.0
+_NAMES = 3
 
 
 class Display:
@@ -100,6 +101,39 @@ def summary_line(summary: Summary) -> str:
     speed = "" if summary.speed is None else f", {summary.speed:.1f} times real time"
     parts = f"{summary.done} done ({_hours(summary.audio_s)} of audio in {clock(summary.wall_s)}{speed})"
     return f"{parts}, {summary.kept} done before, {len(summary.failures)} failed"
+
+
+def input_lines(inputs: Inputs) -> list[str]:
+    """What the user should know about the inputs: texts with other names, files and folders that were passed over."""
+    stems = [printable(recording.stem) for recording in inputs.renamed]
+    renamed = f"{_counted(len(stems), 'recording')} with a name that is taken or too long; written to {_some(stems)}"
+    return [*([renamed] if stems else []), *passed_over_lines(inputs)]
+
+
+def passed_over_lines(inputs: Inputs) -> list[str]:
+    """What of the folders was passed over: how many files of each ending, with a few names, and how many folders."""
+    by_suffix: dict[str, list[str]] = {}
+    for path in inputs.passed_over:
+        by_suffix.setdefault(path.suffix.casefold() or "no ending", []).append(printable(path.name))
+    parts = [f"{len(names)} {suffix} ({_some(names)})" for suffix, names in sorted(by_suffix.items())]
+    folders = [printable(folder.name) for folder in inputs.folders_passed_over]
+    lines = []
+    if parts:
+        counted = _counted(len(inputs.passed_over), "file")
+        lines.append(f"passed over {counted}, not recordings by their names: {', '.join(parts)}")
+    if folders:
+        lines.append(f"passed over {_counted(len(folders), 'folder')} ({_some(folders)}); --recursive searches them")
+    return lines
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _some(names: Sequence[str]) -> str:
+    """A few of the names."""
+    rest = len(names) - _NAMES
+    return ", ".join(names[:_NAMES]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def clock(seconds: float) -> str:

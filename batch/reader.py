@@ -45,7 +45,7 @@ class RecordingReader:
             return self._read(seconds)
         except BaseException as error:
             self._download.close()
-            if isinstance(error, AudioError) and self._local != self.path:
+            if isinstance(error, AudioError) and url_of(self.path) and self._local.name:
                 raise AudioError(str(error).replace(str(self._local), str(url_of(self.path)))) from None
             raise
 

@@ -19,7 +19,7 @@ OnNotice = Callable[[str], None]
 WANTED = "wanted a recording such as WAV, FLAC, OGG, MP3, Opus, M4A, MP4 or WebM"
 _FORMATS = (
     "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dts,eac3,flac,flv,loas,matroska,mov,mp3,mpc,mpc8,mpeg,mpegts,ogg,"
-    "oma,rm,tak,tta,voc,w64,wav,wv"
+    "mxf,nistsphere,oma,rm,tak,tta,voc,w64,wav,wv"
 )
 """Audio and video containers only: FFmpeg also reads playlists, which name other files to open."""
 _WITHOUT_TIMES = ("mp3", "aac", "ac3", "eac3", "dts")

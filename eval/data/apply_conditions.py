@@ -6,11 +6,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from asr.audio.kinds import is_recording
 from asr.errors import ConfigError
 from eval.data.conditions import Chain, Condition, Gain, Line, Noise, Overlay, Room
 from eval.data.dataset import load_dataset
 from eval.data.effects import CODECS
-from eval.data.manifests import AUDIO_SUFFIXES, MANIFEST
+from eval.data.manifests import MANIFEST
 from eval.data.types import Dataset, Utterance
 from eval.defaults import SNR_DB
 
@@ -84,7 +85,7 @@ def audio_set(path: Path | None) -> AudioSet | None:
     if path is None:
         return None
     folder = path.parent if path.name == MANIFEST else path
-    name = path.stem if path.suffix.lower() in AUDIO_SUFFIXES else folder.resolve().name
+    name = path.stem if is_recording(path) else folder.resolve().name
     files = _files(path)
     if not files:
         raise ConfigError(f"found no recording in {path}, wanted a set of noises or of rooms")
@@ -92,12 +93,12 @@ def audio_set(path: Path | None) -> AudioSet | None:
 
 
 def _files(path: Path) -> tuple[Path, ...]:
-    if path.suffix.lower() in AUDIO_SUFFIXES:
+    if is_recording(path):
         return (path,)
     listed = tuple(clip.audio for utterance in load_dataset(path).utterances for clip in utterance.clips)
     if listed or not path.is_dir():
         return listed
-    return tuple(sorted(file for file in path.iterdir() if file.suffix.lower() in AUDIO_SUFFIXES))
+    return tuple(sorted(file for file in path.iterdir() if is_recording(file)))
 
 
 def parse_chains(text: str, noise: AudioSet | None, rooms: AudioSet | None) -> tuple[Chain, ...]:

@@ -4,13 +4,13 @@ import json
 import re
 from pathlib import Path
 
+from asr.audio.kinds import is_recording
 from asr.errors import ConfigError
 from asr.languages import language_code
 from eval.data.rows import SourceRow, SourceRows
 from eval.data.types import Problem
 
 MANIFEST = "manifest.jsonl"
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".mp4", ".webm", ".aac"})
 TRANSCRIPTS = "*.trans.txt"
 """LibriSpeech's transcripts: one file per chapter, next to its recordings."""
 
@@ -36,7 +36,7 @@ def manifest_rows(manifest: Path) -> SourceRows:
 def folder_rows(folder: Path) -> SourceRows:
     """Every audio file with a text file of the same name. A folder named after a language is in that language."""
     language = _language_of(folder.resolve().name)
-    for audio in sorted(path for path in folder.iterdir() if path.suffix.lower() in AUDIO_SUFFIXES):
+    for audio in sorted(path for path in folder.iterdir() if is_recording(path)):
         text = _text_of(audio.with_suffix(".txt"))
         if isinstance(text, Problem):
             yield Problem(audio, 0, text.what)

@@ -136,8 +136,6 @@ def test_a_broken_recording_does_not_stop_the_others(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["first.wav", "first.mp3", "--output-dir", "out"], "two files would both be written to out/first.txt"),
-        (["first.txt", "--output-dir", "."], "first.txt is itself one of the files to read"),
         (["first.wav", "broken.wav", "--format", "srt"], "2 files in srt cannot share standard output"),
         (["first.wav", "--format", "txt,srt"], "2 formats cannot share standard output; wanted --output-dir"),
         (["."], "folders of recordings and their options need a folder for the texts; wanted --output-dir"),

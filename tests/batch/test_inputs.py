@@ -1,12 +1,19 @@
 """Which recordings are found, and where their texts go. Nothing is decoded here."""
 
 import os
+import re
+import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from asr.errors import ConfigError
-from batch.inputs import Recording, check_outputs, find_inputs, without_clashes
+from asr.audio.kinds import SUFFIXES
+from asr.errors import AudioError, ConfigError
+from batch.inputs import check_output_dir, find_inputs, named_apart
+from batch.progress import passed_over_lines
+from batch.reader import RecordingReader
 
 
 def tree(root: Path, *names: str) -> Path:
@@ -115,27 +122,79 @@ def test_a_file_that_is_given_twice_is_taken_once(tmp_path: Path) -> None:
     assert len(find_inputs([tmp_path, tmp_path / "a.wav", tmp_path]).recordings) == 1
 
 
-def test_two_inputs_that_would_write_one_output_are_refused(tmp_path: Path) -> None:
-    """Before any work, with both names."""
-    tree(tmp_path, "a.wav", "a.mp3")
-    with pytest.raises(ConfigError, match=r"a\.mp3 and .*a\.wav"):
-        check_outputs(find_inputs([tmp_path]).recordings, tmp_path / "out", ("txt",), ())
+def named(root: Path, *paths: Path, formats: Sequence[str] = ("txt",)) -> dict[str, str]:
+    """File name -> stem of the recordings in `root`, or of these paths."""
+    inputs = named_apart(find_inputs(paths or [root]), root / "out", formats, ("failures.jsonl",))
+    return {recording.path.name: recording.stem for recording in inputs.recordings}
 
 
-def test_the_first_of_two_arriving_files_gets_the_name(tmp_path: Path) -> None:
-    """The other is a failure: nobody is there to choose."""
-    tree(tmp_path, "a.wav", "a.mp3", "b.wav")
-    inputs = without_clashes(find_inputs([tmp_path]))
-    assert [r.path.name for r in inputs.recordings] == ["a.mp3", "b.wav"]
-    assert [(f.path.name, "the same file" in f.sentence) for f in inputs.failures] == [("a.wav", True)]
+def test_recordings_of_one_name_get_texts_of_their_own(tmp_path: Path) -> None:
+    """The first has the plain name, the others their whole names, also where a file is named like those."""
+    tree(tmp_path, "talk.mp3", "talk.mp4", "talk.mp4.wav", "other.wav")
+    stems = named(tmp_path)
+    assert stems == {"other.wav": "other", "talk.mp3": "talk", "talk.mp4": "talk.mp4", "talk.mp4.wav": "talk.mp4.wav"}
+    tree(tmp_path, "one/a.wav", "two/a.wav", "three/a.wav")
+    same = named_apart(find_inputs(sorted(tmp_path.glob("*/a.wav"))), tmp_path / "out", ("txt",), ())
+    assert [recording.stem for recording in same.recordings] == ["a", "a.wav", "a.wav (2)"]
+    assert [recording.stem for recording in same.renamed] == ["a.wav", "a.wav (2)"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("Talk.wav", "talk.wav"), ("caf\u00e9.mp3", "cafe\u0301.wav"), ("STRASSE.wav", "stra\u00dfe.wav")],
+)
+def test_names_that_some_file_systems_take_for_one_are_told_apart(tmp_path: Path, first: str, second: str) -> None:
+    """Case, and the two forms of an accented letter, so that a folder can be copied to any machine."""
+    tree(tmp_path, first, second)
+    stems = [unicodedata.normalize("NFC", stem).casefold() for stem in named(tmp_path).values()]
+    assert len(set(stems)) == 2
+
+
+def test_a_name_that_leaves_no_room_for_an_ending_is_cut(tmp_path: Path) -> None:
+    """255 bytes are the limit of usual file systems; two long names stay two."""
+    names = ["\u00e9" * 120 + "x" * length + ".wav" for length in (9, 10, 11)]
+    tree(tmp_path, *names)
+    stems = named(tmp_path, formats=("txt", "jsonl"))
+    assert len(set(stems.values())) == 3
+    for stem in stems.values():
+        (tmp_path / f"{stem}.jsonl").touch()
 
 
 def test_recordings_and_our_own_files_are_not_overwritten(tmp_path: Path) -> None:
     """Not through a link to their folder either."""
-    tree(tmp_path, "a.txt")
+    tree(tmp_path, "a.txt", "failures.wav")
     (tmp_path / "link").symlink_to(tmp_path)
-    taken = (Recording(tmp_path / "a.txt", "a"),)
-    with pytest.raises(ConfigError, match="itself one of the files to read"):
-        check_outputs(taken, tmp_path / "link", ("txt",), ())
-    with pytest.raises(ConfigError, match="a reserved name"):
-        check_outputs((Recording(tmp_path / "failures.wav", "failures"),), tmp_path, ("jsonl",), ("failures.jsonl",))
+    taken = named_apart(find_inputs([tmp_path / "a.txt"]), tmp_path / "link", ("txt",), ())
+    assert [recording.stem for recording in taken.recordings] == ["a.txt"]
+    assert named(tmp_path, formats=("jsonl",)) == {"failures.wav": "failures.wav"}
+
+
+def test_an_output_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    """Before any work."""
+    tree(tmp_path, "out")
+    with pytest.raises(ConfigError, match="is a file, wanted a folder"):
+        check_output_dir(tmp_path / "out")
+
+
+def test_all_kinds_of_recordings_are_taken_and_the_rest_is_counted(tmp_path: Path) -> None:
+    """Hidden files and our own folder do not count, nothing does where patterns choose."""
+    tree(tmp_path, *(f"{index}{suffix}" for index, suffix in enumerate(sorted(SUFFIXES))))
+    tree(tmp_path, "notes.txt", "b.pdf", "c.PDF", "noext", ".hidden", "deep/d.wav", "out/e.txt")
+    inputs = find_inputs([tmp_path], leave_out=tmp_path / "out")
+    assert len(inputs.recordings) == len(SUFFIXES)
+    assert sorted(path.name for path in inputs.passed_over) == ["b.pdf", "c.PDF", "noext", "notes.txt"]
+    assert passed_over_lines(inputs) == [
+        "passed over 4 files, not recordings by their names: "
+        "2 .pdf (b.pdf, c.PDF), 1 .txt (notes.txt), 1 no ending (noext)",
+        "passed over 1 folder (deep); --recursive searches them",
+    ]
+    assert passed_over_lines(find_inputs([tmp_path], recursive=True, include=["*.wav"])) == []
+
+
+def test_a_link_that_leads_nowhere_is_named_as_it_is(tmp_path: Path) -> None:
+    """With every dot of its name, also where it is read by a relative path."""
+    link = tmp_path / "dangling.v2.mp3"
+    link.symlink_to("nowhere.mp3")
+    nobody: Any = None
+    with pytest.raises(AudioError, match=re.escape(f"found {link} unreadable (No such file or directory); wanted")):
+        RecordingReader(link, nobody, nobody).read(1.0)

@@ -24,7 +24,7 @@ UNCOMPRESSED = [
     ("WAV", "PCM_16"), ("WAV", "PCM_24"), ("WAV", "PCM_32"), ("WAV", "PCM_U8"), ("WAV", "FLOAT"), ("WAV", "DOUBLE"),
     ("WAV", "ULAW"), ("WAV", "IMA_ADPCM"), ("WAVEX", "PCM_16"), ("RF64", "PCM_16"), ("W64", "PCM_16"),
     ("AIFF", "PCM_16"), ("AU", "PCM_16"), ("CAF", "PCM_16"), ("FLAC", "PCM_16"), ("FLAC", "PCM_24"),
-    ("MP3", "MPEG_LAYER_III"),
+    ("MP3", "MPEG_LAYER_III"), ("NIST", "PCM_16"), ("NIST", "PCM_24"), ("NIST", "ULAW"), ("NIST", "ALAW"),
 ]  # fmt: skip
 CODED = [
     ("mp4", "aac"), ("ipod", "aac"), ("adts", "aac"), ("ogg", "libopus"), ("webm", "libopus"), ("matroska", "flac"),
@@ -54,6 +54,17 @@ def test_files_of_ffmpegs_making_are_read(form: str, codec: str) -> None:
     assert_same_tone(read(encoded(form, codec, sine(1.3, 48_000))), TONE)
 
 
+@pytest.mark.parametrize(
+    ("form", "codec"),
+    [("3g2", "aac"), ("ac3", "ac3"), ("eac3", "eac3"), ("mp2", "mp2"), ("wv", "wavpack"),
+     ("vob", "mp2"), ("mpeg", "mp2"), ("tta", "tta"), ("voc", "pcm_s16le"), ("rm", "ac3"), ("oga", "flac"),
+     ("asf", "aac")],
+)  # fmt: skip
+def test_rarer_kinds_in_folders_are_read(form: str, codec: str) -> None:
+    """Those of `asr.audio.kinds` that FFmpeg can write here."""
+    assert_same_tone(read(encoded(form, codec, sine(1.3, 48_000))), TONE)
+
+
 @pytest.mark.parametrize("rate_hz", [8_000, 11_025, 22_050, 32_000, 44_100, 48_000, 96_000, 192_000])
 @pytest.mark.parametrize("channels", [1, 2, 5])
 def test_any_rate_and_any_number_of_channels(rate_hz: int, channels: int) -> None:
@@ -62,6 +73,32 @@ def test_any_rate_and_any_number_of_channels(rate_hz: int, channels: int) -> Non
     decoded = read(sound_file(frames, rate_hz, "WAV", "FLOAT"))
     assert len(decoded) == len(TONE)
     np.testing.assert_allclose(decoded[200:-200], TONE[200:-200], atol=1e-3)
+
+
+def sphere(fields: str, body: bytes, size: int = 1024) -> bytes:
+    """A NIST SPHERE file: a header of lines, padded to `size` bytes, then the samples."""
+    return f"NIST_1A\n{size:7d}\n{fields}end_head\n".encode().ljust(size) + body
+
+
+@pytest.mark.parametrize(("order", "dtype"), [("01", "<i2"), ("10", ">i2")])
+@pytest.mark.parametrize("coding", ["", "sample_coding -s3 pcm\n"])
+def test_sphere_files_of_corpora_are_read(order: str, dtype: str, coding: str) -> None:
+    """TIMIT has no field for the coding and calls its files .wav; two channels as in Switchboard; a longer header."""
+    for channels, size in ((1, 1024), (2, 2048)):
+        frames = np.repeat((TONE[:, None] * 32767).astype(dtype), channels, axis=1)
+        fields = (
+            f"database_id -s5 TIMIT\nchannel_count -i {channels}\nsample_count -i {len(TONE)}\nsample_rate -i 16000\n"
+            f"sample_n_bytes -i 2\nsample_byte_format -s2 {order}\nsample_sig_bits -i 16\n{coding}"
+        )
+        assert_same_tone(read(sphere(fields, frames.tobytes(), size)), TONE, slack_s=0.001)
+
+
+@pytest.mark.parametrize("coding", ["pcm,embedded-wavpack-v1.0", "adpcm"])
+def test_sphere_of_an_unknown_coding_is_refused(coding: str) -> None:
+    """In one sentence."""
+    fields = "channel_count -i 1\nsample_count -i 100\nsample_rate -i 16000\nsample_n_bytes -i 2\n"
+    with pytest.raises(AudioError, match=r"found .*; wanted"):
+        read(sphere(f"{fields}sample_coding -s9 {coding}\n", bytes(2000)))
 
 
 def test_a_real_recording_is_what_libsndfile_reads() -> None:
