@@ -18,6 +18,7 @@ from rich.table import Table
 
 from asr.config import DEFAULT_MODEL
 from asr.errors import ConfigError
+from asr.text_files import decoded, fault
 
 if TYPE_CHECKING:
     from asr.model_files import ModelStatus
@@ -114,6 +115,9 @@ def _given_text(text: str) -> str:
     except OSError:  # too long to be a name
         return text
     try:
-        return Path(text).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        raise ConfigError(f"{text} cannot be read as text; wanted a file in UTF-8, or the text itself") from None
+        content = decoded(Path(text).read_bytes())
+    except OSError:
+        raise ConfigError(f"{text} cannot be read; wanted a file in UTF-8, or the text itself") from None
+    if fault(content):
+        raise ConfigError(f"{text} cannot be read as text: {fault(content)}, or the text itself")
+    return content

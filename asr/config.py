@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from asr.errors import ConfigError
+from asr.text_files import decoded, fault
 
 SAMPLE_RATE_HZ = 16_000
 """The sample rate of all audio inside. `asr.audio` converts other rates at the door."""
@@ -119,10 +120,13 @@ class SessionSettings:
 def read_toml(path: Path) -> dict[str, Any]:
     """The table in a TOML file. Raises `ConfigError` for a file that is missing or not valid TOML."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = decoded(path.read_bytes())
+        if fault(text):
+            raise ConfigError(f"{path} is not valid TOML: {fault(text)}")
+        return tomllib.loads(text)
     except FileNotFoundError:
         raise ConfigError(f"no settings file at {path}; name an existing TOML file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
 
 

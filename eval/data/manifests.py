@@ -7,6 +7,7 @@ from pathlib import Path
 from asr.audio.kinds import is_recording
 from asr.errors import ConfigError
 from asr.languages import language_code
+from asr.text_files import fault, lines_of
 from eval.data.rows import SourceRow, SourceRows
 from eval.data.types import Problem
 
@@ -19,12 +20,15 @@ _FOLDER_CODE = re.compile("[a-z]{2}(-[A-Z]{2}|_[A-Za-z]{2})?")
 
 def manifest_rows(manifest: Path) -> SourceRows:
     """JSON lines with NeMo's fields; audio paths are relative to the manifest."""
-    for number, line in enumerate(manifest.read_bytes().splitlines(), start=1):
+    for number, line in enumerate(lines_of(manifest.read_bytes()), start=1):
         if not line.strip():
             continue
+        if fault(line):
+            yield Problem(manifest, number, fault(line).replace("found ", "found no JSON but ", 1))
+            continue
         try:
-            fields = json.loads(line.decode("utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            fields = json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as error:
             yield Problem(manifest, number, f"found no JSON ({error}), wanted one object a line")
             continue
         if isinstance(fields, dict):
@@ -55,18 +59,20 @@ def _language_of(folder_name: str) -> str:
 
 def _text_of(beside: Path) -> str | Problem:
     try:
-        return beside.read_text(encoding="utf-8").strip()
+        lines = lines_of(beside.read_bytes())
     except FileNotFoundError:
         return Problem(beside, 0, f"no text at {beside.name} next to it")
-    except UnicodeDecodeError as error:
-        return Problem(beside, 0, f"found {beside.name} to be no UTF-8 ({error}), wanted its text")
+    wrong = next((number for number, line in enumerate(lines, start=1) if fault(line)), 0)
+    if wrong:
+        return Problem(beside, wrong, f"{beside.name}:{wrong}: {fault(lines[wrong - 1])}")
+    return " ".join(" ".join(lines).split())
 
 
 def librispeech_rows(root: Path) -> SourceRows:
     """Lines of `ID TEXT` in every `*.trans.txt` below `root`, in English. The speaker is the id's first part."""
     speakers = _librispeech_speakers(root)
     for transcripts in sorted(root.rglob(TRANSCRIPTS)):
-        for number, line in enumerate(transcripts.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+        for number, line in enumerate(lines_of(transcripts.read_bytes()), start=1):
             if not line.strip():
                 continue
             name, _, text = line.partition(" ")
@@ -83,7 +89,7 @@ def _librispeech_speakers(root: Path) -> dict[str, dict[str, str]]:
     speakers: dict[str, dict[str, str]] = {}
     files = [folder / "SPEAKERS.TXT" for folder in (root, *root.resolve().parents[:2])]
     for file in (file for file in files if file.is_file()):
-        for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+        for line in lines_of(file.read_bytes()):
             parts = [part.strip() for part in line.split("|")]
             if len(parts) > 1 and not line.startswith(";"):
                 speakers.setdefault(parts[0], {"gender": parts[1].lower()})

@@ -13,6 +13,7 @@ from typing import Any, TypeGuard
 from asr.audio.files import duration_s
 from asr.errors import AudioError, ConfigError
 from asr.languages import language_code
+from asr.text_files import fault
 from eval.data.types import Clip, Problem, Utterance
 from eval.data.writing_systems import foreign_letters, is_foreign
 from eval.trace import Attributes, Span
@@ -88,7 +89,14 @@ def _string(row: Mapping[str, Any], key: str, required: bool = False) -> str:
         return ""
     if not isinstance(value, str) or (required and not value):
         raise ValueError(f"found {key} {value!r}, wanted a text")
-    return value
+    return _sound(key, value)
+
+
+def _sound(key: str, text: str) -> str:
+    """`text`, if it can be written again. Raises ValueError that names the field."""
+    if fault(text):
+        raise ValueError(f"{key}: {fault(text)}")
+    return text
 
 
 def _language(row: Mapping[str, Any]) -> str:
@@ -137,6 +145,8 @@ def _spans(row: Mapping[str, Any], key: str) -> tuple[Span, ...]:
 
 def _attributes(row: Mapping[str, Any]) -> Attributes:
     """Every other field with a single value, as text; empty ones are dropped."""
-    values = {key: str(value).strip() for key, value in row.items() if isinstance(value, str | int | float)}
+    values = {
+        key: _sound(key, str(value)).strip() for key, value in row.items() if isinstance(value, str | int | float)
+    }
     values["gender"] = GENDERS.get(values.get("gender", "").lower(), values.get("gender", ""))
     return tuple(sorted((key, value) for key, value in values.items() if value and key not in FIELDS))

@@ -1,10 +1,12 @@
 """Reads tables of recordings with a header line: CSV, and the TSV of Common Voice."""
 
 import csv
+import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from asr.text_files import decoded, fault
 from eval.data.rows import SourceRow, SourceRows
 from eval.data.types import DataError, Problem
 
@@ -23,12 +25,14 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 
 def table_rows(table: Path) -> SourceRows:
     """Audio lies next to the table, or in `clips` next to it. Raises `DataError` if a required column is missing."""
-    text = table.read_bytes().decode("utf-8-sig", errors="replace")
+    text = decoded(table.read_bytes())
     lines = _tsv_lines(text) if table.suffix == ".tsv" else _csv_lines(text, table)
-    _, names = next(lines, (0, []))
+    line, names = next(lines, (1, []))
     if isinstance(names, Problem):
         raise DataError(str(names))
-    names = [name.strip().lower() for name in names]
+    if wrong := fault("".join(names)):
+        raise DataError(f"{table}:{line}: {wrong}")
+    names = _without_empty_end([name.strip().lower() for name in names])
     for field in ("audio_filepath", "text"):
         if not set(COLUMNS[field]) & set(names):
             raise DataError(f"found columns {', '.join(names) or '(none)'} in {table}, wanted {COLUMNS[field][0]}")
@@ -47,10 +51,16 @@ def renamed(row: Mapping[str, Any]) -> dict[str, Any]:
 def _row(table: Path, number: int, names: list[str], cells: list[str] | Problem) -> SourceRow | Problem:
     if isinstance(cells, Problem):
         return cells
+    cells = [*cells[: len(names)], *_without_empty_end(cells[len(names) :])]
     if len(cells) != len(names):
         return Problem(table, number, f"found {len(cells)} columns, wanted {len(names)}")
     fields = _typed(renamed(dict(zip(names, cells, strict=True))))
     return SourceRow(table, number, fields, (table.parent, table.parent / "clips"))
+
+
+def _without_empty_end(cells: list[str]) -> list[str]:
+    """Without the empty cells at the end that spreadsheets write, a comma for each."""
+    return cells[: max((place for place, cell in enumerate(cells, start=1) if cell.strip()), default=0)]
 
 
 def _typed(fields: dict[str, Any]) -> dict[str, Any]:
@@ -65,7 +75,7 @@ def _typed(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _csv_lines(text: str, table: Path) -> Iterator[tuple[int, list[str] | Problem]]:
     """Cells, and the line they begin in. Stops after a broken quotation: cells cannot be separated from there on."""
-    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     while True:
         number = reader.line_num + 1
         try:
@@ -75,14 +85,14 @@ def _csv_lines(text: str, table: Path) -> Iterator[tuple[int, list[str] | Proble
         except csv.Error as error:
             yield number, Problem(table, number, f"found no line of a table ({error}); the rest is not read")
             return
-        if cells:
+        if any(cell.strip() for cell in cells):
             yield number, cells
 
 
 def _tsv_lines(text: str) -> Iterator[tuple[int, list[str] | Problem]]:
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(io.StringIO(text, newline=None), start=1):
         if line.strip():
-            yield number, [_unquoted(cell) for cell in line.split("\t")]
+            yield number, [_unquoted(cell) for cell in line.rstrip("\n").split("\t")]
 
 
 def _unquoted(cell: str) -> str:

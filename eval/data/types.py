@@ -90,7 +90,8 @@ class Problem:
     what: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.what}" if self.line else f"{self.file}: {self.what}"
+        text = f"{self.file}:{self.line}: {self.what}" if self.line else f"{self.file}: {self.what}"
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")  # a file's name may be no UTF-8
 
 
 def unreadable(utterance: Utterance, error: Exception) -> Problem:
