@@ -5,5 +5,6 @@ service     the state that all routes share: schedulers by model, admission, met
 listen      `GET /v1/listen`: the checks before a WebSocket is accepted
 routes      health, metrics, models, uploads
 origin      which web pages may connect
+cors        the headers that let those pages read the responses
 websocket   the transport of a connection
 """

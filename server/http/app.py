@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.config import ServerSettings
 from server.http import routes
+from server.http.cors import Cors
 from server.http.listen import listen, listen_without_upgrade
 from server.http.service import Service
 from server.workers.contract import StreamEngine
@@ -55,7 +56,7 @@ def create_app(settings: ServerSettings, engines: Sequence[StreamEngine]) -> Sta
             WebSocketRoute("/v1/listen", listen),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
-        middleware=[Middleware(SecurityHeaders)],
+        middleware=[Middleware(SecurityHeaders), Middleware(Cors, allowed_origins=settings.allowed_origins)],
         exception_handlers={
             HTTPException: routes.on_http_exception,
             ClientDisconnect: routes.on_disconnect,

@@ -19,7 +19,7 @@ def check_origin(headers: Mapping[str, str], allowed: Sequence[str]) -> None:
     name. With DNS rebinding (``evil.example`` now points to 127.0.0.1) Origin and Host are equal, too.
     """
     origin = headers.get("origin")
-    if origin is None or origin.rstrip("/") in (entry.rstrip("/") for entry in allowed):
+    if origin is None or is_listed(origin, allowed):
         return
     try:
         parts = urlsplit(origin)
@@ -30,6 +30,11 @@ def check_origin(headers: Mapping[str, str], allowed: Sequence[str]) -> None:
         raise OriginError(
             f"pages from {origin[:100]!r} may not connect; list that origin in allowed_origins if they should"
         )
+
+
+def is_listed(origin: str, allowed: Sequence[str]) -> bool:
+    """Whether the origin is one of `allowed`; a slash at the end and the case of letters do not matter."""
+    return origin.rstrip("/").lower() in (entry.rstrip("/").lower() for entry in allowed)
 
 
 def _is_ours(host: str) -> bool:

@@ -14,6 +14,7 @@ from starlette.types import Message
 from asr.errors import AsrError, AudioError, CallerError, ConfigError, ModelError
 from asr.transcripts.formats import Transcript
 from server.audio_blocks import audio_blocks
+from server.http.cors import cors_headers
 from server.http.origin import OriginError, check_origin
 from server.http.service import Service
 from server.streams.admission import RETRY_AFTER_S, Unavailable
@@ -191,8 +192,10 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 
 
 async def on_failure(request: Request, error: Exception) -> Response:
-    """The server's own failure. Starlette raises it again, for the log."""
-    return JSONResponse(error_body("the server failed on this request", kind="server_error", code="internal"), 500)
+    """The server's own failure. Starlette raises it again, for the log, and sends this outside of all middleware."""
+    body = error_body("the server failed on this request", kind="server_error", code="internal")
+    allowed = _service(request).settings.allowed_origins
+    return JSONResponse(body, 500, {"Vary": "Origin"} | cors_headers(request.headers, allowed))
 
 
 async def on_disconnect(request: Request, error: Exception) -> Response:
