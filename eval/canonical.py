@@ -6,7 +6,7 @@ Each rule is about writing, never about what was said: a rule that would merge t
 import re
 import unicodedata
 
-_LIGATURES = (
+_SEQUENCES = (
     ("\u0d23\u0d4d\u200d", "\u0d7a"),  # Malayalam chillus before Unicode 5.1: consonant, virama, joiner
     ("\u0d28\u0d4d\u200d", "\u0d7b"),
     ("\u0d30\u0d4d\u200d", "\u0d7c"),
@@ -15,11 +15,24 @@ _LIGATURES = (
     ("\u0d15\u0d4d\u200d", "\u0d7f"),
     ("\u09a4\u09cd\u200d", "\u09ce"),  # Bengali khanda ta before Unicode 4.1
     ("\u0930\u094d\u200d", "\u0931\u094d"),  # Marathi eyelash ra, two encodings (Unicode 15, chapter 12.1)
+    ("\u0d7b\u0d4d\u0d31", "\u0d28\u0d4d\u0d31"),  # Malayalam nta, two encodings
+    ("\u0bb6\u0bcd\u0bb0\u0bc0", "\u0bb8\u0bcd\u0bb0\u0bc0"),  # Tamil shri, two encodings
+    ("\u0671", "\u0627"),  # Arabic alef wasla, an alef in pointed texts
+    ("\u05f0", "\u05d5\u05d5"),  # Yiddish digraphs, which have keys of their own
+    ("\u05f1", "\u05d5\u05d9"),
+    ("\u05f2", "\u05d9\u05d9"),
 )
-"""Sequences whose joiner is part of the letter. All other joiners only shape the glyphs."""
+"""Two encodings of one letter that Unicode's normal forms keep apart. All other joiners only shape the glyphs."""
+
+_LETTERS = {
+    "fa": str.maketrans("\u064a\u0649\u0643", "\u06cc\u06cc\u06a9"),  # yeh and kaf of Arabic keyboards
+    "ur": str.maketrans("\u064a\u0649\u0643", "\u06cc\u06cc\u06a9"),
+    "ro": str.maketrans("\u015f\u0163\u015e\u0162", "\u0219\u021b\u0218\u021a"),  # cedilla for comma below
+}
+"""Letters of another language's keyboard that stand for one of this language."""
 
 _OPTIONAL_MARKS = re.compile(
-    "[\u0610-\u061a\u064b-\u0652\u0656-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u08d3-\u08ff]"
+    "[\u0610-\u061a\u064b-\u0653\u0656-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u08d3-\u08ff]"
     "|\u0640"  # Arabic vowel points, Quranic marks; tatweel only stretches a word
     "|(?<=[\u0400-\u052f])[\u0300\u0301]"  # the stress marks of Russian and Ukrainian primers; й, ё and ї are composed
     "|[\u055b\u055c\u055e]"  # Armenian stress, exclamation and question marks stand inside the word
@@ -41,6 +54,7 @@ _TURKIC = frozenset({"tr", "az", "crh", "gag"})
 
 _THAI_LAO_ORDER = (
     (re.compile("([\u0e48-\u0e4b])([\u0e31\u0e34-\u0e37\u0e47])"), r"\2\1"),  # vowel above, then tone
+    (re.compile("([\u0ec8-\u0ecb])([\u0eb1\u0eb4-\u0eb7\u0ebb])"), r"\2\1"),
     (re.compile("(?:\u0e4d([\u0e48-\u0e4b])\u0e32|(?:\u0e33|\u0e4d\u0e32)([\u0e48-\u0e4b]))"), "\\1\\2\u0e33"),
     (re.compile("(?:\u0ecd([\u0ec8-\u0ecb])\u0eb2|(?:\u0eb3|\u0ecd\u0eb2)([\u0ec8-\u0ecb]))"), "\\1\\2\u0eb3"),
     (re.compile("\u0e40\u0e40"), "\u0e41"),  # sara e twice looks like sara ae
@@ -57,8 +71,9 @@ def canonical(text: str, language: str) -> str:
     become their own small letters here, because `str.lower` makes "i" and a combining dot of İ.
     """
     text = unicodedata.normalize("NFC", text)
-    for sequence, letter in _LIGATURES:
+    for sequence, letter in _SEQUENCES:
         text = text.replace(sequence, letter)
+    text = text.translate(_LETTERS.get(language, {}))
     text = _OPTIONAL_MARKS.sub("", "".join(c for c in text if not _is_invisible(c)))
     if language != _NO_POINTS_TO_DROP:
         text = _HEBREW_POINTS.sub("", text)
