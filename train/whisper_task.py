@@ -45,7 +45,7 @@ class WhisperTask:
     measure = "WER"
 
     def __init__(self, files: WhisperFiles, device: torch.device, language: str) -> None:
-        self._files, self._device, self._language = files, device, _language(files, language)
+        self._files, self._device, self._language = files, device, language_of(files, language)
         self._tokenizer = Tokenizer(files.tokenizer_json)
         self.model = whisper_network(files).to(device)
         self._head = _head(files, self._tokenizer, self._language)
@@ -175,7 +175,7 @@ def whisper_network(files: WhisperFiles) -> Any:
     return model
 
 
-def _language(files: WhisperFiles, language: str) -> str:
+def language_of(files: WhisperFiles, language: str) -> str:
     """The model's own code of a language. Raises `CallerError` for one that it does not know."""
     if not files.generation["is_multilingual"]:
         return language_code(language)

@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from asr.engine import Engine
-from asr.errors import ModelError
+from asr.errors import CallerError, ModelError
 from asr.models.base import Window
 from tests.speech import clip
 from tests.train.learned import PLAIN
 from train.config import ModelSettings
 from train.ctc_task import ctc_task
 from train.data import Example
-from train.whisper_task import DECODER, WhisperTask, whisper_task
+from train.whisper_task import DECODER, WhisperTask, language_of, whisper_files, whisper_task
 
 CPU = torch.device("cpu")
 SPOKEN = "hello wurld"
@@ -54,6 +54,16 @@ def test_a_label_is_learned_and_the_folder_writes_it(task: WhisperTask, tmp_path
     engine = Engine.load(str(tmp_path), precision="float32")
     (hypothesis,) = engine.recogniser.recognise([Window(example.samples)])
     assert "".join(piece.text for piece in hypothesis.pieces).strip() == SPOKEN
+
+
+@pytest.mark.model
+def test_a_language_may_have_any_of_its_names() -> None:
+    """The model's own code begins the text; an unknown language is refused before anything is trained."""
+    files = whisper_files("whisper-base", "for a test")
+    assert [language_of(files, name) for name in ("English", "zh_TW", "jv", "deu")] == ["en", "zh", "jw", "de"]
+    for name, message in (("ain", "does not know language 'ain'"), ("klingon", "found language 'klingon', wanted a")):
+        with pytest.raises(CallerError, match=message):
+            language_of(files, name)
 
 
 def test_the_other_kind_of_model_is_refused(tmp_path: Path) -> None:
