@@ -6,7 +6,7 @@ of decoding; `asr.streaming.session` takes the entries from its front.
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from asr.config import SAMPLE_RATE_HZ, SessionSettings
@@ -33,6 +33,8 @@ class Decode:
     until: int
     ends_utterance: bool = False
     from_finalize: bool = False
+    voiced_until: int = field(default=0, compare=False)
+    """The end of the last voiced frame, as of `until`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,12 @@ class Schedule:
         return min(next(decodes, self.received), self.received)
 
     @property
+    def voiced_until(self) -> int:
+        """The end of the last voiced frame before `done_until`, by the rules that say when speech ends; 0 if none."""
+        decodes = (entry.voiced_until for entry in self._entries if isinstance(entry, Decode))
+        return next(decodes, self._endpointer.voiced_until)
+
+    @property
     def earliest_start(self) -> int:
         """No utterance that still has to open begins before this sample."""
         run = self._endpointer.run_frames * FRAME_SAMPLES
@@ -120,7 +128,7 @@ class Schedule:
         """End the stream at this sample. No frame follows."""
         if self._endpointer.in_speech:
             last_s = (self._endpointer.last_speech_frame + 1) * FRAME_S
-            self._entries.append(Decode(Kind.FINAL, sample, ends_utterance=True))
+            self._entries.append(self._decode(Kind.FINAL, sample, ends_utterance=True))
             self._entries.append(Emit(SpeechEnded(min(last_s, sample / SAMPLE_RATE_HZ))))
         self._entries.append(Emit(Ended(sample / SAMPLE_RATE_HZ)))
 
@@ -133,23 +141,26 @@ class Schedule:
             yield Open(max(since - _samples(self._vad.pad_before_ms), self._planned_end))
         elif transition.activity is Activity.PAUSED:
             self._next_update = self.received + self._update_samples
-            yield Decode(Kind.PAUSE, self.received)
+            yield self._decode(Kind.PAUSE, self.received)
         else:
             # The sample at which the pause was decoded, so that the same window is not decoded twice.
             self._planned_end = since + self._endpointer.pause_frames * FRAME_SAMPLES
-            yield Decode(Kind.FINAL, self._planned_end, ends_utterance=True)
+            yield self._decode(Kind.FINAL, self._planned_end, ends_utterance=True)
             yield Emit(SpeechEnded(since_s))
+
+    def _decode(self, kind: Kind, until: int, *, ends_utterance: bool = False, from_finalize: bool = False) -> Decode:
+        return Decode(kind, until, ends_utterance, from_finalize, self._endpointer.voiced_until)
 
     def _plan_update(self) -> None:
         if self._endpointer.in_speech and not self._endpointer.pausing and self.received >= self._next_update:
-            self._entries.append(Decode(Kind.UPDATE, self.received))
+            self._entries.append(self._decode(Kind.UPDATE, self.received))
             self._next_update = self.received + self._update_samples
 
     def _plan_finalizes(self) -> None:
         """A finalize request is due when no whole frame before it is missing."""
         while self._finalizes and self.received + FRAME_SAMPLES > self._finalizes[0]:
             sample = self._finalizes.popleft()
-            self._entries.append(Decode(Kind.FINAL, sample, from_finalize=True))
+            self._entries.append(self._decode(Kind.FINAL, sample, from_finalize=True))
             if self._endpointer.in_speech:
                 self._entries.append(Open(sample))
             self._planned_end = sample

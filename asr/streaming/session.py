@@ -98,6 +98,11 @@ class Session:
         return min(self._schedule.done_until, self._audio.end) / SAMPLE_RATE_HZ
 
     @property
+    def voiced_until_s(self) -> float:
+        """The end of the last voiced frame before `decoded_s`; 0 if there is none."""
+        return min(self._schedule.voiced_until, self._audio.end) / SAMPLE_RATE_HZ
+
+    @property
     def lag_s(self) -> float:
         """Seconds of audio received and not yet decoded."""
         return self.received_s - self.decoded_s

@@ -168,6 +168,11 @@ class Endpointer:
         """In speech, but silent for at least `pad_after_ms`."""
         return self.in_speech and self._silence >= self.pause_frames
 
+    @property
+    def voiced_until(self) -> int:
+        """The sample at which the last speech frame ends; 0 before the first."""
+        return (self.last_speech_frame + 1) * FRAME_SAMPLES if self.last_speech_frame else 0
+
     def receive(self, frame: int, probability: float) -> Iterator[Transition]:
         """Takes the next frame's speech probability. Yields no, one or two transitions."""
         if self.in_speech:

@@ -60,7 +60,7 @@ class Stream:
     @property
     def progress(self) -> Progress:
         """How far it is."""
-        return Progress(self._session.received_s, self._session.decoded_s)
+        return Progress(self._session.received_s, self._session.decoded_s, self._session.voiced_until_s)
 
     @property
     def ready(self) -> bool:

@@ -131,6 +131,8 @@ class Progress:
 
     received_s: float
     decoded_s: float
+    voiced_until_s: float = 0.0
+    """The end of the last voiced frame before `decoded_s`."""
 
     @property
     def lag_s(self) -> float:

@@ -14,9 +14,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from asr.events import Event, Final, Partial, SpeechStarted, Word
+from asr.events import Event, Final, Partial, SpeechEnded, SpeechStarted, Word
 from server.wires.base import Progress, Summary, says_something
 from server.wires.deepgram_query import ListenOptions
+
+WORDS_END_EARLY_S = 0.3
+"""A voice that goes on for longer after a word belongs to another word: times of words are not exact."""
 
 _CHANNEL = [0, 1]
 """Channel 0 of 1: channels are mixed down."""
@@ -51,16 +54,23 @@ class Sender:
         self._created = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         self._sequence = 0
         self._last_word_end_s: float | None = None
+        self._voiced_until_s = 0.0
+        self._utterance_ended_s = 0.0
+        self._in_utterance = False
         self._language = ""
 
     def results(self, events: Iterable[Event], progress: Progress) -> Iterator[dict[str, Any]]:
         """The messages for a session's events."""
         for event in events:
-            if isinstance(event, SpeechStarted) and self._options.vad_events:
-                yield self._message("SpeechStarted", channel=_CHANNEL, timestamp=event.at_s)
+            if isinstance(event, SpeechStarted):
+                yield from self._speech_started(event.at_s)
+            elif isinstance(event, SpeechEnded):
+                self._in_utterance, self._voiced_until_s = False, max(event.at_s, self._voiced_until_s)
             elif isinstance(event, Partial | Final):
                 yield from self._text(event, progress.lag_s)
-        yield from self._utterance_end(progress.decoded_s)
+        self._voiced_until_s = max(progress.voiced_until_s, self._voiced_until_s)
+        if not self._awaits_words():
+            yield from self._utterance_end(progress.decoded_s)
 
     def metadata(self, summary: Summary) -> dict[str, Any]:
         """The summary: the last message of a stream that ends well."""
@@ -84,13 +94,26 @@ class Sender:
             "Error", variant=variant, description=description, message=description, request_id=self._request_id
         )
 
+    def _awaits_words(self) -> bool:
+        """Whether speech after the last word is still to be reported: without interim results it comes as a final."""
+        if self._options.interim_results or not self._in_utterance:
+            return False
+        return self._voiced_until_s > (self._last_word_end_s or 0.0) + WORDS_END_EARLY_S
+
+    def _speech_started(self, at_s: float) -> Iterator[dict[str, Any]]:
+        yield from self._utterance_end(at_s)
+        self._in_utterance, self._voiced_until_s = True, max(at_s, self._voiced_until_s)
+        if self._options.vad_events:
+            yield self._message("SpeechStarted", channel=_CHANNEL, timestamp=at_s)
+
     def _text(self, event: Partial | Final, lag_s: float) -> Iterator[dict[str, Any]]:
         wanted = self._options.interim_results if isinstance(event, Partial) else says_something(event)
         if not wanted:
             return
         if event.words:
             yield from self._utterance_end(event.words[0].start_s)
-            self._last_word_end_s = event.words[-1].end_s
+            if event.words[-1].end_s > self._utterance_ended_s:  # not the final of words that were reported before
+                self._last_word_end_s = event.words[-1].end_s
         self._language = event.language or self._language
         yield self._results(event, lag_s)
 
@@ -115,10 +138,15 @@ class Sender:
         )
 
     def _utterance_end(self, now_s: float) -> Iterator[dict[str, Any]]:
-        """Once after each run of words, when no word has followed for `utterance_end_ms` of audio."""
+        """Once after each run of words, when neither word nor voice has followed for `utterance_end_ms` of audio.
+
+        Words alone do not say that speech goes on: they come later than their sound, and some sounds have none.
+        """
         last, gap_ms = self._last_word_end_s, self._options.utterance_end_ms
-        if last is not None and gap_ms is not None and now_s - last >= gap_ms / 1000:
-            self._last_word_end_s = None
+        if last is None or gap_ms is None:
+            return
+        if now_s - max(last, self._voiced_until_s) >= gap_ms / 1000:
+            self._last_word_end_s, self._utterance_ended_s = None, now_s
             yield self._message("UtteranceEnd", channel=_CHANNEL, last_word_end=_s(last))
 
     def _message(self, kind: str, **fields: Any) -> dict[str, Any]:

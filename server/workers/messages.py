@@ -95,6 +95,7 @@ class State:
     events: tuple[Event, ...]
     """New since the last state."""
     decoded_s: float
+    voiced_until_s: float
     ready: bool
     ready_at_samples: int
     """See `asr.streaming.session.Session.ready_at_samples`."""

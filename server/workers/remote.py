@@ -146,6 +146,10 @@ class RemoteSession:
         return self._state.decoded_s
 
     @property
+    def voiced_until_s(self) -> float:
+        return self._state.voiced_until_s
+
+    @property
     def lag_s(self) -> float:
         return self.received_s - self.decoded_s
 

@@ -54,6 +54,7 @@ class _Stream:
         return State(
             events=tuple(session.take_events()),
             decoded_s=session.decoded_s,
+            voiced_until_s=session.voiced_until_s,
             ready=session.ready,
             ready_at_samples=session.ready_at_samples,
             ended=session.ended,

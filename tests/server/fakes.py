@@ -33,7 +33,7 @@ class ScriptedSession:
         self.thinned = 0
         self.poisoned = False
         self.ended = False
-        self._said = self._shown = 0
+        self._said = self._shown = self._voiced = 0
         self._marks: list[int] = []
         self._ending = False
         self._events: list[Event] = []
@@ -45,6 +45,11 @@ class ScriptedSession:
     @property
     def decoded_s(self) -> float:
         return self.settled / SAMPLE_RATE_HZ
+
+    @property
+    def voiced_until_s(self) -> float:
+        """Samples that are not 0 are voiced."""
+        return min(self._voiced / SAMPLE_RATE_HZ, self.decoded_s)
 
     @property
     def lag_s(self) -> float:
@@ -65,6 +70,8 @@ class ScriptedSession:
         if not np.isfinite(samples).all():
             raise AudioError("found NaN or infinite samples; wanted finite numbers")
         self.poisoned = self.poisoned or bool((samples == POISON).any())
+        if samples.any():
+            self._voiced = self.received + int(samples.nonzero()[0][-1]) + 1
         self.received += len(samples)
 
     def receive_finalize(self) -> None:

@@ -56,6 +56,20 @@ def test_an_utterance_opens_before_its_speech_and_is_updated_as_it_grows() -> No
     assert entries(made) == [Emit(SpeechStarted(20 * FRAME_S)), Open(17 * FRAME), *at([30, 40, 50])]
 
 
+def test_the_last_voiced_frame_is_that_before_the_next_window() -> None:
+    """Voice activity runs ahead: what was voiced after the window's end does not count yet. Clicks never do."""
+    made = schedule((0.0, 20), (0.9, 1), (0.0, 20), (0.9, 15), (0.0, 30), (0.9, 15))
+    assert (made.done_until, made.voiced_until) == (51 * FRAME, 51 * FRAME)  # an update in speech
+    voiced = []
+    while made:
+        made.pop()
+        voiced.append(made.voiced_until // FRAME)
+    assert voiced == sorted(voiced)
+    assert 56 in voiced  # in the pause
+    assert voiced[-1] == 101
+    assert schedule((0.0, 20), (0.9, 1), (0.0, 20)).voiced_until == 0
+
+
 def test_no_utterance_begins_before_the_stream() -> None:
     """Speech from the first frame on."""
     assert entries(schedule((0.9, 3)))[1] == Open(0)

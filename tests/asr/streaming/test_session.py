@@ -72,6 +72,15 @@ def test_an_utterance_begins_before_its_words_and_ends_after_its_last_final() ->
     assert played.session.ended
 
 
+def test_a_session_says_where_the_last_voice_ends() -> None:
+    """Before `decoded_s`, which is at the end of the silence here."""
+    engine, session = scripted([hypothesis(words("one", 0.0, 0.2))] * 4)
+    assert session.voiced_until_s == 0.0
+    session.receive_audio(sound((0.0, 10), (0.9, 20), (0.0, 60)))
+    step_while_ready(engine, session)
+    assert (session.voiced_until_s, session.decoded_s) == (30 * FRAME_S, 90 * FRAME_S)
+
+
 def test_events_are_taken_once() -> None:
     """What was taken does not come again."""
     engine, session = scripted([hypothesis(words("one", 0.0, 0.2))])

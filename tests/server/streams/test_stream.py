@@ -77,6 +77,18 @@ def test_a_stream_runs_from_audio_to_its_last_event() -> None:
     streaming(work)
 
 
+def test_progress_says_where_the_last_voice_ends() -> None:
+    """As the session does."""
+
+    async def work(stream: Stream, session: ScriptedSession) -> None:
+        await stream.receive_audio(pcm(1.0, 0.5) + pcm(1.0))
+        while stream.ready:
+            await stream.step()
+        assert stream.progress == Progress(2.0, 2.0, 1.0)
+
+    streaming(work)
+
+
 def test_a_long_message_is_decoded_in_slices() -> None:
     """Other streams get their turn between them."""
     decoder = NotingDecoder()

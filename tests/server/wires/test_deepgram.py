@@ -1,5 +1,6 @@
 """The live protocol, pure: messages in, commands out; events in, messages out."""
 
+import itertools
 import json
 from typing import Any
 
@@ -143,6 +144,47 @@ def test_utterance_end_comes_before_the_words_after_the_gap() -> None:
     """Also when a fast sender's audio was decoded in one step."""
     kinds = [m["type"] for m in messages_of(final(" Hi", 0.0, 0.5), final(" there", 2.0, 2.5), decoded_s=2.6)]
     assert kinds == ["Results", "UtteranceEnd", "Results"]
+
+
+def kinds_over_time(options: ListenOptions, *steps: tuple[float, float, tuple[Event, ...]]) -> list[str]:
+    """Types of the messages after steps of (decoded_s, voiced_until_s, events)."""
+    sender = Sender(options, MODEL, "id")
+    messages = (
+        sender.results(events, Progress(decoded_s, decoded_s, voiced_s)) for decoded_s, voiced_s, events in steps
+    )
+    return [message["type"] for message in itertools.chain.from_iterable(messages)]
+
+
+def test_no_utterance_end_while_a_voice_goes_on() -> None:
+    """Words come later than their sound. After the voice one message comes, and none for a final of the same words."""
+    hi, late = final(" Hi", 0.0, 0.5), partial(" there", 2.0, 3.9)
+    last = final(" there", 2.0, 4.1, ends_utterance=True)
+    speaking = [(0.6, 0.6, (hi,)), (1.6, 1.6, ()), (2.9, 2.9, ()), (4.0, 4.0, (late,))]
+    assert kinds_over_time(ALL, *speaking) == ["Results", "Results"]
+    quiet = [(4.9, 4.0, ()), (5.0, 4.0, ()), (5.3, 4.0, (last, SpeechEnded(4.0)))]
+    assert kinds_over_time(ALL, *speaking, *quiet) == ["Results", "Results", "UtteranceEnd", "Results"]
+    again = [(7.0, 7.0, (SpeechStarted(6.0),)), (8.0, 7.0, (final(" you", 6.1, 6.9),))]
+    kinds = kinds_over_time(ALL, *speaking, *quiet, *again)
+    assert kinds[4:] == ["SpeechStarted", "Results", "UtteranceEnd"]
+
+
+def test_without_interim_results_utterance_end_waits_for_the_last_words() -> None:
+    """They come when the utterance ends, which may be later than `utterance_end_ms`."""
+    steps = [
+        (0.6, 0.6, (SpeechStarted(0.0), final(" Hi", 0.0, 0.5))),
+        (2.1, 1.0, ()),
+        (2.3, 1.0, (final(" you", 0.5, 1.0, ends_utterance=True), SpeechEnded(1.0))),
+    ]
+    assert kinds_over_time(ListenOptions(utterance_end_ms=1000), *steps) == ["Results", "Results", "UtteranceEnd"]
+
+
+def test_a_pause_between_utterances_of_a_fast_sender_is_reported() -> None:
+    """By the events, when a step goes past the next beginning of speech."""
+    events = (SpeechStarted(0.0), final(" Hi", 0.0, 0.5), SpeechEnded(0.6), SpeechStarted(1.7), final(" you", 1.8, 2.0))
+    kinds = ["SpeechStarted", "Results", "UtteranceEnd", "SpeechStarted", "Results"]
+    assert kinds_over_time(ALL, (2.0, 2.0, events)) == kinds
+    short = (SpeechStarted(0.0), final(" Hi", 0.0, 0.5), SpeechEnded(0.8), SpeechStarted(1.7), final(" you", 1.8, 2.0))
+    assert "UtteranceEnd" not in kinds_over_time(ALL, (2.0, 2.0, short))
 
 
 def test_metadata_and_error_have_deepgrams_form() -> None:

@@ -34,7 +34,15 @@ def test_calls_are_made_in_their_order(worker: RecognitionWorker) -> None:
     assert not state.ended
     while not state.ended:
         [state] = worker.answer(step(1))
-    assert state.decoded_s == 2.0
+    assert (state.decoded_s, state.voiced_until_s) == (2.0, 0.0)
+
+
+def test_a_state_says_where_the_last_voice_ends(worker: RecognitionWorker) -> None:
+    """Up to what is decoded."""
+    [state] = worker.answer(step(1, Audio(np.ones(SAMPLE_RATE_HZ, np.float32)), SECOND, End()))
+    while not state.ended:
+        [state] = worker.answer(step(1))
+    assert (state.decoded_s, state.voiced_until_s) == (2.0, 1.0)
 
 
 def test_thinned_partials_are_reported_once(worker: RecognitionWorker) -> None:
