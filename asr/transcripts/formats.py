@@ -167,7 +167,8 @@ def with_word_times(name: str) -> Callable[[Transcript], str]:
 
 
 def _cues(transcript: Transcript) -> list[Cue]:
-    return cues_of(s.words or spread_words(s.text, s.start_s, s.end_s) for s in transcript.segments)
+    words = (s.words or spread_words(s.text, s.start_s, s.end_s) for s in transcript.segments)
+    return cues_of(words, transcript.duration_s)
 
 
 def _srt_cue(cue: Cue) -> str:

@@ -1,8 +1,11 @@
-"""Words -> subtitle cues: at most two lines of 42 characters, at most 7 s, shown long enough to be read.
+"""Words -> subtitle cues: at most two lines of 42 columns, at most 7 s, shown long enough to be read.
 
-`server/static/formats.js` has the same limits for the page's downloads; a test compares the two.
+`server/static/formats.js` has the same rules for the page's downloads; a test compares the two.
 """
 
+import itertools
+import math
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -10,11 +13,25 @@ from dataclasses import dataclass, replace
 from asr.events import Word
 
 LINE_CHARS = 42
+"""Characters in a line. Full-width ones, such as those of Japanese, count as two."""
 MAX_LINES = 2
 MAX_CUE_S = 7.0
 MIN_CUE_S = 5 / 6
 READING_CHARS_PER_S = 20
 """From a broadcaster's guideline (Netflix Timed Text Style Guide, English)."""
+
+_UNSPACED = re.compile(
+    "[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u1950-\u19df\u1a20-\u1aad\ua9e0-\ua9fe\uaa60-\uaa7f"
+    "\u2e80-\u312f\u3190-\ua4cf\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff9f\U00020000-\U0003ffff]"
+)
+"""Characters of scripts that write no spaces between words: Chinese, Japanese, Thai, Lao, Tibetan, Burmese, Khmer."""
+_KATAKANA = re.compile("[\u30a1-\u30fa\u30fc-\u30ff\uff66-\uff9f]")
+"""Words of foreign origin: a run of it is one word. The middle dot separates two."""
+_NEVER_FIRST = frozenset(
+    ",.:;?!)]}»’”…‥%、。，．・：；？！％」』】）〕］｝〉》〟ー々〻ヽヾゝゞぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶ"
+)
+_NEVER_LAST = frozenset("「『【（〔［｛〈《〝‘“([{«￥＄")
+"""Of a line (JIS X 4051 has more)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +43,66 @@ class Cue:
     lines: tuple[str, ...]
 
 
-def cues_of(segments: Iterable[Sequence[Word]]) -> list[Cue]:
-    """The words of each segment -> cues in order. A cue never contains words of two segments."""
+def cues_of(segments: Iterable[Sequence[Word]], duration_s: float = 0.0) -> list[Cue]:
+    """The words of each segment -> cues in order. A cue never contains words of two segments.
+
+    None ends after the recording, whose length is `duration_s`; 0: unknown.
+    """
     cues: list[Cue] = []
     for words in segments:
-        for group in _groups([piece for word in words for piece in _pieces(word)]):
+        for group in _groups([piece for word in _whole_words(words) for piece in _pieces(word)]):
             cues.append(_cue(group, cues[-1].end_ms if cues else 0))
-    return [_readable(cue, after) for cue, after in zip(cues, (*cues[1:], None), strict=False)]
+    readable = [_readable(cue, after) for cue, after in zip(cues, (*cues[1:], None), strict=False)]
+    return [_inside(cue, math.floor(duration_s * 1000)) for cue in readable] if duration_s > 0 else readable
+
+
+def _inside(cue: Cue, duration_ms: int) -> Cue:
+    """The cue, ended with the recording. One that would begin there keeps its millisecond."""
+    return replace(cue, end_ms=max(cue.start_ms + 1, min(cue.end_ms, duration_ms)))
+
+
+def width(text: str) -> int:
+    """The columns of a text: a full-width character (Unicode's East Asian Width W and F) has two."""
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def _whole_words(words: Iterable[Word]) -> Iterator[Word]:
+    """Joins what no line may break: recognisers split ``285,950`` and ``low-fat`` into several words."""
+    whole: Word | None = None
+    for word in words:
+        if not one_line(word.text):
+            continue
+        if whole is None or _may_break(whole.text, word.text):
+            if whole is not None:
+                yield whole
+            whole = word
+        else:
+            whole = replace(whole, text=whole.text + word.text, end_s=max(whole.end_s, word.end_s))
+    if whole is not None:
+        yield whole
+
+
+def _may_break(before: str, after: str) -> bool:
+    """Whether a line may end between two texts: at a space, or between words of a script without spaces."""
+    last, first = before[-1], after[0]
+    if last.isspace() or first.isspace():
+        return True
+    if first in _NEVER_FIRST or last in _NEVER_LAST or _belongs_to_left(last, first):
+        return False
+    if _KATAKANA.match(last) and _KATAKANA.match(first):
+        return False
+    unspaced = bool(_UNSPACED.match(last)), bool(_UNSPACED.match(first))
+    return all(unspaced) or (any(unspaced) and not (last.isdigit() or first.isdigit()))
+
+
+def _belongs_to_left(last: str, first: str) -> bool:
+    """A combining mark belongs to its letter, and a joiner joins both sides."""
+    return unicodedata.category(first)[0] == "M" or "\u200d" in (last, first)
 
 
 def _readable(cue: Cue, after: Cue | None) -> Cue:
     """Extends the cue until it can be read, but not into `after`, the next cue."""
-    wanted_s = max(MIN_CUE_S, sum(map(len, cue.lines)) / READING_CHARS_PER_S)
+    wanted_s = max(MIN_CUE_S, sum(map(width, cue.lines)) / READING_CHARS_PER_S)
     until_ms = cue.start_ms + round(min(wanted_s, MAX_CUE_S) * 1000)
     latest_ms = until_ms if after is None else min(until_ms, after.start_ms)
     return replace(cue, end_ms=max(cue.end_ms, latest_ms))
@@ -81,7 +146,7 @@ def _wrapped(group: Sequence[Word]) -> tuple[str, ...]:
     """The pieces on lines. Lines break only between pieces."""
     lines: list[str] = []
     for piece in group:
-        if lines and len(lines[-1]) + len(piece.text) <= LINE_CHARS:
+        if lines and width(lines[-1]) + width(piece.text) <= LINE_CHARS:
             lines[-1] += piece.text
         else:
             lines.append(piece.text.lstrip())
@@ -110,12 +175,12 @@ def _pieces(word: Word) -> Iterator[Word]:
 
 def _cut(text: str) -> int:
     """The length of the text's first line. Does not separate a combining mark or a joiner from its letter."""
-    if len(text) <= LINE_CHARS:
-        return len(text)
-    cut = LINE_CHARS
-    while cut > 1 and (unicodedata.category(text[cut])[0] == "M" or "\u200d" in text[cut - 1 : cut + 1]):
+    widths = itertools.accumulate(map(width, text))
+    most = sum(columns <= LINE_CHARS for columns in widths)
+    cut = most
+    while 1 < cut < len(text) and _belongs_to_left(text[cut - 1], text[cut]):
         cut -= 1
-    return cut if cut > 1 else LINE_CHARS
+    return cut if cut > 1 else most
 
 
 def _timed(texts: Sequence[str], whole: Word) -> Iterator[Word]:

@@ -191,8 +191,8 @@ function clearAll() {
 
 const FORMATS = {
   txt: [() => toTxt(transcript.paragraphs), "text/plain"],
-  srt: [() => toSrt(transcript.words), "application/x-subrip"],
-  vtt: [() => toVtt(transcript.words), "text/vtt"],
+  srt: [() => toSrt(transcript.words, page.total_s || Infinity), "application/x-subrip"],
+  vtt: [() => toVtt(transcript.words, page.total_s || Infinity), "text/vtt"],
 };
 
 function download(format) {

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -456,13 +457,35 @@ def test_subtitles_are_those_of_the_command_line(open_page: Open) -> None:
     for name in ("LINE_CHARS", "MAX_LINES", "MAX_CUE_S", "MIN_CUE_S", "READING_CHARS_PER_S"):
         limit = page.evaluate("async (name) => (await import('/static/formats.js'))[name]", name)
         assert limit == getattr(subtitles, name)
-    words = [Word(f" word{'s' * (i % 5)}", i * (0.1 + i / 90), i * (0.1 + i / 90) + 0.1, 1.0) for i in range(35)]
-    run = "async (words) => (await import('/static/formats.js')).cues(words)"
-    shown = page.evaluate(run, [{"text": word.text, "start": word.start_s, "end": word.end_s} for word in words])
-    expected = subtitles.cues_of([words])
-    assert [cue["text"] for cue in shown] == ["\n".join(cue.lines) for cue in expected]
-    times_ms = [(cue["start"] * 1000, cue["end"] * 1000) for cue in shown]
-    assert np.array(times_ms) == pytest.approx(np.array([(cue.start_ms, cue.end_ms) for cue in expected]), abs=1)
+    texts = [
+        [f" word{'s' * (i % 5)}" for i in range(35)],
+        [
+            *"すると毛羽立ちやすいので、「テンポ」で巻き込んでおいて中盤じっくり見せるiPhone15を使い3月に始めるパーティーのことです"
+            * 2
+        ],
+        [part for i in range(20) for part in (f" {i}", ",9", "50", " low", "-fat", " flower", "ened")],
+        [" Rindfleischetikettierungsüberwachungsaufgabenübertragungsgesetz", "es", " และ", "กี่", "วัน", "👩‍👧" * 40],
+    ]
+    run = "async ([words, duration]) => (await import('/static/formats.js')).cues(words, duration)"
+    for parts in texts:
+        words = [Word(part, i * (0.1 + i / 900), i * (0.1 + i / 900) + 0.1, 1.0) for i, part in enumerate(parts)]
+        listed = [{"text": word.text, "start": word.start_s, "end": word.end_s} for word in words]
+        duration_s = words[-1].end_s + 0.05
+        shown = page.evaluate(run, [listed, duration_s])
+        expected = subtitles.cues_of([words], duration_s)
+        assert [cue["text"] for cue in shown] == ["\n".join(cue.lines) for cue in expected]
+        times_ms = [(cue["start"] * 1000, cue["end"] * 1000) for cue in shown]
+        assert np.array(times_ms) == pytest.approx(np.array([(cue.start_ms, cue.end_ms) for cue in expected]), abs=1.1)
+
+
+def test_the_page_counts_columns_as_the_command_line_does(open_page: Open) -> None:
+    """For every character of Python's Unicode, whose East Asian Width the page's table repeats."""
+    page = open_page()
+    characters = [
+        chr(code) for code in range(0x20, 0x110000) if unicodedata.category(chr(code)) not in ("Cn", "Cs", "Co")
+    ]
+    run = "async (text) => { const {width} = await import('/static/formats.js'); return [...text].map(width) }"
+    assert page.evaluate(run, "".join(characters)) == [subtitles.width(char) for char in characters]
 
 
 def test_words_keep_what_joins_them(open_page: Open) -> None:
