@@ -27,7 +27,7 @@ IMPURE = {
 """`asr/` imports none of these: no socket, thread, process, clock or log. Callers own those, so the core is the same in
 a server, a batch job and a test."""
 
-FOUNDATION = {"asr.config", "asr.errors", "asr.events", "asr.languages"}
+FOUNDATION = {"asr.config", "asr.errors", "asr.events", "asr.languages", "asr.text_files"}
 MODELS = {"asr.models.base", "asr.models.linear", "asr.models.layers", "asr.models.torchscript"}
 """What the networks and searches of the architectures share."""
 ARCHITECTURES = {
@@ -41,7 +41,8 @@ ROOMS: Mapping[str, set[str]] = {
     "asr.errors": set(),
     "asr.events": set(),
     "asr.languages": {"asr.errors"},
-    "asr.config": {"asr.errors"},
+    "asr.text_files": set(),
+    "asr.config": {"asr.errors", "asr.text_files"},
     "asr.audio": FOUNDATION,
     **dict.fromkeys(MODELS, FOUNDATION | MODELS),
     "asr.model_files": FOUNDATION,
