@@ -4,13 +4,15 @@ To add an encoding: write its reader here (`_Reader`; a new container gets its d
 entry to `ENCODINGS`. The wires, the server's checks and the tests take names and properties from there.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+from asr.audio.compressed import BareReader, FragmentReader
 from asr.audio.containers import OggDemuxer, OpusHead, OpusPacket, WavDemuxer, WebmDemuxer, ogg, wav, webm
+from asr.audio.containers.fragments import is_mp4
 from asr.audio.containers.opus import OPUS_RATE_HZ, make_head
 from asr.audio.downmix import StreamDownmix
 from asr.audio.opus_decoder import OpusDecoder
@@ -36,6 +38,7 @@ class StreamDecoder:
         self._reader = _reader_for(encoding, sample_rate_hz, channels)
         self._mixer = StreamDownmix()
         self._resampler: StreamResampler | None = None
+        self._rate_hz = 0
 
     def decode(self, data: bytes) -> np.ndarray:
         """The samples ``(n,)`` that these bytes complete. Raises `AudioError` if the bytes are not in this encoding."""
@@ -45,13 +48,16 @@ class StreamDecoder:
 
     def flush(self) -> np.ndarray:
         """The last samples ``(n,)``. Raises `AudioError` if the stream ended inside a sample or a header."""
-        self._reader.end()
-        rest = [self._resampled(rate_hz, mono) for rate_hz, mono in self._mixer.flush()]
+        last = [part for form, frames in self._reader.end() for part in self._mixer.process(form, frames)]
+        rest = [self._resampled(rate_hz, mono) for rate_hz, mono in [*last, *self._mixer.flush()]]
         return _joined([*rest, self._resampler.flush()] if self._resampler else rest)
 
     def _resampled(self, rate_hz: int, mono: np.ndarray) -> np.ndarray:
-        """The samples ``(n,)`` at 16 kHz, ``(m,)``. One resampler is enough: no reader changes its rate."""
-        self._resampler = self._resampler or StreamResampler(rate_hz)
+        """The samples ``(n,)`` at 16 kHz, ``(m,)``. Raises `AudioError` for a rate that changes."""
+        if self._resampler is None:
+            self._resampler, self._rate_hz = StreamResampler(_checked_rate(rate_hz, "a stream")), rate_hz
+        if rate_hz != self._rate_hz:
+            raise AudioError(f"found a stream that goes on with {rate_hz} Hz; wanted {self._rate_hz} Hz as before")
         return self._resampler.process(mono)
 
 
@@ -61,8 +67,8 @@ class _Reader(Protocol):
     def read(self, data: bytes) -> Iterator[tuple[AudioForm, np.ndarray]]:
         """Pairs of the form of the audio and frames ``(n, channels)``. The rate never changes."""
 
-    def end(self) -> None:
-        """Raises `AudioError` if the stream cannot end here."""
+    def end(self) -> Iterable[tuple[AudioForm, np.ndarray]]:
+        """The last frames, of a decoder that holds some back. Raises `AudioError` if the stream cannot end here."""
 
 
 class _SampleReader:
@@ -75,8 +81,9 @@ class _SampleReader:
     def read(self, data: bytes) -> Iterator[tuple[AudioForm, np.ndarray]]:
         yield self._form, self._pcm.read(data)
 
-    def end(self) -> None:
+    def end(self) -> Iterable[tuple[AudioForm, np.ndarray]]:
         self._pcm.end()
+        return ()
 
 
 def _raw(sample_format: str) -> Callable[[int | None, int], _Reader]:
@@ -102,8 +109,9 @@ class _PacketReader:
         if data:
             yield self._decoder.decode(OpusPacket(data))
 
-    def end(self) -> None:
+    def end(self) -> Iterable[tuple[AudioForm, np.ndarray]]:
         """Nothing to check: `read` has decoded or refused each packet."""
+        return ()
 
 
 class _OpusReader:
@@ -126,8 +134,9 @@ class _OpusReader:
                 samples += len(frames)
                 _check_length(samples)
 
-    def end(self) -> None:
+    def end(self) -> Iterable[tuple[AudioForm, np.ndarray]]:
         _check_header_ended(self._decoder is not None or not self._began)
+        return ()
 
 
 class _WavReader:
@@ -146,12 +155,13 @@ class _WavReader:
         if self._samples:
             yield from self._samples.read(samples)
 
-    def end(self) -> None:
+    def end(self) -> Iterable[tuple[AudioForm, np.ndarray]]:
         _check_header_ended(self._demuxer.reached_data)
+        return ()
 
 
 class _Sniffer:
-    """Chooses a container's reader by the first four bytes of the stream."""
+    """Chooses a container's reader by the first eight bytes of the stream."""
 
     def __init__(self) -> None:
         self._head = b""
@@ -160,24 +170,32 @@ class _Sniffer:
     def read(self, data: bytes) -> Iterator[tuple[AudioForm, np.ndarray]]:
         if self._reader is None:
             self._head, data = b"", self._head + data
-            if len(data) < 4:
+            if len(data) < _HEAD_BYTES:
                 self._head = data
                 return
-            self._reader = _container_reader(data[:4])
+            self._reader = _container_reader(data[:_HEAD_BYTES])
         yield from self._reader.read(data)
 
-    def end(self) -> None:
+    def end(self) -> Iterable[tuple[AudioForm, np.ndarray]]:
         _check_header_ended(not self._head)
-        if self._reader:
-            self._reader.end()
+        return self._reader.end() if self._reader else ()
 
 
-def _container_reader(magic: bytes) -> _Reader:
-    if magic not in _CONTAINERS:
-        wanted = "wanted Ogg/Opus, WebM/Opus or WAV, or a named encoding"
-        raise AudioError(f"found a stream that begins with {magic!r}; {wanted}")
-    return _CONTAINERS[magic]()
+def _container_reader(head: bytes) -> _Reader:
+    if is_mp4(head):
+        return FragmentReader()
+    magic = head[:4]
+    if magic in _CONTAINERS:
+        return _CONTAINERS[magic]()
+    if head in (b"fLaC\0\0\0\x22", b"fLaC\x80\0\0\x22"):  # the first block is the stream's description
+        return BareReader("flac")
+    if magic[:3] == b"ID3" or (magic[0] == 0xFF and magic[1] & 0xE6 == 0xE2):  # a tag, or a frame of layer III
+        return BareReader("mp3")
+    wanted = "wanted Ogg/Opus, WebM/Opus, WAV, FLAC, MP3 or fragmented MP4, or a named encoding"
+    raise AudioError(f"found a stream that begins with {magic!r}; {wanted}")
 
+
+_HEAD_BYTES = 8
 
 _CONTAINERS: Mapping[bytes, Callable[[], _Reader]] = {
     ogg.MAGIC: lambda: _OpusReader(OggDemuxer()),

@@ -86,7 +86,9 @@ def _off(value: str) -> bool:
 def _encoding(name: str, value: str) -> str:
     if value not in ENCODING_NAMES:
         listed = ", ".join(ENCODING_NAMES)
-        raise ParameterError(f"{name}: found {value!r}, wanted one of {listed} (or none for Ogg, WebM or WAV)")
+        raise ParameterError(
+            f"{name}: found {value!r}, wanted one of {listed} (or none for Ogg, WebM, WAV, FLAC, MP3 or MP4)"
+        )
     return value
 
 

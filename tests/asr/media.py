@@ -39,6 +39,20 @@ def encoded(
     return buffer.getvalue()
 
 
+def fragmented(mono: np.ndarray, rate_hz: int = 48_000, flags: str = "default_base_moof") -> bytes:
+    """`mono` ``(n,)`` as AAC in MP4 with a fragment for each half second, as a browser's recorder writes it."""
+    buffer = io.BytesIO()
+    options = {"movflags": f"frag_keyframe+empty_moov+{flags}", "frag_duration": "500000"}
+    with av.open(buffer, "w", format="mp4", options=options) as container:
+        stream: Any = container.add_stream("aac", rate=rate_hz, layout="mono")
+        for start in range(0, len(mono), 960):
+            frame = av.AudioFrame.from_ndarray(mono[start : start + 960].reshape(1, -1), format="flt", layout="mono")
+            frame.sample_rate, frame.pts = rate_hz, start
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return buffer.getvalue()
+
+
 def encoded_channels(form: str, codec: str, frames: np.ndarray, rate_hz: int, bit_rate: int = 128_000) -> bytes:
     """Frames ``(n, channels)``, each channel its own sound, in a container written by FFmpeg."""
     buffer, layout = io.BytesIO(), LAYOUTS[frames.shape[1]]

@@ -1,4 +1,5 @@
-"""Demuxers for live streams: Ogg and WebM (bytes in, Opus packets out) and WAV (bytes in, sample bytes out).
+"""Demuxers for live streams: Ogg and WebM (bytes in, Opus packets out), WAV (bytes in, sample bytes out) and fragmented
+MP4 (bytes in, a small file for each fragment out).
 
 Pass bytes, split anywhere, to `receive` and use what it returns. Each `OpusHead` starts a new stream (recordings may be
 chained); each `OpusPacket` is one input of an Opus decoder. Every length that the data claims is checked before bytes

@@ -18,6 +18,7 @@ from tests.asr.media import (
     cut,
     decode,
     encoded,
+    fragmented,
     ogg_page,
     packets_by_ffmpeg,
     read,
@@ -79,6 +80,63 @@ def test_containers_give_the_sound_that_was_coded(name: str) -> None:
     np.testing.assert_allclose(decoded[800:-800], tone[800 : len(decoded) - 800], atol=0.05)
     by_ffmpeg = read(CONTAINERS[name])
     np.testing.assert_allclose(decoded, by_ffmpeg[: len(decoded)], atol=1e-3)
+
+
+COMPRESSED = {
+    "flac": encoded("flac", "flac", sine(3.0, 16_000), 16_000),
+    "mp3": encoded("mp3", "libmp3lame", sine(3.0, 48_000), channels=2),
+    "mp3 with a picture": b"ID3\4\0\0\0\0\x40\0"
+    + b"\xff\xfb\x90\0" * 2048
+    + encoded("mp3", "libmp3lame", sine(3.0, 48_000)),
+    "mp4": fragmented(sine(3.0, 48_000)),
+    "mp4 with places in the file": fragmented(sine(3.0, 48_000), flags="negative_cts_offsets"),
+}
+
+
+@given(st.sampled_from(sorted(COMPRESSED)), st.lists(st.integers(0, 40_000), max_size=20))
+@settings(max_examples=20, deadline=None)
+def test_compressed_streams_in_any_pieces_equal_all_at_once(name: str, places: list[int]) -> None:
+    """FLAC, MP3 and fragmented MP4, which FFmpeg decodes."""
+    data = COMPRESSED[name]
+    np.testing.assert_array_equal(decode(cut(data, [1, 5, *places]), "auto"), decode([data], "auto"))
+
+
+@pytest.mark.parametrize("name", sorted(COMPRESSED))
+def test_compressed_streams_give_the_sound_that_was_coded(name: str) -> None:
+    """All of the tone; an encoder's delay may come before it and the rest of a frame behind."""
+    samples = decode([COMPRESSED[name]], "auto")
+    assert 3.0 * 16_000 <= len(samples) <= 3.2 * 16_000
+    loud = np.flatnonzero(np.abs(samples) > 0.2)
+    assert (loud[-1] - loud[0]) / 16_000 == pytest.approx(3.0, abs=0.03)
+    assert np.sqrt(np.mean(samples[8_000:40_000] ** 2)) == pytest.approx(
+        np.sqrt(np.mean(sine(1.0, 16_000) ** 2)), rel=0.05
+    )
+
+
+def test_compressed_streams_are_decoded_while_they_come() -> None:
+    """Not at their end."""
+    for name, late_s in (("mp3", 0.5), ("mp4", 1.1)):
+        decoder = StreamDecoder("auto")
+        data = COMPRESSED[name]
+        assert len(decoder.decode(data[: len(data) // 2])) >= (1.5 - late_s) * 16_000
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"\xff\xfb\x90\0" + bytes(400_000), id="one frame header"),
+        pytest.param(b"fLaC\0\0\0\x22" + b"ab" * 200_000, id="no FLAC frame"),
+        pytest.param(b"\0\0\0\x08ftyp" + b"\xff" * 100, id="no box"),
+        pytest.param(encoded("mp4", "aac", sine(1.0, 48_000)), id="MP4 without fragments"),
+        pytest.param(COMPRESSED["mp4"][:100], id="MP4 cut in its header"),
+        pytest.param(COMPRESSED["flac"][:60], id="FLAC cut in its header"),
+        pytest.param(b"ID3\4\0\0\0\0\x40\0tag", id="MP3 cut in its tag"),
+    ],
+)
+def test_compressed_garbage_is_refused(data: bytes) -> None:
+    """In one sentence, at once or at the end."""
+    with pytest.raises(AudioError, match=r"^found .*; wanted [^\n]*$"):
+        decode([data], "auto")
 
 
 @pytest.mark.parametrize("channels", [2, 6])

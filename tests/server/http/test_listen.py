@@ -108,7 +108,7 @@ FLOATS = "encoding=linear32&sample_rate=16000"
         pytest.param("encoding=webm-opus", sender(b"\xff" * 999), "DATA-0000", 1008, id="garbage for WebM"),
         pytest.param("", sender(OGG_CUT_SHORT, CLOSE), "DATA-0000", 1008, id="truncated file"),
         pytest.param("", sender(b"RIFF\x24\0\0\0WAVEfmt ", CLOSE), "DATA-0000", 1008, id="truncated WAV"),
-        pytest.param("", sender(b"fLaC\0\0\0\x22" * 9), "DATA-0000", 1008, id="a container that is not streamed"),
+        pytest.param("", sender(b"fLaC\0\0\0\x22" * 9, CLOSE), "DATA-0000", 1008, id="FLAC without audio"),
         pytest.param(RAW, sender(CLOSE), "DATA-0002", 1008, id="zero-length audio"),
         pytest.param(RAW, sender(b""), "DATA-0002", 1008, id="empty message first"),
         pytest.param(FLOATS, send_nan, "DATA-0000", 1008, id="NaN and infinite floats"),
