@@ -19,7 +19,7 @@ Item = Command | AsrError
 
 
 class _Spooled:
-    """So many consecutive messages of audio, in the file."""
+    """A number of consecutive messages of audio that are in the file."""
 
     def __init__(self) -> None:
         self.count = 1

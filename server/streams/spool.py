@@ -16,7 +16,7 @@ class Spool:
         self._file: int | None = None
 
     def fits(self, size_bytes: int) -> bool:
-        """Whether so many bytes more can be put."""
+        """Whether a byte string of this size can be put."""
         return self._end - self._begin + size_bytes <= self._capacity_bytes
 
     def put(self, data: bytes) -> None:

@@ -134,7 +134,7 @@ def test_compressed_streams_are_decoded_while_they_come() -> None:
     ],
 )
 def test_compressed_garbage_is_refused(data: bytes) -> None:
-    """In one sentence, at once or at the end."""
+    """In one sentence, immediately or at the end."""
     with pytest.raises(AudioError, match=r"^found .*; wanted [^\n]*$"):
         decode([data], "auto")
 
