@@ -11,6 +11,7 @@ from importlib.metadata import EntryPoint
 
 import typer
 
+from asr.console import finish, prepare
 from asr.errors import AsrError, ConfigError
 
 GROUP = "steadyword.commands"
@@ -29,7 +30,9 @@ UsageError = typer.BadParameter.__base__ or typer.BadParameter
 
 def main() -> None:
     """Runs the command line of this process and exits."""
-    sys.exit(run(sys.argv[1:]))
+    prepare()
+    code = run(sys.argv[1:])
+    sys.exit(code if finish() else code or FAILURE)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -96,6 +96,7 @@ def align(
     """Find when each word of a given text is said in a recording, and how well it fits there."""
     from asr.align import align as align_recording
     from asr.align.write import write
+    from asr.console import print_result
     from asr.engine import Engine
 
     engine = Engine.load(model)
@@ -104,7 +105,7 @@ def align(
         print(f"asr: {file}: {notice}", file=sys.stderr)
 
     alignment = align_recording(file, _given_text(text), engine, language=language, on_notice=on_notice)
-    typer.echo(write(alignment, text_format.value, engine.language_code(language) or "", engine.name).rstrip("\n"))
+    print_result(write(alignment, text_format.value, engine.language_code(language) or "", engine.name).rstrip("\n"))
 
 
 def _given_text(text: str) -> str:

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from asr.audio.files import duration_s
+from asr.console import OutputError, print_result
 from asr.engine import Engine
 from asr.errors import AsrError, ConfigError
 from asr.transcripts import recording
@@ -29,8 +29,8 @@ def print_texts(files: Sequence[Path], options: RecognitionOptions, text_format:
     for file in files:
         try:
             _print(_text_of(file, engine, options, text_format), file if len(files) > 1 else None)
-        except ConfigError:
-            raise  # a wrong option is wrong for every file
+        except (ConfigError, OutputError):
+            raise  # a wrong option is wrong for every file, and so is a full disk
         except AsrError as error:
             failed = True
             print(f"asr: {_named(file, str(error))}", file=sys.stderr)
@@ -91,4 +91,4 @@ def progress(name: str, total_s: float | None) -> Iterator[Callable[[float], Non
 def _print(text: str, name: Path | None) -> None:
     """Each line with the recording's name, if given, before it."""
     lines = text.rstrip("\n").split("\n")
-    typer.echo("\n".join(lines if name is None else [f"{name}: {line}" for line in lines]))
+    print_result("\n".join(lines if name is None else [f"{name}: {line}" for line in lines]))

@@ -64,8 +64,9 @@ ROOMS: Mapping[str, set[str]] = {
     "asr.align": FOUNDATION | ENGINE | {"asr.audio", "asr.transcripts"},
     "asr.api": FOUNDATION | ENGINE | {"asr.audio", "asr.transcripts"},
     "asr": {"asr.api"},
-    "asr.cli": {"asr.errors"},
-    "asr.commands": FOUNDATION | ENGINE | {"asr.align", "asr.transcripts"},
+    "asr.console": {"asr.errors"},
+    "asr.cli": {"asr.console", "asr.errors"},
+    "asr.commands": FOUNDATION | ENGINE | {"asr.align", "asr.console", "asr.transcripts"},
 }
 """Each room of `asr/`, and the other rooms that it may import: audio knows no model, streaming no architecture, an
 architecture no other architecture and no session, the files of models no model code, and only the registry knows every
