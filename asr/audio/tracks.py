@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import av
 import numpy as np
@@ -28,8 +28,10 @@ _FOR_IMPAIRED = Disposition.hearing_impaired | Disposition.visual_impaired
 _COMMENTARY = Disposition.comment | Disposition.descriptions
 _MAX_FAILURES = 16
 """Consecutive reads that may fail in a damaged file before it counts as ended."""
-_MIN_GAP_S = 0.03
-"""Shorter gaps are not filled: containers round times, and an encoder's delay is up to 7 ms."""
+_MIN_GAP_S = 0.05
+"""Shorter gaps are not filled: containers round times, recorders' clocks jitter, an encoder's delay is up to 7 ms."""
+_MIN_LOST_S = 0.005
+"""The same after a packet that could not be decoded, whose gap is real."""
 _RESTART_S = 0.5
 """Where times go back by more than this, another stream was appended; less is disorder."""
 _MAX_SILENCE_S = 12 * 3600.0
@@ -134,9 +136,8 @@ def _frames(
     container: "av.container.InputContainer", track: AudioStream, timeline: "Timeline"
 ) -> Iterator["av.AudioFrame"]:
     """The frames of all packets that can be decoded. Damaged packets are skipped; a truncated file just ends."""
-    packets = container.demux(track)
-    has_times = container.format.name not in _WITHOUT_TIMES
-    good_bytes = good = bad_bytes = bad = failures = 0
+    packets, failures = container.demux(track), 0
+    lost = None if container.format.name not in _WITHOUT_TIMES else _LostBytes()
     while failures < _MAX_FAILURES:
         try:
             packet = next(packets)
@@ -148,14 +149,34 @@ def _frames(
         try:
             frames = packet.decode()
         except av.error.FFmpegError:
-            bad_bytes, bad = bad_bytes + packet.size, bad + 1
+            timeline.lose()
+            if lost:
+                lost.take_bad(packet)
             continue
-        if bad and good and not has_times and packet.duration and packet.time_base:
-            lost = round(bad_bytes * good / good_bytes)
-            timeline.skip(max(0, lost - bad) * float(packet.duration * packet.time_base))
         failures = 0
-        good_bytes, good, bad_bytes, bad = good_bytes + packet.size, good + 1, 0, 0
+        if lost:
+            timeline.skip(lost.take_good(packet))
         yield from frames
+
+
+class _LostBytes:
+    """How much is missing in a damaged stretch of bare frames, by its bytes and those of the frames before it."""
+
+    def __init__(self) -> None:
+        self._good = self._good_bytes = self._bad = self._bad_bytes = 0
+
+    def take_bad(self, packet: Any) -> None:
+        """A packet that cannot be decoded."""
+        self._bad, self._bad_bytes = self._bad + 1, self._bad_bytes + packet.size
+
+    def take_good(self, packet: Any) -> float:
+        """A packet with sound: the seconds that are missing before it, beyond those of the bad packets themselves."""
+        missing = 0
+        if self._bad and self._good:
+            missing = round(self._bad_bytes * self._good / self._good_bytes) - self._bad
+        self._good, self._good_bytes = self._good + 1, self._good_bytes + packet.size
+        self._bad = self._bad_bytes = 0
+        return max(0, missing) * float((packet.duration or 0) * (packet.time_base or 0))
 
 
 class Timeline:
@@ -171,6 +192,11 @@ class Timeline:
         """From the container's times to places, since its times began again."""
         self._last_s = -math.inf
         self._silence_s = 0.0
+        self._min_gap_s = _MIN_GAP_S
+
+    def lose(self) -> None:
+        """A packet before the next frame is lost, so that even a short gap is one."""
+        self._min_gap_s = _MIN_LOST_S
 
     def skip(self, seconds: float) -> None:
         """This much more is missing before the next frame than its time says."""
@@ -187,7 +213,8 @@ class Timeline:
         if gap_s + self._silence_s > _MAX_SILENCE_S:  # not a gap but a damaged time
             self._shift_s -= gap_s
             gap_s = 0.0
-        gap_s = gap_s if gap_s > _MIN_GAP_S else 0.0
+        gap_s = gap_s if gap_s > self._min_gap_s else 0.0
+        self._min_gap_s = _MIN_GAP_S
         self._silence_s += gap_s
         self._end_s += gap_s + length_s
         return gap_s
