@@ -52,6 +52,11 @@ class StreamDecoder:
         rest = [self._resampled(rate_hz, mono) for rate_hz, mono in [*last, *self._mixer.flush()]]
         return _joined([*rest, self._resampler.flush()] if self._resampler else rest)
 
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What the client should know about the audio so far: a sentence where channels cancel each other."""
+        return (self._mixer.notice,) if self._mixer.notice else ()
+
     def _resampled(self, rate_hz: int, mono: np.ndarray) -> np.ndarray:
         """The samples ``(n,)`` at 16 kHz, ``(m,)``. Raises `AudioError` for a rate that changes."""
         if self._resampler is None:

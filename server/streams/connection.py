@@ -291,7 +291,8 @@ class Connection:
 
     def _summary(self) -> Summary:
         progress = self._stream.progress if self._stream else Progress(0.0, 0.0)
-        return Summary(progress.received_s, progress.lag_s, self._audio_hash.hexdigest())
+        notices = self._stream.notices if self._stream else ()
+        return Summary(progress.received_s, progress.lag_s, self._audio_hash.hexdigest(), notices)
 
 
 def _overload(progress: Progress) -> OverloadError:

@@ -30,6 +30,8 @@ class Decoder(Protocol):
 
     def decode(self, data: bytes) -> np.ndarray: ...
     def flush(self) -> np.ndarray: ...
+    @property
+    def notices(self) -> tuple[str, ...]: ...
 
 
 class Stream:
@@ -66,6 +68,11 @@ class Stream:
     def ready(self) -> bool:
         """Whether there is something to do for `step`."""
         return self._session.ready
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What the client should know about its audio so far."""
+        return self._decoder.notices
 
     @property
     def ended(self) -> bool:

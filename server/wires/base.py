@@ -147,6 +147,8 @@ class Summary:
     received_s: float
     lag_s: float
     audio_sha256: str
+    notices: tuple[str, ...] = ()
+    """What the client should know about its audio, such as channels that cancel each other."""
 
 
 def says_something(final: Final) -> bool:

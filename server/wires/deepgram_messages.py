@@ -86,6 +86,7 @@ class Sender:
             model_info={self._model.uuid: self._model.fields},
             weights_sha256=self._model.weights_sha256,
             lag_s=_s(summary.lag_s),
+            **({"notices": list(summary.notices)} if summary.notices else {}),
         )
 
     def error(self, variant: str, description: str) -> dict[str, Any]:

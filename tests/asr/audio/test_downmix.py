@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from asr.audio.downmix import Downmix, StreamDownmix
 from asr.audio.pcm import AudioForm
+from asr.audio.streams import StreamDecoder
 from tests.asr.media import decode, encoded_channels, sound_file
 from tests.asr.media import read as read_file
 from tests.speech import RATE_HZ, speech
@@ -175,3 +176,12 @@ def test_a_notice_says_that_channels_cancel() -> None:
         mixer.process(AudioForm(RATE_HZ), np.stack([SPEECH, sign * SPEECH], axis=1))
         mixer.flush()
         assert ("opposite phase" in mixer.notice) is said
+
+
+def test_a_live_stream_has_a_notice_as_soon_as_channels_cancel() -> None:
+    """For the summary at its end."""
+    frames = np.stack([SPEECH, -SPEECH], axis=1)
+    decoder = StreamDecoder("linear16", RATE_HZ, 2)
+    assert decoder.notices == ()
+    decoder.decode((frames * 32767).astype("<i2").tobytes())
+    assert len(decoder.notices) == 1

@@ -36,6 +36,10 @@ class NotingDecoder:
         self.sizes.append(len(data))
         return self._decoder.decode(data)
 
+    @property
+    def notices(self) -> tuple[str, ...]:
+        return self._decoder.notices
+
     def flush(self) -> np.ndarray:
         return self._decoder.flush()
 

@@ -192,6 +192,8 @@ def test_metadata_and_error_have_deepgrams_form() -> None:
     sender = Sender(ALL, MODEL, "id")
     error = ListenV1Error.model_validate(sender.error("NET-0001", "found nothing"))
     assert (error.variant, error.description) == ("NET-0001", "found nothing")
+    assert "notices" not in sender.metadata(Summary(2.5, 0.0, "0" * 64))
+    assert sender.metadata(Summary(2.5, 0.0, "0" * 64, ("a notice",)))["notices"] == ["a notice"]
     summary = ListenV1Metadata.model_validate(sender.metadata(Summary(2.5, 0.0, "0" * 64)))
     assert (summary.duration, summary.request_id, summary.channels) == (2.5, "id", 1)
 
