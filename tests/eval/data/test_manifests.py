@@ -202,3 +202,12 @@ def test_a_part_of_a_recording_is_read_to_the_sample(tmp_path: Path) -> None:
     assert "without a duration" in str(dataset.problems[0])
     with pytest.raises(Exception, match=r"no sound at 5.0 s"):
         read(beyond)
+
+
+def test_a_folder_takes_every_kind_that_transcribing_takes(tmp_path: Path) -> None:
+    """One list for both, in capitals or not; texts and other files are no recordings."""
+    for name in ("a.sph", "b.M4V", "c.wma", "d.ts", "e.spx"):
+        sound(tmp_path / name)
+        (tmp_path / name).with_suffix(".txt").write_text("words")
+    (tmp_path / "notes.pdf").touch()
+    assert len(load_dataset(tmp_path).utterances) == 5
