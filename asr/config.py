@@ -53,7 +53,7 @@ class StreamSettings:
     """The longest window (Whisper's positions end at 30 s)."""
     file_window_s: float = 16.0
     """The same for recordings. Shorter, because attention costs grow with the square of the length, and because
-    Whisper sometimes leaves the second half of a long window unwritten (docs/LOG.md)."""
+    Whisper sometimes leaves the second half of a long window unwritten (docs/log/decoding.md#windows-of-16-s)."""
     overlap_s: float = 1.5
     """How much committed speech a shortened window keeps."""
     stall_s: float = 0.65

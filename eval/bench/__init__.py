@@ -1,0 +1,9 @@
+"""Speed, beside a peer in the same run: `asr bench`.
+
+command        the commands
+files          one recording after the other, against faster-whisper
+folders        folders on all cores, against its batched pipeline
+peer_servers   our server and another streaming server in turns
+tables         what is printed
+peers/         the peers: their processes, wires and transcribers
+"""

@@ -1,0 +1,11 @@
+"""Traces -> figures. Each metric is defined once, in `catalogue`; tables, benchmarks, reports and the gate read it.
+
+catalogue      defines the metrics
+scored_trace   computes what metrics need of a trace, once
+word_errors    aligns a reference with a hypothesis, counts errors
+word_times     finds when each word was shown, stopped changing and became final
+stability      measures how much shown text was taken back
+estimates      gives metrics their values, intervals and comparisons
+bootstrap, significance   the statistics behind them
+summary        lists every metric by model, data set and mode
+"""

@@ -1,0 +1,12 @@
+"""Figures -> decisions: `asr eval compare`, `gate` and `sweep`.
+
+command         the commands
+systems         pairs systems on the same recordings
+verdict         says in sentences what the figures mean
+slices          breaks errors down by parts of the data
+capacity_plan   says how many cores a number of streams needs
+gate            checks a run against its baseline
+sweep           runs a grid of settings, finds the Pareto front
+build, tables   fill the report, one dataclass
+html, terminal, mlflow   write it: pages and JSON, the printed table, MLflow
+"""

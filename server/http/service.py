@@ -29,7 +29,8 @@ SAMPLE = Path(__file__).parents[1] / "ready.flac"
 """The built-in sample, made by scripts/make_ready_sample.py."""
 SAMPLE_WORD = "seven"
 TRIAL_STREAMS = 2
-"""Streams per replica in the measurement at start: one alone costs too much, four in step too little (docs/LOG.md)."""
+"""Streams per replica in the measurement at start: one alone costs too much, four in step too little
+(docs/log/serving.md#admission-of-streams)."""
 CHUNK_SAMPLES = round(CHUNK_S * SAMPLE_RATE_HZ)
 
 

@@ -132,6 +132,7 @@ def cores() -> int:
 def default_workers() -> int:
     """A server's workers for each model: one for each core, at most `MAX_DEFAULT_WORKERS`.
 
-    Two threads in one process would wait for each other's Python (docs/LOG.md).
+    Two threads in one process would wait for each other's Python
+    (docs/log/serving.md#threads-or-processes-on-two-cores).
     """
     return min(cores(), MAX_DEFAULT_WORKERS)

@@ -1,8 +1,8 @@
 """An engine in a worker process, and its sessions: the server's end (see `server.workers.worker` for the other).
 
 Python runs one thread at a time, and a model's step is a thousand small calls: two engines in one process, or an engine
-beside the event loop, wait for each other (docs/LOG.md). Calls on a session are kept here until its next step takes
-them along, so a stream costs one message each way per step.
+beside the event loop, wait for each other (docs/log/serving.md#threads-or-processes-on-two-cores). Calls on a session
+are kept here until its next step takes them along, so a stream costs one message each way per step.
 """
 
 import functools

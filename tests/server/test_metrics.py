@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from server.client.protocol import pcm16
 from server.metrics import Metrics
-from tests.server.protocol_doc import rows
+from tests.server.docs import OPERATING, rows
 from tests.server.running import CLOSE, RAW, Running, transcript, until_closed
 
 Sample = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -74,10 +74,10 @@ def test_errors_are_counted_by_kind(real: Running) -> None:
 
 
 def test_every_metric_is_documented_and_no_other() -> None:
-    """In docs/PROTOCOL.md, with its labels."""
+    """In docs/OPERATING.md, with its labels."""
     written = {
         name.strip("` "): tuple(label.strip("` ") for label in labels.split(",") if label)
-        for names, labels, _ in rows("Metrics")
+        for names, labels, _ in rows("Metrics", OPERATING)
         for name in names.split(",")
     }
     collectors = vars(Metrics()).items()

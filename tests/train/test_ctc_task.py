@@ -14,6 +14,8 @@ from train.config import LabelSettings, ModelSettings
 from train.ctc_task import check_labels, ctc_task
 from train.data import Example, label_of
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 
 

@@ -22,6 +22,8 @@ from train.distil_task import DistilTask, Student, distil_task, first_centre, ta
 from train.loop import Training
 from train.teacher import LAYERS, Teacher, load_teacher
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 FRONT = ("wavlm.feature_extractor", "wavlm.feature_projection")
 
@@ -49,7 +51,6 @@ def learned(folder: Path, task: DistilTask, data: tuple[Example, ...], epochs: i
     return run, messages
 
 
-@pytest.mark.slow
 def test_a_student_learns_its_teachers_states_and_is_a_start_for_ctc(
     tmp_path: Path, teacher: Teacher, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,8 +17,9 @@ from train.config import AugmentSettings, LoopSettings
 from train.ctc_task import CtcTask
 from train.loop import RECORD, WORK, is_finished, learning_rate
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.slow
+
 def test_a_few_recordings_are_learned_to_zero_errors(
     tmp_path: Path, bar: Bar, messages: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,7 +23,8 @@ from asr.models.whisper.encoder import MAX_FRAMES, Encoder, EncoderState
 SILENT_MEL = -0.75
 """The mel value of digital silence in a window with speech: 8 below the maximum, scaled as in `features.scaled`."""
 _SILENCE_STRIDE = 4
-"""Only every fourth state of silence is used, since their keys differ little (docs/LOG.md)."""
+"""Only every fourth state of silence is used, since their keys differ little
+(docs/log/decoding.md#one-state-of-silence-for-four)."""
 _NEGATIVE = -1e9
 TAIL_SAMPLES = 2400
 """Zeros added after the audio of a window (0.15 s), so that its end is not the end of the encoder's input."""

@@ -25,7 +25,7 @@ _SPARE_TOKENS = 10
 """Added to a window's token limits, so that they leave room in a window of a second."""
 UPDATE_MS = 1300
 """Decoding a window again costs the same for little new audio as for much. Shorter updates do not make words final
-earlier (docs/LOG.md)."""
+earlier (docs/log/decoding.md#update-every-1300-ms)."""
 
 
 class WhisperRecogniser:

@@ -611,7 +611,7 @@ def test_a_decision_changes_none_of_its_arguments() -> None:
 
 
 def test_the_defaults_are_those_that_were_measured() -> None:
-    """docs/LOG.md has the tables: each was chosen against its neighbours on whole data sets."""
+    """The tables are in docs/log/decoding.md: each was chosen against its neighbours on whole data sets."""
     assert StreamSettings() == StreamSettings(
         update_ms=0,
         window_soft_s=15.0,

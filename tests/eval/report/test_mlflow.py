@@ -8,10 +8,11 @@ from asr.cli import run as asr
 from eval.report.mlflow import EXPERIMENT
 from tests.eval.run_folders import spoken, write_run
 
+pytestmark = pytest.mark.slow
+
 mlflow = pytest.importorskip("mlflow", reason="the extra mlops is not installed")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("store", ["folder", "sqlite"])
 def test_a_report_is_logged_with_its_figures(
     store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys

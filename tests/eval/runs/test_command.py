@@ -15,6 +15,8 @@ from eval.runs.folder import UnsupportedLanguage, read_run
 from eval.trace import read_traces
 from tests.server.scripted_server import answer, listening
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_run_writes_its_traces_and_its_report(asr, data: Path, tmp_path: Path, capsys) -> None:
     """Each recording in each mode; the broken one is left out and reported."""

@@ -19,7 +19,7 @@ from server.wires.deepgram_query import (
     UNSUPPORTED,
     ListenOptions,
 )
-from tests.server.protocol_doc import DOC, rows
+from tests.server.docs import DOC, rows
 
 
 def test_every_close_code_is_written_down_and_no_other() -> None:
