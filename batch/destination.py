@@ -13,7 +13,7 @@ AnyJournal = Journal | StoredJournal
 
 
 def outputs_in(folder: Path) -> AnyOutputs:
-    """Writes the texts there."""
+    """What writes texts to a folder or, for an `s3://` or `gs://` URL, to object storage."""
     return Outputs(folder) if url_of(folder) is None else StoredOutputs(folder)
 
 

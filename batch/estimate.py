@@ -23,7 +23,7 @@ MAX_LINES = 20
 
 
 def estimate(job: BatchJob, inputs: Inputs, workers: int) -> Iterator[str]:
-    """Lines to print."""
+    """What a run would do and how long it would take, as lines to print: `--dry-run`."""
     journal = journal_to_read(job.output_dir)
     todo = remaining(job, inputs, journal, outputs_in(job.output_dir))
     count = len(inputs.recordings)

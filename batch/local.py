@@ -15,7 +15,7 @@ from server.workers.process import WorkerDied
 
 @contextmanager
 def local_backend(task: Task, workers: int) -> Iterator[Backend]:
-    """Raises as `worker_pool`."""
+    """A backend of worker processes on this machine, closed at the end. Raises what `worker_pool` raises."""
     with worker_pool(task, workers) as pool:
         yield Backend(pool.hello, pool.size, lambda recordings, on_audio: Dispatcher(pool, recordings, on_audio).run())
 

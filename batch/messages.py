@@ -72,7 +72,7 @@ class RecordingPart:
     windows: tuple[Window, ...]
     finals: tuple[Final, ...]
     end: RecordingEnd | None = None
-    """In the last part only."""
+    """How the recording ended; only the last part has it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ class RecognitionOptions:
 
 @dataclass(frozen=True, slots=True)
 class FolderOptions:
-    """A run with --output-dir."""
+    """The options of a run with `--output-dir`."""
 
     paths: tuple[Path, ...]
     """Files, folders, patterns and URLs to read."""

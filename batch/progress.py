@@ -131,13 +131,13 @@ def _counted(count: int, noun: str) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    """A few of the names."""
+    """The first names of a list, and how many more there are."""
     rest = len(names) - _NAMES
     return ", ".join(names[:_NAMES]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def clock(seconds: float) -> str:
-    """``h:mm:ss``."""
+    """A duration as ``h:mm:ss``."""
     whole = round(seconds)
     return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
 

@@ -41,7 +41,7 @@ class FullContext:
 
 
 def main() -> None:
-    """Prints the table."""
+    """Prints the error rate for each pair of contexts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="wav2vec2-digits")
     parser.add_argument("--data", type=Path, default=Path("runs/digits/strings"))

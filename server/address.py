@@ -35,6 +35,6 @@ def bind(settings: ServerSettings) -> socket.socket:
 
 
 def address(listening: socket.socket) -> str:
-    """The URL for a browser."""
+    """The URL under which a browser on this machine reaches the server."""
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -37,7 +37,7 @@ class Server(uvicorn.Server):
         super().__init__(uvicorn.Config(app, **uvicorn_options(settings)))  # type: ignore[arg-type]
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Starts listening."""
+        """Starts listening, then calls `on_started` if startup succeeded."""
         await super().startup(sockets)
         if self._on_started and not self.should_exit:
             self._on_started(self._service)

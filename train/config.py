@@ -108,7 +108,7 @@ class AugmentSettings:
 
 @dataclass(frozen=True, slots=True)
 class LoopSettings:
-    """The training loop."""
+    """How long a training runs, how often it is judged, and which weights it keeps."""
 
     epochs: int = 30
     batch_s: float = 20.0

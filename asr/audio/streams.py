@@ -120,7 +120,7 @@ class _PacketReader:
 
 
 class _OpusReader:
-    """Opus in Ogg or WebM."""
+    """Decodes Opus packets of an Ogg or WebM stream, which may begin again with other channels."""
 
     def __init__(self, demuxer: OggDemuxer | WebmDemuxer) -> None:
         self._demuxer = demuxer

@@ -95,7 +95,7 @@ def _ranked(container: "av.container.InputContainer", name: str) -> list[AudioSt
 
 
 def _rank(track: AudioStream) -> tuple[int, bool]:
-    """Smaller is better."""
+    """Sort key of a track's flags: the default track first, tracks for impaired people and commentaries last."""
     flags = track.disposition
     points = int(not flags & _FOR_IMPAIRED) + bool(flags & Disposition.default)
     return -points, bool(flags & _COMMENTARY)

@@ -131,7 +131,7 @@ class Recogniser(Protocol):
         ...
 
     def tokens_of(self, text: str) -> tuple[int, ...]:
-        """The tokens of a prompt."""
+        """The tokens of a prompt, without special tokens; empty for models that take none."""
         ...
 
     def place(self, samples: np.ndarray, text: str, language: str | None = None) -> list[Placed]:

@@ -219,7 +219,7 @@ def noisy(recordings: Recordings) -> list[Finding]:
 
 
 def quiet(recordings: Recordings) -> list[Finding]:
-    """Loudness below -40 LUFS."""
+    """Finds recordings with a loudness below -40 LUFS."""
     loudness = sorted((r.acoustics.loudness_lufs, n, r) for n, r in enumerate(recordings) if r.acoustics.loudness_lufs)
     examples = tuple(example(r.utterance, f"{lufs:.0f} LUFS") for lufs, _, r in loudness if lufs < QUIET_LUFS)
     return of_examples(AREA, "loudness", "recordings quieter than -40 LUFS", examples)

@@ -36,7 +36,7 @@ class Combination:
 
     @property
     def file_name(self) -> str:
-        """The name as a folder's."""
+        """The name with only characters that every file system takes."""
         return "".join(c if c.isalnum() or c in "._=-" else "_" for c in self.name.replace(", ", "+"))
 
 

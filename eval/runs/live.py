@@ -91,7 +91,7 @@ class Tape:
         self.began = time.monotonic()
 
     def now_s(self) -> float:
-        """Seconds since `begin`."""
+        """Wall time since the first sample was spoken, in seconds."""
         return time.monotonic() - self.began
 
     def note(self, event: Event) -> None:
@@ -162,5 +162,5 @@ def _joiner(language: str) -> str:
 
 
 def why(error: Exception) -> str:
-    """A trace's `error`."""
+    """The error that ended a stream, as its trace keeps it."""
     return f"{type(error).__name__}: {error}"

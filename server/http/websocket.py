@@ -16,7 +16,7 @@ class WebSocketTransport:
         self._socket = socket
 
     async def receive(self) -> Frame:
-        """The next message."""
+        """The next text or binary message. Raises `PeerGone` when the client has closed."""
         message = await self._socket.receive()
         if message["type"] == "websocket.disconnect":
             raise PeerGone
@@ -32,7 +32,7 @@ class WebSocketTransport:
             raise PeerGone from None
 
     async def close(self, code: int, reason: str) -> None:
-        """Sends the close frame."""
+        """Sends the close frame, its reason cut to the 123 bytes that fit. Raises `PeerGone`."""
         try:
             await self._socket.close(code, fitting(reason))
         except WebSocketDisconnect:

@@ -45,11 +45,11 @@ class LoadMeter:
 
     @property
     def streams(self) -> int:
-        """How many are open."""
+        """Number of open streams on this replica."""
         return len(self._opened)
 
     def open(self, stream: object) -> None:
-        """A stream begins."""
+        """Counts a stream from now on, at the usual cost until its own is measured."""
         self._opened[stream] = self._clock()
 
     def close(self, stream: object) -> None:

@@ -81,7 +81,7 @@ class Scheduler:
 
     @property
     def loads(self) -> list[LoadMeter]:
-        """Each replica's load."""
+        """The load meters of the replicas, in their order."""
         return [replica.load for replica in self._replicas]
 
     async def open(self, settings: SessionSettings, options: StreamOptions) -> StreamSession:
@@ -164,7 +164,7 @@ class Replica:
             raise _for_clients(error) from error
 
     async def step(self, session: StreamSession) -> None:
-        """See `Scheduler.step`."""
+        """Queues the session and returns after its step; see `Scheduler.step`."""
         done = asyncio.get_running_loop().create_future()
         self._queue.append(_Waiting(session, done, time.perf_counter()))
         self._arrived.set()

@@ -61,7 +61,7 @@ class Stream:
 
     @property
     def progress(self) -> Progress:
-        """How far it is."""
+        """How far the stream is: audio received, decoded and voiced, in seconds."""
         return Progress(self._session.received_s, self._session.decoded_s, self._session.voiced_until_s)
 
     @property

@@ -15,7 +15,7 @@ from server.workers.messages import StreamOptions
 
 
 class StreamSession(Protocol):
-    """One stream."""
+    """What the server needs of a stream's session; `asr.streaming.session.Session` keeps the same contract."""
 
     @property
     def received_s(self) -> float: ...

@@ -55,21 +55,21 @@ class Audio:
 
 @dataclass(frozen=True, slots=True)
 class Finalize:
-    """`Session.receive_finalize`."""
+    """Calls `Session.receive_finalize`: commit what was received so far."""
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """`Session.receive_end`."""
+    """Calls `Session.receive_end`: no more audio comes."""
 
 
 @dataclass(frozen=True, slots=True)
 class ThinPartials:
-    """`Session.thin_partials`."""
+    """Calls `Session.thin_partials`: drop updates that are due, except the newest."""
 
 
 Call = Audio | Finalize | End | ThinPartials
-"""A call on a session."""
+"""A call on a session in the worker; calls are applied in their order, before the step."""
 
 
 @dataclass(frozen=True, slots=True)

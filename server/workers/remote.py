@@ -117,7 +117,7 @@ class RemoteEngine:
             session.receive_state(state)
 
     def close(self) -> None:
-        """Ends the process."""
+        """Ends the worker process; it is killed if it does not end in time."""
         self._process.close()
 
 
