@@ -36,7 +36,9 @@ def test_errors_are_sentences(tmp_path: Path) -> None:
         asr.transcribe(tmp_path / "none.wav")
     with pytest.raises(ModelError, match="no model named"):
         asr.transcribe(clip("quick_brown_fox"), model="whisper-enormous")
-    with pytest.raises(ConfigError, match="does not know language"):
+    with pytest.raises(ConfigError, match="does not know language 'de'"):
+        asr.transcribe(clip("quick_brown_fox"), language="de")
+    with pytest.raises(ConfigError, match="found language 'xx', wanted a code"):
         asr.transcribe(clip("quick_brown_fox"), language="xx")
 
 
