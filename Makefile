@@ -14,7 +14,7 @@ PROJECT := $(VENV)/.project-$(HERE)
 help:
 	@echo "make serve   the server and its page on http://127.0.0.1:8000 (ARGS='--port 9000' passes options on)"
 	@echo "make test    all tests (ARGS='tests/server -k page' narrows them)"
-	@echo "make quick   the tests that need no model, browser or network: under a minute"
+	@echo "make quick   the tests that need no model, browser or network: about a minute"
 	@echo "make digits  trains the digits' model, streams it and Whisper on unheard speakers (ARGS='--data FOLDER')"
 	@echo "make setup   only the environment, in $(VENV)"
 	@echo "make check   format, lint and types;  make fix   mends what can be mended"

@@ -18,6 +18,8 @@ from eval.html.plots import (
 )
 from eval.metrics.bootstrap import Interval
 
+pytestmark = pytest.mark.slow
+
 FOUND = Interval(5.0, 4.0, 6.0)
 
 

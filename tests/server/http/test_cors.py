@@ -10,6 +10,8 @@ from starlette.routing import Route
 from tests.server.fakes import ScriptedEngine
 from tests.server.running import Running, running, wav
 
+pytestmark = pytest.mark.slow
+
 PAGE = "http://localhost:3000"
 UPLOAD = "/v1/audio/transcriptions"
 PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization, x-mine"}

@@ -13,6 +13,8 @@ from websockets.sync.client import ClientConnection
 from tests.server.fakes import ScriptedEngine, words
 from tests.server.running import CLOSE, RAW, Running, eventually, pcm, running, transcript, until_closed
 
+pytestmark = pytest.mark.slow
+
 LIMIT = 200_000
 
 

@@ -12,6 +12,8 @@ from server.http.service import SAMPLE, SAMPLE_WORD
 from tests.server.fakes import ScriptedEngine, words
 from tests.server.running import CLOSE, Running, eventually, pcm, running, transcript, until_closed, wav
 
+pytestmark = pytest.mark.slow
+
 PATH = "/v1/audio/transcriptions"
 
 
@@ -204,7 +206,6 @@ def test_an_upload_whose_client_disconnects_is_cancelled() -> None:
         assert len(engine.batches) < 10  # of the more than thirty that the minute would have taken
 
 
-@pytest.mark.slow
 def test_an_upload_leaves_room_for_streams() -> None:
     """A live stream gets results while a long recording is being recognised."""
     engine = ScriptedEngine(step_s=0.01)

@@ -23,6 +23,8 @@ from server.client.protocol import listen_url
 from tests.server.fakes import POISON, ScriptedEngine, words
 from tests.server.running import CLOSE, RAW, Running, eventually, pcm, running, transcript, until_closed, wav
 
+pytestmark = pytest.mark.slow
+
 
 def test_everything_spoken_is_final_before_the_socket_closes(scripted: Running) -> None:
     """CloseStream: the tail's words, then Metadata, then 1000."""
@@ -52,7 +54,6 @@ def test_a_fast_sender_gets_all_its_text_from_a_bounded_buffer() -> None:
     assert seen <= 2.0 + 1.0  # the bound, and the message that exceeded it
 
 
-@pytest.mark.slow
 def test_a_fast_sender_with_pings_is_not_cut_off_by_its_own_pings() -> None:
     """Ten minutes at once to a slow engine, from a client that closes when a pong takes longer than a second."""
 
@@ -211,7 +212,6 @@ def client_that_never_reads(server: Running) -> sockets.socket:
     return socket
 
 
-@pytest.mark.slow
 def test_a_client_that_takes_no_results_is_dropped_and_holds_up_nobody() -> None:
     """It sends much and reads nothing: its place becomes free while it is still connected."""
     frame = Frame(Opcode.BINARY, bytes(100_000)).serialize(mask=True)
@@ -318,7 +318,6 @@ def test_a_server_that_is_busy_refuses_the_next_stream_before_it_opens() -> None
             pass
 
 
-@pytest.mark.slow
 def test_a_stream_that_cannot_keep_up_is_closed_with_its_text_final() -> None:
     """An engine slower than speech: 1013 after the text of all audio received; the message names the second."""
     engine = ScriptedEngine()
