@@ -91,7 +91,7 @@ class CtcSettings:
 
 @dataclass(frozen=True, slots=True)
 class DecodeSettings:
-    """How a window is decoded."""
+    """How the text of a window is searched: limits, beams, fallback temperatures, hotwords."""
 
     max_tokens_per_s: float = 12.0
     """Loop guard: a text may have this many tokens a second of the window, plus ten. A longer one counts as a loop."""

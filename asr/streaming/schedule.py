@@ -15,7 +15,7 @@ from asr.streaming.vad import FRAME_S, FRAME_SAMPLES, Activity, Endpointer, Tran
 
 
 class Kind(Enum):
-    """Why a window is decoded."""
+    """Why a window is decoded: an update, a pause, or the last words of an utterance."""
 
     UPDATE = "update"
     """`update_ms` of new audio arrived."""

@@ -79,7 +79,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
 
 
 async def page(request: Request) -> FileResponse:
-    """`GET /`: the page."""
+    """Answers `GET /` with the web page."""
     return FileResponse(STATIC / "index.html")
 
 
