@@ -17,6 +17,7 @@ class ServerSettings:
     host: str
     port: int
     models: tuple[str, ...]
+    model_aliases: tuple[str, ...]
     workers: int
     allowed_origins: tuple[str, ...]
     max_batch: int

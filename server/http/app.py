@@ -64,6 +64,7 @@ def create_app(settings: ServerSettings, engines: Sequence[StreamEngine]) -> Sta
         },
         lifespan=_lifespan,
     )
+    app.router.default = routes.unknown_address
     app.state.service = Service(settings, engines)
     return app
 

@@ -1,13 +1,12 @@
 """`GET /v1/listen`, Deepgram's live wire: the checks before a WebSocket is accepted, and the refusals."""
 
-import uuid
-
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket
 
 from asr.errors import AsrError
 from server.http.origin import OriginError, check_origin
+from server.http.refusals import log_refusal, new_request_id
 from server.http.service import Service
 from server.http.websocket import WebSocketTransport
 from server.streams.admission import RETRY_AFTER_S, Unavailable
@@ -28,7 +27,7 @@ REFUSALS: tuple[tuple[type[AsrError], int, str], ...] = (
 async def listen(socket: WebSocket) -> None:
     """The WebSocket route: checks, accepts, and serves until the connection is over."""
     service: Service = socket.app.state.service
-    request_id = str(uuid.uuid4())
+    request_id = new_request_id()
     try:
         options, stream = await _admitted(socket, service)
         connection = _connection(service, socket, options, stream, request_id)
@@ -39,18 +38,18 @@ async def listen(socket: WebSocket) -> None:
         finally:
             connection.close()
     except AsrError as error:
-        await socket.send_denial_response(refusal(error, request_id, service))
+        await socket.send_denial_response(refusal(error, request_id, socket))
 
 
 async def listen_without_upgrade(request: Request) -> JSONResponse:
     """The same address by plain HTTP: the refusal that a WebSocket would get, which browsers hide from their pages."""
     service: Service = request.app.state.service
-    request_id = str(uuid.uuid4())
+    request_id = new_request_id()
     try:
         _, stream = await _admitted(request, service)
         stream.close()
     except AsrError as error:
-        return refusal(error, request_id, service)
+        return refusal(error, request_id, request)
     body = {"err_code": "UPGRADE_REQUIRED", "err_msg": "this address speaks WebSocket; connect with ws:// or wss://"}
     return JSONResponse(body | {"request_id": request_id}, 426, {"Upgrade": "websocket"})
 
@@ -68,11 +67,12 @@ async def _admitted(request: HTTPConnection, service: Service) -> tuple[ListenOp
     return options, await opening.open()
 
 
-def refusal(error: AsrError, request_id: str, service: Service) -> JSONResponse:
-    """The error in the form of Deepgram's HTTP errors."""
+def refusal(error: AsrError, request_id: str, request: HTTPConnection) -> JSONResponse:
+    """The error in the form of Deepgram's HTTP errors; counted and logged."""
     status, code = next((status, code) for kind, status, code in REFUSALS if isinstance(error, kind))
     if not isinstance(error, Unavailable):  # counted, with its reason, where it was raised
-        service.metrics.refused.labels(code.lower()).inc()
+        request.app.state.service.metrics.refused.labels(code.lower()).inc()
+    log_refusal(request, status, str(error), request_id)
     headers = {"Retry-After": str(RETRY_AFTER_S)} if isinstance(error, Unavailable) else {}
     return JSONResponse({"err_code": code, "err_msg": str(error), "request_id": request_id}, status, headers)
 

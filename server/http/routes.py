@@ -1,26 +1,27 @@
 """The routes besides streams: health, readiness, metrics, models, and transcription of one recording."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any, BinaryIO, TypeVar
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import Message
+from starlette.types import Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from asr.errors import AsrError, AudioError, CallerError, ConfigError, ModelError
 from asr.transcripts.formats import Transcript
 from server.audio_blocks import audio_blocks
 from server.http.cors import cors_headers
 from server.http.origin import OriginError, check_origin
+from server.http.refusals import log_refusal, new_request_id
 from server.http.service import Service
 from server.streams.admission import RETRY_AFTER_S, Unavailable
 from server.wires import openai_transcriptions as openai
 from server.wires.openai_transcriptions import (
-    DEFAULT_MODEL_ALIAS,
     FormError,
     TranscriptionOptions,
     error_body,
@@ -71,12 +72,12 @@ async def models(request: Request) -> JSONResponse:
 
 
 async def model(request: Request) -> JSONResponse:
-    """`GET /v1/models/{name}`: one of them; a hub id has slashes. `whisper-1` is the default model here too."""
+    """`GET /v1/models/{name}`: one of them, by its name (a hub id has slashes) or by an alias."""
     service, name = _service(request), str(request.path_params["name"])
     try:
-        return JSONResponse(_model(service, service.scheduler(_model_name(name)).engine.name))
+        return JSONResponse(_model(service, service.scheduler(name).engine.name))
     except ModelError as error:
-        return error_response(error, service)
+        return error_response(error, request)
 
 
 def _model(service: Service, name: str) -> dict[str, Any]:
@@ -94,11 +95,6 @@ def _model(service: Service, name: str) -> dict[str, Any]:
     }
 
 
-def _model_name(name: str | None) -> str | None:
-    """None, for the default model, where the client names OpenAI's."""
-    return None if name == DEFAULT_MODEL_ALIAS else name
-
-
 async def transcriptions(request: Request) -> Response:
     """`POST /v1/audio/transcriptions`: one recording, answered when it is recognised."""
     service = _service(request)
@@ -114,13 +110,13 @@ async def transcriptions(request: Request) -> Response:
                 options = openai.parse_form(fields)
                 transcript = await _unless_gone(request, _transcribe(service, file.file, options))
     except AsrError as error:
-        return error_response(error, service)
+        return error_response(error, request)
     media_type, body = response_body(transcript, options)
     return Response(body, media_type=media_type)
 
 
 async def _transcribe(service: Service, file: BinaryIO, options: TranscriptionOptions) -> Transcript:
-    scheduler = service.scheduler(_model_name(options.model))
+    scheduler = service.scheduler(options.model)
     service.admission.check_load(scheduler)
     try:
         return await service.transcribe(
@@ -174,21 +170,39 @@ def _limited(request: Request, max_bytes: int) -> Request:
     return Request(request.scope, receive)
 
 
-def error_response(error: AsrError, service: Service) -> JSONResponse:
-    """The error in OpenAI's form."""
+def error_response(error: AsrError, request: Request) -> JSONResponse:
+    """The error in OpenAI's form; counted and logged."""
     status, code = next((status, code) for kind, status, code in STATUSES if isinstance(error, kind))
-    service.metrics.errors.labels(code or "bad_request").inc()
+    _service(request).metrics.errors.labels(code or "bad_request").inc()
     kind = "server_error" if status >= 500 else "invalid_request_error"
     headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else {}
     param = error.param if isinstance(error, FormError) else "model" if isinstance(error, ModelError) else None
-    return JSONResponse(error_body(str(error), kind=kind, param=param, code=code), status, headers)
+    return _refusal(request, status, error_body(str(error), kind=kind, param=param, code=code), headers)
+
+
+def _refusal(
+    request: HTTPConnection, status: int, body: dict[str, Any], headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """An error's body as a response, and a line in the log. OpenAI's SDKs read `x-request-id`."""
+    request_id = new_request_id()
+    log_refusal(request, status, body["error"]["message"], request_id)
+    return JSONResponse(body, status, {**(headers or {}), "x-request-id": request_id})
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:
     """Starlette's own errors (404, 405, a broken form) in OpenAI's form."""
     assert isinstance(error, HTTPException)
     kind = "server_error" if error.status_code >= 500 else "invalid_request_error"
-    return JSONResponse(error_body(str(error.detail), kind=kind), error.status_code, error.headers)
+    return _refusal(request, error.status_code, error_body(str(error.detail), kind=kind), error.headers)
+
+
+async def unknown_address(scope: Scope, receive: Receive, send: Send) -> None:
+    """404, as JSON for WebSockets too, which Starlette itself refuses with a bare 403."""
+    if scope["type"] != "websocket":
+        raise HTTPException(404)
+    socket = WebSocket(scope, receive, send)
+    sentence = f"no WebSocket at {socket.scope['path'][:100]!r}; live streams connect to /v1/listen"
+    await socket.send_denial_response(_refusal(socket, 404, error_body(sentence, code="not_found")))
 
 
 async def on_failure(request: Request, error: Exception) -> Response:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
@@ -101,12 +102,19 @@ class Service:
         await self.admission.drain(self.settings.drain_timeout_s)
 
     def scheduler(self, model: str | None) -> Scheduler:
-        """The scheduler of a model, or of the default one. Raises `ModelError` for an unknown name."""
+        """The scheduler of a model, by its name, or of the default one. Raises `ModelError` for an unknown name."""
+        name = model or self.default_model
+        if name not in self.schedulers and self._is_alias(name):
+            name = self.default_model
         try:
-            return self.schedulers[model or self.default_model]
+            return self.schedulers[name]
         except KeyError:
             known = ", ".join(self.schedulers)
-            raise ModelError(f"unknown model {str(model)[:100]!r}; this server has {known}") from None
+            raise ModelError(f"unknown model {name[:100]!r}; this server has {known}") from None
+
+    def _is_alias(self, name: str) -> bool:
+        """Whether it is another service's name for a model, which stands for the default one."""
+        return any(fnmatchcase(name.lower(), pattern.lower()) for pattern in self.settings.model_aliases)
 
     def opening(self, request: StreamRequest) -> Opening:
         """The checked request, to be opened. Raises `ModelError`, `AudioError`."""

@@ -15,8 +15,6 @@ from server.wires.deepgram_query import MAX_HOTWORDS, MAX_PROMPT_CHARACTERS
 
 RESPONSE_FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
 GRANULARITIES = ("segment", "word")
-DEFAULT_MODEL_ALIAS = "whisper-1"
-"""OpenAI's name for its Whisper model. It stands for the default model."""
 
 IGNORED = ("temperature", "chunking_strategy", "include")
 """Accepted without effect: decoding is greedy and cut by voice activity, and the response has all that there is."""

@@ -1,16 +1,19 @@
 """All routes but streams, with a scripted engine: health, metrics, models, the page's headers, recordings by POST."""
 
+import json
 import struct
 import threading
 
 import httpx
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from asr.engine import Engine
 from asr.transcripts.recording import transcribe
 from server.http.service import SAMPLE, SAMPLE_WORD
 from tests.server.fakes import ScriptedEngine, words
-from tests.server.running import CLOSE, Running, eventually, pcm, running, transcript, until_closed, wav
+from tests.server.running import CLOSE, RAW, Running, eventually, pcm, running, transcript, until_closed, wav
 
 pytestmark = pytest.mark.slow
 
@@ -66,6 +69,71 @@ def test_models_are_listed_by_name(scripted: Running) -> None:
 
 class HubEngine(ScriptedEngine):
     name = "org/model-1"
+
+
+ALIASES = (
+    "nova-3", "nova-3-general", "nova-3-medical", "nova-2", "Nova-2-phonecall", "whisper-1", "gpt-4o-transcribe",
+    "gpt-4o-mini-transcribe", "gpt-4o-mini-transcribe-2025-12-15", "gpt-transcribe", "gpt-realtime-whisper",
+    "gpt-live-transcribe",
+)  # fmt: skip
+"""Defaults of clients: deepgram-sdk's README, openai-python, LiveKit's and Pipecat's services."""
+
+
+@pytest.mark.parametrize("name", ALIASES)
+def test_the_names_that_clients_send_by_default_are_the_default_model(scripted: Running, name: str) -> None:
+    """On every wire; the answers name the model that really served."""
+    assert post(scripted, wav(0.5), model=name).json()["text"] == "w0"
+    assert httpx.get(f"{scripted.url}/v1/models/{name}").json()["id"] == "scripted-1"
+    with scripted.listen(f"{RAW}&model={name}") as socket:
+        socket.send(pcm(0.5))
+        socket.send(CLOSE)
+        messages, code = until_closed(socket)
+    assert code == 1000
+    [info] = messages[-1]["model_info"].values()
+    assert (info["name"], messages[0]["metadata"]["model_info"]["name"]) == ("scripted-1", "scripted-1")
+
+
+@pytest.mark.parametrize("name", ["gpt-9", "gpt-4o", "nova", "xnova-3", "whisper-2", "gpt-realtime", "*", "nova-[23]"])
+def test_other_unknown_models_are_refused(scripted: Running, name: str) -> None:
+    """A name that is close to an alias is none."""
+    answer = post(scripted, wav(0.5), model=name)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
+
+
+class Nova(ScriptedEngine):
+    name = "nova-3"
+
+
+def test_aliases_are_a_setting_and_a_models_own_name_goes_first() -> None:
+    """A served model is never hidden by an alias of the default one."""
+    with running(ScriptedEngine(), Nova(), model_aliases=("nova-*", "house-model")) as server:
+        for name, served in (("nova-3", "nova-3"), ("nova-2", "scripted-1"), ("House-Model", "scripted-1")):
+            assert httpx.get(f"{server.url}/v1/models/{name}").json()["id"] == served
+        assert httpx.get(f"{server.url}/v1/models/whisper-1").status_code == 404
+
+
+def test_every_refusal_is_one_line_in_the_log(scripted: Running, caplog: pytest.LogCaptureFixture) -> None:
+    """Reason and request id, as in the response; what a client sends begins no line of its own."""
+    answer = post(scripted, wav(0.5), **{"colour\nERROR all is lost": "blue"})
+    [record] = caplog.records
+    line = record.getMessage()
+    assert f"refused POST {PATH} with 400: unknown field 'colour" in line
+    assert answer.headers["x-request-id"] in line
+    assert "\n" not in line
+    caplog.clear()
+    with pytest.raises(InvalidStatus) as refused, scripted.listen(f"{RAW}&callback=http://x/%0AERROR"):
+        pass
+    [record] = caplog.records
+    assert "refused WebSocket /v1/listen with 400: callback=http://x/?ERROR is not supp" in record.getMessage()
+    assert json.loads(refused.value.response.body or b"")["request_id"] in record.getMessage()
+
+
+def test_an_unknown_websocket_address_is_not_found(scripted: Running) -> None:
+    """HTTP 404 with a sentence: a bare 403 would send people to look for keys."""
+    with pytest.raises(InvalidStatus) as refused, connect(scripted.url.replace("http", "ws") + "/v9/listen"):
+        pass
+    assert refused.value.response.status_code == 404
+    assert "no WebSocket at '/v9/listen'" in json.loads(refused.value.response.body or b"")["error"]["message"]
 
 
 def test_a_model_is_described_by_its_id() -> None:

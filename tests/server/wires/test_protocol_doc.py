@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from asr.events import Final, SpeechStarted, Word
-from server.config import ServerSettings
+from server.config import ServerSettings, load_settings
 from server.http import listen, routes
 from server.streams.connection import CAUSE_OF
 from server.wires import openai_transcriptions as openai
@@ -69,12 +69,18 @@ def test_every_refusal_is_written_down() -> None:
 
 def test_every_form_field_is_written_down() -> None:
     """With its values."""
-    for name in (*openai.RESPONSE_FORMATS, *openai.GRANULARITIES, *openai.IGNORED, openai.DEFAULT_MODEL_ALIAS):
+    for name in (*openai.RESPONSE_FORMATS, *openai.GRANULARITIES, *openai.IGNORED):
         assert f"`{name}`" in DOC
     fields = {"file", "model", "language", "prompt", "hotwords", "response_format", "timestamp_granularities[]"}
     assert {
         name.split()[0].strip("`") for name, *_ in rows("Whole recordings: `POST /v1/audio/transcriptions`")
     } >= fields
+
+
+def test_every_alias_is_written_down() -> None:
+    """The defaults of the setting."""
+    for pattern in load_settings().model_aliases:
+        assert f"`{pattern}`" in DOC
 
 
 def test_the_limits_named_are_settings() -> None:
