@@ -1,10 +1,14 @@
 """The ASGI application.
 
-app         routes and middleware put together
-service     the state that all routes share: schedulers by model, admission, metrics, readiness
-listen      `GET /v1/listen`: the checks before a WebSocket is accepted
-routes      health, metrics, models, uploads
-origin      which web pages may connect
-cors        the headers that let those pages read the responses
-websocket   the transport of a connection
+app             routes and middleware put together
+service         the state that all routes share: schedulers by model, admission, metrics, readiness
+listen          `GET /v1/listen`: the checks before a WebSocket is accepted
+transcriptions  `POST /v1/audio/transcriptions`: a recording, its text whole or as events
+routes          health, metrics, models
+uploads         what the routes that take a recording share
+errors          errors in OpenAI's form
+refusals        a line in the log for each refused request
+origin          which web pages may connect
+cors            the headers that let those pages read the responses
+websocket       the transport of a connection
 """

@@ -16,10 +16,11 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.config import ServerSettings
-from server.http import routes
+from server.http import errors, routes
 from server.http.cors import Cors
 from server.http.listen import listen, listen_without_upgrade
 from server.http.service import Service
+from server.http.transcriptions import transcriptions, translations
 from server.workers.contract import StreamEngine
 
 STATIC = Path(str(files("server").joinpath("static")))
@@ -51,20 +52,21 @@ def create_app(settings: ServerSettings, engines: Sequence[StreamEngine]) -> Sta
             Route("/metrics", routes.metrics),
             Route("/v1/models", routes.models),
             Route("/v1/models/{name:path}", routes.model),
-            Route("/v1/audio/transcriptions", routes.transcriptions, methods=["POST"]),
+            Route("/v1/audio/transcriptions", transcriptions, methods=["POST"]),
+            Route("/v1/audio/translations", translations, methods=["POST"]),
             Route("/v1/listen", listen_without_upgrade),
             WebSocketRoute("/v1/listen", listen),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
         middleware=[Middleware(SecurityHeaders), Middleware(Cors, allowed_origins=settings.allowed_origins)],
         exception_handlers={
-            HTTPException: routes.on_http_exception,
-            ClientDisconnect: routes.on_disconnect,
-            Exception: routes.on_failure,
+            HTTPException: errors.on_http_exception,
+            ClientDisconnect: errors.on_disconnect,
+            Exception: errors.on_failure,
         },
         lifespan=_lifespan,
     )
-    app.router.default = routes.unknown_address
+    app.router.default = errors.unknown_address
     app.state.service = Service(settings, engines)
     return app
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -12,9 +13,9 @@ import numpy as np
 from asr.audio.streams import StreamDecoder
 from asr.config import SAMPLE_RATE_HZ
 from asr.errors import AsrError, AudioError, ModelError
-from asr.events import Event
-from asr.transcripts.formats import Transcript
-from asr.transcripts.recording import offline_settings, transcript_of
+from asr.events import Event, text_of
+from asr.languages import closest_code, knows, language_code
+from asr.transcripts.recording import offline_settings
 from server.audio_blocks import audio_blocks
 from server.client.protocol import CHUNK_S
 from server.config import ServerSettings
@@ -126,42 +127,27 @@ class Service:
         """A stream for a connection that holds a place. Raises as `opening` and `Opening.open`."""
         return await self.opening(request).open()
 
-    async def transcribe(
+    @asynccontextmanager
+    async def recognition(
         self,
         blocks: AsyncIterator[np.ndarray],
         scheduler: Scheduler,
         *,
-        language: str | None = None,
+        languages: Sequence[str] = (),
         prompt: str = "",
         hotwords: tuple[str, ...] = (),
-    ) -> Transcript:
-        """A whole recording, in blocks ``(n,)`` of 16 kHz mono float32, recognised among live streams.
+    ) -> AsyncIterator["Recognition"]:
+        """A whole recording, in blocks ``(n,)`` of 16 kHz mono float32, to be recognised among live streams.
 
-        Raises `AudioError`, `ConfigError` for an unknown language, `StepError`.
+        Raises `ConfigError` for a language that the model does not know.
         """
         settings = offline_settings(self.settings.session)
+        language = chosen_language(languages, scheduler.engine.languages)
         session = await scheduler.open(settings, StreamOptions(language, prompt, hotwords, partials=False))
         try:
-            return await self._recognise(blocks, session, scheduler)
+            yield Recognition(blocks, session, scheduler, self.metrics)
         finally:
             scheduler.close(session)
-
-    async def _recognise(
-        self, blocks: AsyncIterator[np.ndarray], session: StreamSession, scheduler: Scheduler
-    ) -> Transcript:
-        events: list[Event] = []
-        async for block in blocks:
-            session.receive_audio(block)
-            while session.ready:
-                await scheduler.step(session)
-            events += session.take_events()
-        if not session.received_s:
-            raise AudioError("found a file without any audio, wanted a recording")
-        session.receive_end()
-        while session.ready:
-            await scheduler.step(session)
-        self.metrics.audio_s.inc(session.received_s)
-        return transcript_of([*events, *session.take_events()], scheduler.engine, session.received_s)
 
     async def _cost(self, scheduler: Scheduler) -> float:
         """Seconds of a replica's work for one second of audio in a live stream, measured on the built-in sample.
@@ -188,17 +174,69 @@ class Service:
     async def _try(self, scheduler: Scheduler) -> str:
         """The reason why this model is not ready, or ""."""
         name = scheduler.engine.name
-        language = _english(scheduler)
+        languages = [code] if (code := _english(scheduler)) else []
         try:
             with SAMPLE.open("rb") as file:
-                transcript = await self.transcribe(audio_blocks(file), scheduler, language=language)
+                async with self.recognition(audio_blocks(file), scheduler, languages=languages) as recognition:
+                    text = text_of([event async for events in recognition.events() for event in events])
         except AsrError as error:
             return f"model {name} failed on the built-in sample: {error}"
-        if language and SAMPLE_WORD not in transcript.text.lower() and "7" not in transcript.text:
-            return (
-                f"model {name} recognised {transcript.text!r} in the built-in sample, wanted the word {SAMPLE_WORD!r}"
-            )
+        if languages and SAMPLE_WORD not in text.lower() and "7" not in text:
+            return f"model {name} recognised {text!r} in the built-in sample, wanted the word {SAMPLE_WORD!r}"
         return ""
+
+
+class Recognition:
+    """One recording at the model."""
+
+    def __init__(
+        self, blocks: AsyncIterator[np.ndarray], session: StreamSession, scheduler: Scheduler, metrics: Metrics
+    ) -> None:
+        self._blocks, self._session, self._scheduler, self._metrics = blocks, session, scheduler, metrics
+
+    @property
+    def engine(self) -> StreamEngine:
+        """The model: its name, weights and architecture."""
+        return self._scheduler.engine
+
+    @property
+    def received_s(self) -> float:
+        """Seconds of audio read so far: its length when `events` has ended."""
+        return self._session.received_s
+
+    async def events(self) -> AsyncIterator[list[Event]]:
+        """The session's events as they come, once. The first list shows that the audio can be decoded.
+
+        Raises `AudioError`, `StepError`.
+        """
+        async for block in self._blocks:
+            self._session.receive_audio(block)
+            async for events in self._steps():
+                yield events
+        if not self.received_s:
+            raise AudioError("found a file without any audio, wanted a recording")
+        self._session.receive_end()
+        async for events in self._steps():
+            yield events
+        self._metrics.audio_s.inc(self.received_s)
+
+    async def _steps(self) -> AsyncIterator[list[Event]]:
+        yield self._session.take_events()
+        while self._session.ready:
+            await self._scheduler.step(self._session)
+            yield self._session.take_events()
+
+
+def chosen_language(candidates: Sequence[str], known: Sequence[str]) -> str | None:
+    """The language to open a session with: the only candidate among those the model knows; None, to detect, for more.
+
+    `known` are the model's, empty if it does not say. Where it knows none of the candidates the first is returned, and
+    the model refuses it. Raises `ConfigError` for a name that is no language.
+    """
+    possible = {closest_code(name): name for name in candidates if language_code(name) == "" or knows(known, name)}
+    if len(possible) > 1 or not candidates:
+        return None
+    return next(iter(possible.values()), candidates[0])
 
 
 def _english(scheduler: Scheduler) -> str | None:

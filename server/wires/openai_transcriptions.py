@@ -5,19 +5,30 @@ Specification: https://platform.openai.com/docs/api-reference/audio/createTransc
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from asr.errors import CallerError
+from asr.events import Event, Final, Word
 from asr.transcripts.formats import FORMATS, Transcript
 from server.wires.deepgram_query import MAX_HOTWORDS, MAX_PROMPT_CHARACTERS
 
 RESPONSE_FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
 GRANULARITIES = ("segment", "word")
 
-IGNORED = ("temperature", "chunking_strategy", "include")
-"""Accepted without effect: decoding is greedy and cut by voice activity, and the response has all that there is."""
+INCLUDED = ("logprobs",)
+STREAMED_FORMATS = ("json", "text")
+LOGPROB_FORMATS = ("json", "verbose_json")
+
+IGNORED = ("temperature", "chunking_strategy")
+"""Accepted without effect: decoding is greedy, and voice activity cuts the recording."""
+
+FIELDS = (
+    "file", "model", "language", "languages[]", "prompt", "hotwords", "keywords[]", "response_format",
+    "timestamp_granularities[]", "include[]", "stream",
+)  # fmt: skip
+"""The fields that change something."""
 
 
 class FormError(CallerError):
@@ -33,42 +44,56 @@ class TranscriptionOptions:
     """What a client asks for. None means the server's default."""
 
     model: str | None = None
-    language: str | None = None
+    languages: tuple[str, ...] = ()
+    """Those the recording may be in; any, if none is given."""
     prompt: str = ""
     hotwords: tuple[str, ...] = ()
     response_format: str = "json"
     granularities: tuple[str, ...] = ("segment",)
+    logprobs: bool = False
+    """Whether to send each word's logarithmic probability."""
+    stream: bool = False
+    """Whether to send the text as server-sent events while it is recognised."""
 
 
 def parse_form(items: Iterable[tuple[str, str]]) -> TranscriptionOptions:
     """The options of a form's text fields. Raises `FormError`."""
+    lists: dict[str, list[str]] = {}
     values: dict[str, Any] = {}
-    granularities: list[str] = []
-    hotwords: list[str] = []
     for name, value in items:
-        if name in ("timestamp_granularities[]", "timestamp_granularities"):
-            granularities.append(_one_of(name, value, GRANULARITIES))
-        elif name == "response_format":
-            values[name] = _one_of(name, value, RESPONSE_FORMATS)
-        elif name in ("hotwords", "hotwords[]"):
-            hotwords += [word.strip() for word in _text(name, value).split(",") if word.strip()]
-        elif name in ("model", "language", "prompt"):
-            values[name] = _text(name, value)
-        elif name == "stream":
-            _check_stream(value)
-        elif _base_name(name) not in IGNORED:
-            known = ", ".join(
-                ("file", "model", "language", "prompt", "hotwords", "response_format", "timestamp_granularities[]")
-            )
-            raise FormError(name, f"unknown field {name[:100]!r}; known are {known}")
-    if granularities:
-        values["granularities"] = tuple(granularities)
+        base = name.removesuffix("[]")
+        if base in _LISTS:
+            lists.setdefault(base, []).extend(_LISTS[base](name, value))
+        elif name in _VALUES:
+            values[name] = _VALUES[name](name, value)
+        elif base.partition("[")[0] not in IGNORED:  # forms write objects as `chunking_strategy[type]`
+            raise FormError(name, f"unknown field {name[:100]!r}; known are {', '.join(FIELDS)}")
+    hotwords = lists.get("hotwords", []) + lists.get("keywords", [])
     if len(hotwords) > MAX_HOTWORDS:
         raise FormError("hotwords", f"hotwords: found {len(hotwords)}, wanted at most {MAX_HOTWORDS}")
-    options = TranscriptionOptions(**values, hotwords=tuple(hotwords))
-    if granularities and options.response_format != "verbose_json":
-        raise FormError("timestamp_granularities[]", "timestamp_granularities[] needs response_format=verbose_json")
+    language = values.pop("language", "")
+    options = TranscriptionOptions(
+        **values,
+        languages=(language,) if language else tuple(lists.get("languages", [])),
+        hotwords=tuple(hotwords),
+        granularities=tuple(lists.get("timestamp_granularities", [])) or ("segment",),
+        logprobs="logprobs" in lists.get("include", []),
+    )
+    _check_together(options, with_granularities="timestamp_granularities" in lists)
     return options
+
+
+def _check_together(options: TranscriptionOptions, *, with_granularities: bool) -> None:
+    """Refuses what the response format cannot carry: no client reads an answer in another form."""
+    found = options.response_format
+    if with_granularities and found != "verbose_json":
+        raise FormError("timestamp_granularities[]", "timestamp_granularities[] needs response_format=verbose_json")
+    if options.logprobs and found not in LOGPROB_FORMATS:
+        wanted = " or ".join(LOGPROB_FORMATS)
+        raise FormError("include[]", f"include[]=logprobs needs response_format={wanted}, found {found}")
+    if options.stream and found not in STREAMED_FORMATS:
+        wanted = " or ".join(STREAMED_FORMATS)
+        raise FormError("stream", f"stream=true needs response_format={wanted}, found {found}: events carry text only")
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> str:
@@ -77,26 +102,38 @@ def _one_of(name: str, value: str, known: tuple[str, ...]) -> str:
     return value
 
 
-def _check_stream(value: str) -> None:
-    """SDKs read a JSON response as no event at all: an empty transcript without an error."""
-    if value.lower() not in ("", "false", "0"):
-        raise FormError(
-            "stream",
-            f"stream: found {value[:100]!r}, wanted false: the transcript is sent whole when it is done; for words as "
-            "they are recognised, open a WebSocket at /v1/listen",
-        )
-
-
-def _base_name(name: str) -> str:
-    """Without the brackets in which forms write lists and objects: `include[]`, `chunking_strategy[type]`."""
-    return name.partition("[")[0]
+def _flag(name: str, value: str) -> bool:
+    if value.lower() not in ("true", "1", "false", "0", ""):
+        raise FormError(name, f"{name}: found {value[:100]!r}, wanted true or false")
+    return value.lower() in ("true", "1")
 
 
 def _text(name: str, value: str) -> str:
-    limit = 100 if name in ("model", "language") else MAX_PROMPT_CHARACTERS
+    limit = 100 if name in ("model", "language", "languages[]") else MAX_PROMPT_CHARACTERS
     if len(value) > limit:
         raise FormError(name, f"{name}: found {len(value)} characters, wanted at most {limit}")
     return value
+
+
+def _words(name: str, value: str) -> list[str]:
+    return [word.strip() for word in _text(name, value).split(",") if word.strip()]
+
+
+_VALUES: Mapping[str, Callable[[str, str], Any]] = {
+    "model": _text,
+    "language": _text,
+    "prompt": _text,
+    "response_format": lambda name, value: _one_of(name, value, RESPONSE_FORMATS),
+    "stream": _flag,
+}
+_LISTS: Mapping[str, Callable[[str, str], list[str]]] = {
+    "hotwords": _words,
+    "keywords": lambda name, value: [_text(name, value)] if value.strip() else [],
+    "languages": lambda name, value: [_text(name, value)] if value.strip() else [],
+    "timestamp_granularities": lambda name, value: [_one_of(name, value, GRANULARITIES)],
+    "include": lambda name, value: [_one_of(name, value, INCLUDED)],
+}
+"""Fields that may be repeated, with or without brackets behind the name."""
 
 
 def response_body(transcript: Transcript, options: TranscriptionOptions) -> tuple[str, str]:
@@ -107,11 +144,74 @@ def response_body(transcript: Transcript, options: TranscriptionOptions) -> tupl
         return "application/x-subrip", FORMATS["srt"](transcript)
     if options.response_format == "vtt":
         return "text/vtt", FORMATS["vtt"](transcript)
-    usage = {"type": "duration", "seconds": math.ceil(transcript.duration_s)}
-    body: dict[str, Any] = {"text": transcript.text, "usage": usage}
+    body: dict[str, Any] = {"text": transcript.text, "usage": usage(transcript.duration_s)}
+    if options.logprobs:
+        words = [word for segment in transcript.segments for word in segment.words]
+        body["logprobs"] = [_logprob(word, is_first=not i) for i, word in enumerate(words)]
     if options.response_format == "verbose_json":
         body |= _verbose(transcript, options.granularities)
     return "application/json", json.dumps(body, ensure_ascii=False)
+
+
+def usage(duration_s: float) -> dict[str, Any]:
+    """What was recognised, in OpenAI's form."""
+    return {"type": "duration", "seconds": math.ceil(duration_s)}
+
+
+def _logprob(word: Word, *, is_first: bool) -> dict[str, Any]:
+    """A word as OpenAI writes a token: with the space before it, unless it is the text's first."""
+    token = word.text.lstrip() if is_first else word.text
+    return {"token": token, "bytes": list(token.encode()), "logprob": round(log_of(word.confidence), 4)}
+
+
+def log_of(confidence: float) -> float:
+    """The natural logarithm; finite for 0, too, since JSON has no infinity."""
+    return math.log(max(confidence, 1e-6))
+
+
+class TextDeltas:
+    """Finals -> pieces of text that are only ever appended. Joined they are the transcript."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.logprobs: list[dict[str, Any]] = []
+
+    def add(self, final: Final) -> tuple[str, list[dict[str, Any]]]:
+        """The final's piece ("" for one without words), and its words with their logarithmic probabilities."""
+        delta = final.text if self.text else final.text.lstrip()
+        added = [_logprob(word, is_first=not (self.text or i)) for i, word in enumerate(final.words)]
+        self.text += delta
+        self.logprobs += added
+        return delta, added
+
+
+class EventWriter:
+    """A recording's events -> server-sent events: `deltas` as they come, `done` once."""
+
+    def __init__(self, options: TranscriptionOptions) -> None:
+        self._with_logprobs = options.logprobs
+        self._deltas = TextDeltas()
+
+    def deltas(self, events: Iterable[Event]) -> Iterator[str]:
+        """An event for each final with words."""
+        for event in events:
+            if isinstance(event, Final) and event.words:
+                delta, logprobs = self._deltas.add(event)
+                yield server_sent(self._event("transcript.text.delta", {"delta": delta}, logprobs))
+
+    def done(self, duration_s: float) -> Iterator[str]:
+        """The whole text, and the mark after which clients stop reading."""
+        fields = {"text": self._deltas.text, "usage": usage(duration_s)}
+        yield server_sent(self._event("transcript.text.done", fields, self._deltas.logprobs))
+        yield "data: [DONE]\n\n"
+
+    def _event(self, kind: str, fields: dict[str, Any], logprobs: list[dict[str, Any]]) -> dict[str, Any]:
+        return {"type": kind, **fields, **({"logprobs": logprobs} if self._with_logprobs else {})}
+
+
+def server_sent(event: Mapping[str, Any]) -> str:
+    """One event in the form of `text/event-stream` (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
+    return f"data: {json.dumps(event, ensure_ascii=False)}\n\n"
 
 
 def _verbose(transcript: Transcript, granularities: tuple[str, ...]) -> dict[str, Any]:
@@ -130,8 +230,8 @@ def _verbose(transcript: Transcript, granularities: tuple[str, ...]) -> dict[str
 
 def _segment(index: int, segment: Any) -> dict[str, Any]:
     """One segment. Fields that only OpenAI's own decoder has are constants: its clients require them."""
-    confidences = [max(word.confidence, 1e-6) for word in segment.words]
-    mean_logprob = sum(map(math.log, confidences)) / len(confidences) if confidences else 0.0
+    logprobs = [log_of(word.confidence) for word in segment.words]
+    mean_logprob = sum(logprobs) / len(logprobs) if logprobs else 0.0
     return {
         "id": index,
         "seek": 0,

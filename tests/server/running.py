@@ -149,8 +149,16 @@ def pcm(seconds: float, value: float = 0.0) -> bytes:
 
 def wav(seconds: float) -> bytes:
     """Silence as a WAV file."""
+    return wav_of(0.0, after_s=seconds)
+
+
+def wav_of(value: float, after_s: float) -> bytes:
+    """Silence as a WAV file, and half a second of a constant signal after it, unless that is silence too."""
+    samples = np.zeros(round(after_s * SAMPLE_RATE_HZ), np.float32)
+    if value:
+        samples = np.append(samples, np.full(SAMPLE_RATE_HZ // 2, value, np.float32))
     file = io.BytesIO()
-    soundfile.write(file, np.zeros(round(seconds * SAMPLE_RATE_HZ), np.float32), SAMPLE_RATE_HZ, format="WAV")
+    soundfile.write(file, samples, SAMPLE_RATE_HZ, format="WAV")
     return file.getvalue()
 
 

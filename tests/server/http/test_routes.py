@@ -1,8 +1,10 @@
 """All routes but streams, with a scripted engine: health, metrics, models, the page's headers, recordings by POST."""
 
 import json
+import math
 import struct
 import threading
+from typing import Any
 
 import httpx
 import pytest
@@ -12,8 +14,8 @@ from websockets.sync.client import connect
 from asr.engine import Engine
 from asr.transcripts.recording import transcribe
 from server.http.service import SAMPLE, SAMPLE_WORD
-from tests.server.fakes import ScriptedEngine, words
-from tests.server.running import CLOSE, RAW, Running, eventually, pcm, running, transcript, until_closed, wav
+from tests.server.fakes import POISON, ScriptedEngine, words
+from tests.server.running import CLOSE, RAW, Running, eventually, pcm, running, transcript, until_closed, wav, wav_of
 
 pytestmark = pytest.mark.slow
 
@@ -174,9 +176,14 @@ def test_a_recording_is_answered_with_its_text(scripted: Running) -> None:
         ({"language": "tlh"}, 400, "language", "found the language 'tlh'"),
         ({"colour": "blue"}, 400, "colour", "unknown field 'colour'"),
         ({"prompt": "x" * 5000}, 400, "prompt", "found 5000 characters"),
-        ({"stream": "true"}, 400, "stream", "the transcript is sent whole"),
-        ({"stream": "True"}, 400, "stream", "found 'True', wanted false"),
-        ({"stream": "1", "response_format": "text"}, 400, "stream", "/v1/listen"),
+        ({"stream": "maybe"}, 400, "stream", "found 'maybe', wanted true or false"),
+        ({"stream": "true", "response_format": "srt"}, 400, "stream", "needs response_format=json or text, found srt"),
+        ({"include[]": "tokens"}, 400, "include[]", "found 'tokens', wanted one of logprobs"),
+        ({"include[]": "logprobs", "response_format": "vtt"}, 400, "include[]", "needs response_format=json"),
+        ({"languages[]": "tlh"}, 400, "language", "found the language 'tlh'"),
+        ({"languages[]": "no language"}, 400, "language", "found language 'no language', wanted a code"),
+        ({"keywords[]": ["a"] * 101}, 400, "hotwords", "found 101, wanted at most 100"),
+        ({"response_format": "diarized_json"}, 400, "response_format", "found 'diarized_json', wanted one of"),
     ],
 )
 def test_fields_that_cannot_be_served_are_refused(
@@ -197,9 +204,103 @@ def test_fields_without_effect_are_accepted(scripted: Running) -> None:
         "chunking_strategy": "auto",
         "chunking_strategy[type]": "server_vad",
         "chunking_strategy[threshold]": "0.5",
-        "include[]": "logprobs",
     }
     assert post(scripted, wav(0.5), **fields).json()["text"] == "w0"
+
+
+def events(answer: httpx.Response) -> list[dict[str, Any]]:
+    """The server-sent events before the mark that ends them."""
+    *datas, last, rest = answer.text.split("\n\n")
+    assert (last, rest) == ("data: [DONE]", "")
+    return [json.loads(data.removeprefix("data: ")) for data in datas]
+
+
+@pytest.mark.parametrize("fields", [{"stream": "true"}, {"stream": "True", "response_format": "text"}])
+def test_a_recording_is_streamed_as_events(scripted: Running, fields: dict[str, str]) -> None:
+    """A delta for each final; joined they are the text of `done`."""
+    answer = post(scripted, wav(2.7), **fields)
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    *deltas, done = events(answer)
+    assert [delta["delta"] for delta in deltas] == [words(4), " w4"]
+    assert {delta["type"] for delta in deltas} == {"transcript.text.delta"}
+    usage = {"type": "duration", "seconds": 3}
+    assert done == {"type": "transcript.text.done", "text": words(5), "usage": usage}
+    eventually(lambda: scripted.metric("asr_open_streams") == 0)
+
+
+def test_words_are_sent_while_the_rest_is_recognised() -> None:
+    """The first delta is there while the model still waits with the next step."""
+    engine = ScriptedEngine()
+    with running(engine) as server:
+        files, data = {"file": ("a.wav", wav(60.0))}, {"stream": "true"}
+        with httpx.stream("POST", server.url + PATH, files=files, data=data, timeout=30) as answer:
+            lines = answer.iter_lines()
+            assert words(4) in next(lines)
+            engine.gate.clear()
+            assert server.metric("asr_open_streams") == 1
+            engine.gate.set()
+            *_, done, _, last, _ = lines
+    assert json.loads(done.removeprefix("data: "))["text"] == words(120)
+    assert last == "data: [DONE]"
+
+
+def test_a_client_that_leaves_a_stream_of_events_frees_its_place() -> None:
+    """The rest of the recording is not recognised."""
+    engine = ScriptedEngine()
+    with running(engine) as server:
+        files, data = {"file": ("a.wav", wav(600.0))}, {"stream": "true"}
+        engine.step_s = 0.02
+        with httpx.stream("POST", server.url + PATH, files=files, data=data, timeout=30) as answer:
+            next(answer.iter_lines())
+        eventually(lambda: server.metric("asr_open_streams") == 0)
+        assert len(engine.batches) < 200  # of the 300 that the ten minutes would take
+
+
+def test_an_error_after_the_first_words_is_an_event(scripted: Running, caplog: pytest.LogCaptureFixture) -> None:
+    """The status was sent; OpenAI's SDKs raise what has the key `error`. The next recording is served."""
+    answer = post(scripted, wav_of(POISON, after_s=11.0), stream="true")
+    *before, last = [json.loads(e.removeprefix("data: ")) for e in answer.text.split("\n\n")[:-1]]
+    assert (answer.status_code, before[0]["delta"]) == (200, words(4))
+    assert last["error"]["code"] == "internal"
+    assert "with 500" in caplog.text
+    assert post(scripted, wav(0.5), stream="true").status_code == 200
+
+
+def test_an_error_before_the_first_words_is_a_status(scripted: Running) -> None:
+    """A file that is none is refused as without `stream`."""
+    answer = post(scripted, b"no audio", stream="true")
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "file")
+
+
+def test_translations_are_refused_with_a_sentence(scripted: Running) -> None:
+    """Not as an unknown address: the sentence names the one that answers."""
+    answer = httpx.post(scripted.url + "/v1/audio/translations", files={"file": ("a.wav", wav(0.5))})
+    assert answer.status_code == 400
+    assert "no model here translates; /v1/audio/transcriptions has" in answer.json()["error"]["message"]
+
+
+def test_logprobs_are_sent_where_they_are_asked_for(scripted: Running) -> None:
+    """The logarithm of each word's confidence, 0.9; the tokens joined are the text."""
+    body = post(scripted, wav(1.0), **{"include[]": "logprobs"}).json()
+    token = {"token": "w0", "bytes": [119, 48], "logprob": round(math.log(0.9), 4)}
+    assert body["logprobs"] == [token, token | {"token": " w1", "bytes": [32, 119, 49]}]
+    delta, done = events(post(scripted, wav(1.0), stream="true", **{"include[]": "logprobs"}))
+    assert delta["logprobs"] == done["logprobs"] == body["logprobs"]
+    assert "logprobs" not in post(scripted, wav(1.0)).json()
+
+
+def test_keywords_and_languages_reach_the_model() -> None:
+    """A keyword is a hotword. Of the languages those count that the model has; among several it detects."""
+    engine = ScriptedEngine()
+    with running(engine) as server:
+        fields = {"keywords[]": ["Lübeck", "Königs Wusterhausen"], "hotwords": "a, b", "languages[]": ["ja", "tlh"]}
+        assert post(server, wav(0.5), **fields).status_code == 200
+        assert engine.asked[-1] == ("", ("a", "b", "Lübeck", "Königs Wusterhausen"))
+        assert engine.opened[-1].language == "ja"
+        assert post(server, wav(0.5), **{"languages[]": ["ja", "en"]}).status_code == 200
+        assert engine.opened[-1].language == "en"  # what this engine detects
+        assert post(server, wav(0.5), **{"languages[]": ["ja", "en"], "language": "ja"}).status_code == 200
+        assert engine.opened[-1].language == "ja"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 
 from asr.events import Final, SpeechStarted, Word
 from server.config import ServerSettings, load_settings
-from server.http import listen, routes
+from server.http import errors, listen
 from server.streams.connection import CAUSE_OF
 from server.wires import openai_transcriptions as openai
 from server.wires.base import Cause, Progress, Summary
@@ -63,7 +63,7 @@ def test_every_refusal_is_written_down() -> None:
     """By status and code, for both protocols."""
     before_upgrade = {(int(status), code.strip("`")) for status, code, _ in rows("Refusals before the upgrade")}
     assert before_upgrade == {(status, code) for _, status, code in listen.REFUSALS}
-    for _, status, code in routes.STATUSES:
+    for _, status, code in errors.STATUSES:
         assert f"| {status} | {f'`{code}`' if code else ''}" in DOC
 
 
@@ -71,10 +71,8 @@ def test_every_form_field_is_written_down() -> None:
     """With its values."""
     for name in (*openai.RESPONSE_FORMATS, *openai.GRANULARITIES, *openai.IGNORED):
         assert f"`{name}`" in DOC
-    fields = {"file", "model", "language", "prompt", "hotwords", "response_format", "timestamp_granularities[]"}
-    assert {
-        name.split()[0].strip("`") for name, *_ in rows("Whole recordings: `POST /v1/audio/transcriptions`")
-    } >= fields
+    table = rows("Whole recordings: `POST /v1/audio/transcriptions`")
+    assert {name for names, *_ in table for name in re.findall(r"`([\w\[\]]+)`", names)} >= set(openai.FIELDS)
 
 
 def test_every_alias_is_written_down() -> None:

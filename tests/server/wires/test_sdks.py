@@ -46,7 +46,7 @@ def test_deepgrams_sdk_transcribes(real: Running, clip: Path) -> None:
     messages: list[Any] = []
     data = pcm_of(clip) + pcm(1.0)
     options = {"encoding": "linear16", "sample_rate": 16000, "interim_results": True, "punctuate": True}
-    with deepgram_client(real).listen.v1.connect(model="whisper-tiny.en", language="en-US", **options) as stream:  # type: ignore[arg-type]
+    with deepgram_client(real).listen.v1.connect(model="nova-3", language="en-US", **options) as stream:  # type: ignore[arg-type]
         stream.on(EventType.MESSAGE, messages.append)
         listening = threading.Thread(target=stream.start_listening)
         listening.start()
@@ -150,6 +150,31 @@ def test_openais_sdk_transcribes_with_times(client: openai.OpenAI, clip: Path) -
     assert plain(" ".join(word.word for word in answer.words)) == FOX
     assert plain(" ".join(segment.text for segment in answer.segments)) == FOX
     assert all(word.start <= word.end for word in answer.words)
+
+
+def test_openais_sdk_reads_a_stream_of_events(client: openai.OpenAI, clip: Path) -> None:
+    """Its own event types; the model that its documentation names, with logprobs."""
+    with clip.open("rb") as file:
+        stream = client.audio.transcriptions.create(
+            model="gpt-4o-transcribe",
+            file=file,
+            stream=True,
+            include=["logprobs"],
+            chunking_strategy={"type": "server_vad"},
+        )
+        *deltas, done = list(stream)
+    assert done.type == "transcript.text.done"
+    assert plain(done.text) == FOX
+    assert "".join(delta.delta for delta in deltas if delta.type == "transcript.text.delta") == done.text
+    assert done.logprobs
+    assert "".join(str(token.token) for token in done.logprobs) == done.text
+    assert all(token.logprob is not None and token.logprob <= 0 for token in done.logprobs)
+
+
+def test_openais_sdk_raises_an_error_in_a_stream(client: openai.OpenAI) -> None:
+    """By status before the first word."""
+    with pytest.raises(openai.BadRequestError):
+        client.audio.transcriptions.create(model="gpt-4o-transcribe", file=("a.wav", b"no audio"), stream=True)
 
 
 def test_openais_sdk_raises_its_own_errors(client: openai.OpenAI, clip: Path) -> None:

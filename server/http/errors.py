@@ -1,0 +1,93 @@
+"""Errors in OpenAI's form, for every address but Deepgram's: statuses, bodies, the log."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from asr.errors import AsrError, CallerError, ModelError
+from server.http.cors import cors_headers
+from server.http.origin import OriginError
+from server.http.refusals import log_refusal, new_request_id
+from server.streams.admission import RETRY_AFTER_S, Unavailable
+from server.wires.openai_transcriptions import FormError, error_body
+
+
+class UploadTooBig(CallerError):
+    """An upload over `max_upload_bytes`; HTTP 413."""
+
+
+STATUSES: tuple[tuple[type[AsrError], int, str | None], ...] = (
+    (OriginError, 403, "forbidden_origin"),
+    (ModelError, 404, "model_not_found"),
+    (UploadTooBig, 413, "file_too_large"),
+    (Unavailable, 503, "server_full"),
+    (CallerError, 400, None),
+    (AsrError, 500, "internal"),
+)
+"""HTTP status and ``code``; the first that matches."""
+
+
+def error_response(error: AsrError, request: HTTPConnection) -> JSONResponse:
+    """The error as a response; counted and logged."""
+    status, body = _reported(error, request)
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else {}
+    return _refusal(request, status, body, headers)
+
+
+def log_failure(error: AsrError, request: HTTPConnection) -> dict[str, Any]:
+    """The body of an error that comes after the response's status was sent; counted and logged."""
+    status, body = _reported(error, request)
+    log_refusal(request, status, str(error), new_request_id())
+    return body
+
+
+def _reported(error: AsrError, request: HTTPConnection) -> tuple[int, dict[str, Any]]:
+    """The error's status and body; counted."""
+    status, code = next((status, code) for kind, status, code in STATUSES if isinstance(error, kind))
+    request.app.state.service.metrics.errors.labels(code or "bad_request").inc()
+    kind = "server_error" if status >= 500 else "invalid_request_error"
+    param = error.param if isinstance(error, FormError) else "model" if isinstance(error, ModelError) else None
+    return status, error_body(str(error), kind=kind, param=param, code=code)
+
+
+def _refusal(
+    request: HTTPConnection, status: int, body: dict[str, Any], headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """An error's body as a response, and a line in the log. OpenAI's SDKs read `x-request-id`."""
+    request_id = new_request_id()
+    log_refusal(request, status, body["error"]["message"], request_id)
+    return JSONResponse(body, status, {**(headers or {}), "x-request-id": request_id})
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """Starlette's own errors (404, 405, a broken form)."""
+    assert isinstance(error, HTTPException)
+    kind = "server_error" if error.status_code >= 500 else "invalid_request_error"
+    return _refusal(request, error.status_code, error_body(str(error.detail), kind=kind), error.headers)
+
+
+async def unknown_address(scope: Scope, receive: Receive, send: Send) -> None:
+    """404, as JSON for WebSockets too, which Starlette itself refuses with a bare 403."""
+    if scope["type"] != "websocket":
+        raise HTTPException(404)
+    socket = WebSocket(scope, receive, send)
+    sentence = f"no WebSocket at {socket.scope['path'][:100]!r}; live streams connect to /v1/listen"
+    await socket.send_denial_response(_refusal(socket, 404, error_body(sentence, code="not_found")))
+
+
+async def on_failure(request: Request, error: Exception) -> Response:
+    """The server's own failure. Starlette raises it again, for the log, and sends this outside of all middleware."""
+    body = error_body("the server failed on this request", kind="server_error", code="internal")
+    allowed = request.app.state.service.settings.allowed_origins
+    return JSONResponse(body, 500, {"Vary": "Origin"} | cors_headers(request.headers, allowed))
+
+
+async def on_disconnect(request: Request, error: Exception) -> Response:
+    """The client disconnected during the upload; nobody reads this response."""
+    assert isinstance(error, ClientDisconnect)
+    return Response(status_code=499)
