@@ -10,11 +10,14 @@ from asr.audio.files import read_blocks
 from asr.audio.tracks import OnNotice, ignored
 
 
-async def audio_blocks(file: BinaryIO, on_notice: OnNotice = ignored) -> AsyncIterator[np.ndarray]:
+async def audio_blocks(
+    file: BinaryIO, on_notice: OnNotice = ignored, *, channel: int | None = None
+) -> AsyncIterator[np.ndarray]:
     """Mono float32 blocks ``(n,)`` at 16 kHz, 10 s each but the last. Each is decoded when the caller asks for it.
 
-    `on_notice` is called in a thread, see `read_blocks`. Raises `AudioError`, at any block.
+    `channel` is read alone; with None all are mixed down. `on_notice` is called in a thread, see `read_blocks`.
+    Raises `AudioError`, at any block.
     """
-    blocks = iter(read_blocks(file, on_notice=on_notice))
+    blocks = iter(read_blocks(file, on_notice=on_notice, channel=channel))
     while (block := await asyncio.to_thread(next, blocks, None)) is not None:
         yield block

@@ -27,6 +27,7 @@ class ServerSettings:
     max_lagging_s: float
     max_message_bytes: int
     max_upload_bytes: int
+    fetch_urls: bool
     max_buffered_audio_s: float
     max_spooled_bytes: int
     idle_timeout_s: float

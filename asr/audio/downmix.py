@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from asr.audio.pcm import AudioForm, checked_clipped
+from asr.errors import AudioError
 
 _BLOCK_S = 0.02
 _CANCELS = -0.7
@@ -190,8 +191,32 @@ class StreamDownmix:
         return "the channels are in opposite phase and would cancel each other; took their difference in such parts"
 
 
+class OneChannel:
+    """Frames -> one of their channels, counted from 0. It has the methods of `StreamDownmix`, and mixes nothing.
+
+    `channels` is how many there must be; None: any number that has this one.
+    """
+
+    notice = ""
+
+    def __init__(self, index: int, channels: int | None = None) -> None:
+        self._index, self._channels = index, channels
+
+    def process(self, form: AudioForm, frames: np.ndarray) -> list[tuple[int, np.ndarray]]:
+        """A pair of a rate in hertz and samples ``(n,)``. Raises `AudioError` for another number of channels."""
+        found = frames.shape[1]
+        if found <= self._index or (self._channels is not None and found != self._channels):
+            wanted = f"{self._channels}, as was said" if self._channels is not None else f"at least {self._index + 1}"
+            raise AudioError(f"found audio with {found} channel{'s'[: found != 1]}; wanted {wanted}")
+        return [(form.rate_hz, checked_clipped(frames[:, self._index]))]
+
+    def flush(self) -> list[tuple[int, np.ndarray]]:
+        """Nothing is held back."""
+        return []
+
+
 def mixed_down(
-    pieces: Iterable[tuple[AudioForm, np.ndarray]], mixer: StreamDownmix
+    pieces: Iterable[tuple[AudioForm, np.ndarray]], mixer: StreamDownmix | OneChannel
 ) -> Iterable[tuple[int, np.ndarray]]:
     """All pieces -> pairs of a rate in hertz and mono samples ``(m,)``."""
     for form, frames in pieces:

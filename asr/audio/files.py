@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 import soundfile
 
-from asr.audio.downmix import StreamDownmix, mixed_down
+from asr.audio.downmix import OneChannel, StreamDownmix, mixed_down
 from asr.audio.pcm import AudioForm, channel_names, gathered
 from asr.audio.resample import StreamResampler
 from asr.audio.tracks import WANTED, OnNotice, best_track, header_duration_s, ignored, open_container, read_tracks
@@ -29,19 +29,22 @@ _READ_VALUES = 1 << 17
 """Values (samples times channels) in one read."""
 
 
-def read_blocks(source: Path | BinaryIO, block_s: float = 10.0, on_notice: OnNotice = ignored) -> Iterator[np.ndarray]:
+def read_blocks(
+    source: Path | BinaryIO, block_s: float = 10.0, on_notice: OnNotice = ignored, *, channel: int | None = None
+) -> Iterator[np.ndarray]:
     """Any recording -> mono float32 blocks ``(n,)`` at 16 kHz. Each lasts `block_s`, the last one may be shorter.
 
     `source` is a path, or an open binary file, which is read from its beginning and left open. Blocks are decoded when
     the caller asks for them. A damaged or truncated recording gives the samples that can be decoded. Samples lie at the
     times that the container gives them, counted from its beginning; what is missing there is silence. `on_notice` is
-    called with a sentence on which of several audio tracks was read, and on channels that cancel each other.
+    called with a sentence on which of several audio tracks was read, and on channels that cancel each other. With
+    `channel`, counted from 0, the samples are those of one channel instead of the mix.
 
     Raises `AudioError`, at the first block or later: no file, no audio in it, no samples, a sample rate that is not
     supported, or NaN or infinite samples.
     """
     with _opened(source) as (file, name):
-        mixer = StreamDownmix()
+        mixer = StreamDownmix() if channel is None else OneChannel(channel)
         mono = mixed_down(_decoded(file, name, on_notice), mixer)
         yield from _blocks(_resampled(mono, name), round(block_s * SAMPLE_RATE_HZ))
         if mixer.notice:

@@ -60,7 +60,7 @@ class PcmReader:
 
 
 def checked_clipped(frames: np.ndarray) -> np.ndarray:
-    """Float frames ``(n, channels)``, clipped to [-1, 1]. Raises `AudioError` for NaN or infinite ones.
+    """Float samples of any shape, clipped to [-1, 1]. Raises `AudioError` for NaN or infinite ones.
 
     Clipping is what every sound card does. Without it a float of 1e30, which is finite, has an infinite power.
     """

@@ -14,7 +14,7 @@ from asr.audio.compressed import BareReader, FragmentReader
 from asr.audio.containers import OggDemuxer, OpusHead, OpusPacket, WavDemuxer, WebmDemuxer, ogg, wav, webm
 from asr.audio.containers.fragments import is_mp4
 from asr.audio.containers.opus import OPUS_RATE_HZ, make_head
-from asr.audio.downmix import StreamDownmix
+from asr.audio.downmix import OneChannel, StreamDownmix
 from asr.audio.opus_decoder import OpusDecoder
 from asr.audio.pcm import MAX_CHANNELS, SAMPLE_FORMATS, AudioForm, PcmReader, gathered
 from asr.audio.resample import StreamResampler
@@ -30,13 +30,16 @@ class StreamDecoder:
     """Wire bytes -> samples. Any split of the bytes gives the same samples, but `Encoding.is_packets` ones.
 
     Call `decode` for every message, then `flush` once. After an `AudioError` the decoder cannot be used any more.
-    `sample_rate_hz` and `channels` describe encodings without a header; containers have their own.
+    `sample_rate_hz` and `channels` describe encodings without a header; containers have their own. With `channel`,
+    counted from 0, the samples are those of this one channel, and a container must have `channels` of them, too.
     Raises `AudioError` for an unknown encoding, and for parameters that the encoding does not allow.
     """
 
-    def __init__(self, encoding: str, sample_rate_hz: int | None = None, channels: int = 1) -> None:
+    def __init__(
+        self, encoding: str, sample_rate_hz: int | None = None, channels: int = 1, *, channel: int | None = None
+    ) -> None:
         self._reader = _reader_for(encoding, sample_rate_hz, channels)
-        self._mixer = StreamDownmix()
+        self._mixer = StreamDownmix() if channel is None else OneChannel(channel, channels)
         self._resampler: StreamResampler | None = None
         self._rate_hz = 0
 

@@ -47,7 +47,7 @@ def segments_from_finals(events: Iterable[Event]) -> tuple[Segment, ...]:
             continue
         for word in event.words:
             words.append(word)
-            if word.end_s - words[0].start_s >= _SEGMENT_S and _ends_sentence(word.text):
+            if word.end_s - words[0].start_s >= _SEGMENT_S and ends_sentence(word.text):
                 segments, words = [*segments, _segment(words)], []
         if event.ends_utterance and words:
             segments, words = [*segments, _segment(words)], []
@@ -58,7 +58,8 @@ def _segment(words: list[Word]) -> Segment:
     return Segment("".join(word.text for word in words).strip(), words[0].start_s, words[-1].end_s, tuple(words))
 
 
-def _ends_sentence(text: str) -> bool:
+def ends_sentence(text: str) -> bool:
+    """Whether a word is written as the last of a sentence."""
     return text.rstrip().rstrip(_CLOSERS).endswith(tuple(_SENTENCE_ENDS))
 
 

@@ -19,6 +19,7 @@ from server.config import ServerSettings
 from server.http import errors, routes
 from server.http.cors import Cors
 from server.http.listen import listen, listen_without_upgrade
+from server.http.prerecorded import listen_prerecorded
 from server.http.service import Service
 from server.http.transcriptions import transcriptions, translations
 from server.workers.contract import StreamEngine
@@ -55,6 +56,7 @@ def create_app(settings: ServerSettings, engines: Sequence[StreamEngine]) -> Sta
             Route("/v1/audio/transcriptions", transcriptions, methods=["POST"]),
             Route("/v1/audio/translations", translations, methods=["POST"]),
             Route("/v1/listen", listen_without_upgrade),
+            Route("/v1/listen", listen_prerecorded, methods=["POST"]),
             WebSocketRoute("/v1/listen", listen),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],

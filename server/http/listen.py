@@ -1,5 +1,7 @@
 """`GET /v1/listen`, Deepgram's live wire: the checks before a WebSocket is accepted, and the refusals."""
 
+from collections.abc import Sequence
+
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket
@@ -10,8 +12,8 @@ from server.http.refusals import log_refusal, new_request_id
 from server.http.service import Service
 from server.http.websocket import WebSocketTransport
 from server.streams.admission import RETRY_AFTER_S, Unavailable
+from server.streams.channels import AnyStream
 from server.streams.connection import Connection
-from server.streams.stream import Stream
 from server.wires.deepgram import DeepgramWire
 from server.wires.deepgram_messages import ModelInfo
 from server.wires.deepgram_query import ListenOptions, parse_query
@@ -54,7 +56,7 @@ async def listen_without_upgrade(request: Request) -> JSONResponse:
     return JSONResponse(body | {"request_id": request_id}, 426, {"Upgrade": "websocket"})
 
 
-async def _admitted(request: HTTPConnection, service: Service) -> tuple[ListenOptions, Stream]:
+async def _admitted(request: HTTPConnection, service: Service) -> tuple[ListenOptions, AnyStream]:
     """All checks before the upgrade, in the order in which their errors are reported; then the open stream.
 
     Raises `OriginError`, `ParameterError`, `ModelError`, `AudioError`, `Unavailable`, and `ConfigError` for a language
@@ -67,18 +69,24 @@ async def _admitted(request: HTTPConnection, service: Service) -> tuple[ListenOp
     return options, await opening.open()
 
 
-def refusal(error: AsrError, request_id: str, request: HTTPConnection) -> JSONResponse:
+def refusal(
+    error: AsrError,
+    request_id: str,
+    request: HTTPConnection,
+    table: Sequence[tuple[type[AsrError], int, str]] = REFUSALS,
+) -> JSONResponse:
     """The error in the form of Deepgram's HTTP errors; counted and logged."""
-    status, code = next((status, code) for kind, status, code in REFUSALS if isinstance(error, kind))
+    status, code = next((status, code) for kind, status, code in table if isinstance(error, kind))
     if not isinstance(error, Unavailable):  # counted, with its reason, where it was raised
         request.app.state.service.metrics.refused.labels(code.lower()).inc()
     log_refusal(request, status, str(error), request_id)
     headers = {"Retry-After": str(RETRY_AFTER_S)} if isinstance(error, Unavailable) else {}
+    headers["dg-request-id"] = request_id
     return JSONResponse({"err_code": code, "err_msg": str(error), "request_id": request_id}, status, headers)
 
 
 def _connection(
-    service: Service, socket: WebSocket, options: ListenOptions, stream: Stream, request_id: str
+    service: Service, socket: WebSocket, options: ListenOptions, stream: AnyStream, request_id: str
 ) -> Connection:
     engine = stream.engine
     model = ModelInfo(engine.name, engine.weights_sha256, engine.architecture)

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -19,8 +20,10 @@ from asr.transcripts.recording import offline_settings
 from server.audio_blocks import audio_blocks
 from server.client.protocol import CHUNK_S
 from server.config import ServerSettings
+from server.http.fetch import Fetcher, FetchError
 from server.metrics import Metrics
 from server.streams.admission import Admission
+from server.streams.channels import AnyStream, ChannelStreams
 from server.streams.scheduler import Scheduler
 from server.streams.stream import Stream
 from server.wires.base import StreamRequest
@@ -43,10 +46,22 @@ class Opening:
     service: "Service"
     request: StreamRequest
     scheduler: Scheduler
-    decoder: StreamDecoder
+    decoders: Sequence[StreamDecoder]
+    """One, or with `multichannel` one for each channel."""
 
-    async def open(self) -> Stream:
+    async def open(self) -> AnyStream:
         """Opens the stream; close it in the end. Raises `Unavailable`, and `ConfigError` for an unknown language."""
+        streams: list[Stream] = []
+        try:
+            for decoder in self.decoders:
+                streams.append(await self._open(decoder))
+        except BaseException:
+            for stream in streams:
+                stream.close()
+            raise
+        return ChannelStreams(streams) if self.request.multichannel else streams[0]
+
+    async def _open(self, decoder: StreamDecoder) -> Stream:
         service, request = self.service, self.request
         service.admission.check_load(self.scheduler)
         settings = service.settings.session
@@ -56,7 +71,7 @@ class Opening:
         session = await self.scheduler.open(settings, options)
         return Stream(
             session,
-            self.decoder,
+            decoder,
             request,
             scheduler=self.scheduler,
             limits=service.settings,
@@ -70,6 +85,7 @@ class Service:
     def __init__(self, settings: ServerSettings, engines: Sequence[StreamEngine]) -> None:
         self.settings = settings
         self.metrics = Metrics()
+        self._fetcher = Fetcher(settings.max_upload_bytes)
         self.admission = Admission(settings.max_streams, settings.max_load, self.metrics)
         self.schedulers = {name: self._scheduler(name, engines) for name in dict.fromkeys(e.name for e in engines)}
         self.default_model = engines[0].name
@@ -96,6 +112,7 @@ class Service:
         self.not_ready = "the server is shutting down"
         for scheduler in self.schedulers.values():
             await scheduler.stop()
+        self._fetcher.stop()
 
     async def drain(self) -> None:
         """Ends all streams after their last results, and admits no others."""
@@ -120,10 +137,14 @@ class Service:
     def opening(self, request: StreamRequest) -> Opening:
         """The checked request, to be opened. Raises `ModelError`, `AudioError`."""
         scheduler = self.scheduler(request.model)
-        decoder = StreamDecoder(request.encoding, request.sample_rate_hz, request.channels)
-        return Opening(self, request, scheduler, decoder)
+        channels = range(request.channels) if request.multichannel else (None,)
+        decoders = [
+            StreamDecoder(request.encoding, request.sample_rate_hz, request.channels, channel=channel)
+            for channel in channels
+        ]
+        return Opening(self, request, scheduler, decoders)
 
-    async def open_stream(self, request: StreamRequest) -> Stream:
+    async def open_stream(self, request: StreamRequest) -> AnyStream:
         """A stream for a connection that holds a place. Raises as `opening` and `Opening.open`."""
         return await self.opening(request).open()
 
@@ -148,6 +169,14 @@ class Service:
             yield Recognition(blocks, session, scheduler, self.metrics)
         finally:
             scheduler.close(session)
+
+    async def fetch(self, url: str, file: BinaryIO) -> None:
+        """Writes the recording at a public address into the file. Raises `FetchError`, `UploadTooBig`."""
+        if not self.settings.fetch_urls:
+            raise FetchError(
+                "found the address of a recording, wanted its bytes as the body: this server fetches none (fetch_urls)"
+            )
+        await self._fetcher.fetch(url, file)
 
     async def _cost(self, scheduler: Scheduler) -> float:
         """Seconds of a replica's work for one second of audio in a live stream, measured on the built-in sample.
@@ -233,7 +262,9 @@ def chosen_language(candidates: Sequence[str], known: Sequence[str]) -> str | No
     `known` are the model's, empty if it does not say. Where it knows none of the candidates the first is returned, and
     the model refuses it. Raises `ConfigError` for a name that is no language.
     """
-    possible = {closest_code(name): name for name in candidates if language_code(name) == "" or knows(known, name)}
+    if not all(map(language_code, candidates)):  # "multi": any
+        return None
+    possible = {closest_code(name): name for name in candidates if knows(known, name)}
     if len(possible) > 1 or not candidates:
         return None
     return next(iter(possible.values()), candidates[0])

@@ -16,8 +16,8 @@ from asr.errors import AsrError, AudioError, CallerError
 from server.config import ServerSettings
 from server.metrics import Metrics
 from server.streams.admission import RETRY_AFTER_S, Unavailable
+from server.streams.channels import AnyStream
 from server.streams.inbox import Inbox
-from server.streams.stream import Stream
 from server.wires.base import (
     Audio,
     Cause,
@@ -80,7 +80,7 @@ CAUSE_OF: tuple[tuple[type[BaseException], Cause], ...] = (
 )
 """The first that matches. An error that is not in the table is the server's fault."""
 
-OpenStream = Callable[[StreamRequest], Awaitable[Stream]]
+OpenStream = Callable[[StreamRequest], Awaitable[AnyStream]]
 """Opens a stream during a connection. Raises `CallerError` for what cannot be served, and `Unavailable`."""
 
 
@@ -95,7 +95,7 @@ class Connection:
         self,
         transport: Transport,
         wire: Wire,
-        stream: Stream | None,
+        stream: AnyStream | None,
         *,
         open_stream: OpenStream,
         limits: ServerSettings,
@@ -247,7 +247,7 @@ class Connection:
         except CallerError as error:
             raise MessageError(str(error)) from error
 
-    def _opened(self) -> Stream:
+    def _opened(self) -> AnyStream:
         if self._stream is None:
             raise MessageError("found audio or a command before the stream's settings; send those first")
         return self._stream
@@ -258,7 +258,7 @@ class Connection:
         if self._stream:
             self._stream.cut()
 
-    async def _step(self, stream: Stream) -> None:
+    async def _step(self, stream: AnyStream) -> None:
         await stream.step()
         if not self._failure and stream.must_give_way():
             self._fail(_overload(stream.progress))

@@ -4,5 +4,6 @@ base                    what a wire is: commands, results, endings, the order of
 deepgram                Deepgram's live wire: client messages, close codes
 deepgram_messages       its server messages
 deepgram_query          its query parameters
-openai_transcriptions   OpenAI's upload API: form fields, response bodies (no stream, so no `Wire`)
+deepgram_prerecorded    its API for whole recordings: query, response body (no stream, so no `Wire`)
+openai_transcriptions   OpenAI's upload API: form fields, response bodies, server-sent events (no `Wire` either)
 """

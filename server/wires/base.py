@@ -68,6 +68,8 @@ class StreamRequest:
     """One of `asr.audio.streams.ENCODINGS`; "auto" detects a container by its first bytes."""
     sample_rate_hz: int | None = None
     channels: int = 1
+    multichannel: bool = False
+    """Whether each channel is recognised alone; its results come as `InChannel`. Otherwise channels are mixed down."""
     model: str | None = None
     language: str | None = None
     partials: bool = False
@@ -141,6 +143,18 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class InChannel:
+    """What the session of one channel emitted in a step, and how far it is. Only where a wire asked for channels."""
+
+    channel: int
+    events: tuple[Event, ...]
+    progress: Progress
+
+
+StreamEvent = Event | InChannel
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """The whole connection, at its end. ``audio_sha256`` is of the audio's bytes as received."""
 
@@ -203,8 +217,11 @@ class Wire(Protocol):
     def receive(self, frame: Frame) -> Sequence[Command]:
         """The commands that a frame stands for, in order; none for a frame to ignore. Raises `MessageError`."""
 
-    def send(self, events: Sequence[Event], progress: Progress) -> Iterable[Frame]:
-        """The frames that report what a session emitted, in its order; `progress` is the session's after it."""
+    def send(self, events: Sequence[StreamEvent], progress: Progress) -> Iterable[Frame]:
+        """The frames that report what a session emitted, in its order; `progress` is the session's after it.
+
+        `InChannel` alone if the stream was opened with `multichannel`, else never.
+        """
 
     def end(self, cause: Cause, description: str, summary: Summary) -> Ending:
         """The last frames and the close. `description` is a sentence for the client, "" with `Cause.FINISHED`."""

@@ -6,9 +6,9 @@ The settings come with the query (`server.wires.deepgram_query`), so the stream 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
-from asr.events import Event
 from server.wires.base import (
     Audio,
     Cause,
@@ -17,9 +17,11 @@ from server.wires.base import (
     Ending,
     Finalize,
     Frame,
+    InChannel,
     KeepAlive,
     MessageError,
     Progress,
+    StreamEvent,
     Summary,
 )
 from server.wires.deepgram_messages import ModelInfo, Sender
@@ -30,7 +32,12 @@ class DeepgramWire:
     """One connection of Deepgram's live protocol."""
 
     def __init__(self, options: ListenOptions, model: ModelInfo, request_id: str) -> None:
-        self._sender = Sender(options, model, request_id)
+        channels = options.channels if options.multichannel else 1
+        sequence = count(1)
+        self._senders = [
+            Sender(options, model, request_id, channel=(index, channels), sequence=sequence)
+            for index in range(channels)
+        ]
 
     def open(self) -> tuple[Frame, ...]:
         """None: the client does not wait for a greeting."""
@@ -39,14 +46,19 @@ class DeepgramWire:
     def receive(self, frame: Frame) -> tuple[Command, ...]:
         return (_command(frame),)
 
-    def send(self, events: Sequence[Event], progress: Progress) -> Iterator[Frame]:
-        return map(_written, self._sender.results(events, progress))
+    def send(self, events: Sequence[StreamEvent], progress: Progress) -> Iterator[Frame]:
+        channels = [event for event in events if isinstance(event, InChannel)]
+        if not channels:
+            mixed = tuple(event for event in events if not isinstance(event, InChannel))
+            channels = [InChannel(0, mixed, progress)]
+        for item in channels:
+            yield from map(_written, self._senders[item.channel].results(item.events, item.progress))
 
     def end(self, cause: Cause, description: str, summary: Summary) -> Ending:
         close = CLOSES[cause]
         if not close.variant:
-            return Ending((_written(self._sender.metadata(summary)),), close.code, description)
-        message = self._sender.error(close.variant, description)
+            return Ending((_written(self._senders[0].metadata(summary)),), close.code, description)
+        message = self._senders[0].error(close.variant, description)
         return Ending((_written(message),), close.code, f"{close.variant}: {description}", close.variant)
 
 

@@ -9,9 +9,10 @@ docs/PROTOCOL.md.
 
 import string
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
 from asr.events import Event, Final, Partial, SpeechEnded, SpeechStarted, Word
@@ -20,9 +21,6 @@ from server.wires.deepgram_query import ListenOptions
 
 WORDS_END_EARLY_S = 0.3
 """A voice that goes on for longer after a word belongs to another word: times of words are not exact."""
-
-_CHANNEL = [0, 1]
-"""Channel 0 of 1: channels are mixed down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +43,26 @@ class ModelInfo:
 
 
 class Sender:
-    """Makes the messages of one connection."""
+    """Makes the messages of one connection, or of one of its channels.
 
-    def __init__(self, options: ListenOptions, model: ModelInfo, request_id: str) -> None:
+    `channel` is its index and their number. Senders of one connection share the `sequence`, which numbers messages.
+    """
+
+    def __init__(
+        self,
+        options: ListenOptions,
+        model: ModelInfo,
+        request_id: str,
+        *,
+        channel: tuple[int, int] = (0, 1),
+        sequence: "count[int] | None" = None,
+    ) -> None:
         self._options = options
         self._model = model
         self._request_id = request_id
-        self._created = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        self._sequence = 0
+        self._channel = list(channel)
+        self._sequence = sequence or count(1)
+        self._created = timestamp()
         self._last_word_end_s: float | None = None
         self._voiced_until_s = 0.0
         self._utterance_ended_s = 0.0
@@ -80,12 +90,12 @@ class Sender:
             request_id=self._request_id,
             sha256=summary.audio_sha256,
             created=self._created,
-            duration=_s(summary.received_s),
-            channels=1,
+            duration=rounded(summary.received_s),
+            channels=self._channel[1],
             models=[self._model.uuid],
             model_info={self._model.uuid: self._model.fields},
             weights_sha256=self._model.weights_sha256,
-            lag_s=_s(summary.lag_s),
+            lag_s=rounded(summary.lag_s),
             **({"notices": list(summary.notices)} if summary.notices else {}),
         )
 
@@ -105,7 +115,7 @@ class Sender:
         yield from self._utterance_end(at_s)
         self._in_utterance, self._voiced_until_s = True, max(at_s, self._voiced_until_s)
         if self._options.vad_events:
-            yield self._message("SpeechStarted", channel=_CHANNEL, timestamp=at_s)
+            yield self._message("SpeechStarted", channel=self._channel, timestamp=at_s)
 
     def _text(self, event: Partial | Final, lag_s: float) -> Iterator[dict[str, Any]]:
         wanted = self._options.interim_results if isinstance(event, Partial) else says_something(event)
@@ -122,9 +132,9 @@ class Sender:
         final = event if isinstance(event, Final) else None
         return self._message(
             "Results",
-            channel_index=_CHANNEL,
-            start=_s(event.start_s),
-            duration=_s(event.end_s - event.start_s),
+            channel_index=self._channel,
+            start=rounded(event.start_s),
+            duration=rounded(event.end_s - event.start_s),
             is_final=final is not None,
             speech_final=final is not None and final.ends_utterance,
             from_finalize=final is not None and final.from_finalize,
@@ -135,7 +145,7 @@ class Sender:
                 "model_uuid": self._model.uuid,
                 "weights_sha256": self._model.weights_sha256,
             },
-            lag_s=_s(lag_s),
+            lag_s=rounded(lag_s),
         )
 
     def _utterance_end(self, now_s: float) -> Iterator[dict[str, Any]]:
@@ -148,35 +158,45 @@ class Sender:
             return
         if now_s - max(last, self._voiced_until_s) >= gap_ms / 1000:
             self._last_word_end_s, self._utterance_ended_s = None, now_s
-            yield self._message("UtteranceEnd", channel=_CHANNEL, last_word_end=_s(last))
+            yield self._message("UtteranceEnd", channel=self._channel, last_word_end=rounded(last))
 
     def _message(self, kind: str, **fields: Any) -> dict[str, Any]:
-        self._sequence += 1
-        return {"type": kind, "sequence": self._sequence, **fields}
+        return {"type": kind, "sequence": next(self._sequence), **fields}
+
+
+def timestamp() -> str:
+    """Now, as ISO 8601 in UTC."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def mean_confidence(words: Sequence[Word]) -> float:
+    """0 without words."""
+    return round(sum(word.confidence for word in words) / len(words), 4) if words else 0.0
 
 
 def _alternative(event: Partial | Final, language: str) -> dict[str, Any]:
     """``languages`` is never empty, since clients take its first. It is left out until a language is known."""
-    confidences = [word.confidence for word in event.words]
     return {
         "transcript": event.text.strip(),
-        "confidence": round(sum(confidences) / len(confidences), 4) if confidences else 0.0,
-        "words": [_word(word) for word in event.words],
+        "confidence": mean_confidence(event.words),
+        "words": [word_fields(word) for word in event.words],
         **({"languages": [language]} if language else {}),
         "text": event.text,
     }
 
 
-def _word(word: Word) -> dict[str, Any]:
+def word_fields(word: Word) -> dict[str, Any]:
+    """One word in Deepgram's form."""
     written = word.text.strip()
     return {
         "word": written.strip(string.punctuation).lower() or written,
-        "start": _s(word.start_s),
-        "end": _s(word.end_s),
+        "start": rounded(word.start_s),
+        "end": rounded(word.end_s),
         "confidence": round(word.confidence, 4),
         "punctuated_word": written,
     }
 
 
-def _s(seconds: float) -> float:
+def rounded(seconds: float) -> float:
+    """Seconds to the millisecond."""
     return round(seconds, 3)

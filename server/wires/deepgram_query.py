@@ -4,9 +4,9 @@ Specification: https://developers.deepgram.com/reference/speech-to-text/listen-s
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from asr.audio.pcm import MAX_CHANNELS
 from asr.audio.streams import AUTO, ENCODINGS, MAX_RATE_HZ, MIN_RATE_HZ
@@ -45,6 +45,8 @@ class ListenOptions:
     vad_events: bool = False
     prompt: str = ""
     """Text that the audio continues: its spellings and style."""
+    multichannel: bool = False
+    """Whether each channel is recognised alone; otherwise they are mixed down."""
     hotwords: tuple[str, ...] = ()
     """Words and names to expect."""
 
@@ -55,6 +57,7 @@ class ListenOptions:
             encoding=self.encoding,
             sample_rate_hz=self.sample_rate,
             channels=self.channels,
+            multichannel=self.multichannel,
             model=self.model,
             language=self.language,
             partials=self.interim_results,
@@ -73,7 +76,8 @@ def _whole(low: int, high: int) -> Callable[[str, str], int]:
     return parse
 
 
-def _flag(name: str, value: str) -> bool:
+def parse_flag(name: str, value: str) -> bool:
+    """A switch. Raises `ParameterError`."""
     if value.lower() not in ("true", "false", "1", "0"):
         raise ParameterError(f"{name}: found {value!r}, wanted true or false")
     return value.lower() in ("true", "1")
@@ -108,7 +112,8 @@ def _utterance_end(name: str, value: str) -> int | None:
     return None if _off(value) else _whole(*UTTERANCE_END_MS)(name, value)
 
 
-def _word(name: str, value: str) -> str:
+def parse_name(name: str, value: str) -> str:
+    """A name, a code or a phrase. Raises `ParameterError`."""
     if not value or len(value) > 100 or not value.isprintable():
         raise ParameterError(f"{name}: found {value[:100]!r}, wanted a name")
     return value
@@ -125,24 +130,25 @@ def _keyword(name: str, value: str) -> str:
     word, _, boost = value.rpartition(":") if _BOOST.search(value) else (value, "", "")
     if boost.startswith("-"):
         raise ParameterError(f"{name}: found {value[:100]!r}, wanted a word to expect; words cannot be suppressed here")
-    return _word(name, word)
+    return parse_name(name, word)
 
 
 PARAMETERS: dict[str, Callable[[str, str], Any]] = {
     "encoding": _encoding,
     "sample_rate": _whole(*SAMPLE_RATES_HZ),
     "channels": _whole(*CHANNELS),
-    "model": _word,
-    "language": _word,
-    "interim_results": _flag,
+    "model": parse_name,
+    "language": parse_name,
+    "interim_results": parse_flag,
     "endpointing": _endpointing,
     "utterance_end_ms": _utterance_end,
-    "vad_events": _flag,
+    "vad_events": parse_flag,
     "prompt": _prompt,
+    "multichannel": parse_flag,
 }
 """The parameters that change something, each with its parser."""
 
-HOTWORDS: dict[str, Callable[[str, str], str]] = {"keyterm": _word, "keywords": _keyword}
+HOTWORDS: dict[str, Callable[[str, str], str]] = {"keyterm": parse_name, "keywords": _keyword}
 """Parameters that may be repeated: each is an expected word, or a phrase."""
 
 IGNORED = (
@@ -153,7 +159,7 @@ IGNORED = (
 the language wherever none is given."""
 
 UNSUPPORTED = (
-    "multichannel", "diarize", "diarize_model", "redact", "replace", "search", "detect_entities", "language_hint",
+    "diarize", "diarize_model", "redact", "replace", "search", "detect_entities", "language_hint",
     "callback", "callback_method", "alternatives",
 )  # fmt: skip
 """Deepgram's, but not supported here: accepted if switched off (``alternatives`` as 1), refused otherwise."""
@@ -161,37 +167,70 @@ UNSUPPORTED = (
 KNOWN = frozenset((*PARAMETERS, *HOTWORDS, *IGNORED, *UNSUPPORTED))
 
 
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """The parameters of one address, besides `HOTWORDS`, which each has."""
+
+    parsers: Mapping[str, Callable[[str, str], Any]]
+    ignored: Collection[str]
+    unsupported: Collection[str]
+
+    def parse(self, items: Iterable[tuple[str, str]]) -> dict[str, Any]:
+        """The values of a query's decoded pairs, by name, and ``hotwords``. Raises `ParameterError` for the first that
+        is wrong."""
+        values: dict[str, Any] = {}
+        hotwords: list[str] = []
+        for name, value in items:
+            if not value and self._knows(name):  # templates write parameters without a value: none is given
+                continue
+            if name in self.parsers:
+                if name in values:
+                    raise ParameterError(f"{name} is given twice; give it once")
+                values[name] = self.parsers[name](name, value)
+            elif name in HOTWORDS:
+                hotwords.append(HOTWORDS[name](name, value))
+            else:
+                self._check_other(name, value)
+        if len(hotwords) > MAX_HOTWORDS:
+            raise ParameterError(f"found {len(hotwords)} hotwords, wanted at most {MAX_HOTWORDS}")
+        return values | {"hotwords": tuple(hotwords)}
+
+    def _knows(self, name: str) -> bool:
+        return any(name in names for names in (self.parsers, HOTWORDS, self.ignored, self.unsupported))
+
+    def _check_other(self, name: str, value: str) -> None:
+        if name in self.ignored:
+            return
+        if name in self.unsupported:
+            if _off(value) or (name, value) == ("alternatives", "1"):
+                return
+            raise ParameterError(f"{name}={value[:100]} is not supported here; leave it out")
+        raise ParameterError(f"unknown parameter {name[:100]!r}; known are {', '.join([*self.parsers, *HOTWORDS])}")
+
+
+_LIVE = Parameters(PARAMETERS, IGNORED, UNSUPPORTED)
+
+
 def parse_query(items: Iterable[tuple[str, str]]) -> ListenOptions:
-    """The options of a query's decoded pairs. Raises `ParameterError` for the first that is wrong."""
-    values: dict[str, Any] = {}
-    hotwords: list[str] = []
-    for name, value in items:
-        if not value and name in KNOWN:  # templates write parameters without a value; it means that none is given
-            continue
-        if name in PARAMETERS:
-            if name in values:
-                raise ParameterError(f"{name} is given twice; give it once")
-            values[name] = PARAMETERS[name](name, value)
-        elif name in HOTWORDS:
-            hotwords.append(HOTWORDS[name](name, value))
-        else:
-            _check_other(name, value)
-    if len(hotwords) > MAX_HOTWORDS:
-        raise ParameterError(f"found {len(hotwords)} hotwords, wanted at most {MAX_HOTWORDS}")
-    options = ListenOptions(**values, hotwords=tuple(hotwords))
-    _check_together(options)
+    """The options of a live stream's query, in decoded pairs. Raises `ParameterError` for the first that is wrong."""
+    options = ListenOptions(**_LIVE.parse(items))
+    check_together(options)
     return options
 
 
-def _check_other(name: str, value: str) -> None:
-    if name in IGNORED or (name in UNSUPPORTED and (_off(value) or (name, value) == ("alternatives", "1"))):
-        return
-    if name in UNSUPPORTED:
-        raise ParameterError(f"{name}={value[:100]} is not supported here; leave it out")
-    raise ParameterError(f"unknown parameter {name[:100]!r}; known are {', '.join([*PARAMETERS, *HOTWORDS])}")
+class Encoded(Protocol):
+    """The options that say how audio is encoded."""
+
+    @property
+    def encoding(self) -> str: ...
+    @property
+    def sample_rate(self) -> int | None: ...
+    @property
+    def channels(self) -> int: ...
 
 
-def _check_together(options: ListenOptions) -> None:
+def check_together(options: Encoded) -> None:
+    """Raises `ParameterError` for a rate that is missing, and for channels that the encoding cannot have."""
     encoding = ENCODINGS[options.encoding]
     if not encoding.has_header and options.sample_rate is None:
         raise ParameterError(f"encoding={options.encoding} has no header; give sample_rate, in hertz, with it")

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr.audio.downmix import Downmix, StreamDownmix
+from asr.audio.downmix import Downmix, OneChannel, StreamDownmix
 from asr.audio.pcm import AudioForm
 from asr.audio.streams import StreamDecoder
+from asr.errors import AudioError
 from tests.asr.media import decode, encoded_channels, sound_file
 from tests.asr.media import read as read_file
 from tests.speech import RATE_HZ, speech
@@ -185,3 +186,16 @@ def test_a_live_stream_has_a_notice_as_soon_as_channels_cancel() -> None:
     assert decoder.notices == ()
     decoder.decode((frames * 32767).astype("<i2").tobytes())
     assert len(decoder.notices) == 1
+
+
+def test_one_channel_is_taken_as_it_is() -> None:
+    """Of any form, in any pieces; NaN in it and another number of channels are refused."""
+    frames = np.array([[0.1, 0.2], [0.3, 0.4]], np.float32)
+    assert np.array_equal(OneChannel(1).process(AudioForm(8000), frames)[0][1], frames[:, 1])
+    assert OneChannel(0, 2).process(AudioForm(8000), frames)[0][0] == 8000
+    with pytest.raises(AudioError, match="found audio with 2 channels; wanted 3, as was said"):
+        OneChannel(0, 3).process(AudioForm(8000), frames)
+    with pytest.raises(AudioError, match="found audio with 1 channel; wanted at least 2"):
+        OneChannel(1).process(AudioForm(8000), frames[:, :1])
+    with pytest.raises(AudioError, match="NaN"):
+        OneChannel(0).process(AudioForm(8000), frames * np.nan)

@@ -10,8 +10,8 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection
 
-from tests.server.fakes import ScriptedEngine, words
-from tests.server.running import CLOSE, RAW, Running, eventually, pcm, running, transcript, until_closed
+from tests.server.fakes import POISON, ScriptedEngine, words
+from tests.server.running import CLOSE, RAW, Running, eventually, pcm, running, transcript, until_closed, wav
 
 pytestmark = pytest.mark.slow
 
@@ -62,6 +62,47 @@ def test_parameters_that_cannot_be_served_are_refused(server: Running, query: st
     assert found in body["err_msg"]
     assert body["err_code"] == "INVALID_QUERY_PARAMETER"
     assert body["request_id"]
+
+
+def test_each_channel_is_a_stream_of_its_own(server: Running) -> None:
+    """Interleaved samples: each channel has its own finals and answer to Finalize; there is one summary."""
+    with server.listen(
+        "encoding=linear16&sample_rate=16000&channels=2&multichannel=true&interim_results=true"
+    ) as socket:
+        socket.send(pcm(2.6))  # 1.3 s of two channels
+        socket.send('{"type": "Finalize"}')
+        socket.send(pcm(2.6))
+        socket.send(CLOSE)
+        messages, code = until_closed(socket)
+    assert code == 1000
+    for channel in range(2):
+        own = [m for m in messages if m.get("channel_index") == [channel, 2]]
+        assert transcript(own) == words(5)
+        assert sum(m["from_finalize"] for m in own) == 1
+    assert [m["sequence"] for m in messages] == list(range(1, len(messages) + 1))
+    assert (messages[-1]["type"], messages[-1]["channels"], messages[-1]["duration"]) == ("Metadata", 2, 2.6)
+    eventually(lambda: server.metric("asr_open_streams") == 0)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "code", "variant"), [(0.0, POISON, 1011, "INTERNAL"), (POISON, POISON, 1011, "INTERNAL")]
+)
+def test_channels_end_together(server: Running, left: float, right: float, code: int, variant: str) -> None:
+    """One that fails ends the connection, with one error, and nobody else."""
+    frames = np.tile(np.array([left, right]) * 32768, 16_000).astype("<i2")
+    with neighbour(server), server.listen("encoding=linear16&sample_rate=16000&channels=2&multichannel=true") as socket:
+        socket.send(frames.tobytes())
+        messages, closed = until_closed(socket)
+        assert (closed, messages[-1]["variant"]) == (code, variant)
+
+
+def test_a_container_must_have_the_channels_that_were_said(server: Running) -> None:
+    """They are opened before it comes."""
+    with neighbour(server), server.listen("channels=2&multichannel=true") as socket:
+        socket.send(wav(1.0))
+        messages, closed = until_closed(socket)
+        assert (closed, messages[-1]["variant"]) == (1008, "DATA-0000")
+        assert "found audio with 1 channel; wanted 2, as was said" in messages[-1]["description"]
 
 
 def test_pages_from_elsewhere_are_refused(server: Running) -> None:

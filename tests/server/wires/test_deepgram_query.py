@@ -39,6 +39,13 @@ def test_endpointing_is_milliseconds_or_a_switch(value: str, milliseconds: int |
     assert parse_query([("endpointing", value)]).endpointing == milliseconds
 
 
+def test_channels_may_be_kept_apart() -> None:
+    """The stream is asked for them, not only the messages."""
+    query = [("encoding", "linear16"), ("sample_rate", "8000"), ("channels", "2"), ("multichannel", "true")]
+    assert parse_query(query).stream.multichannel
+    assert not parse_query(query[:3]).stream.multichannel
+
+
 def test_hotwords_may_be_given_again_in_both_of_deepgrams_ways() -> None:
     """A boost is not read; a colon that is none belongs to the word."""
     query = [("keyterm", "Ada Lovelace"), ("keywords", "Babbage:2.5"), ("keywords", "ratio 3:a"), ("prompt", "So, ")]

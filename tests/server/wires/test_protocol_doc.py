@@ -5,12 +5,17 @@ from typing import Any
 
 from asr.events import Final, SpeechStarted, Word
 from server.config import ServerSettings, load_settings
-from server.http import errors, listen
+from server.http import errors, listen, prerecorded
 from server.streams.connection import CAUSE_OF
 from server.wires import openai_transcriptions as openai
 from server.wires.base import Cause, Progress, Summary
 from server.wires.deepgram import CLIENT_MESSAGES, CLOSES
 from server.wires.deepgram_messages import ModelInfo, Sender
+from server.wires.deepgram_prerecorded import (
+    PRERECORDED_IGNORED,
+    PRERECORDED_PARAMETERS,
+    PRERECORDED_UNSUPPORTED,
+)
 from server.wires.deepgram_query import (
     ENCODING_NAMES,
     HOTWORDS,
@@ -65,6 +70,15 @@ def test_every_refusal_is_written_down() -> None:
     assert before_upgrade == {(status, code) for _, status, code in listen.REFUSALS}
     for _, status, code in errors.STATUSES:
         assert f"| {status} | {f'`{code}`' if code else ''}" in DOC
+
+
+def test_every_parameter_of_a_recording_is_written_down() -> None:
+    """Those that a live stream has, too, by name; the others in the table."""
+    names = {*PRERECORDED_PARAMETERS, "detect_language", *PRERECORDED_IGNORED, *PRERECORDED_UNSUPPORTED}
+    section = DOC.split("# Whole recordings: `POST /v1/listen`\n", 1)[1].split("\n## ", 1)[0]
+    assert {name for name in names if f"`{name}`" not in section} <= {*IGNORED, *UNSUPPORTED}
+    written = {(int(status), code.strip("`")) for status, code, _ in rows("Refusals of `POST /v1/listen`")}
+    assert written == {(status, code) for _, status, code in prerecorded.REFUSALS}
 
 
 def test_every_form_field_is_written_down() -> None:

@@ -2,11 +2,13 @@
 
 import re
 import threading
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import openai
 import pytest
 import soundfile
@@ -14,6 +16,7 @@ from deepgram import DeepgramClient
 from deepgram.core.events import EventType
 from deepgram.environment import DeepgramClientEnvironment
 from deepgram.listen.v1.types import ListenV1Metadata, ListenV1Results
+from deepgram.types import ListenV1Response
 
 from server.client.protocol import pcm16
 from tests.server.running import Running, pcm, transcript, until_closed
@@ -35,18 +38,21 @@ def test_the_server_is_ready(real: Running) -> None:
     assert httpx.get(real.url + "/readyz").status_code == 200
 
 
-def deepgram_client(server: Running) -> DeepgramClient:
-    ws = server.url.replace("http", "ws")
-    environment = DeepgramClientEnvironment(base=server.url, production=ws, agent=ws, agent_rest=server.url)
-    return DeepgramClient(api_key="any", environment=environment)
+@pytest.fixture
+def deepgram(real: Running) -> Iterator[DeepgramClient]:
+    """Deepgram's SDK as it is, with only its addresses changed."""
+    ws = real.url.replace("http", "ws")
+    environment = DeepgramClientEnvironment(base=real.url, production=ws, agent=ws, agent_rest=real.url)
+    with httpx.Client(timeout=60) as http:
+        yield DeepgramClient(api_key="any", environment=environment, httpx_client=http)
 
 
-def test_deepgrams_sdk_transcribes(real: Running, clip: Path) -> None:
+def test_deepgrams_sdk_transcribes(deepgram: DeepgramClient, clip: Path) -> None:
     """Its event loop, its own types: the text, word by word, and the summary."""
     messages: list[Any] = []
     data = pcm_of(clip) + pcm(1.0)
     options = {"encoding": "linear16", "sample_rate": 16000, "interim_results": True, "punctuate": True}
-    with deepgram_client(real).listen.v1.connect(model="nova-3", language="en-US", **options) as stream:  # type: ignore[arg-type]
+    with deepgram.listen.v1.connect(model="nova-3", language="en-US", **options) as stream:  # type: ignore[arg-type]
         stream.on(EventType.MESSAGE, messages.append)
         listening = threading.Thread(target=stream.start_listening)
         listening.start()
@@ -103,6 +109,44 @@ def test_a_socket_that_vanishes_leaves_the_model_to_others(real: Running, clip: 
         socket.send(pcm_of(clip))
         socket.send('{"type": "CloseStream"}')
         assert plain(transcript(until_closed(socket)[0])) == FOX
+
+
+def test_deepgrams_sdk_transcribes_a_recording(deepgram: DeepgramClient, clip: Path) -> None:
+    """Its own response types: the text, word by word, in paragraphs and utterances."""
+    answer = deepgram.listen.v1.media.transcribe_file(
+        request=clip.read_bytes(), model="nova-3", smart_format=True, utterances=True, detect_language=True
+    )
+    assert isinstance(answer, ListenV1Response)
+    [channel] = answer.results.channels
+    assert channel.alternatives
+    [alternative] = channel.alternatives
+    assert plain(alternative.transcript or "") == FOX
+    assert plain(" ".join(word.word or "" for word in alternative.words or ())) == FOX
+    assert alternative.paragraphs
+    assert plain(alternative.paragraphs.transcript or "") == FOX
+    assert [plain(utterance.transcript or "") for utterance in answer.results.utterances or ()] == [FOX]
+    assert channel.detected_language == "en"
+    assert answer.metadata.duration == pytest.approx(2.889, abs=0.01)
+
+
+def test_channels_are_kept_apart(real: Running, deepgram: DeepgramClient, clip: Path, tmp_path: Path) -> None:
+    """The fox on the left, later on the right: live and as a file each channel has one, mixed down there are two."""
+    fox, rate = soundfile.read(clip, dtype="float32")
+    silence = np.zeros(len(fox) + rate, np.float32)
+    frames = np.stack([np.append(fox, silence), np.append(silence, fox)], axis=1)
+    soundfile.write(tmp_path / "two.wav", frames, rate)
+    data = (tmp_path / "two.wav").read_bytes()
+    for multichannel, expected in ((True, [FOX, FOX]), (False, [f"{FOX} {FOX}"])):
+        answer = deepgram.listen.v1.media.transcribe_file(request=data, multichannel=multichannel)
+        assert isinstance(answer, ListenV1Response)
+        channels = [(channel.alternatives or [])[0].transcript for channel in answer.results.channels]
+        assert [plain(text or "") for text in channels] == expected
+    with real.listen("channels=2&multichannel=true") as socket:
+        socket.send(data)
+        socket.send('{"type": "CloseStream"}')
+        messages, _ = until_closed(socket)
+    for index in range(2):
+        assert plain(transcript([m for m in messages if m.get("channel_index") == [index, 2]])) == FOX
 
 
 @pytest.fixture(scope="module")
