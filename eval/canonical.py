@@ -5,6 +5,9 @@ Each rule is about writing, never about what was said: a rule that would merge t
 
 import re
 import unicodedata
+from functools import cache
+
+from opencc import OpenCC
 
 _SEQUENCES = (
     ("\u0d23\u0d4d\u200d", "\u0d7a"),  # Malayalam chillus before Unicode 5.1: consonant, virama, joiner
@@ -24,12 +27,16 @@ _SEQUENCES = (
 )
 """Two encodings of one letter that Unicode's normal forms keep apart. All other joiners only shape the glyphs."""
 
-_LETTERS = {
+_LETTERS: dict[str, dict[int, int] | dict[int, str]] = {
     "fa": str.maketrans("\u064a\u0649\u0643", "\u06cc\u06cc\u06a9"),  # yeh and kaf of Arabic keyboards
     "ur": str.maketrans("\u064a\u0649\u0643", "\u06cc\u06cc\u06a9"),
     "ro": str.maketrans("\u015f\u0163\u015e\u0162", "\u0219\u021b\u0218\u021a"),  # cedilla for comma below
+    "ru": str.maketrans("ёЁ", "еЕ"),  # its dots are optional
+    "de": str.maketrans({"ß": "ss", "ẞ": "SS"}),  # always ss in Switzerland
 }
-"""Letters of another language's keyboard that stand for one of this language."""
+"""Letters of another keyboard, country or habit of writing that stand for one of this language."""
+
+_CHINESE = frozenset({"zh", "yue"})
 
 _OPTIONAL_MARKS = re.compile(
     "[\u0610-\u061a\u064b-\u0653\u0656-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u08d3-\u08ff]"
@@ -68,12 +75,15 @@ def canonical(text: str, language: str) -> str:
     `language`: its code without region, or "". Dropped: the byte order mark, zero-width characters (with or without a
     joiner a Persian or Indic word is said the same), Arabic and Hebrew vowel points, tatweel, stress marks of Cyrillic.
     Kept: every mark that is part of ordinary spelling, such as the vowel signs of Hindi and Thai. Turkish capitals
-    become their own small letters here, because `str.lower` makes "i" and a combining dot of İ.
+    become their own small letters here, because `str.lower` makes "i" and a combining dot of İ. Chinese characters
+    become the simplified ones, Russian ё becomes е, German ß ss.
     """
     text = unicodedata.normalize("NFC", text)
     for sequence, letter in _SEQUENCES:
         text = text.replace(sequence, letter)
     text = text.translate(_LETTERS.get(language, {}))
+    if language in _CHINESE:
+        text = _simplifier().convert(text)
     text = _OPTIONAL_MARKS.sub("", "".join(c for c in text if not _is_invisible(c)))
     if language != _NO_POINTS_TO_DROP:
         text = _HEBREW_POINTS.sub("", text)
@@ -97,6 +107,11 @@ def _is_invisible(character: str) -> bool:
 def _ascii_digit(character: str) -> str:
     """A decimal digit of any script in ASCII: labels and models write ٢٥, २५ or 25 for the same words."""
     return str(unicodedata.decimal(character, character))
+
+
+@cache
+def _simplifier() -> OpenCC:
+    return OpenCC("t2s")
 
 
 def _small_i(text: str, language: str) -> str:

@@ -7,16 +7,18 @@ from importlib.metadata import version
 from itertools import groupby
 
 from whisper_normalizer.basic import BasicTextNormalizer
-from whisper_normalizer.english import EnglishNumberNormalizer, EnglishTextNormalizer
 
 from asr.languages import closest_code
 from eval.canonical import canonical, is_part_of_word
+from eval.english import english
+from eval.numbers import number_libraries, number_words_as_digits, symbols_as_words
 
 CHARACTER_LANGUAGES = frozenset({"zh", "yue", "ja", "th", "lo", "km", "my"})
 """Languages written without spaces between words: scored, and joined, by character."""
 
-RULES = 2
-"""Version of the rules that this project adds to the published normalisers; 1 until November 2026."""
+RULES = 3
+"""Version of the rules that this project adds to the published normalisers. 1: lone dots dropped; 2: marks kept, one
+form of each character; 3: numbers as digits, compounds, alternates."""
 
 _KINDS = {"en": "english", "": "english or basic with marks, by word"}
 _OTHER = "und"
@@ -45,13 +47,11 @@ def normalise(text: str, language: str) -> str:
 
     English goes through the English normaliser (spellings, contractions, numbers), every other language through the
     basic one (case, punctuation, text in brackets). Marks stay: vowel signs and diacritics are letters in Hindi, Thai,
-    Vietnamese and German. `eval.canonical` says which ones are optional spelling and go.
+    Vietnamese and German. `eval.canonical` says which ones are optional spelling and go. Number words become digits,
+    and each digit is a word: `eval.english`, `eval.numbers`.
 
     Without a language, words of ASCII letters are normalised as English, and all others as basic; characters of scripts
     that are written without spaces become words.
-
-    Three differences from the English normaliser as published: the dot that it leaves of "because..." is dropped; "one
-    dollar" stays "$1" (published: "one"); curly apostrophes count as straight ones.
     """
     code = base_language(language)
     return " ".join(word for word in _normaliser(code)(canonical(text, code)).split() if word.strip("."))
@@ -73,30 +73,16 @@ def plain(word: str) -> str:
 
 
 def normaliser_signature(languages: tuple[str, ...]) -> str:
-    """Name and version of the normalisers that `normalise` uses for these languages, and of its own rules."""
-    kinds = sorted({_KINDS.get(base_language(language), "basic with marks") for language in languages})
-    return f"whisper-normalizer {version('whisper-normalizer')} ({' + '.join(kinds)}; rules {RULES})"
+    """Names and versions of the libraries that `normalise` uses for these languages, and of its own rules."""
+    codes = tuple(map(base_language, languages))
+    kinds = " + ".join(sorted({_KINDS.get(code, "basic with marks") for code in codes}))
+    libraries = (f"whisper-normalizer {version('whisper-normalizer')} ({kinds})", *number_libraries(codes))
+    return f"{', '.join(libraries)}; rules {RULES}"
 
 
-class _Numbers(EnglishNumberNormalizer):  # type: ignore[misc]
-    """The published number rules, but the 1 of an amount or a percentage stays a digit.
-
-    Published, "$1" becomes "$one" and loses its sign later, so that "one dollar" and "one" were equal.
-    """
-
-    def postprocess(self, s: str) -> str:
-        return re.sub(r"(?<=[$¢€£])one\b|\bone(?=%)", "1", super().postprocess(s))
-
-
-def _english() -> Callable[[str], str]:
-    normaliser: Callable[[str], str] = EnglishTextNormalizer()
-    vars(normaliser)["standardize_numbers"] = _Numbers()
-    return normaliser
-
-
-def _basic() -> Callable[[str], str]:
-    normaliser: Callable[[str], str] = BasicTextNormalizer(preserve_marks=True)
-    return normaliser
+def _other(language: str) -> Callable[[str], str]:
+    basic = BasicTextNormalizer(preserve_marks=True)
+    return lambda text: number_words_as_digits(basic(symbols_as_words(text, language)), language)
 
 
 def _unknown(text: str) -> str:
@@ -114,5 +100,5 @@ def _may_be_english(word: str) -> bool:
 @cache
 def _normaliser(language: str) -> Callable[[str], str]:
     if language == "en":
-        return _english()
-    return _basic() if language else _unknown
+        return english
+    return _other(language) if language else _unknown

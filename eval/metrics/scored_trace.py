@@ -4,10 +4,19 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from asr.events import Final, Partial, SpeechEnded, SpeechStarted
+from eval.equivalents import plain_reference
 from eval.metrics.stability import Stability, stability
-from eval.metrics.word_errors import INSERT, Counts, Edit, align_trace, count, count_characters, segment_counts, total
+from eval.metrics.word_errors import (
+    INSERT,
+    Counts,
+    Edit,
+    align_trace,
+    count_as_written,
+    count_characters,
+    segment_counts,
+    total,
+)
 from eval.metrics.word_times import WordTimes, displays, final_words, finalisation_s, word_ends, word_times
-from eval.normalise import normalise
 from eval.trace import OFFLINE, Trace
 
 
@@ -50,13 +59,13 @@ class ScoredTrace:
     @cached_property
     def raw_counts(self) -> Counts:
         """Counts of the texts as written: case and punctuation count."""
-        return count(self.trace.reference, self.trace.text, self.trace.language)
+        return count_as_written(plain_reference(self.trace.reference), self.trace.text, self.trace.language)
 
     @cached_property
     def character_counts(self) -> Counts:
         """Counts in characters of the normalised texts, in every language."""
-        texts = (normalise(text, self.trace.language) for text in (self.trace.reference, self.trace.text))
-        return count_characters(*texts)
+        sides = zip(*((edit.reference, edit.hypothesis) for edit in self.edits), strict=True)
+        return count_characters(*map("".join, sides)) if self.edits else Counts()
 
     @cached_property
     def word_times(self) -> tuple[WordTimes, ...]:

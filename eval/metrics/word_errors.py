@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import jiwer
 
+from eval.equivalents import comparable_units, plain_reference, same_spaces
 from eval.normalise import is_by_character, normalise, units
 from eval.trace import Trace
 
@@ -76,9 +77,11 @@ def align(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[Edit, ..
 
 
 def align_trace(trace: Trace) -> tuple[Edit, ...]:
-    """The normalised reference of a trace aligned with its normalised transcript, in the language's unit."""
-    reference = units(normalise(trace.reference, trace.language), trace.language)
-    return align(reference, units(normalise(trace.text, trace.language), trace.language))
+    """The normalised reference of a trace aligned with its normalised transcript, in the language's unit.
+
+    The transcript is written as the reference where both say the same: see `eval.equivalents`.
+    """
+    return align(*comparable_units(trace.reference, trace.text, trace.language))
 
 
 def counts_of(edits: Iterable[Edit]) -> Counts:
@@ -94,7 +97,8 @@ def segment_counts(trace: Trace, edits: Sequence[Edit]) -> tuple[Counts, ...]:
     add up to those of the whole. One entry where no segments are known, or where the segments normalised one by one
     have another length than the whole (a number across a boundary, for example).
     """
-    lengths = [len(units(normalise(s.text, trace.language), trace.language)) for s in trace.reference_segments]
+    texts = (plain_reference(segment.text) for segment in trace.reference_segments)
+    lengths = [len(units(normalise(text, trace.language), trace.language)) for text in texts]
     if not sum(lengths) or sum(lengths) != sum(edit.kind != INSERT for edit in edits):
         return (counts_of(edits),)
     parts: list[list[Edit]] = [[] for _ in lengths]
@@ -130,6 +134,13 @@ def count_characters(reference: str, hypothesis: str) -> Counts:
     return Counts(output.hits, output.substitutions, output.deletions, output.insertions)
 
 
-def count(reference: str, hypothesis: str, language: str) -> Counts:
-    """Counts in the unit of the language: see `eval.normalise.is_by_character`."""
+def count_as_written(reference: str, hypothesis: str, language: str) -> Counts:
+    """Counts of two texts as they are, in the unit of the language: see `eval.normalise.is_by_character`."""
     return (count_characters if is_by_character(language) else count_words)(reference, hypothesis)
+
+
+def count(reference: str, hypothesis: str, language: str) -> Counts:
+    """Counts of two normalised texts in the unit of the language; a compound may be written in one word or in two."""
+    if is_by_character(language):
+        return count_characters(reference, hypothesis)
+    return count_words(reference, " ".join(same_spaces(reference.split(), hypothesis.split())))

