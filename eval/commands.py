@@ -49,6 +49,7 @@ def register(app: typer.Typer) -> None:
     """Adds the subcommands to the command `asr`."""
     evaluation = typer.Typer(help="Evaluate: accuracy, delay, stability and cost on labelled recordings.")
     evaluation.command("run")(eval_run)
+    evaluation.command("score")(eval_score)
     evaluation.command("compare")(eval_compare)
     evaluation.command("gate")(eval_gate)
     evaluation.command("audit")(eval_audit)
@@ -89,6 +90,8 @@ def eval_run(
         bool, typer.Option("--align", help="Measure delays from the words' true ends, by forced alignment.")
     ] = False,
     aligner: Annotated[str, typer.Option(help="The model that aligns.")] = DEFAULT_MODEL,
+    wire: Annotated[str, typer.Option(help="What --url speaks: deepgram (live) or openai (uploads).")] = "deepgram",
+    key_env: Annotated[str, typer.Option(help="Environment variable with the key for the service at --url.")] = "",
 ) -> None:
     """Run recordings through models, one-shot and streamed, and report errors, delays and cost."""
     from eval.data.apply_conditions import Conditions
@@ -112,8 +115,31 @@ def eval_run(
         conditions=Conditions(noise, snr, rirs, ",".join(condition or ()), seed, clean),
         align=align,
         aligner=aligner,
+        wire=wire,
+        key_env=key_env,
     )
     run(options, ReportOptions(plan_streams, plan_p95, audio_mb, mlflow))
+
+
+def eval_score(
+    transcripts: Annotated[
+        list[Path], typer.Argument(help="Text, .trn, .ctm, .stm, .jsonl, .json, or a folder of NAME.txt.")
+    ],
+    data: Data,
+    out: Annotated[Path, typer.Option(help="The run's folder, to be compared with others.")],
+    name: Annotated[str, typer.Option(help="The system's name in reports. [default: the file's name]")] = "",
+    limit: Limit = None,
+    missing: Annotated[
+        str, typer.Option(help="Recordings without a transcript: empty, or leave-out. [default: an error]")
+    ] = "",
+    audio_mb: AudioMb = AUDIO_MB,
+) -> None:
+    """Make a run of transcripts that another system wrote: its report, and a folder for `asr eval compare`."""
+    from eval.report.command import ReportOptions
+    from eval.runs.score import ScoreOptions, score
+
+    options = ScoreOptions(tuple(transcripts), tuple(data), out, name, limit, missing)
+    score(options, ReportOptions(PLAN_STREAMS, PLAN_P95_S, audio_mb, ""))
 
 
 def eval_compare(

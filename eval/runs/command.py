@@ -1,5 +1,6 @@
 """`asr eval run`: runs data sets through models in several modes -> a run's folder, its report, a printed table."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -32,12 +33,15 @@ from eval.runs.setup import (
     utterances_of,
 )
 from eval.runs.signature import Model
-from eval.trace import LIVE, read_traces
+from eval.runs.uploads import run_uploads
+from eval.trace import LIVE, OFFLINE, read_traces
 
 if TYPE_CHECKING:
     from asr.engine import Engine
 
-NOT_SIGNED = ("data", "out", "models", "settings_file", "url", "pid")
+DEEPGRAM, OPENAI = WIRES = ("deepgram", "openai")
+"""What the server at --url speaks: live streams over a WebSocket, or uploads of whole recordings."""
+NOT_SIGNED = ("data", "out", "models", "settings_file", "url", "pid", "key_env")
 """Options that change no number, or whose content (hashes, settings) the signature has."""
 
 
@@ -61,10 +65,27 @@ class RunOptions:
     conditions: Conditions
     align: bool
     aligner: str
+    wire: str = DEEPGRAM
+    key_env: str = ""
+
+    @property
+    def key(self) -> str:
+        """The service's key, from the environment variable `key_env`. Raises `ConfigError` where it is empty."""
+        key = os.environ.get(self.key_env, "").strip() if self.key_env else ""
+        if self.key_env and not key:
+            raise ConfigError(f"the environment variable {self.key_env} is empty; wanted the service's key in it")
+        return key
+
+    @property
+    def remote_only(self) -> bool:
+        """True if every mode runs at `url`, so that no model is loaded here."""
+        return bool(self.url) and (self.wire == OPENAI or set(parse_modes(self.mode)) == {LIVE})
 
     def signed(self) -> dict[str, Any]:
         """The options that can change a number, as JSON values."""
         signed = {key: value for key, value in asdict(self).items() if key not in NOT_SIGNED}
+        if self.wire == DEEPGRAM:
+            del signed["wire"]  # as in older runs, which had no other
         return signed | {"conditions": self.conditions.plain()}
 
 
@@ -115,7 +136,7 @@ class Plan:
     @property
     def in_process(self) -> bool:
         """True if any mode runs in this process."""
-        return set(self.modes) != {LIVE}
+        return set(self.modes) != {LIVE} and self.options.wire != OPENAI
 
     def utterances(self, model: RequestedModel) -> list[Utterance]:
         """The utterances that this model supports."""
@@ -155,7 +176,7 @@ def run(options: RunOptions, report_options: ReportOptions) -> None:
     clean = load_datasets(options.data, limit=options.limit, join_s=options.join_s)
     datasets = apply_conditions(clean, options.conditions)
     engines = EngineSlot(options)
-    requested = tuple(_requested(name, options, modes, engines) for name in dict.fromkeys(options.models))
+    requested = tuple(_requested(name, options, engines) for name in dict.fromkeys(options.models))
     plan = Plan(options, modes, settings, datasets, requested)
     plan.check_languages(levels)
     models = tuple(model.model for model in requested)
@@ -176,13 +197,19 @@ def _check(options: RunOptions, modes: Sequence[str], levels: Sequence[int]) -> 
         raise ConfigError("--settings does not reach a server; start one with its own --config and give its --url")
     if LIVE in modes and options.precision != "auto":
         raise ConfigError("--precision does not reach a server; omit it, or run without --mode live")
+    if options.wire not in WIRES:
+        raise ConfigError(f"found --wire {options.wire!r}, wanted {' or '.join(WIRES)}")
+    if options.wire == OPENAI and (not options.url or tuple(modes) != (OFFLINE,)):
+        raise ConfigError("--wire openai uploads whole recordings; give --url and --mode offline with it")
+    if options.key and not options.url:
+        raise ConfigError("--key-env is for the service at --url; give both")
     if options.url and (len(options.models) > 1 or levels):
         raise ConfigError("--url is one server with one model; give one --model and no --capacity, or omit --url")
 
 
-def _requested(name: str, options: RunOptions, modes: Sequence[str], engines: EngineSlot) -> RequestedModel:
+def _requested(name: str, options: RunOptions, engines: EngineSlot) -> RequestedModel:
     """Loads the model for its hash and languages; only its name is known if all runs at `options.url`."""
-    if options.url and set(modes) == {LIVE}:
+    if options.remote_only:
         return RequestedModel(name, Model(name, threads=options.threads))
     engine = engines.load(name)
     return RequestedModel(name, engine_model(engine, options.threads), tuple(getattr(engine, "languages", ())))
@@ -232,6 +259,8 @@ def _run_model(model: RequestedModel, plan: Plan, engines: EngineSlot, collector
     utterances = plan.utterances(model)
     if plan.in_process:
         run_in_process(utterances, plan.modes, engines.load(model.name), plan.settings, collector)
+    if plan.options.wire == OPENAI:
+        _run_uploads(model, plan.options, utterances, collector)
     if LIVE in plan.modes:
         engines.drop()
         _run_live(model, plan.options, utterances, collector)
@@ -246,4 +275,14 @@ def _run_live(
         return
     with server_at(options.url, options.pid, model.name, options.threads) as server:
         ask_model = model.name if options.url else ""  # our own server has only this model
-        run_live(recordings, Target(server.url, name, ask_model), server.pid, options.streams, collector)
+        target = Target(server.url, name, ask_model, key=options.key)
+        run_live(recordings, target, server.pid, options.streams, collector)
+
+
+def _run_uploads(
+    model: RequestedModel, options: RunOptions, utterances: Sequence[Utterance], collector: TraceCollector
+) -> None:
+    name = model.model.name
+    due = (utterance for utterance in utterances if collector.lacks(utterance, OFFLINE, name))
+    target = Target(options.url or "", name, model.name, key=options.key)
+    run_uploads(target, read_recordings(due, collector), options.streams, collector.add)

@@ -25,12 +25,20 @@ OnTrace = Callable[[Trace], None]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The server to stream to. ``model`` is its name in traces; with ``ask_model`` "" the server uses its default."""
+    """The server to ask. ``model`` is its name in traces; with ``ask_model`` "" the server uses its default.
+
+    ``key`` opens the service; it is in no trace, no message and not in this object's text.
+    """
 
     url: str
     model: str
     ask_model: str = ""
     chunk_s: float = CHUNK_S
+    key: str = field(default="", repr=False)
+
+    def without_key(self, text: str) -> str:
+        """`text` without the key: services repeat it in their refusals."""
+        return text.replace(self.key, "***") if self.key else text
 
 
 Streamer = Callable[[Target, Recording], Awaitable[Trace]]
@@ -113,7 +121,7 @@ async def stream(target: Target, recording: Recording) -> Trace:
     try:
         await _converse(target, tape)
     except (StreamError, TimeoutError) as error:
-        tape.error = why(error)
+        tape.error = target.without_key(why(error))
     trace = trace_of(recording, LIVE, target.model, tape.entries, tape.end_wall_s)
     return replace(trace, weights_sha256=tape.weights_sha256, error=tape.error)
 
@@ -130,7 +138,8 @@ async def _converse(target: Target, tape: Tape) -> None:
     read = partial(read_message, language=language, joiner=_joiner)
     try:
         async with asyncio.timeout(tape.recording.duration_s + PATIENCE_S):
-            await stream_audio(listen_address(target, language), _pcm(tape, target.chunk_s), receive, read=read)
+            address, audio = listen_address(target, language), _pcm(tape, target.chunk_s)
+            await stream_audio(address, audio, receive, read=read, key=target.key)
     except TimeoutError:
         raise TimeoutError(f"not closed by the server {PATIENCE_S:.0f} s after the end of the stream") from None
     if not any(isinstance(entry.event, Ended) for entry in tape.entries):

@@ -17,14 +17,20 @@ ReadMessage = Callable[[str | bytes], Message]
 
 
 async def stream(
-    url: str, chunks: AsyncIterable[bytes], on_message: OnMessage, *, read: ReadMessage = read_message
+    url: str,
+    chunks: AsyncIterable[bytes],
+    on_message: OnMessage,
+    *,
+    read: ReadMessage = read_message,
+    key: str = "",
 ) -> None:
     """Sends each chunk when it comes, then CloseStream; returns when the server has sent everything and closed.
 
-    `read` is `read_message`, perhaps with a language. Raises `StreamError`, what `chunks` raises (after the server has
-    answered what was sent before), and what `on_message` raises.
+    `read` is `read_message`, perhaps with a language. `key` is sent as Deepgram's clients send it; "" sends none.
+    Raises `StreamError`, what `chunks` raises (after the server has answered what was sent before), and what
+    `on_message` raises.
     """
-    async with _connected(url) as socket:
+    async with _connected(url, key) as socket:
         sending = asyncio.create_task(_send(socket, chunks))
         try:
             error = await _receive(socket, on_message, read)
@@ -63,13 +69,21 @@ class _connected:
     The client sends no pings: their answers would queue behind all the audio that the server has not read yet.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, key: str = "") -> None:
         self._url = url
+        self._headers = {"Authorization": f"Token {key}"} if key else None
 
     async def __aenter__(self) -> ClientConnection:
         where = self._url.partition("?")[0]
         try:
-            self._socket = await connect(self._url, ping_interval=None, compression=None, max_size=None, proxy=None)
+            self._socket = await connect(
+                self._url,
+                additional_headers=self._headers,
+                ping_interval=None,
+                compression=None,
+                max_size=None,
+                proxy=None,
+            )
         except InvalidStatus as refusal:
             status = refusal.response.status_code
             raise StreamError(f"{where} refused the stream (HTTP {status}): {_why(refusal)}") from None
