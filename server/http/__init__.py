@@ -6,6 +6,7 @@ listen          `GET /v1/listen`: the checks before a WebSocket is accepted
 prerecorded     `POST /v1/listen`: a recording, or its address
 fetch           a recording from a public address, and from no other
 transcriptions  `POST /v1/audio/transcriptions`: a recording, its text whole or as events
+realtime        `GET /v1/realtime`: the checks before a WebSocket is accepted
 routes          health, metrics, models
 uploads         what the routes that take a recording share
 errors          errors in OpenAI's form

@@ -20,6 +20,7 @@ from server.http import errors, routes
 from server.http.cors import Cors
 from server.http.listen import listen, listen_without_upgrade
 from server.http.prerecorded import listen_prerecorded
+from server.http.realtime import realtime, realtime_without_upgrade
 from server.http.service import Service
 from server.http.transcriptions import transcriptions, translations
 from server.workers.contract import StreamEngine
@@ -58,6 +59,8 @@ def create_app(settings: ServerSettings, engines: Sequence[StreamEngine]) -> Sta
             Route("/v1/listen", listen_without_upgrade),
             Route("/v1/listen", listen_prerecorded, methods=["POST"]),
             WebSocketRoute("/v1/listen", listen),
+            Route("/v1/realtime", realtime_without_upgrade),
+            WebSocketRoute("/v1/realtime", realtime),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
         middleware=[Middleware(SecurityHeaders), Middleware(Cors, allowed_origins=settings.allowed_origins)],

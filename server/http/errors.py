@@ -21,10 +21,15 @@ class UploadTooBig(CallerError):
     """An upload over `max_upload_bytes`; HTTP 413."""
 
 
+class UpgradeRequired(CallerError):
+    """A plain HTTP request to an address of WebSockets; HTTP 426."""
+
+
 STATUSES: tuple[tuple[type[AsrError], int, str | None], ...] = (
     (OriginError, 403, "forbidden_origin"),
     (ModelError, 404, "model_not_found"),
     (UploadTooBig, 413, "file_too_large"),
+    (UpgradeRequired, 426, "upgrade_required"),
     (Unavailable, 503, "server_full"),
     (CallerError, 400, None),
     (AsrError, 500, "internal"),
@@ -35,7 +40,7 @@ STATUSES: tuple[tuple[type[AsrError], int, str | None], ...] = (
 def error_response(error: AsrError, request: HTTPConnection) -> JSONResponse:
     """The error as a response; counted and logged."""
     status, body = _reported(error, request)
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else {}
+    headers = {503: {"Retry-After": str(RETRY_AFTER_S)}, 426: {"Upgrade": "websocket"}}.get(status, {})
     return _refusal(request, status, body, headers)
 
 
@@ -76,7 +81,7 @@ async def unknown_address(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] != "websocket":
         raise HTTPException(404)
     socket = WebSocket(scope, receive, send)
-    sentence = f"no WebSocket at {socket.scope['path'][:100]!r}; live streams connect to /v1/listen"
+    sentence = f"no WebSocket at {socket.scope['path'][:100]!r}; live streams connect to /v1/listen or /v1/realtime"
     await socket.send_denial_response(_refusal(socket, 404, error_body(sentence, code="not_found")))
 
 

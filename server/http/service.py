@@ -13,7 +13,7 @@ import numpy as np
 
 from asr.audio.streams import StreamDecoder
 from asr.config import SAMPLE_RATE_HZ
-from asr.errors import AsrError, AudioError, ModelError
+from asr.errors import AsrError, AudioError, ConfigError, ModelError
 from asr.events import Event, text_of
 from asr.languages import closest_code, knows, language_code
 from asr.transcripts.recording import offline_settings
@@ -122,7 +122,7 @@ class Service:
     def scheduler(self, model: str | None) -> Scheduler:
         """The scheduler of a model, by its name, or of the default one. Raises `ModelError` for an unknown name."""
         name = model or self.default_model
-        if name not in self.schedulers and self._is_alias(name):
+        if name not in self.schedulers and self.is_alias(name):
             name = self.default_model
         try:
             return self.schedulers[name]
@@ -130,9 +130,21 @@ class Service:
             known = ", ".join(self.schedulers)
             raise ModelError(f"unknown model {name[:100]!r}; this server has {known}") from None
 
-    def _is_alias(self, name: str) -> bool:
+    def is_alias(self, name: str) -> bool:
         """Whether it is another service's name for a model, which stands for the default one."""
         return any(fnmatchcase(name.lower(), pattern.lower()) for pattern in self.settings.model_aliases)
+
+    def choose(self, model: str | None, languages: Sequence[str]) -> tuple[str, str | None]:
+        """The served model's name, and the language to open a stream with, None to detect it.
+
+        Raises `ModelError`, and `ConfigError` for languages of which the model knows none.
+        """
+        engine = self.scheduler(model).engine
+        language = chosen_language(languages, engine.languages)
+        if language and not knows(engine.languages, language):
+            listed = ", ".join(engine.languages[:12])
+            raise ConfigError(f"model {engine.name} does not know language {language[:100]!r}; it knows {listed}")
+        return engine.name, language
 
     def opening(self, request: StreamRequest) -> Opening:
         """The checked request, to be opened. Raises `ModelError`, `AudioError`."""

@@ -22,21 +22,25 @@ class Admission:
     def __init__(self, max_streams: int, max_load: float, metrics: Metrics) -> None:
         self._max_streams, self._max_load = max_streams, max_load
         self._metrics = metrics
-        self._inside: dict[object, Callable[[], None]] = {}
+        self._present: dict[object, Callable[[], None]] = {}
+        self._taken = 0
         self._left = asyncio.Event()
         self.draining = False
 
     @property
     def open_streams(self) -> int:
         """How many places are taken."""
-        return len(self._inside)
+        return self._taken
 
     def check(self) -> None:
         """Raises `Unavailable` when all places are taken, or at shutdown."""
-        if self.draining:
-            self._refuse("draining", "the server is shutting down; connect again when it is back")
+        self._check_draining()
         if self.open_streams >= self._max_streams:
             self._refuse("full", f"all {self._max_streams} places are taken; try again in {RETRY_AFTER_S} seconds")
+
+    def _check_draining(self) -> None:
+        if self.draining:
+            self._refuse("draining", "the server is shutting down; connect again when it is back")
 
     def check_load(self, scheduler: Scheduler) -> None:
         """Raises `Unavailable` when this model has no time for another stream."""
@@ -51,24 +55,37 @@ class Admission:
     def place(self, end: Callable[[], None]) -> Iterator[None]:
         """Holds a place; `end` is called when the server shuts down. Raises `Unavailable`."""
         self.check()
+        with self.presence(end):
+            self._take(1)
+            try:
+                yield
+            finally:
+                self._take(-1)
+
+    @contextmanager
+    def presence(self, end: Callable[[], None]) -> Iterator[None]:
+        """Takes part in the shutdown without a place, as a client that has no stream yet. Raises `Unavailable`."""
+        self._check_draining()
         guest = object()  # a key: two uploads have the same `end`
-        self._inside[guest] = end
-        self._metrics.open_streams.set(self.open_streams)
+        self._present[guest] = end
         try:
             yield
         finally:
-            del self._inside[guest]
-            self._metrics.open_streams.set(self.open_streams)
+            del self._present[guest]
             self._left.set()
+
+    def _take(self, places: int) -> None:
+        self._taken += places
+        self._metrics.open_streams.set(self._taken)
 
     async def drain(self, timeout_s: float) -> None:
         """Admits nobody any more, calls every `end`, and waits until all have left or `timeout_s` has passed."""
         self.draining = True
-        for end in list(self._inside.values()):
+        for end in list(self._present.values()):
             end()
         try:
             async with asyncio.timeout(timeout_s):
-                while self._inside:
+                while self._present:
                     self._left.clear()
                     await self._left.wait()
         except TimeoutError:

@@ -9,7 +9,7 @@ has gone, or takes no results, is dropped.
 import asyncio
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol
 
 from asr.errors import AsrError, AudioError, CallerError
@@ -30,6 +30,7 @@ from server.wires.base import (
     MessageTooBig,
     Open,
     Progress,
+    Release,
     Reply,
     StreamRequest,
     Summary,
@@ -88,7 +89,8 @@ class Connection:
     """An accepted connection. `run` returns when it is over.
 
     `stream` is already open for a wire whose settings come with the handshake, else None: the wire's `Open` opens it
-    with `open_stream`. `request_id` names the connection in the log.
+    with `open_stream`. `on_idle` gives the commands of a wire without keep-alive messages after `idle_timeout_s`
+    without a frame; without it the connection ends then. `request_id` names the connection in the log.
     """
 
     def __init__(
@@ -98,11 +100,13 @@ class Connection:
         stream: AnyStream | None,
         *,
         open_stream: OpenStream,
+        on_idle: Callable[[], Sequence[Command]] | None = None,
         limits: ServerSettings,
         metrics: Metrics,
         request_id: str,
     ) -> None:
         self._transport, self._wire, self._stream, self._open_stream = transport, wire, stream, open_stream
+        self._on_idle = on_idle
         self._limits, self._metrics, self._request_id = limits, metrics, request_id
         self._inbox = Inbox(limits.max_message_bytes, limits.max_spooled_bytes)
         self._ending = False
@@ -156,24 +160,26 @@ class Connection:
 
     async def _read_frame(self) -> bool:
         """Puts a frame's commands into the inbox. Returns whether its last one was `End`."""
-        for command in self._wire.receive(await self._next_frame()):
+        for command in await self._next_commands():
             if not isinstance(command, KeepAlive):  # its frame has restarted the idle timer
                 self._inbox.put(command)
             if isinstance(command, End):
                 return True
         return False
 
-    async def _next_frame(self) -> Frame:
-        """The next frame. Raises `IdleError`, `MessageTooBig`."""
+    async def _next_commands(self) -> Sequence[Command]:
+        """Those of the next frame, or of a long pause without one. Raises `IdleError`, `MessageError`."""
         limit_s, limit_bytes = self._limits.idle_timeout_s, self._limits.max_message_bytes
         try:
             async with asyncio.timeout(limit_s):
                 frame = await self._transport.receive()
         except TimeoutError:
+            if self._on_idle:
+                return self._on_idle()
             raise IdleError(f"found no message for {limit_s:g} s, wanted audio or a keep-alive message") from None
         if len(frame) > limit_bytes:
             raise MessageTooBig(f"found a message of {len(frame)} bytes, wanted at most {limit_bytes}")
-        return frame
+        return self._wire.receive(frame)
 
     # -- the worker ------------------------------------------------------------------------------------------------
 
@@ -217,6 +223,8 @@ class Connection:
             self._apply_end()
         elif isinstance(item, Reply):
             await self._send(item.frames)
+        elif isinstance(item, Release):
+            await self._release()
         elif isinstance(item, Open):
             await self._apply_open(item.request)
 
@@ -234,18 +242,22 @@ class Connection:
 
     async def _apply_open(self, request: StreamRequest) -> None:
         """Finishes the stream that is open, then opens the requested one."""
-        if self._stream:
-            self._stream.receive_end()
-            while self._stream.ready:
-                await self._step(self._stream)
-            self._stream.close()
-            self._stream = None
+        await self._release()
         if self._failure:  # the old stream was too slow to be finished
             return
         try:
             self._stream = await self._open_stream(request)
         except CallerError as error:
             raise MessageError(str(error)) from error
+
+    async def _release(self) -> None:
+        """Finishes the stream that is open, if one is."""
+        if self._stream:
+            self._stream.receive_end()
+            while self._stream.ready:
+                await self._step(self._stream)
+            self._stream.close()
+            self._stream = None
 
     def _opened(self) -> AnyStream:
         if self._stream is None:

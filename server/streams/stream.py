@@ -6,6 +6,7 @@ stream.close()
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -53,6 +54,8 @@ class Stream:
         self._slice_bytes = limits.max_message_bytes if is_packets else SLICE_BYTES
         self._partials = request.partials
         self._lateness = Lateness(limits.max_lag_s, limits.max_lagging_s)
+        self.on_close: Callable[[], None] | None = None
+        """Called once, after `close`."""
 
     @property
     def engine(self) -> StreamEngine:
@@ -125,6 +128,8 @@ class Stream:
     def close(self) -> None:
         """Frees the stream's place in the scheduler."""
         self._scheduler.close(self._session)
+        if self.on_close:
+            self.on_close()
 
     def _count(self, event: Event) -> None:
         if isinstance(event, Partial):

@@ -5,5 +5,8 @@ deepgram                Deepgram's live wire: client messages, close codes
 deepgram_messages       its server messages
 deepgram_query          its query parameters
 deepgram_prerecorded    its API for whole recordings: query, response body (no stream, so no `Wire`)
+openai_realtime         OpenAI's Realtime transcription: client events, close codes
+openai_realtime_messages its server events
+openai_realtime_session its settings
 openai_transcriptions   OpenAI's upload API: form fields, response bodies, server-sent events (no `Wire` either)
 """

@@ -105,6 +105,11 @@ class Finalize:
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """Finish the stream that is open, with all its results, and free its place. A later `Open` opens another."""
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """No audio follows: recognise the rest, send it and close. Frames that arrive after it are dropped."""
 
@@ -121,7 +126,7 @@ class Reply:
     frames: tuple[Frame, ...]
 
 
-Command = Open | Audio | Finalize | End | KeepAlive | Reply
+Command = Open | Audio | Finalize | Release | End | KeepAlive | Reply
 
 
 # -- results ---------------------------------------------------------------------------------------------------------

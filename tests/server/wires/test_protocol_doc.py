@@ -24,6 +24,8 @@ from server.wires.deepgram_query import (
     UNSUPPORTED,
     ListenOptions,
 )
+from server.wires.openai_realtime import CLIENT_EVENTS, CLOSE_CODES
+from server.wires.openai_realtime_session import COMMITTED_MODELS, EAGERNESS_MS, FORMATS, LOGPROBS
 from tests.server.docs import DOC, rows
 
 
@@ -93,6 +95,15 @@ def test_every_alias_is_written_down() -> None:
     """The defaults of the setting."""
     for pattern in load_settings().model_aliases:
         assert f"`{pattern}`" in DOC
+
+
+def test_realtime_is_written_down() -> None:
+    """What a client may send, what it may set, and how a connection closes."""
+    section = DOC.split("# Realtime transcription: `GET /v1/realtime` (WebSocket)\n", 1)[1].split("\n## ", 1)[0]
+    for name in (*CLIENT_EVENTS, *FORMATS, *EAGERNESS_MS, LOGPROBS, *COMMITTED_MODELS):
+        assert f"`{name}`" in section
+    codes = {int(code) for code in re.findall(r"^\| (\d{4}) \|", section, re.MULTILINE)}
+    assert codes == set(CLOSE_CODES.values()) - {1000}
 
 
 def test_the_limits_named_are_settings() -> None:

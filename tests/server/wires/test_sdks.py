@@ -1,5 +1,6 @@
 """The official SDKs of Deepgram and OpenAI, pointed at this server, on the real default model."""
 
+import base64
 import re
 import threading
 from collections.abc import Iterator
@@ -20,6 +21,9 @@ from deepgram.types import ListenV1Response
 
 from server.client.protocol import pcm16
 from tests.server.running import Running, pcm, transcript, until_closed
+
+OPENAIS_CONNECT = pytest.mark.filterwarnings(r"ignore:connect\(\) must be used as a context manager:DeprecationWarning")
+"""openai-python 3.54 uses what websockets 17.1 deprecated."""
 
 FOX = "the quick brown fox jumps over the lazy dog"
 
@@ -219,6 +223,59 @@ def test_openais_sdk_raises_an_error_in_a_stream(client: openai.OpenAI) -> None:
     """By status before the first word."""
     with pytest.raises(openai.BadRequestError):
         client.audio.transcriptions.create(model="gpt-4o-transcribe", file=("a.wav", b"no audio"), stream=True)
+
+
+@OPENAIS_CONNECT
+def test_openais_sdk_transcribes_over_realtime(client: openai.OpenAI, clip: Path) -> None:
+    """Its own connection and event types; several commits under way are answered in their order."""
+    events: list[Any] = []
+    with client.realtime.connect(model="gpt-realtime", extra_query={"intent": "transcription"}) as connection:
+        transcription = {"model": "gpt-4o-mini-transcribe", "language": "en"}
+        audio_input = {"format": {"type": "audio/pcm", "rate": 16_000}, "transcription": transcription}
+        manual: Any = {"type": "transcription", "audio": {"input": audio_input | {"turn_detection": None}}}
+        connection.session.update(session=manual)
+        for _ in range(2):
+            connection.input_audio_buffer.append(audio=base64.b64encode(pcm_of(clip)).decode())
+            connection.input_audio_buffer.commit()
+        for event in connection:
+            events.append(event)
+            if sum(e.type.endswith("transcription.completed") for e in events) == 2:
+                break
+    assert [event.type for event in events[:2]] == ["session.created", "session.updated"]
+    completed = [event for event in events if event.type == "conversation.item.input_audio_transcription.completed"]
+    assert [plain(event.transcript) for event in completed] == [FOX, FOX]
+    assert [event.type for event in events if event.type == "error"] == []
+    for done in completed:
+        deltas = [e.delta for e in events if e.type.endswith("transcription.delta") and e.item_id == done.item_id]
+        assert "".join(deltas) == done.transcript
+
+
+@OPENAIS_CONNECT
+def test_one_recording_gives_the_same_words_over_every_wire(
+    real: Running, deepgram: DeepgramClient, client: openai.OpenAI, clip: Path
+) -> None:
+    """Live, as a file, as events, in a session that turns end: the speech core is one."""
+    data = clip.read_bytes()
+    answer = deepgram.listen.v1.media.transcribe_file(request=data)
+    assert isinstance(answer, ListenV1Response)
+    stream = client.audio.transcriptions.create(model="whisper-1", file=("a.wav", data), stream=True)
+    texts = {
+        "deepgram file": (answer.results.channels[0].alternatives or [])[0].transcript,
+        "openai file": client.audio.transcriptions.create(model="whisper-1", file=("a.wav", data)).text,
+        "openai events": next(event for event in stream if event.type == "transcript.text.done").text,
+    }
+    with real.listen("") as socket:
+        socket.send(data)
+        socket.send('{"type": "CloseStream"}')
+        texts["deepgram live"] = transcript(until_closed(socket)[0])
+    with client.realtime.connect(model="gpt-realtime-whisper", extra_query={"intent": "transcription"}) as connection:
+        settings: Any = {"audio": {"input": {"format": {"type": "audio/pcm", "rate": 16_000}}}}
+        connection.session.update(session=settings)
+        connection.input_audio_buffer.append(audio=base64.b64encode(pcm_of(clip)).decode())
+        connection.input_audio_buffer.commit()
+        done = next(event for event in connection if event.type.endswith("transcription.completed"))
+        texts["openai realtime"] = done.transcript
+    assert len(set(texts.values())) == 1, texts
 
 
 def test_openais_sdk_raises_its_own_errors(client: openai.OpenAI, clip: Path) -> None:

@@ -1,0 +1,97 @@
+"""`GET /v1/realtime`, OpenAI's Realtime transcription: the checks before a WebSocket is accepted.
+
+A socket holds a place only while its stream is open: clients keep sockets for hours, and in pools.
+"""
+
+from contextlib import ExitStack
+
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.websockets import WebSocket
+
+from asr.errors import AsrError
+from server.http.errors import UpgradeRequired, error_response
+from server.http.origin import check_origin
+from server.http.refusals import new_request_id
+from server.http.service import Service
+from server.http.websocket import WebSocketTransport
+from server.streams.channels import AnyStream
+from server.streams.connection import Connection
+from server.streams.stream import Stream
+from server.wires.base import StreamRequest
+from server.wires.openai_realtime import RealtimeWire
+from server.wires.openai_realtime_session import RealtimeSession
+from server.wires.openai_transcriptions import FormError
+
+SUBPROTOCOL = "realtime"
+CONVERSATION_MODELS = "gpt-realtime"
+"""Names that begin so are models to talk with. SDKs name one in the address; the transcription's comes later."""
+
+
+async def realtime(socket: WebSocket) -> None:
+    """The WebSocket route: checks, accepts, and serves until the connection is over."""
+    service: Service = socket.app.state.service
+    request_id = new_request_id()
+    try:
+        wire = _wire(socket, service, request_id)
+        connection = Connection(
+            WebSocketTransport(socket),
+            wire,
+            None,
+            open_stream=lambda request: _open_in_place(service, request),
+            on_idle=wire.idle,
+            limits=service.settings,
+            metrics=service.metrics,
+            request_id=request_id,
+        )
+        try:
+            with service.admission.presence(connection.shut_down):
+                await socket.accept(_subprotocol(socket), [(b"x-request-id", request_id.encode())])
+                await connection.run()
+        finally:
+            connection.close()
+    except AsrError as error:
+        await socket.send_denial_response(error_response(error, socket))
+
+
+async def realtime_without_upgrade(request: Request) -> Response:
+    """The same address by plain HTTP: the refusal that a WebSocket would get, which browsers hide from their pages."""
+    try:
+        _wire(request, request.app.state.service, "none")
+        raise UpgradeRequired("this address speaks WebSocket; connect with ws:// or wss://")
+    except AsrError as error:
+        return error_response(error, request)
+
+
+def _wire(request: HTTPConnection, service: Service, request_id: str) -> RealtimeWire:
+    """All checks before the upgrade. Raises `OriginError`, `FormError`, `ModelError`, `Unavailable`."""
+    check_origin(request.headers, service.settings.allowed_origins)
+    intent = request.query_params.get("intent") or "transcription"
+    if intent != "transcription":
+        raise FormError("intent", f"intent: found {intent[:100]!r}, wanted transcription: there is nobody to talk to")
+    model = request.query_params.get("model") or ""
+    is_aliased = model.startswith(CONVERSATION_MODELS) and model not in service.schedulers
+    wanted = model if model and not (is_aliased and not service.is_alias(model)) else service.default_model
+    wire = RealtimeWire(RealtimeSession.of_model(wanted), service.choose, request_id)
+    service.admission.check()
+    return wire
+
+
+async def _open_in_place(service: Service, request: StreamRequest) -> AnyStream:
+    """A stream that holds a place until it is closed. Raises as `Service.open_stream`, and `Unavailable`."""
+    with ExitStack() as held:
+        held.enter_context(service.admission.place(_ended_by_connection))
+        stream = await service.open_stream(request)
+        assert isinstance(stream, Stream)  # no channels were asked for
+        stream.on_close = held.pop_all().close
+    return stream
+
+
+def _ended_by_connection() -> None:
+    """Ends a stream at shutdown: its connection is present as well, and ends it."""
+
+
+def _subprotocol(socket: WebSocket) -> str | None:
+    """The one to accept, never a key: browsers send theirs as another one."""
+    offered: list[str] = socket.scope.get("subprotocols", [])
+    return SUBPROTOCOL if SUBPROTOCOL in offered else None
