@@ -10,7 +10,16 @@ import typer
 
 from asr.config import DEFAULT_MODEL
 from asr.errors import ConfigError
-from eval.defaults import AUDIO_MB, AUDIT_AUDIO_MB, CLIP_S, PLAN_P95_S, PLAN_STREAMS, SNR_DB
+from eval.defaults import (
+    AUDIO_MB,
+    AUDIT_AUDIO_MB,
+    CLIP_S,
+    ENDPOINTING_MS,
+    FINALIZE_AFTER_S,
+    PLAN_P95_S,
+    PLAN_STREAMS,
+    SNR_DB,
+)
 
 CONDITIONS_HELP = (
     "Conditions to run under, separated by commas; + chains several: telephone, mulaw, alaw, amr, opus:KBIT, "
@@ -35,7 +44,9 @@ Minutes = Annotated[float | None, typer.Option(min=0.01, help="Use at most about
 JoinS = Annotated[float | None, typer.Option("--join", help="Join clips into clips of about this many seconds.")]
 ClipS = Annotated[float, typer.Option("--clip", min=1, help="Join clips into clips of about this many seconds.")]
 Url = Annotated[str | None, typer.Option(help="A running server; without it one is started.")]
+KeyEnv = Annotated[str, typer.Option(help="Environment variable with the key for the service at --url.")]
 Pid = Annotated[int | None, typer.Option(help="That server's process id, to measure its CPU time.")]
+Workers = Annotated[int | None, typer.Option(min=0, help="Worker processes of the started server.")]
 PlanStreams = Annotated[int, typer.Option(min=1, help="Plan the machine for this many streams at once.")]
 PlanP95 = Annotated[float, typer.Option(min=0.1, help="... with 95 % of the words stable within this many seconds.")]
 AudioMb = Annotated[float, typer.Option(min=0, help="Megabytes of audio to embed in the page.")]
@@ -58,6 +69,7 @@ def register(app: typer.Typer) -> None:
     bench = typer.Typer(help="Measure speed and delay: a table for people and one JSON line.")
     bench.command("engine")(bench_engine)
     bench.command("server")(bench_server)
+    bench.command("turns")(bench_turns)
     bench.command("files")(bench_files)
     app.add_typer(bench, name="bench")
 
@@ -91,7 +103,7 @@ def eval_run(
     ] = False,
     aligner: Annotated[str, typer.Option(help="The model that aligns.")] = DEFAULT_MODEL,
     wire: Annotated[str, typer.Option(help="What --url speaks: deepgram (live) or openai (uploads).")] = "deepgram",
-    key_env: Annotated[str, typer.Option(help="Environment variable with the key for the service at --url.")] = "",
+    key_env: KeyEnv = "",
 ) -> None:
     """Run recordings through models, one-shot and streamed, and report errors, delays and cost."""
     from eval.data.apply_conditions import Conditions
@@ -223,7 +235,7 @@ def bench_server(
     pid: Pid = None,
     model: ModelName = DEFAULT_MODEL,
     threads: Threads = None,
-    workers: Annotated[int | None, typer.Option(min=0, help="Worker processes of the started server.")] = None,
+    workers: Workers = None,
     against: Annotated[
         str | None, typer.Option(help="A peer to run in turns with ours: whisper-live, whisperlivekit.")
     ] = None,
@@ -243,6 +255,29 @@ def bench_server(
     from eval.bench.command import server
 
     server(tuple(data), streams, url, pid, model, threads, workers, clip_s)
+
+
+def bench_turns(
+    data: Data,
+    streams: Annotated[str, typer.Option(help="Turns at once; separate several by commas.")] = "1",
+    url: Url = None,
+    pid: Pid = None,
+    model: ModelName = DEFAULT_MODEL,
+    threads: Threads = None,
+    workers: Workers = None,
+    limit: Limit = None,
+    finalize_after_s: Annotated[
+        float, typer.Option("--finalize-after", min=0, help="The client says Finalize after this many s; 0: never.")
+    ] = FINALIZE_AFTER_S,
+    endpointing: Annotated[
+        str, typer.Option(help="Silence in ms that ends a turn, asked of the server; separate several by commas.")
+    ] = ENDPOINTING_MS,
+    key_env: KeyEnv = "",
+) -> None:
+    """The end of a turn: from the end of speech to the first message, the final text and speech_final."""
+    from eval.bench.command import turns
+
+    turns(tuple(data), streams, url, pid, model, threads, workers, limit, finalize_after_s, endpointing, key_env)
 
 
 def bench_files(

@@ -13,5 +13,9 @@ BENCH_P95_S = 2.5
 """`asr bench server` counts streams as carried while 95 % of the words are stable within this. Not `PLAN_P95_S`: the
 published benchmark tables count with this value."""
 
+FINALIZE_AFTER_S, ENDPOINTING_MS = 0.2, "300"
+"""How `asr bench turns` asks for the end of a turn: a client's `Finalize` this long after the end of speech (Pipecat's
+default `stop_secs`), and the server's own end after this much silence."""
+
 AUDIO_MB, AUDIT_AUDIO_MB = 4.0, 8.0
 """Audio embedded in a report and in an audit page, in megabytes."""

@@ -76,6 +76,8 @@ class Trace:
         audio: The audio file where the utterance is exactly one file, else "".
         streams: Number of streams that ran at the same time.
         peak_memory_bytes: Peak memory of the recognising process so far; None where not measured.
+        speech_start_s: Start of speech in the recording, by its energy; None where unknown.
+        speech_end_s: End of speech in the recording, by its energy; None where unknown.
     """
 
     dataset: str
@@ -99,6 +101,8 @@ class Trace:
     audio: str = ""
     streams: int = 1
     peak_memory_bytes: int | None = None
+    speech_start_s: float | None = None
+    speech_end_s: float | None = None
 
     @property
     def text(self) -> str:

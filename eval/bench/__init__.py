@@ -3,6 +3,7 @@
 command        the commands
 files          one recording after the other, against faster-whisper
 folders        folders on all cores, against its batched pipeline
+turns          the end of a turn: single utterances over the wire
 peer_servers   our server and another streaming server in turns
 tables         what is printed
 peers/         the peers: their processes, wires and transcribers

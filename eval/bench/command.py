@@ -27,12 +27,15 @@ from eval.bench.tables import (
     print_line,
     stream_ratio,
     stream_ratios_table,
+    turns_table,
+    turns_title,
 )
-from eval.data.types import Dataset, Recording
+from eval.bench.turns import AFTER_S, BEFORE_S, TurnRun, read_turns, run_turns, turn_ends, turns_among
+from eval.data.types import Dataset, Recording, Utterance
 from eval.defaults import CLIP_S
 from eval.metrics.scored_trace import ScoredTrace
-from eval.metrics.summary import group, streamed_losses, summaries
-from eval.progress import progress
+from eval.metrics.summary import Summary, group, streamed_losses, summaries, summarise
+from eval.progress import Bar, progress
 from eval.report.terminal import print_signature, print_summary
 from eval.runs.align_references import align_references
 from eval.runs.capacity import read_clips, run_level
@@ -49,6 +52,7 @@ from eval.runs.setup import (
     load_settings,
     parse_counts,
     server_at,
+    service_key,
     sign_run,
     utterances_of,
 )
@@ -158,6 +162,60 @@ def server_against(
     signed = {"against": f"{peer} {version}", "clip_s": clip_s}
     signature = sign_run(datasets, live_model(model, threads, collector.traces), None, signed)
     _print_against(collector.traces, counts, peer, signature)
+
+
+def turns(
+    data: Sequence[Path],
+    streams: str,
+    url: str | None,
+    pid: int | None,
+    name: str,
+    threads: int | None,
+    workers: int | None,
+    limit: int | None,
+    finalize_after_s: float,
+    endpointing: str,
+    key_env: str,
+) -> None:
+    """`asr bench turns`: single utterances, ended by `Finalize` and by the server. Raises `CallerError`."""
+    counts, key = parse_counts(streams), service_key(key_env)
+    ends = turn_ends(finalize_after_s or None, parse_counts(endpointing, "--endpointing"))
+    datasets = turns_among(load_datasets(data), limit)
+    utterances = utterances_of(datasets)
+    total_s = len(counts) * len(ends) * sum(u.duration_s + BEFORE_S + AFTER_S for u in utterances)
+    with progress(f"bench turns {name}", total_s) as bar:
+        recordings, whole = _one_shot_turns(utterances, name, threads, bar)
+        with server_at(url, pid, name, threads, workers) as server:
+            runs, collector = [], TraceCollector(bar)
+            for count in counts:
+                for end in ends:
+                    target = end.target(server.url, name, key)
+                    runs.append(run_turns(recordings, end, count, target, server.pid, collector))
+    options = {"streams": counts, "url": url, "workers": workers, "limit": limit, "ends": [end.name for end in ends]}
+    signature = sign_run(datasets, live_model(name, threads, collector.traces), None, options)
+    _print_turns(runs, whole, signature)
+
+
+def _one_shot_turns(
+    utterances: Sequence[Utterance], name: str, threads: int | None, bar: Bar
+) -> tuple[list[Recording], Summary]:
+    """The turns with the word times of their references, and what the model makes of the same audio in one shot."""
+    engine = load_engine(name, "auto", threads)
+    collector = TraceCollector(bar, references=align_references(utterances, engine, bar.say))
+    recordings = list(read_turns(utterances, collector))
+    scored = [ScoredTrace(offline(recording, engine)) for recording in recordings]
+    if not recordings:
+        collector.check()
+    return recordings, summarise(scored, engine.name, "one shot", OFFLINE)
+
+
+def _print_turns(runs: Sequence[TurnRun], whole: Summary, signature: Signature) -> None:
+    """The tables, the signature and the JSON line of `turns`."""
+    for run in runs:
+        console().print(turns_title(run))
+        console().print(turns_table(run, whole))
+    print_signature(signature)
+    print_line("turns", signature, {"turns": [asdict(run) for run in runs], "one_shot": asdict(whole)})
 
 
 def _print_against(traces: Sequence[Trace], counts: Sequence[int], peer: str, signature: Signature) -> None:

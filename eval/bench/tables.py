@@ -7,13 +7,21 @@ from typing import Any
 
 from rich.table import Table
 
+from eval.bench.turns import TurnRun
 from eval.defaults import BENCH_P95_S
 from eval.html.formatting import minutes, number
 from eval.metrics.catalogue import (
+    COMMITTED_P50,
+    COMMITTED_P95,
     CPU,
+    CUT_TURNS,
     FINALISATION_P50,
     FINALISATION_P95,
+    FIRST_WORD_P50,
+    FIRST_WORD_P95,
     RTFX,
+    SETTLED_P50,
+    SETTLED_P95,
     STABLE_P50,
     STABLE_P95,
     STABLE_P99,
@@ -118,7 +126,8 @@ def stream_ratio(ours: Summary, theirs: Summary, streams: int) -> StreamRatio:
 
 def levels_table(levels: Sequence[LevelSummary]) -> Table:
     """One row for each number of streams."""
-    headings = ("streams", "failed", "normalised", "stable p50", "p95", "p99", "end p95", "CPU-s/audio-s", "carried")
+    delays = ("first p50", "p95", "stable p50", "p95", "p99", "settled p50", "p95", "final p50", "p95", "end p95")
+    headings = ("streams", "failed", "normalised", *delays, "CPU-s/audio-s", "carried")
     table = Table(*headings, title="real clients at real-time pace", title_justify="left")
     table.caption = caption(level.summary for level in levels)
     for level in levels:
@@ -126,10 +135,34 @@ def levels_table(levels: Sequence[LevelSummary]) -> Table:
             str(level.streams),
             str(level.summary.failed),
             rate(level.summary.counts),
-            *cells(level.summary, (STABLE_P50, STABLE_P95, STABLE_P99, FINALISATION_P95)),
+            *cells(level.summary, (FIRST_WORD_P50, FIRST_WORD_P95, STABLE_P50, STABLE_P95, STABLE_P99)),
+            *cells(level.summary, (SETTLED_P50, SETTLED_P95, COMMITTED_P50, COMMITTED_P95, FINALISATION_P95)),
             *cells(level.summary, (CPU,), digits=3),
             "yes" if level.carried else "no",
         )
+    return table
+
+
+def turns_title(run: TurnRun) -> str:
+    """What one run of `asr bench turns` was and how it went, in one line."""
+    summary, cut = run.summary, run.summary.value(CUT_TURNS)
+    turns = "1 turn" if summary.utterances == 1 else f"{summary.utterances} turns"
+    cpu = number(summary.value(CPU), 3)
+    failed = f", {summary.failed} failed" if summary.failed else ""
+    return (
+        f"{run.end.name}, {run.streams} at a time: {turns}{failed}, cut in two {number(cut, 1)} %, CPU-s/audio-s {cpu}"
+    )
+
+
+def turns_table(run: TurnRun, whole: Summary) -> Table:
+    """One row for each measure, and the text of the same model in one shot beside it."""
+    table = Table("after the end of speech, s", "turns", "p50", "p95", "p99", "WER, normalised", title_justify="left")
+    table.caption = "the end of speech: by the recording's energy; the WER: of the text that a client has by then"
+    for measure in run.measures:
+        delays = (number(value) for value in (measure.p50_s, measure.p95_s, measure.p99_s))
+        wer = "" if measure.wer is None else f"{number(measure.wer)} %"
+        table.add_row(measure.name, str(measure.turns), *delays, wer)
+    table.add_row(f"one-shot text of {whole.model}", str(whole.utterances), "", "", "", rate(whole.counts))
     return table
 
 

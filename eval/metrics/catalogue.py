@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from eval.metrics.scored_trace import ScoredTrace
+from eval.metrics.turns import Answer, Turn
+from eval.metrics.word_errors import Counts
 
 Sums = Callable[[ScoredTrace], Sequence[tuple[float, float]]]
 """Numerator and denominator of a trace, or of each of its segments; empty where the metric does not apply."""
@@ -79,6 +81,26 @@ def _percentiles(key: str, title: str, what: str, values: Values) -> tuple[Metri
     )
 
 
+def _turn(answer: Callable[[Turn], Answer | None]) -> Values:
+    """The delay of one answer of each turn; None where it came before the end of speech, or never."""
+
+    def values(scored: ScoredTrace) -> Sequence[float | None]:
+        found = None if scored.turn is None else answer(scored.turn)
+        return [] if found is None else [found.delay_s]
+
+    return values
+
+
+def _turn_errors(counts: Callable[[ScoredTrace], Counts | None]) -> Sums:
+    """The errors of the text of one answer of each turn, and the length of its reference."""
+
+    def sums(scored: ScoredTrace) -> Sequence[tuple[float, float]]:
+        found = counts(scored)
+        return [] if found is None else [(found.errors, found.reference_length)]
+
+    return sums
+
+
 def _delays(moment: str, clock: str = "wall") -> Values:
     return lambda scored: [word.delay_s(moment, clock) for word in scored.word_times]
 
@@ -137,6 +159,40 @@ STABLE = _percentiles(
     _delays("stable"),
 )
 STABLE_P50, _, STABLE_P95, STABLE_P99 = STABLE
+SETTLED = _percentiles(
+    "settled",
+    "settled",
+    "From a word's end until neither it nor any word before it changes again: the text up to it can be copied.",
+    _delays("settled"),
+)
+SETTLED_P50, _, SETTLED_P95, _ = SETTLED
+COMMITTED = _percentiles(
+    "committed",
+    "final",
+    "From a word's end until the word is final and cannot change.",
+    _delays("committed"),
+)
+COMMITTED_P50, _, COMMITTED_P95, _ = COMMITTED
+SHOWN = _percentiles(
+    "shown",
+    "first shown",
+    "From a word's end until the word is first shown at its place. Negative: guessed before its end.",
+    _delays("shown"),
+)
+FIRST = _percentiles(
+    "first",
+    "first words, from the onset",
+    "From the onset of the first word (of the reference alignment, else of the recording's energy, else as the system "
+    "reports it) until any word is shown.",
+    lambda scored: [scored.first_shown_s],
+)
+FIRST_WORD = _percentiles(
+    "first_word",
+    "first words, from the first word's end",
+    "From the end of the first word until any word is shown.",
+    lambda scored: [scored.first_word_shown_s],
+)
+FIRST_WORD_P50, _, FIRST_WORD_P95, _ = FIRST_WORD
 FINALISATION = _percentiles(
     "finalisation",
     "last word after the end",
@@ -155,25 +211,11 @@ COVERAGE = Metric(
     better="",
 )
 DELAY = (
-    *_percentiles(
-        "first",
-        "first words",
-        "From the onset of the first word until any word is shown.",
-        lambda scored: [scored.first_shown_s],
-    ),
-    *_percentiles(
-        "shown",
-        "first shown",
-        "From a word's end until the word is first shown at its place. Negative: guessed before its end.",
-        _delays("shown"),
-    ),
+    *FIRST,
+    *FIRST_WORD,
+    *SHOWN,
     *STABLE,
-    *_percentiles(
-        "settled",
-        "settled",
-        "From a word's end until neither it nor any word before it changes again: the text up to it can be copied.",
-        _delays("settled"),
-    ),
+    *SETTLED,
     *_percentiles(
         "stable_exact",
         "shown for good as written",
@@ -186,12 +228,7 @@ DELAY = (
         "The delay until shown for good, on the clock of the audio received.",
         _delays("stable", "audio"),
     ),
-    *_percentiles(
-        "committed",
-        "final",
-        "From a word's end until the word is final and cannot change.",
-        _delays("committed"),
-    ),
+    *COMMITTED,
     *FINALISATION,
     *_percentiles(
         "endpoint",
@@ -227,6 +264,60 @@ DELAY = (
     ),
     COVERAGE,
 )
+FIRST_MESSAGE = _percentiles(
+    "first_message",
+    "turn: first message",
+    "From the end of speech (by the recording's energy) until the first message that shows text, final or not. "
+    "Recordings of one utterance; where they end with the speech, the client ends the stream there.",
+    _turn(lambda turn: turn.first_message),
+)
+FIRST_FINAL = _percentiles(
+    "first_final",
+    "turn: first final",
+    "From the end of speech until the first final with words.",
+    _turn(lambda turn: turn.first_final),
+)
+TTFS = _percentiles(
+    "ttfs",
+    "turn: last final (TTFS)",
+    "From the end of speech until the last final with words: time to final segment, as Pipecat's benchmark defines it. "
+    "A final that came before the end of speech is not counted.",
+    _turn(lambda turn: turn.last_final),
+)
+SPEECH_FINAL = _percentiles(
+    "speech_final",
+    "turn: end of turn reported",
+    "From the end of speech until the first final that ends an utterance (speech_final).",
+    _turn(lambda turn: turn.speech_final),
+)
+WER_FIRST_MESSAGE = Metric(
+    "wer_first_message",
+    "turn: WER of the first message",
+    "%",
+    "WER of the text that a client has at the first message after the end of speech.",
+    sums=_turn_errors(lambda scored: scored.first_message_counts),
+    scale=100,
+)
+WER_FIRST_FINAL = Metric(
+    "wer_first_final",
+    "turn: WER of the first final",
+    "%",
+    "WER of the text that a client has at the first final after the end of speech.",
+    sums=_turn_errors(lambda scored: scored.first_final_counts),
+    scale=100,
+)
+CUT_TURNS = Metric(
+    "cut_turns",
+    "turns cut in two",
+    "% of turns",
+    "Turns that the system ended before the speaker did: an end of utterance before the end of speech, or words after "
+    "one.",
+    sums=lambda scored: [] if scored.turn is None else [(float(scored.turn.cut), 1.0)],
+    scale=100,
+    digits=1,
+)
+TURNS = (*TTFS, *FIRST_FINAL, WER_FIRST_FINAL, *FIRST_MESSAGE, WER_FIRST_MESSAGE, *SPEECH_FINAL, CUT_TURNS)
+
 STABILITY = (
     Metric(
         "changed",
@@ -271,5 +362,5 @@ RTFX = Metric(
     better="higher",
 )
 
-METRICS: tuple[Metric, ...] = (*ACCURACY, *DELAY, *STABILITY, CPU, RTFX)
+METRICS: tuple[Metric, ...] = (*ACCURACY, *DELAY, *TURNS, *STABILITY, CPU, RTFX)
 BY_KEY = {metric.key: metric for metric in METRICS}

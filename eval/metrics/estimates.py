@@ -28,6 +28,11 @@ def value_of(metric: Metric, scored: Sequence[ScoredTrace]) -> float | None:
     return None if value is None else value * metric.scale
 
 
+def measured(metric: Metric, scored: Sequence[ScoredTrace]) -> int | None:
+    """How many values a percentile ranks; None for a ratio."""
+    return None if metric.values is None else sum(1 for _ in _values(metric, scored))
+
+
 def estimate(metric: Metric, scored: Sequence[ScoredTrace]) -> Interval:
     """The metric and its interval, in the metric's unit."""
     statistic, units = statistic_of(metric, scored)

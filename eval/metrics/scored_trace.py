@@ -6,13 +6,16 @@ from functools import cached_property
 from asr.events import Final, Partial, SpeechEnded, SpeechStarted
 from eval.equivalents import plain_reference
 from eval.metrics.stability import Stability, stability
+from eval.metrics.turns import Answer, Turn, turn_of
 from eval.metrics.word_errors import (
     INSERT,
     Counts,
     Edit,
+    align_texts,
     align_trace,
     count_as_written,
     count_characters,
+    counts_of,
     segment_counts,
     total,
 )
@@ -88,14 +91,38 @@ class ScoredTrace:
         return finalisation_s(self.trace)
 
     @cached_property
+    def turn(self) -> Turn | None:
+        """What came after the end of speech, for a recording of one utterance; None for any other."""
+        return turn_of(self.trace)
+
+    @cached_property
+    def first_message_counts(self) -> Counts | None:
+        """Edits of what a client has at the first message after the end of speech."""
+        return None if self.turn is None else self._answer_counts(self.turn.first_message)
+
+    @cached_property
+    def first_final_counts(self) -> Counts | None:
+        """Edits of what a client has at the first final after the end of speech."""
+        return None if self.turn is None else self._answer_counts(self.turn.first_final)
+
+    @cached_property
     def first_shown_s(self) -> float | None:
         """From the onset of the first word until any word is shown; None where nothing was shown.
 
-        The onset is the reference alignment's where there is one, else the system's own start of speech.
+        The onset is the reference alignment's, else that of the recording's energy, else the system's own.
         """
-        shown = next((d.moment.wall_s for d in displays(self.trace) if d.committed or d.tail), None)
-        onset = self._onset_s()
+        shown, onset = self._first_shown_wall_s(), self._onset_s()
         return None if shown is None or onset is None else shown - onset
+
+    @cached_property
+    def first_word_shown_s(self) -> float | None:
+        """From the end of the first word until any word is shown; None where nothing was shown.
+
+        The end is the reference alignment's, else the system's own for its first word.
+        """
+        words = self.trace.reference_words or final_words(self.trace)
+        shown = self._first_shown_wall_s()
+        return None if shown is None or not words else shown - words[0].end_s
 
     @cached_property
     def endpoint_delays_s(self) -> tuple[float, ...]:
@@ -143,9 +170,19 @@ class ScoredTrace:
         ideal = self.trace.duration_s / longest
         return sum(delay - i * ideal for i, delay in enumerate(delays[:ended])) / ended
 
+    def _answer_counts(self, answer: Answer | None) -> Counts | None:
+        if answer is None:
+            return None
+        return counts_of(align_texts(self.trace.reference, answer.text, self.trace.language))
+
+    def _first_shown_wall_s(self) -> float | None:
+        return next((d.moment.wall_s for d in displays(self.trace) if d.committed or d.tail), None)
+
     def _onset_s(self) -> float | None:
         if self.trace.reference_words:
             return self.trace.reference_words[0].start_s
+        if self.trace.speech_start_s is not None:
+            return self.trace.speech_start_s
         starts = [entry.event.at_s for entry in self.trace.entries if isinstance(entry.event, SpeechStarted)]
         onsets = starts or [word.start_s for word in final_words(self.trace)]
         return onsets[0] if onsets else None

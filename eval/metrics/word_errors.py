@@ -76,12 +76,17 @@ def align(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[Edit, ..
     return tuple(edits)
 
 
-def align_trace(trace: Trace) -> tuple[Edit, ...]:
-    """The normalised reference of a trace aligned with its normalised transcript, in the language's unit.
+def align_texts(reference: str, hypothesis: str, language: str) -> tuple[Edit, ...]:
+    """The normalised reference aligned with the normalised hypothesis, in the language's unit.
 
-    The transcript is written as the reference where both say the same: see `eval.equivalents`.
+    The hypothesis is written as the reference where both say the same: see `eval.equivalents`.
     """
-    return align(*comparable_units(trace.reference, trace.text, trace.language))
+    return align(*comparable_units(reference, hypothesis, language))
+
+
+def align_trace(trace: Trace) -> tuple[Edit, ...]:
+    """The normalised reference of a trace aligned with its normalised transcript, see `align_texts`."""
+    return align_texts(trace.reference, trace.text, trace.language)
 
 
 def counts_of(edits: Iterable[Edit]) -> Counts:

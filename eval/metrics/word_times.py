@@ -84,7 +84,7 @@ def displays(trace: Trace, key: Key = plain) -> tuple[Display, ...]:
     for entry in trace.entries:
         if not isinstance(entry.event, Partial | Final):
             continue
-        tail = _tail_after(entry.event, tail)
+        tail = tail_after(entry.event, tail)
         committed += len(entry.event.words) if isinstance(entry.event, Final) else 0
         display = Display(Moment(entry.audio_s, entry.wall_s), committed, tuple(key(word.text) for word in tail))
         if entry.wall_s - opened_s <= SAME_MOMENT_S:
@@ -139,6 +139,15 @@ def finalisation_s(trace: Trace) -> float | None:
     return max(0.0, at[-1] - trace.end_wall_s) if at else None
 
 
+def tail_after(event: Partial | Final, tail: tuple[Word, ...]) -> tuple[Word, ...]:
+    """The tail after an event. A partial replaces it; a final removes what it covers, the rest stays on screen."""
+    if isinstance(event, Partial):
+        return event.words
+    if event.ends_utterance:
+        return ()
+    return tuple(word for word in tail if (word.start_s + word.end_s) / 2 > event.end_s)
+
+
 def _end_source(trace: Trace) -> str:
     if trace.reference_words:
         return f"reference alignment ({trace.aligner})" if trace.aligner else "reference alignment"
@@ -151,15 +160,6 @@ def _segment_words(trace: Trace) -> tuple[Span, ...]:
         return ()
     segments = trace.reference_segments
     return tuple(Span(word, s.start_s, s.end_s) for s in segments for word in s.text.split())
-
-
-def _tail_after(event: Partial | Final, tail: tuple[Word, ...]) -> tuple[Word, ...]:
-    """The tail after an event. A partial replaces it; a final removes what it covers, the rest stays on screen."""
-    if isinstance(event, Partial):
-        return event.words
-    if event.ends_utterance:
-        return ()
-    return tuple(word for word in tail if (word.start_s + word.end_s) / 2 > event.end_s)
 
 
 def _contains(shown: Sequence[Display], keys: Sequence[str]) -> np.ndarray:

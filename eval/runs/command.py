@@ -1,6 +1,5 @@
 """`asr eval run`: runs data sets through models in several modes -> a run's folder, its report, a printed table."""
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -29,6 +28,7 @@ from eval.runs.setup import (
     load_settings,
     parse_counts,
     server_at,
+    service_key,
     sign_run,
     utterances_of,
 )
@@ -71,10 +71,7 @@ class RunOptions:
     @property
     def key(self) -> str:
         """The service's key, from the environment variable `key_env`. Raises `ConfigError` where it is empty."""
-        key = os.environ.get(self.key_env, "").strip() if self.key_env else ""
-        if self.key_env and not key:
-            raise ConfigError(f"the environment variable {self.key_env} is empty; wanted the service's key in it")
-        return key
+        return service_key(self.key_env)
 
     @property
     def remote_only(self) -> bool:

@@ -10,11 +10,12 @@ import numpy as np
 
 from asr.config import SAMPLE_RATE_HZ
 from asr.events import Ended, Event
+from eval.data.speech_bounds import speech_bounds
 from eval.data.types import Recording
 from eval.normalise import base_language, is_by_character
 from eval.runs.replay import chunks, trace_of
 from eval.trace import LIVE, Entry, Trace
-from server.client.protocol import CHUNK_S, Message, StreamError, listen_url, pcm16, read_message
+from server.client.protocol import CHUNK_S, FINALIZE, Message, StreamError, listen_url, pcm16, read_message
 from server.client.stream import stream as stream_audio
 
 PATIENCE_S = 60.0
@@ -25,9 +26,17 @@ OnTrace = Callable[[Trace], None]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The server to ask. ``model`` is its name in traces; with ``ask_model`` "" the server uses its default.
+    """The server to ask, and how.
 
-    ``key`` opens the service; it is in no trace, no message and not in this object's text.
+    Attributes:
+        url: Its address.
+        model: Its name in traces.
+        ask_model: The model that is asked for; "" leaves it to the server.
+        chunk_s: Audio in one message.
+        key: Opens the service; it is in no trace, no message and not in this object's text.
+        endpointing_ms: Silence that shall end an utterance; None leaves it to the server.
+        finalize_after_s: The client says `Finalize` this long after the end of speech (by the recording's energy), as a
+            voice agent with its own voice activity detection does; None: it never does.
     """
 
     url: str
@@ -35,6 +44,8 @@ class Target:
     ask_model: str = ""
     chunk_s: float = CHUNK_S
     key: str = field(default="", repr=False)
+    endpointing_ms: int | None = None
+    finalize_after_s: float | None = None
 
     def without_key(self, text: str) -> str:
         """`text` without the key: services repeat it in their refusals."""
@@ -106,9 +117,12 @@ class Tape:
         """Adds an event that has arrived now."""
         self.entries.append(Entry(event, self.sent_s, self.now_s()))
 
-    async def speak(self, chunk_s: float) -> AsyncIterator[np.ndarray]:
-        """The recording in chunks ``(n,)``, each when its last sample is spoken; a late one immediately."""
-        for chunk, spoken_s in chunks(self.recording.samples, chunk_s):
+    async def speak(self, chunk_s: float, cut_s: float | None = None) -> AsyncIterator[np.ndarray]:
+        """The recording in chunks ``(n,)``, each when its last sample is spoken; a late one immediately.
+
+        With `cut_s` one chunk ends at that time.
+        """
+        for chunk, spoken_s in chunks(self.recording.samples, chunk_s, cut_s):
             await asyncio.sleep(max(0.0, spoken_s - self.now_s()))
             yield chunk
             self.sent_s = spoken_s  # it continues here when the chunk was sent
@@ -138,8 +152,8 @@ async def _converse(target: Target, tape: Tape) -> None:
     read = partial(read_message, language=language, joiner=_joiner)
     try:
         async with asyncio.timeout(tape.recording.duration_s + PATIENCE_S):
-            address, audio = listen_address(target, language), _pcm(tape, target.chunk_s)
-            await stream_audio(address, audio, receive, read=read, key=target.key)
+            address, messages = listen_address(target, language), _messages(tape, target)
+            await stream_audio(address, messages, receive, read=read, key=target.key)
     except TimeoutError:
         raise TimeoutError(f"not closed by the server {PATIENCE_S:.0f} s after the end of the stream") from None
     if not any(isinstance(entry.event, Ended) for entry in tape.entries):
@@ -157,13 +171,30 @@ def listen_address(target: Target, language: str) -> str:
         vad_events=True,
         language=base_language(language) or None,
         model=target.ask_model or None,
+        endpointing=target.endpointing_ms,
     )
 
 
-async def _pcm(tape: Tape, chunk_s: float) -> AsyncIterator[bytes]:
+async def _messages(tape: Tape, target: Target) -> AsyncIterator[bytes | str]:
+    """The recording as the wire's audio, with `FINALIZE` at its time."""
+    finalize_s = _finalize_at_s(target, tape.recording)
+    samples = 0
     tape.begin()
-    async for chunk in tape.speak(chunk_s):
+    async for chunk in tape.speak(target.chunk_s, finalize_s):
         yield pcm16(chunk)
+        samples += len(chunk)
+        if finalize_s is not None and samples >= round(finalize_s * SAMPLE_RATE_HZ):
+            yield FINALIZE
+            finalize_s = None
+
+
+def _finalize_at_s(target: Target, recording: Recording) -> float | None:
+    """When the client says `Finalize`; None if never, or if the recording goes on for less than that."""
+    speech = None if target.finalize_after_s is None else speech_bounds(recording.samples)
+    if target.finalize_after_s is None or speech is None:
+        return None
+    at_s = speech.end_s + target.finalize_after_s
+    return at_s if at_s < recording.duration_s else None
 
 
 def _joiner(language: str) -> str:

@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from asr.config import SAMPLE_RATE_HZ, SessionSettings
 from asr.events import Event
+from eval.data.speech_bounds import speech_bounds
 from eval.data.types import Recording, Utterance
 from eval.normalise import base_language
 from eval.runs.process_usage import own_cpu_s
@@ -63,16 +65,24 @@ def replay(
     return worker.trace(recording, REPLAY, recording.duration_s)
 
 
-def chunks(samples: np.ndarray, chunk_s: float = CHUNK_S) -> Iterator[tuple[np.ndarray, float]]:
-    """Samples ``(n,)`` -> chunks ``(chunk,)``, each with the time in seconds at which its last sample is spoken."""
-    size = round(chunk_s * SAMPLE_RATE_HZ)
-    for start in range(0, len(samples), size):
-        yield samples[start : start + size], min(start + size, len(samples)) / SAMPLE_RATE_HZ
+def chunks(
+    samples: np.ndarray, chunk_s: float = CHUNK_S, cut_s: float | None = None
+) -> Iterator[tuple[np.ndarray, float]]:
+    """Samples ``(n,)`` -> chunks ``(chunk,)``, each with the time in seconds at which its last sample is spoken.
+
+    With `cut_s` the chunk around that time is cut in two there.
+    """
+    edges = {*range(0, len(samples), round(chunk_s * SAMPLE_RATE_HZ)), len(samples)}
+    if cut_s is not None:
+        edges.add(min(round(cut_s * SAMPLE_RATE_HZ), len(samples)))
+    for start, end in pairwise(sorted(edges)):
+        yield samples[start:end], end / SAMPLE_RATE_HZ
 
 
 def trace_of(recording: Recording, mode: str, model: str, entries: Sequence[Entry], end_wall_s: float) -> Trace:
     """A trace of this recording. The caller adds cost, weights hash and error."""
     utterance = recording.utterance
+    speech = speech_bounds(recording.samples)
     return Trace(
         dataset=utterance.dataset,
         utterance=utterance.id,
@@ -89,6 +99,8 @@ def trace_of(recording: Recording, mode: str, model: str, entries: Sequence[Entr
         aligner=recording.aligner,
         attributes=utterance.attributes,
         audio=_whole_file(utterance),
+        speech_start_s=None if speech is None else speech.start_s,
+        speech_end_s=None if speech is None else speech.end_s,
     )
 
 

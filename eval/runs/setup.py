@@ -1,5 +1,6 @@
 """Loads what the commands need (data sets, settings, an engine, a server), signs their results and prints them."""
 
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -73,6 +74,14 @@ def server_at(
     """The server at `url`, or one that we start and stop with the context."""
     options = () if workers is None else ("--workers", str(workers))
     return nullcontext(RunningServer(url, pid)) if url else serving(model, threads, options)
+
+
+def service_key(variable: str) -> str:
+    """A service's key, from this environment variable; "" for none. Raises `ConfigError` where it is empty."""
+    key = os.environ.get(variable, "").strip() if variable else ""
+    if variable and not key:
+        raise ConfigError(f"the environment variable {variable} is empty; wanted the service's key in it")
+    return key
 
 
 def sign_run(

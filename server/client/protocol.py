@@ -23,6 +23,8 @@ PATH = "/v1/listen"
 CHUNK_S = 0.1
 """Audio in one message: what a browser's worklet or a telephone gateway sends at a time."""
 CLOSE_STREAM = '{"type": "CloseStream"}'
+FINALIZE = '{"type": "Finalize"}'
+"""Asks for the final text of everything sent so far; the stream goes on."""
 
 
 class StreamError(CallerError):

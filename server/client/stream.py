@@ -18,7 +18,7 @@ ReadMessage = Callable[[str | bytes], Message]
 
 async def stream(
     url: str,
-    chunks: AsyncIterable[bytes],
+    chunks: AsyncIterable[bytes | str],
     on_message: OnMessage,
     *,
     read: ReadMessage = read_message,
@@ -26,9 +26,9 @@ async def stream(
 ) -> None:
     """Sends each chunk when it comes, then CloseStream; returns when the server has sent everything and closed.
 
-    `read` is `read_message`, perhaps with a language. `key` is sent as Deepgram's clients send it; "" sends none.
-    Raises `StreamError`, what `chunks` raises (after the server has answered what was sent before), and what
-    `on_message` raises.
+    A chunk is audio, or as `str` a message such as `FINALIZE`. `read` is `read_message`, perhaps with a language. `key`
+    is sent as Deepgram's clients send it; "" sends none. Raises `StreamError`, what `chunks` raises (after the server
+    has answered what was sent before), and what `on_message` raises.
     """
     async with _connected(url, key) as socket:
         sending = asyncio.create_task(_send(socket, chunks))
@@ -104,7 +104,7 @@ def _why(refusal: InvalidStatus) -> str:
         return "no reason was given; is it the right address?"
 
 
-async def _send(socket: ClientConnection, chunks: AsyncIterable[bytes]) -> None:
+async def _send(socket: ClientConnection, chunks: AsyncIterable[bytes | str]) -> None:
     """CloseStream is sent when the source fails, too: what was sent before is still recognised."""
     try:
         async for chunk in chunks:

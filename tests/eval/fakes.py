@@ -1,6 +1,6 @@
 """Traces, recordings of silence and a scripted engine, for the evaluation's tests."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +45,23 @@ def recording(seconds: float, text: str = "red green blue", language: str = "en"
     clip = Clip(Path(f"{name}.wav"), text, seconds)
     samples = np.zeros(round(seconds * SAMPLE_RATE_HZ), np.float32)
     return Recording(Utterance(name, "d", (clip,), language), samples, (Span(text, 0.0, seconds),), ())
+
+
+def spoken_noise(seconds: float, level_db: float = -15.0) -> np.ndarray:
+    """Noise that is loud and soft in turns, as syllables are: 80 ms loud, 40 ms 25 dB softer; loud at both ends."""
+    count = round(seconds * SAMPLE_RATE_HZ)
+    phase = np.arange(count) % 1920
+    loud = (phase < 1280) | (np.arange(count) >= count - 1280)
+    noise = np.random.default_rng(1).standard_normal(count)
+    samples: np.ndarray = noise * 10 ** ((level_db - np.where(loud, 0.0, 25.0)) / 20)
+    return samples.astype(np.float32)
+
+
+def spoken(before_s: float, speech_s: float, after_s: float, name: str = "u", text: str = "red green") -> Recording:
+    """A recording of noise that only its energy calls speech, with digital silence around it."""
+    silences = [np.zeros(round(seconds * SAMPLE_RATE_HZ), np.float32) for seconds in (before_s, after_s)]
+    samples = np.concatenate([silences[0], spoken_noise(speech_s), silences[1]])
+    return replace(recording(len(samples) / SAMPLE_RATE_HZ, text, name=name), samples=samples)
 
 
 @dataclass
