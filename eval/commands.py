@@ -71,6 +71,7 @@ def register(app: typer.Typer) -> None:
     bench.command("server")(bench_server)
     bench.command("turns")(bench_turns)
     bench.command("files")(bench_files)
+    bench.command("verdicts")(bench_verdicts)
     app.add_typer(bench, name="bench")
 
 
@@ -294,3 +295,14 @@ def bench_files(
     from eval.bench.command import files
 
     files(tuple(data), model, minutes, threads, against, precision)
+
+
+def bench_verdicts(
+    worlds: Annotated[int, typer.Option(min=1, help="Samples of each kind of world.")] = 200,
+    delay_worlds: Annotated[int, typer.Option(min=1, help="Samples of each kind of world with delays.")] = 50,
+    seed: Annotated[int, typer.Option(help="Seed of the worlds.")] = 0,
+) -> None:
+    """How often verdicts and intervals are right in made-up worlds whose truth is known: tables in Markdown."""
+    from eval.bench.verdicts import run
+
+    run(worlds, delay_worlds, seed)

@@ -1,6 +1,6 @@
 """Numbers as text, one way everywhere. Pages have typographic signs ("–", "−0.25"), terminals ASCII ("-", "-0.25")."""
 
-from eval.metrics.bootstrap import Difference, Interval
+from eval.metrics.resampling import Difference, Interval
 
 
 def number(value: float | None, digits: int = 2, sign: bool = False) -> str:

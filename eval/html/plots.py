@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from eval.metrics.bootstrap import Interval
+from eval.metrics.resampling import Interval
 from eval.trace import LIVE, OFFLINE
 
 if TYPE_CHECKING:

@@ -1,11 +1,9 @@
 """Metrics of scored traces as numbers: the value, its interval, and the paired comparison of two systems."""
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 
-import numpy as np
-
-from eval.metrics.bootstrap import (
+from eval.metrics.catalogue import Metric
+from eval.metrics.resampling import (
     Difference,
     Interval,
     Percentile,
@@ -13,18 +11,16 @@ from eval.metrics.bootstrap import (
     Statistic,
     Units,
     difference,
-    draw,
     interval,
     quotient,
     units_of,
 )
-from eval.metrics.catalogue import Metric
 from eval.metrics.scored_trace import ScoredTrace
 
 
 def value_of(metric: Metric, scored: Sequence[ScoredTrace]) -> float | None:
     """The metric in its unit, without an interval; None where it does not apply or was not measured."""
-    value = statistic_of(metric, scored)[0].value()
+    value = statistic_of(metric, scored).value()
     return None if value is None else value * metric.scale
 
 
@@ -35,48 +31,54 @@ def measured(metric: Metric, scored: Sequence[ScoredTrace]) -> int | None:
 
 def estimate(metric: Metric, scored: Sequence[ScoredTrace]) -> Interval:
     """The metric and its interval, in the metric's unit."""
-    statistic, units = statistic_of(metric, scored)
-    ends = interval(statistic, _drawn(units))
+    ends = interval(statistic_of(metric, scored))
     return Interval(*(None if v is None else v * metric.scale for v in (ends.value, ends.low, ends.high)))
 
 
-def compare(metric: Metric, left: Sequence[ScoredTrace], right: Sequence[ScoredTrace]) -> Difference:
+def compare(
+    metric: Metric, left: Sequence[ScoredTrace], right: Sequence[ScoredTrace], comparisons: int = 1
+) -> Difference:
     """Left minus right in the metric's unit, on the same recordings in the same order.
 
-    Raises `ValueError` where the recordings are not the same.
+    The interval is corrected for this number of comparisons; p is not. Raises `ValueError` where the recordings are
+    not the same.
     """
-    (one, units), (other, same) = statistic_of(metric, left), statistic_of(metric, right)
-    if len(units.strata) != len(same.strata):
-        raise ValueError("two systems are compared on the same recordings; wanted the same utterances in both")
-    change = difference(one, other, _drawn(units))
+    change = difference(*_paired(metric, left, right), comparisons)
     scaled = [None if v is None else v * metric.scale for v in (change.value, change.low, change.high, change.error)]
     return Difference(scaled[0], scaled[1], scaled[2], change.p, scaled[3])
 
 
-def ratio(metric: Metric, left: Sequence[ScoredTrace], right: Sequence[ScoredTrace]) -> Interval:
-    """Left over right, on the same recordings in the same order."""
-    (one, units), (other, _) = statistic_of(metric, left), statistic_of(metric, right)
-    return quotient(one, other, _drawn(units))
+def ratio(
+    metric: Metric, left: Sequence[ScoredTrace], right: Sequence[ScoredTrace], comparisons: int = 1
+) -> Difference:
+    """Left over right, as `compare`."""
+    return quotient(*_paired(metric, left, right), comparisons)
 
 
-def statistic_of(metric: Metric, scored: Sequence[ScoredTrace]) -> tuple[Statistic, Units]:
-    """What can be resampled, and its units. A trace to which the metric does not apply is still part of its unit.
+def statistic_of(
+    metric: Metric, scored: Sequence[ScoredTrace], labelled: Sequence[ScoredTrace] | None = None
+) -> Statistic:
+    """What can be resampled. A trace to which the metric does not apply is still part of its unit.
 
-    Raises `ValueError` for a metric with neither sums nor values.
+    ``labelled`` are traces of the same recordings that have the speakers; without it, ``scored`` themselves. Raises
+    `ValueError` for a metric with neither sums nor values.
     """
+    labelled = scored if labelled is None else labelled
     if metric.sums is not None:
-        rows = [(s, place, sums) for s in scored for place, sums in enumerate(metric.sums(s) or [(0.0, 0.0)])]
-        units = _units([(s, place) for s, place, _ in rows])
-        return Ratio([above for *_, (above, _) in rows], [below for *_, (_, below) in rows], units), units
-    units = _units([(s, 0) for s in scored])
+        pairs_of = zip(scored, labelled, strict=True)
+        rows = [(label, sums) for s, label in pairs_of for sums in metric.sums(s) or [(0.0, 0.0)]]
+        units = units_of_traces([label for label, _ in rows])
+        return Ratio([above for _, (above, _) in rows], [below for _, (_, below) in rows], units)
+    units = units_of_traces(labelled)
     pairs = list(_values(metric, scored))
     values, owners = [value for value, _ in pairs], [owner for _, owner in pairs]
-    return Percentile(values, owners, metric.percentile, units), units
+    return Percentile(values, owners, metric.percentile, units)
 
 
-def resampling_note(scored: Sequence[ScoredTrace]) -> str:
-    """What the intervals resample, in words."""
-    return _units([(s, place) for s in scored for place in range(len(s.segment_counts))]).note
+def units_of_traces(scored: Sequence[ScoredTrace]) -> Units:
+    """The speakers of these traces, and the recordings whose speaker is unknown; one row for each trace."""
+    traces = [s.trace for s in scored]
+    return units_of([t.dataset for t in traces], [t.speaker for t in traces], [t.utterance for t in traces])
 
 
 def peak_memory_bytes(scored: Sequence[ScoredTrace]) -> int | None:
@@ -91,18 +93,8 @@ def _values(metric: Metric, scored: Sequence[ScoredTrace]) -> Iterator[tuple[flo
         yield from ((value, owner) for value in metric.values(trace) if value is not None)
 
 
-def _units(rows: Sequence[tuple[ScoredTrace, int]]) -> Units:
-    """One row for each trace and segment."""
-    traces = [(scored.trace, place) for scored, place in rows]
-    names = [f"{trace.utterance}/{place}" for trace, place in traces]
-    return units_of([t.dataset for t, _ in traces], [t.speaker for t, _ in traces], names)
-
-
-def _drawn(units: Units) -> np.ndarray:
-    """The resamples ``(resamples, units)``; equal strata share them."""
-    return _drawn_for(tuple(units.strata.tolist()))
-
-
-@lru_cache(maxsize=64)
-def _drawn_for(strata: tuple[str, ...]) -> np.ndarray:
-    return draw(Units(np.zeros(0, int), np.array(strata), ""))
+def _paired(metric: Metric, left: Sequence[ScoredTrace], right: Sequence[ScoredTrace]) -> tuple[Statistic, Statistic]:
+    if [s.key for s in left] != [s.key for s in right]:
+        raise ValueError("two systems are compared on the same recordings; wanted the same utterances in both")
+    labelled = [a if a.trace.speaker else b for a, b in zip(left, right, strict=True)]
+    return statistic_of(metric, left, labelled), statistic_of(metric, right, labelled)

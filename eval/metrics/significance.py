@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
+from eval.metrics.resampling import ALPHA
 from eval.metrics.word_errors import EQUAL, INSERT, Edit
 
 GOOD_WORDS = 2
 """This many consecutive words that both systems have right separate two segments (sc_stats: `min_num_good`)."""
 
 POWER = 0.8
-ALPHA = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +80,33 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     return tuple(adjusted)
 
 
-def smallest_difference(error: float, comparisons: int = 1) -> float:
-    """The true difference that a test with this standard error detects with power 0.8 (two-sided, 5 %).
+def holm_comparisons(p_values: Sequence[float]) -> tuple[int, ...]:
+    """The number of comparisons by which Holm's method divides alpha for each p-value, in their order.
 
-    (z of 1 - alpha/2 + z of the power) times the standard error (Cohen 1988, chapter 2). Alpha is divided by the number
-    of comparisons, as Holm's method does for the smallest p.
+    From the first that fails on, it is that one's number: no later p is tested at all. An interval with this correction
+    excludes zero exactly where the adjusted p is at most alpha.
     """
-    normal = NormalDist()
-    return (normal.inv_cdf(1 - ALPHA / comparisons / 2) + normal.inv_cdf(POWER)) * error
+    adjusted = holm(p_values)
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    counts = [0] * len(p_values)
+    for rank, i in enumerate(order):
+        failed = rank > 0 and adjusted[order[rank - 1]] > ALPHA
+        counts[i] = counts[order[rank - 1]] if failed else len(p_values) - rank
+    return tuple(counts)
+
+
+def smallest_difference(low: float, high: float, error: float) -> float:
+    """The true difference that a test with this interval and standard error finds with power 0.8.
+
+    Half of the interval's width, which the observed difference must exceed, and 0.84 standard errors, which four of
+    five observed differences reach (Cohen 1988, chapter 2).
+    """
+    return (high - low) / 2 + NormalDist().inv_cdf(POWER) * error
+
+
+def too_few_units(units: int, comparisons: int = 1) -> bool:
+    """True where no data from so few units can pass: the smallest p of a sign-flip test is 2 / 2 ** units."""
+    return comparisons * 2.0 ** (1 - units) > ALPHA
 
 
 def _errors(edits: Sequence[Edit]) -> list[int]:

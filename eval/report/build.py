@@ -6,9 +6,9 @@ from typing import Any
 
 from eval.html.formatting import p_value, plain
 from eval.html.plots import colour_of
-from eval.metrics.bootstrap import RESAMPLES, SEED
 from eval.metrics.catalogue import BY_KEY, COVERAGE, METRICS, Metric
-from eval.metrics.estimates import estimate, peak_memory_bytes, resampling_note, value_of
+from eval.metrics.estimates import estimate, peak_memory_bytes, units_of_traces, value_of
+from eval.metrics.resampling import SEED, SPLITS
 from eval.metrics.summary import group, streamed_losses, summaries, unit_of
 from eval.metrics.word_times import end_source
 from eval.report.capacity_plan import Level, Plan, Wanted, levels_of, plan
@@ -104,7 +104,7 @@ def report_of(runs: Sequence[Run], wanted: Wanted) -> Report:
         failed=_failed(everything),
         signature=runs[0].signature,
         signatures=tuple(RunSignature(run=run.name, **_fields(run.signature)) for run in runs),
-        resamples=RESAMPLES,
+        resamples=SPLITS,
         seed=SEED,
     )
 
@@ -136,7 +136,7 @@ def _figures(system: System, models: Sequence[str]) -> SystemFigures:
 
 def _common(systems: Sequence[System]) -> Common:
     scored = systems[0].scored if systems else ()
-    return Common(len(scored), sum(s.trace.duration_s for s in scored) / 60, resampling_note(scored))
+    return Common(len(scored), sum(s.trace.duration_s for s in scored) / 60, units_of_traces(scored).note)
 
 
 def _coverage(systems: Sequence[System]) -> str:

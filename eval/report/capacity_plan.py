@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from eval.defaults import PLAN_P95_S, PLAN_STREAMS
 from eval.html.formatting import memory, plain
-from eval.metrics.bootstrap import Interval
 from eval.metrics.catalogue import CPU, STABLE_P50, STABLE_P95
 from eval.metrics.estimates import estimate, peak_memory_bytes
+from eval.metrics.resampling import Interval
 from eval.metrics.scored_trace import ScoredTrace
 from eval.runs.folder import Run
 from eval.runs.signature import Model

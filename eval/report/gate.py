@@ -6,9 +6,9 @@ from xml.etree import ElementTree
 
 from asr.errors import CallerError, ConfigError
 from eval.html.formatting import number
-from eval.metrics.bootstrap import Difference
 from eval.metrics.catalogue import CPU, STABLE_P95, WER, Metric
 from eval.metrics.estimates import compare, ratio, value_of
+from eval.metrics.resampling import Difference
 from eval.report.systems import System, on_common, systems_of
 from eval.runs.folder import Run
 from eval.trace import OFFLINE

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from eval.metrics.bootstrap import Interval
 from eval.metrics.catalogue import WER
 from eval.metrics.estimates import estimate
+from eval.metrics.resampling import Interval
 from eval.metrics.scored_trace import ScoredTrace
 from eval.metrics.word_errors import confusions
 from eval.report.systems import System

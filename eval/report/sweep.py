@@ -13,9 +13,9 @@ from rich.table import Table
 from asr.config import SessionSettings, build
 from asr.errors import ConfigError
 from eval.html.formatting import between, plain
-from eval.metrics.bootstrap import Interval
 from eval.metrics.catalogue import CPU, STABLE_P95, WER
 from eval.metrics.estimates import estimate
+from eval.metrics.resampling import Interval
 from eval.metrics.scored_trace import ScoredTrace
 
 PRECISION = "precision"

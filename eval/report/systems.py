@@ -1,20 +1,18 @@
 """Runs as systems on the same recordings, and what differs between each two of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
 from eval.html.formatting import p_value
-from eval.metrics.bootstrap import Difference, Interval
 from eval.metrics.catalogue import CPU, STABLE_P95, WER
-from eval.metrics.estimates import compare, ratio
+from eval.metrics.estimates import compare, ratio, units_of_traces
+from eval.metrics.resampling import ALPHA, Difference
 from eval.metrics.scored_trace import ScoredTrace
-from eval.metrics.significance import Mapsswe, holm, mapsswe, smallest_difference
+from eval.metrics.significance import Mapsswe, holm, holm_comparisons, mapsswe, smallest_difference, too_few_units
 from eval.metrics.word_errors import Edit
 from eval.runs.folder import Run
 from eval.trace import MODES, OFFLINE
-
-SIGNIFICANT_P = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +38,21 @@ class System:
 class Comparison:
     """Left against right on their common recordings; differences are left minus right.
 
+    All intervals and adjusted p-values are corrected for the pairs of the mode (Holm).
+
     Attributes:
         mode: The mode of both.
         left: Name of the first system.
         right: Name of the second system.
         utterances: Number of common recordings.
+        speakers: Number of units that were resampled: speakers, and recordings of unknown speakers.
+        unknown: How many of them are recordings of unknown speakers.
+        comparisons: The number of pairs for which the interval of ``wer`` is corrected.
         wer: Difference in WER, in points.
-        p_holm: The bootstrap's p-value, adjusted for all pairs of the mode; None where there is no p-value.
+        p_holm: Its p-value, adjusted for all pairs of the mode; None where there is no p-value.
         smallest: The smallest true difference in WER that this data could show.
-        matched_pairs: The second test (MAPSSWE); None where there is nothing to test.
+        matched_pairs: The second test (MAPSSWE), which takes segments, not speakers, as independent; None where there
+            is nothing to test.
         cost: Left's CPU time over right's.
         delay: Difference of the p95 of the delay, in seconds; None in a mode without delays.
         check: What the second test says of the first, for readers.
@@ -58,18 +62,26 @@ class Comparison:
     left: str
     right: str
     utterances: int
+    speakers: int
+    unknown: int
+    comparisons: int
     wer: Difference
     p_holm: float | None
     smallest: float | None
     matched_pairs: Mapsswe | None
-    cost: Interval
+    cost: Difference
     delay: Difference | None
     check: str
 
     @property
     def is_significant(self) -> bool:
         """True where the difference in WER is beyond chance, given all pairs of the mode."""
-        return self.p_holm is not None and self.p_holm < SIGNIFICANT_P
+        return self.p_holm is not None and self.p_holm <= ALPHA
+
+    @property
+    def has_too_few_speakers(self) -> bool:
+        """True where no result of these speakers could have been beyond chance."""
+        return too_few_units(self.speakers, self.comparisons)
 
 
 def systems_of(runs: Sequence[Run]) -> tuple[System, ...]:
@@ -102,36 +114,86 @@ def comparisons(systems: Sequence[System]) -> tuple[Comparison, ...]:
     """Each two systems of one mode; Holm's correction is over the pairs of that mode."""
     compared: list[Comparison] = []
     for mode in MODES:
-        pairs = list(combinations([system for system in systems if system.mode == mode], 2))
-        tested = [_comparison(pair, len(pairs)) for pair in pairs]
-        adjusted = iter(holm([c.wer.p for c in tested if c.wer.p is not None]))
-        compared += [c if c.wer.p is None else replace(c, p_holm=next(adjusted)) for c in tested]
+        pairs = [on_common(pair) for pair in combinations([s for s in systems if s.mode == mode], 2)]
+        wers, costs = corrected(pairs, _wer), corrected(pairs, _cost)
+        delays = [None] * len(pairs) if mode == OFFLINE else [d for d, *_ in corrected(pairs, _delay)]
+        compared += [
+            _comparison(pair, *wer, cost, delay)
+            for pair, wer, (cost, *_), delay in zip(pairs, wers, costs, delays, strict=True)
+        ]
     return tuple(compared)
 
 
-def _comparison(pair: tuple[System, System], pairs: int) -> Comparison:
-    left, right = on_common(pair)
-    wer = compare(WER, left.scored, right.scored)
+def corrected(
+    pairs: Sequence[Sequence[System]], compare_pair: Callable[[System, System, int], Difference]
+) -> list[tuple[Difference, float | None, int]]:
+    """Each pair's difference, its p adjusted for all pairs, and the number of pairs its interval is corrected for.
+
+    ``compare_pair`` compares left and right, with an interval that is corrected for a number of comparisons.
+    """
+    found = [compare_pair(left, right, 1) for left, right in pairs]
+    places = [place for place, each in enumerate(found) if each.p is not None]
+    p_values = [p for each in found if (p := each.p) is not None]
+    results: list[tuple[Difference, float | None, int]] = [(each, None, 1) for each in found]
+    for place, adjusted, count in zip(places, holm(p_values), holm_comparisons(p_values), strict=True):
+        left, right = pairs[place]
+        again = found[place] if count == 1 else compare_pair(left, right, count)
+        results[place] = (again, adjusted, count)
+    return results
+
+
+def _wer(left: System, right: System, comparisons: int) -> Difference:
+    return compare(WER, left.scored, right.scored, comparisons)
+
+
+def _cost(left: System, right: System, comparisons: int) -> Difference:
+    return ratio(CPU, left.scored, right.scored, comparisons)
+
+
+def _delay(left: System, right: System, comparisons: int) -> Difference:
+    return compare(STABLE_P95, left.scored, right.scored, comparisons)
+
+
+def _comparison(
+    pair: Sequence[System],
+    wer: Difference,
+    p_holm: float | None,
+    comparisons: int,
+    cost: Difference,
+    delay: Difference | None,
+) -> Comparison:
+    left, right = pair
     matched_pairs = mapsswe(list(_paired_edits(left, right)))
+    units = units_of_traces(left.scored)
     return Comparison(
         mode=left.mode,
         left=left.name,
         right=right.name,
         utterances=len(left.scored),
+        speakers=units.count,
+        unknown=units.unknown,
+        comparisons=comparisons,
         wer=wer,
-        p_holm=None,
-        smallest=None if wer.error is None else smallest_difference(wer.error, pairs),
+        p_holm=p_holm,
+        smallest=smallest_of(wer),
         matched_pairs=matched_pairs,
-        cost=ratio(CPU, left.scored, right.scored),
-        delay=None if left.mode == OFFLINE else compare(STABLE_P95, left.scored, right.scored),
+        cost=cost,
+        delay=delay,
         check=_check(wer, matched_pairs),
     )
+
+
+def smallest_of(change: Difference) -> float | None:
+    """The smallest true difference that the data of this comparison could show; None where it could show none."""
+    if change.low is None or change.high is None or change.error is None:
+        return None
+    return smallest_difference(change.low, change.high, change.error)
 
 
 def _check(wer: Difference, matched_pairs: Mapsswe | None) -> str:
     if matched_pairs is None:
         return "nothing to test"
-    agrees = (matched_pairs.p < SIGNIFICANT_P) == (wer.p is not None and wer.p < SIGNIFICANT_P)
+    agrees = (matched_pairs.p <= ALPHA) == (wer.p is not None and wer.p <= ALPHA)
     return f"{p_value(matched_pairs.p)} ({'agrees' if agrees else 'disagrees'})"
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from eval.metrics.bootstrap import Interval
+from eval.metrics.resampling import Interval
 from eval.metrics.summary import StreamedLoss, Summary
 from eval.report.capacity_plan import Level, Plan, Wanted
 from eval.report.slices import ChangedConfusion, Confusion, Slice
@@ -278,7 +278,7 @@ class Report:
         failed: Streams that broke.
         signature: What the first run was made with.
         signatures: What each run was made with.
-        resamples: Number of bootstrap resamples.
+        resamples: Number of half-samples behind a comparison.
         seed: Their seed.
     """
 

@@ -52,14 +52,29 @@ def pair_sentence(pair: Comparison) -> str:
     if pair.wer.value is None:
         return f"{pair.left} and {pair.right} have no recording in common, {pair.mode}: they cannot be compared."
     better, worse = (pair.left, pair.right) if pair.wer.value < 0 else (pair.right, pair.left)
-    points, where = f"{abs(pair.wer.value):.1f} points", f"95 % interval {_interval(pair, better != pair.left)}"
+    points = f"{abs(pair.wer.value):.1f} points"
+    names = f"{pair.left} and {pair.right}, {pair.mode}"
+    if pair.has_too_few_speakers:
+        why = f"{units_text(pair)}{_corrected(pair)}"
+        sentence = f"Too few speakers to tell {names} apart ({why}): {points} of WER between them."
+        return sentence + _cost_and_delay(pair, pair.left)
+    where = f"95 % interval {_interval(pair, better != pair.left)}{_corrected(pair)}{_if_different_speakers(pair)}"
     if pair.is_significant:
         sentence = f"{better} is better than {worse} by {points} of WER, {pair.mode}, {where}."
         return sentence + _cost_and_delay(pair, better)
     could = "" if pair.smallest is None else f"; this data could show {plain(pair.smallest, 1)} points"
-    pair_names = f"{pair.left} and {pair.right}, {pair.mode}"
-    sentence = f"No difference in WER is shown between {pair_names}: {points}, {where}{could}."
+    sentence = f"No difference in WER is shown between {names}: {points}, {where}{could}."
     return sentence + _cost_and_delay(pair, pair.left)
+
+
+def units_text(pair: Comparison) -> str:
+    """The units of a comparison: "12 speakers and 3 recordings of unknown speakers"."""
+    named, parts = pair.speakers - pair.unknown, []
+    if named or not pair.unknown:
+        parts.append(plural(named, "speaker"))
+    if pair.unknown:
+        parts.append(f"{plural(pair.unknown, 'recording')} of unknown speakers")
+    return listed(parts)
 
 
 def caveats(runs: Sequence[Run], systems: Sequence[System]) -> tuple[str, ...]:
@@ -125,6 +140,15 @@ def _best(mine: Sequence[System], pairs: Sequence[Comparison]) -> str:
     sentence = f"{best} has the lowest WER, {measured[best]:.1f} %, {mine[0].mode}"
     sentence += f"; it is better than {listed(beaten)} beyond chance" if beaten else ""
     return sentence + (f"; against {listed(rest)} no difference is shown." if rest else ".")
+
+
+def _corrected(pair: Comparison) -> str:
+    return f", corrected for {pair.comparisons} pairs" if pair.comparisons > 1 else ""
+
+
+def _if_different_speakers(pair: Comparison) -> str:
+    """The assumption where most speakers are unknown: with few people behind many recordings, chance is larger."""
+    return ", if each recording is of another speaker" if 2 * pair.unknown > pair.speakers else ""
 
 
 def _interval(pair: Comparison, turned: bool) -> str:

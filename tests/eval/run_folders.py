@@ -33,8 +33,9 @@ def spoken(
 ) -> list[Trace]:
     """Utterances of eight words of 0.5 s each.
 
-    In every third utterance one word is wrong, in one of `every` one word more. Words are shown `late_s` late, plus a
-    little that depends on the utterance only. CPU time is a tenth of the audio times `cost`.
+    Each speaker has neighbouring utterances. In every third utterance one word is wrong, in one of `every` one word
+    more. Words are shown `late_s` late, plus a little that depends on the utterance only. CPU time is a tenth of the
+    audio times `cost`.
     """
     traces = []
     for number in range(utterances):
@@ -51,7 +52,12 @@ def spoken(
         entries = [partial(end + wait, *recognised[: i + 1]) for i, end in enumerate(at)]
         entries.append(final(at[-1] + wait + 0.5, *words, ends=True))
         streamed = trace(*entries, reference=" ".join(reference), mode=mode, utterance=f"u{number}", duration_s=5.0)
-        about = {"model": model, "speaker": f"s{number % speakers}", "cpu_s": 0.5 * cost, "busy_s": 0.4 * cost}
+        about = {
+            "model": model,
+            "speaker": f"s{number * speakers // utterances}",
+            "cpu_s": 0.5 * cost,
+            "busy_s": 0.4 * cost,
+        }
         traces.append(replace(streamed, end_wall_s=5.0, peak_memory_bytes=10**8, **about))
     return traces
 

@@ -1,7 +1,7 @@
 """Numbers as text."""
 
 from eval.html.formatting import between, listed, memory, number, p_value, plain, plural, significant
-from eval.metrics.bootstrap import Interval
+from eval.metrics.resampling import Interval
 
 
 def test_terminals_get_ascii_and_pages_typographic_signs() -> None:

@@ -16,7 +16,7 @@ from eval.html.plots import (
     delay_plot,
     front_plot,
 )
-from eval.metrics.bootstrap import Interval
+from eval.metrics.resampling import Interval
 
 pytestmark = pytest.mark.slow
 

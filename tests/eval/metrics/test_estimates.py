@@ -1,9 +1,12 @@
 """Metrics as numbers: values, intervals, comparisons."""
 
+from dataclasses import replace
+
 import pytest
 
 from eval.metrics.catalogue import CPU, METRICS, WER
-from eval.metrics.estimates import compare, estimate, peak_memory_bytes, ratio, resampling_note, value_of
+from eval.metrics.estimates import compare, estimate, peak_memory_bytes, ratio, units_of_traces, value_of
+from eval.metrics.resampling import Interval
 from eval.metrics.scored_trace import ScoredTrace
 from eval.trace import Span
 from tests.eval.fakes import said
@@ -22,15 +25,22 @@ def test_every_metric_has_an_interval_around_its_value() -> None:
             assert estimated.high is not None
             assert estimated.low - 1e-9 <= estimated.value <= estimated.high + 1e-9
     assert intervals["wer"].value is not None
-    assert resampling_note(scored) == "d: 20 speakers"
+    assert units_of_traces(scored).note == "d: 20 speakers"
 
 
-def test_a_long_recording_is_resampled_by_its_segments() -> None:
-    """One recording, two segments: its WER has an interval."""
+def test_one_recording_has_no_interval() -> None:
+    """Its segments are of one voice in one room: they say nothing of other recordings."""
     spans = (Span("red dogs", 0, 1), Span("big green cars", 1, 2))
     chapter = said("red dogs big red cars", reference="red dogs big green cars", reference_segments=spans)
-    estimated = estimate(WER, [ScoredTrace(chapter)])
-    assert (estimated.low, estimated.high) == (0.0, pytest.approx(100 / 3))
+    assert estimate(WER, [ScoredTrace(chapter)]) == Interval(pytest.approx(20.0))
+
+
+def test_a_label_that_only_one_run_has_is_used_for_both() -> None:
+    """The same recordings are the same people, also where one run was made before the labels were known."""
+    left = [ScoredTrace(t) for t in spoken("a", every=4)]
+    right = [ScoredTrace(replace(t, speaker="")) for t in spoken("b")]
+    known = compare(WER, left, [ScoredTrace(t) for t in spoken("b")])
+    assert compare(WER, left, right) == known
 
 
 def test_systems_are_compared_on_the_same_recordings_only() -> None:

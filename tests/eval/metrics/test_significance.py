@@ -1,6 +1,5 @@
 """The matched-pairs test, Holm's correction, and what a data set could show."""
 
-import math
 import random
 from itertools import pairwise
 from statistics import NormalDist
@@ -11,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from eval.metrics.significance import holm, mapsswe, segments, smallest_difference
+from eval.metrics.resampling import ALPHA
+from eval.metrics.significance import holm, holm_comparisons, mapsswe, segments, smallest_difference, too_few_units
 from eval.metrics.word_errors import Edit, align, counts_of, total
 
 Pair = tuple[tuple[Edit, ...], tuple[Edit, ...]]
@@ -108,10 +108,26 @@ def test_holm_only_raises_and_keeps_the_order(p_values: list[float]) -> None:
     assert all(adjusted[i] <= adjusted[j] for i, j in pairwise(order))
 
 
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_an_interval_with_holms_correction_agrees_with_the_adjusted_p(p_values: list[float]) -> None:
+    """p is at most alpha over that number of comparisons exactly where the adjusted p is at most alpha."""
+    counts = holm_comparisons(p_values)
+    for p, adjusted, count in zip(p_values, holm(p_values), counts, strict=True):
+        assert 1 <= count <= len(p_values)
+        if abs(p * count - ALPHA) > 1e-12:
+            assert (p * count <= ALPHA) == (adjusted <= ALPHA)
+
+
 def test_the_smallest_difference_is_found_in_four_of_five_cases() -> None:
     """A normal figure that far from nought passes 1.96 standard errors with probability 0.8."""
-    difference = smallest_difference(1.0)
-    assert 1 - NormalDist(difference).cdf(1.96) == pytest.approx(0.8, abs=0.001)
-    assert difference == pytest.approx(2.80, abs=0.01)
-    assert smallest_difference(1.0, comparisons=3) > difference
-    assert math.isclose(smallest_difference(2.0), 2 * difference)
+    smallest = smallest_difference(-1.96, 1.96, 1.0)
+    assert 1 - NormalDist(smallest).cdf(1.96) == pytest.approx(0.8, abs=0.001)
+    assert smallest == pytest.approx(2.80, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("units", "comparisons", "too_few"), [(5, 1, True), (6, 1, False), (6, 2, True), (11, 28, False)]
+)
+def test_too_few_speakers_can_never_pass(units: int, comparisons: int, too_few: bool) -> None:
+    """All n better has probability 2 / 2 ** n: 0.0625 of five, 0.03125 of six, times the comparisons."""
+    assert too_few_units(units, comparisons) == too_few

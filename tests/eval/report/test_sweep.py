@@ -3,7 +3,7 @@
 import pytest
 
 from asr.errors import ConfigError
-from eval.metrics.bootstrap import Interval
+from eval.metrics.resampling import Interval
 from eval.report.sweep import Point, combinations_of, mark_front, session_settings
 
 

@@ -1,0 +1,191 @@
+"""Made-up populations of speakers with a known truth: what two recognisers get wrong on them, and how late they are.
+
+Speakers have error rates of their own; how well each system suits a speaker differs too (`model_sd`), and recordings
+differ. The systems of a world have the same true error rate and delay, unless `advantage` says otherwise.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+BASE_RATE = 0.15
+WORDS = (4, 16)
+"""Words of a recording, drawn evenly."""
+LOOP_WORDS = 30
+"""Words that a looping decoder inserts into one recording."""
+LATE_S = 0.6
+"""Median delay of a word."""
+WORD_SD = 0.5
+"""Of the log delay, between the words of one recording."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A population and how it is sampled. Standard deviations of errors are in logits, of delays in log seconds.
+
+    Attributes:
+        name: The world in words.
+        speakers: Number of speakers.
+        recordings: Mean number of recordings of each.
+        unequal: Coefficient of variation of that number (log-normal); 0: all have the same number.
+        giant: The first speaker has as many recordings as all others together.
+        speaker_sd: Between speakers, common to both systems.
+        model_sd: Between speakers, of each system alone.
+        recording_sd: Between recordings, common to both systems.
+        heavy_tails: Speakers' effects are drawn from Student's t with 3 degrees of freedom, scaled to these deviations.
+        shared: Share of the words on which both systems stumble together.
+        loops: Share of recordings in which a system loops.
+        empty: Share of recordings for which a system writes nothing.
+        whole: Recordings are entirely right or entirely wrong.
+        advantage: Logits by which the second system is better.
+    """
+
+    name: str
+    speakers: int
+    recordings: int
+    unequal: float = 0.0
+    giant: bool = False
+    speaker_sd: float = 0.6
+    model_sd: float = 0.25
+    recording_sd: float = 0.6
+    heavy_tails: bool = False
+    shared: float = 0.5
+    loops: float = 0.0
+    empty: float = 0.0
+    whole: bool = False
+    advantage: float = 0.0
+
+
+WORLDS = (
+    World("10 speakers x 20", 10, 20),
+    World("12 speakers, unequal (CV 1)", 12, 20, unequal=1.0),
+    World("20 speakers x 10", 20, 10),
+    World("20 speakers, unequal (CV 1)", 20, 10, unequal=1.0),
+    World("50 speakers, unequal (CV 1)", 50, 6, unequal=1.0),
+    World("76 speakers, very unequal (CV 1.8)", 76, 4, unequal=1.8),
+    World("200 speakers, unequal (CV 1)", 200, 3, unequal=1.0),
+    World("20 speakers, models differ by speaker (0.5)", 20, 10, model_sd=0.5),
+    World("10 speakers, models do not differ by speaker", 10, 20, model_sd=0.0),
+    World("20 speakers, loops", 20, 10, loops=0.005),
+    World("50 speakers, unequal, loops", 50, 6, unequal=1.0, loops=0.005),
+    World("12 speakers, heavy tails (0.5)", 12, 15, model_sd=0.5, heavy_tails=True),
+    World("12 speakers, one with half of all", 12, 6, giant=True),
+    World("20 speakers, recordings all right or all wrong", 20, 10, whole=True),
+    World("20 speakers, empty transcripts", 20, 10, empty=0.03),
+    World("20 speakers, systems independent", 20, 10, shared=0.0),
+)
+FEW = (
+    World("4 speakers x 25", 4, 25),
+    World("5 speakers, models differ (0.5)", 5, 20, model_sd=0.5),
+    World("6 speakers, models differ (0.5)", 6, 20, model_sd=0.5),
+    World("9 speakers x 20", 9, 20),
+)
+DELAY_WORLDS = (
+    World("10 speakers x 10", 10, 10, speaker_sd=0.3, model_sd=0.1, recording_sd=0.4),
+    World("12 speakers, unequal (CV 1)", 12, 10, unequal=1.0, speaker_sd=0.3, model_sd=0.1, recording_sd=0.4),
+    World("20 speakers x 8", 20, 8, speaker_sd=0.3, model_sd=0.1, recording_sd=0.4),
+    World("50 speakers, unequal (CV 1)", 50, 4, unequal=1.0, speaker_sd=0.3, model_sd=0.1, recording_sd=0.4),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """What the systems get wrong.
+
+    Attributes:
+        errors: Errors by system, world and speaker ``(systems, worlds, speakers)``.
+        words: Reference words ``(worlds, speakers)``.
+    """
+
+    errors: np.ndarray
+    words: np.ndarray
+
+
+def draw_errors(world: World, worlds: int, seed: int, systems: int = 2) -> Errors:
+    """This many independent samples of the population; the last system has the world's advantage."""
+    rng = np.random.default_rng(seed)
+    sizes, effects = _sizes(world, worlds, rng), _effects(world, (systems, worlds, world.speakers), rng)
+    effects[-1] -= world.advantage
+    errors, words = np.zeros((systems, worlds, world.speakers)), np.zeros((worlds, world.speakers))
+    for place in range(sizes.max()):
+        there = np.nonzero(sizes > place)
+        count = rng.integers(WORDS[0], WORDS[1] + 1, len(there[0]))
+        rates = _logistic(effects[:, there[0], there[1]] + world.recording_sd * rng.normal(size=len(count)))
+        words[there] += count
+        for system, wrong in enumerate(_wrong(world, rates, count, rng)):
+            errors[system][there] += wrong
+    return Errors(errors, words)
+
+
+def true_rate(world: World, draws: int = 2_000_000) -> float:
+    """The error rate of the first system over the whole population, by drawing it."""
+    rng = np.random.default_rng(0)
+    effects = _effects(world, (1, draws), rng)[0] + world.recording_sd * rng.normal(size=draws)
+    rate = float(_logistic(effects).mean()) * (1 - world.empty) + world.empty
+    return rate + world.loops * LOOP_WORDS * 2 / sum(WORDS)
+
+
+def draw_delays(world: World, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """The delays of two systems on the same words ``(2, words)``, and the speaker of each word ``(words,)``."""
+    sizes = _sizes(world, 1, rng)[0]
+    speaker = np.repeat(np.arange(world.speakers), sizes)
+    common = world.speaker_sd * rng.normal(size=world.speakers)[speaker] + world.recording_sd * rng.normal(
+        size=len(speaker)
+    )
+    row = np.repeat(np.arange(len(speaker)), rng.integers(WORDS[0], WORDS[1] + 1, len(speaker)))
+    own = world.model_sd * rng.normal(size=(2, world.speakers))[:, speaker[row]]
+    words = common[row] + own + WORD_SD * rng.normal(size=(2, len(row)))
+    return LATE_S * np.exp(words), speaker[row]
+
+
+def true_delay(world: World, normal_quantile: float) -> float:
+    """The percentile of the delays over the whole population, which are log-normal."""
+    deviations = (world.speaker_sd, world.recording_sd, world.model_sd, WORD_SD)
+    return float(LATE_S * np.exp(normal_quantile * np.sqrt(sum(sd**2 for sd in deviations))))
+
+
+def _sizes(world: World, worlds: int, rng: np.random.Generator) -> np.ndarray:
+    """Recordings of each speaker ``(worlds, speakers)``."""
+    sizes = np.full((worlds, world.speakers), world.recordings)
+    if world.unequal:
+        sd = np.sqrt(np.log(1 + world.unequal**2))
+        factor = np.exp(rng.normal(-(sd**2) / 2, sd, sizes.shape))
+        sizes = np.maximum(1, np.round(world.recordings * factor)).astype(int)
+    if world.giant:
+        sizes[:, 0] = sizes[:, 1:].sum(axis=1)
+    return sizes
+
+
+def _effects(world: World, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """The logit of each system's error rate on each speaker; the last axes are common to the systems."""
+
+    def effect(size: tuple[int, ...]) -> np.ndarray:
+        return rng.standard_t(3, size) / np.sqrt(3) if world.heavy_tails else rng.normal(size=size)
+
+    logit = np.log(BASE_RATE / (1 - BASE_RATE))
+    effects: np.ndarray = logit + world.speaker_sd * effect(shape[1:]) + world.model_sd * effect(shape)
+    return effects
+
+
+def _wrong(world: World, rates: np.ndarray, count: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Errors ``(systems, recordings)`` at these rates; on the shared words all systems meet the same luck."""
+    if world.whole:
+        wrong = (rng.random(rates.shape) < rates) * count
+    else:
+        common = rng.binomial(count, world.shared)
+        wrong = rng.binomial(count - common, rates) + _stumbles(common, rates, rng)
+    wrong = np.where(rng.random(wrong.shape) < world.empty, count, wrong)
+    looped: np.ndarray = wrong + LOOP_WORDS * (rng.random(wrong.shape) < world.loops)
+    return looped
+
+
+def _stumbles(count: np.ndarray, rates: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Errors ``(systems, recordings)`` among ``count`` words, each of which is as hard for all systems."""
+    luck = np.where(np.arange(WORDS[1])[:, None] < count, rng.random((WORDS[1], len(count))), 2.0)
+    wrong: np.ndarray = (luck < rates[:, None, :]).sum(axis=1)
+    return wrong
+
+
+def _logistic(logits: np.ndarray) -> np.ndarray:
+    probabilities: np.ndarray = 1 / (1 + np.exp(-logits))
+    return probabilities

@@ -1,0 +1,321 @@
+"""Intervals and tests from half-samples of speakers: how far a number would move if other people had been recorded.
+
+Errors of one speaker are alike, so whole speakers are the units; a recording whose speaker is unknown is a unit by
+itself. The units are split at random into a half and its complement, and the figure is computed on both. Hartigan
+(1969, "Using subsample values as typical values") proved for sums over units with symmetric errors: half and complement
+enclose a value with the probability that a random sign-flip is as extreme as the data. So the share of splits whose two
+figures enclose zero *is* the p-value of the sign-flip test on speakers (exact where all splits are enumerated), and the
+interval holds exactly the values which that test does not reject. Unlike the bootstrap's percentiles, it holds its
+level with few speakers and with speakers of very unequal size.
+
+Two systems on the same recordings are compared on the same splits, which removes the difficulty that both share.
+Simulations with a known truth: `scripts/verdicts.py`, docs/log/evaluation.md.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+
+ALPHA = 0.05
+SPLITS = 19_999
+"""For comparisons of sums. Holm divides alpha by the number of comparisons: with fifty of them, twenty splits are still
+beyond what is left of it. All splits are enumerated where there are no more."""
+PERCENTILE_SPLITS = 1_999
+"""For comparisons of percentiles: each split needs a pass over all values."""
+INTERVAL_SPLITS = 999
+"""For the interval of one system, which is corrected for nothing."""
+SEED = 2004
+"""Fixed, so that the same traces give the same interval to the last digit."""
+MAX_CELLS = 20_000_000
+"""Size of the largest table of splits: 20 MB."""
+BLOCK_CELLS = 2_000_000
+
+TAIL_ALPHA = 0.01
+"""For the upper end of percentiles above `TAIL`. Ten speakers seldom include the slowest one in twenty: the 95th
+percentile of such a sample is too low more often than too high, and half-samples cannot show it."""
+TAIL = 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """What is resampled: speakers, and recordings whose speaker is unknown.
+
+    Attributes:
+        index: The unit of each row ``(rows,)``; a row is an utterance or a segment of one.
+        strata: The data set of each unit ``(units,)``.
+        unknown: Number of units that are recordings of an unknown speaker.
+        note: The units in words, for readers.
+    """
+
+    index: np.ndarray
+    strata: np.ndarray
+    unknown: int = 0
+    note: str = ""
+
+    @property
+    def count(self) -> int:
+        """The number of units to resample."""
+        return len(self.strata)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A value and its interval; ``low`` and ``high`` are None where there is too little to resample."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+    def excludes(self, value: float) -> bool:
+        """True where there is an interval and the value lies outside."""
+        return self.low is not None and self.high is not None and not self.low <= value <= self.high
+
+
+@dataclass(frozen=True, slots=True)
+class Difference(Interval):
+    """Left minus right on the same recordings; all but ``value`` are None where there is too little to resample.
+
+    Attributes:
+        value: The difference; None where either side is unknown.
+        low: Lower end of the interval.
+        high: Upper end of the interval.
+        p: Two-sided p-value of the same splits: at most alpha exactly where the interval excludes zero.
+        error: Standard error.
+    """
+
+    p: float | None = None
+    error: float | None = None
+
+    @property
+    def excludes_zero(self) -> bool:
+        """True where zero lies outside the interval: the difference is beyond chance."""
+        return self.excludes(0)
+
+
+def units_of(datasets: Sequence[str], speakers: Sequence[str], utterances: Sequence[str]) -> Units:
+    """The units of rows given by data set, speaker ("" where unknown) and utterance ``(rows,)`` each.
+
+    A set under conditions ("set+noise@10dB") has the same people and recordings again: it belongs to the original set.
+    """
+    bases = [dataset.split("+")[0] for dataset in datasets]
+    keys = [
+        (base, speaker, "" if speaker else utterance)
+        for base, speaker, utterance in zip(bases, speakers, utterances, strict=True)
+    ]
+    places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
+    notes = [_note(base, [key for key in places if key[0] == base]) for base in dict.fromkeys(bases)]
+    return Units(
+        index=np.array([places[key] for key in keys], dtype=int),
+        strata=np.array([base for base, *_ in places]),
+        unknown=sum(not speaker for _, speaker, _ in places),
+        note="; ".join(notes),
+    )
+
+
+def splits(units: int, wanted: int) -> np.ndarray:
+    """Halves of the units ``(splits, units)``, True for the members; the first half is empty: the data as it is.
+
+    All ``2 ** (units - 1)`` splits where that is at most ``wanted``; else ``wanted`` at random, the empty one included.
+    """
+    if units <= 1 or 2 ** (units - 1) <= wanted:
+        return _all_splits(units)
+    return _random_splits(units, min(wanted, max(INTERVAL_SPLITS, MAX_CELLS // units)))
+
+
+class Ratio:
+    """A sum over a sum: error rates, costs, means. ``above`` and ``below`` are ``(rows,)`` each."""
+
+    def __init__(self, above: Sequence[float], below: Sequence[float], units: Units) -> None:
+        self._above = np.bincount(units.index, np.asarray(above, float), units.count)
+        self._below = np.bincount(units.index, np.asarray(below, float), units.count)
+        self.units = units
+
+    def value(self) -> float | None:
+        """The ratio; None where the denominator is zero."""
+        return float(self._above.sum() / self._below.sum()) if self._below.sum() else None
+
+    def split(self, wanted: int) -> tuple[np.ndarray, np.ndarray]:
+        """The ratio in each half and in its complement ``(splits,)``; NaN where nothing is in it."""
+        sums = np.stack([self._above, self._below], axis=1).astype(np.float32)  # whole numbers stay exact to 16 million
+        above, below = np.concatenate([block @ sums for block in _weights(self.units.count, wanted)]).astype(float).T
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return above / below, (self._above.sum() - above) / (self._below.sum() - below)
+
+    def minus(self, other: "Ratio") -> "Ratio | None":
+        """The difference as one ratio, where both have the same denominators: it stays exact where a half has none."""
+        if not np.array_equal(self._below, other._below):
+            return None
+        one_row_each = replace(self.units, index=np.arange(self.units.count))
+        return Ratio((self._above - other._above).tolist(), self._below.tolist(), one_row_each)
+
+    def centred(self) -> "Ratio":
+        """The same ratio without what differs between data sets: their sizes were chosen, not drawn."""
+        above, value = self._above.copy(), self.value()
+        for name in dict.fromkeys(self.units.strata.tolist()):
+            mine = self.units.strata == name
+            if value is not None and self._below[mine].sum():
+                own = self._above[mine].sum() / self._below[mine].sum()
+                above[mine] += (value - own) * self._below[mine]
+        one_row_each = replace(self.units, index=np.arange(self.units.count))
+        return Ratio(above.tolist(), self._below.tolist(), one_row_each)
+
+
+class Percentile:
+    """A percentile of values pooled over rows, such as delays of words; ``owners`` is the row of each value."""
+
+    def __init__(self, values: Sequence[float], owners: Sequence[int], q: float, units: Units) -> None:
+        order = np.argsort(np.asarray(values, float), kind="stable")
+        self._values = np.asarray(values, float)[order]
+        self._units = units.index[np.asarray(owners, int)[order]] if len(values) else np.zeros(0, int)
+        self.share = q / 100
+        self.units = units
+
+    def value(self) -> float | None:
+        """Linear interpolation between closest ranks (Hyndman and Fan 1996, definition 7)."""
+        return float(np.percentile(self._values, 100 * self.share)) if len(self._values) else None
+
+    def split(self, wanted: int) -> tuple[np.ndarray, np.ndarray]:
+        """The percentile in each half and in its complement ``(splits,)``; NaN where no value is in it."""
+        halves = splits(self.units.count, wanted)
+        if not len(self._values):
+            return (np.full(len(halves), np.nan),) * 2
+        rows = max(1, BLOCK_CELLS // len(self._values))
+        blocks = [self._split(halves[at : at + rows]) for at in range(0, len(halves), rows)]
+        return np.concatenate([half for half, _ in blocks]), np.concatenate([rest for _, rest in blocks])
+
+    def _split(self, halves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        reached = np.cumsum(halves[:, self._units], axis=1, dtype=np.int32)  # (splits, values): up to and including
+        rest = np.arange(1, len(self._values) + 1, dtype=np.int32) - reached
+        return self._of(reached), self._of(rest)
+
+    def _of(self, reached: np.ndarray) -> np.ndarray:
+        place = (reached[:, -1] - 1) * self.share
+        below, above = ((reached <= whole(place)[:, None]).sum(axis=1) for whole in (np.floor, np.ceil))
+        values = np.append(self._values, np.nan)  # index beyond the last where nothing is in the half
+        low, high = values[below], values[above]
+        percentiles: np.ndarray = low + (high - low) * (place - np.floor(place))
+        return np.where(reached[:, -1] > 0, percentiles, np.nan)
+
+
+Statistic = Ratio | Percentile
+
+
+def interval(statistic: Statistic) -> Interval:
+    """The value of one system and its interval.
+
+    Errors and delays of speakers are skewed to the right, so that an interval of equal arms is missed above four times
+    as often as below. The upper arm is lengthened as if the interval were of the logarithm, to second order.
+    """
+    value = statistic.value()
+    if value is None:
+        return Interval(None)
+    drawn = statistic.centred() if isinstance(statistic, Ratio) else statistic
+    is_tail = isinstance(statistic, Percentile) and statistic.share > TAIL
+    lows, highs = _enclosed(*drawn.split(INTERVAL_SPLITS))
+    low, high = _low_end(lows, ALPHA), _high_end(highs, TAIL_ALPHA if is_tail else ALPHA)
+    if low is None or high is None:
+        return Interval(value)
+    skew = (high - value) ** 2 / (2 * value) if value > 0 and high > value else 0.0
+    return Interval(value, min(low, value), max(high + skew, value))
+
+
+def difference(left: Statistic, right: Statistic, comparisons: int = 1) -> Difference:
+    """Left minus right, paired, with a 95 % interval that is corrected for this number of comparisons."""
+    values = (left.value(), right.value())
+    if values[0] is None or values[1] is None:
+        return Difference(None)
+    change = left.minus(right) if isinstance(left, Ratio) and isinstance(right, Ratio) else None
+    if change is not None:
+        return _tested(values[0] - values[1], *change.split(SPLITS), 0.0, comparisons)
+    halves, rests = _split_both(left, right)
+    with np.errstate(invalid="ignore"):  # infinite on both sides where a half has no denominator
+        return _tested(values[0] - values[1], halves[0] - halves[1], rests[0] - rests[1], 0.0, comparisons)
+
+
+def quotient(left: Statistic, right: Statistic, comparisons: int = 1) -> Difference:
+    """Left over right, paired, as `difference`; ``p`` is of the hypothesis that it is one."""
+    above, below = left.value(), right.value()
+    if above is None or not below:
+        return Difference(None)
+    halves, rests = _split_both(left, right)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _tested(above / below, halves[0] / halves[1], rests[0] / rests[1], 1.0, comparisons)
+
+
+def _split_both(left: Statistic, right: Statistic) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+    """Left and right of each half, left and right of each complement, ``(splits,)`` each."""
+    wanted = SPLITS if isinstance(left, Ratio) else PERCENTILE_SPLITS
+    halves, rests = zip(left.split(wanted), right.split(wanted), strict=True)
+    return halves, rests
+
+
+def _tested(value: float, halves: np.ndarray, rests: np.ndarray, null: float, comparisons: int) -> Difference:
+    lows, highs = _enclosed(halves, rests)
+    p = float(min((lows <= null).mean(), (highs >= null).mean()))
+    low, high = _low_end(lows, ALPHA / comparisons), _high_end(highs, ALPHA / comparisons)
+    if low is None or high is None:
+        return Difference(value, p=p)
+    return Difference(value, min(low, value), max(high, value), p, _error(halves, rests))
+
+
+def _enclosed(halves: np.ndarray, rests: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What half and complement enclose: the lower ends and the upper ends; everything where one is empty."""
+    empty = np.isnan(halves) | np.isnan(rests)
+    lows = np.where(empty, -np.inf, np.minimum(halves, rests))
+    highs = np.where(empty, np.inf, np.maximum(halves, rests))
+    return lows, highs
+
+
+def _low_end(lows: np.ndarray, alpha: float) -> float | None:
+    """The smallest value that more than ``alpha`` of the splits reach down to."""
+    place = int(alpha * len(lows))
+    end = float(np.partition(lows, place)[place])
+    return end if np.isfinite(end) else None
+
+
+def _high_end(highs: np.ndarray, alpha: float) -> float | None:
+    """The largest value that more than ``alpha`` of the splits reach up to."""
+    place = len(highs) - 1 - int(alpha * len(highs))
+    end = float(np.partition(highs, place)[place])
+    return end if np.isfinite(end) else None
+
+
+def _error(halves: np.ndarray, rests: np.ndarray) -> float:
+    """Half of the middle 68 % of (half - complement) / 2: the standard error, robust to lopsided splits."""
+    spread = (halves - rests)[1:] / 2
+    spread = spread[np.isfinite(spread)]
+    low, high = np.percentile(np.concatenate([spread, -spread]), [15.87, 84.13])
+    return float(high - low) / 2
+
+
+@lru_cache(maxsize=16)
+def _all_splits(units: int) -> np.ndarray:
+    """By the bits of a counter; the last unit is never in the half, so that no split comes twice."""
+    numbers = np.arange(2 ** max(0, units - 1))
+    halves: np.ndarray = (numbers[:, None] >> np.arange(units)) & 1 == 1
+    return halves
+
+
+@lru_cache(maxsize=4)
+def _weights(units: int, wanted: int) -> tuple[np.ndarray, ...]:
+    """`splits` as factors 0 and 1, in blocks of rows."""
+    halves = splits(units, wanted)
+    rows = max(1, BLOCK_CELLS // max(1, units))
+    return tuple(halves[at : at + rows].astype(np.float32) for at in range(0, len(halves), rows))
+
+
+@lru_cache(maxsize=16)
+def _random_splits(units: int, wanted: int) -> np.ndarray:
+    halves: np.ndarray = np.random.default_rng(SEED).integers(0, 2, (wanted, units), dtype=np.int8) == 1
+    halves[0] = False
+    return halves
+
+
+def _note(dataset: str, units: Sequence[tuple[str, str, str]]) -> str:
+    named = sum(bool(speaker) for _, speaker, _ in units)
+    unknown = len(units) - named
+    parts = [f"{named} speaker{'' if named == 1 else 's'}"] if named else []
+    parts += [f"{unknown} recording{'' if unknown == 1 else 's'} of unknown speakers"] if unknown else []
+    return f"{dataset}: {' and '.join(parts)}"

@@ -1,0 +1,76 @@
+"""The verdict on made-up worlds with a known truth; small here, large by `asr bench verdicts --worlds 2000`."""
+
+import pytest
+from scipy import stats
+
+from asr.cli import run as asr
+from eval.bench.verdicts import Share, accuracy_results, delay_results, family_results, table
+from eval.bench.worlds import DELAY_WORLDS, FEW, WORLDS, World
+
+COUNT = 200
+
+
+def is_at_most(share: Share, percent: float) -> bool:
+    """True unless chance (one in a thousand) does not explain that it is more."""
+    return bool(stats.binom.sf(share.count - 1, share.of, percent / 100) > 0.001)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("world", [w for w in WORLDS if w.speakers <= 50], ids=lambda world: world.name)
+def test_equal_systems_are_seldom_called_different_and_intervals_cover(world: World) -> None:
+    """At most 5 % of verdicts are wrong, and at least 93 % of the intervals of WER hold the truth."""
+    (result,) = accuracy_results([world], COUNT, seed=16)
+    assert is_at_most(result.shares["better, %"], 5)
+    covered = result.shares["covers WER, %"]
+    assert is_at_most(Share(covered.of - covered.count, covered.of), 7)
+
+
+@pytest.mark.parametrize("world", FEW, ids=lambda world: world.name)
+def test_few_speakers_are_called_different_no_more_often(world: World) -> None:
+    """With speakers resampled as recordings it was 20 to 58 %. Below six speakers nothing is claimed."""
+    (result,) = accuracy_results([world], COUNT, seed=16)
+    assert is_at_most(result.shares["better, %"], 5)
+    assert ("covers WER, %" in result.shares) == (world.speakers >= 6)
+    if world.speakers < 6:
+        assert result.shares["better, %"].count == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("world", DELAY_WORLDS[:2], ids=lambda world: world.name)
+def test_the_p95_of_delays_is_covered(world: World) -> None:
+    """It was 56 to 90 %."""
+    (result,) = delay_results([world], 60, seed=16)
+    covered = result.shares["covers p95, %"]
+    assert is_at_most(Share(covered.of - covered.count, covered.of), 7)
+    assert is_at_most(result.shares["earlier, %"], 5)
+
+
+@pytest.mark.slow
+def test_one_far_better_system_of_eight_is_found() -> None:
+    """28 pairs: no p has a floor that Holm's correction cannot pass; equal systems are seldom called different."""
+    equal, apart = family_results([11], 40, seed=16)
+    assert apart.shares["found, %"].percent >= 90
+    assert is_at_most(equal.shares["any pair, %"], 5)
+
+
+@pytest.mark.parametrize(("count", "of"), [(0, 50), (3, 50), (50, 50), (101, 2000)])
+def test_the_intervals_of_the_table_are_exact(count: int, of: int) -> None:
+    """Clopper and Pearson's, by scipy."""
+    exact = stats.binomtest(count, of).proportion_ci(0.95, "exact")
+    assert Share(count, of).bounds() == pytest.approx((100 * exact.low, 100 * exact.high))
+
+
+def test_the_table_has_a_row_for_each_world() -> None:
+    """With what was not given where it was not."""
+    lines = table(list(accuracy_results([FEW[0], FEW[2]], 2, seed=1))).splitlines()
+    assert lines[0] == "| world | better, % | covers WER, % |"
+    assert lines[2].endswith("not given |")
+    assert lines[3].startswith("| 6 speakers")
+
+
+@pytest.mark.slow
+def test_the_command_prints_every_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """A world of each kind is enough to see that it runs."""
+    assert asr(["bench", "verdicts", "--worlds", "1", "--delay-worlds", "1"]) == 0
+    shown = capsys.readouterr().out
+    assert all(world.name in shown for world in (*WORLDS, *FEW, *DELAY_WORLDS))

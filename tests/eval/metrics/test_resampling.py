@@ -1,0 +1,221 @@
+"""Intervals on synthetic data with a known truth."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eval.metrics.resampling import (
+    ALPHA,
+    Difference,
+    Interval,
+    Percentile,
+    Ratio,
+    Units,
+    difference,
+    interval,
+    quotient,
+    splits,
+)
+from eval.metrics.resampling import units_of as units_by_id
+from eval.metrics.significance import smallest_difference
+
+WORDS = 12
+MORE, FEWER = 0.2845, 0.2
+"""Chances of an error more and of one fewer in an utterance: 400 of them can just show this (2.8 standard errors of
+sqrt((0.2845 * 0.7155 + 0.2 * 0.8) / 400))."""
+
+
+def units_of(datasets: list[str], speakers: list[str]) -> Units:
+    """The units of different utterances."""
+    return units_by_id(datasets, speakers, [str(i) for i in range(len(datasets))])
+
+
+def spoken(rng: np.random.Generator, speakers: int, each: int, mean: float) -> tuple[list[str], np.ndarray]:
+    """Errors of `each` utterances of `WORDS` words by every speaker, whose own rate is drawn around `mean`."""
+    rates = rng.beta(4, 4 / mean - 4, size=speakers)
+    names = [f"s{i}" for i in range(speakers) for _ in range(each)]
+    return names, rng.binomial(WORDS, np.repeat(rates, each))
+
+
+def rate(errors: np.ndarray, names: list[str]) -> Ratio:
+    return Ratio(errors.tolist(), [WORDS] * len(names), units_of(["d"] * len(names), names))
+
+
+def flipped(differences: list[float]) -> float:
+    """The sign-flip test by its definition: the share of sign vectors with a sum as extreme as the data's."""
+    signs = itertools.product((-1, 1), repeat=len(differences))
+    sums = [abs(sum(s * d for s, d in zip(each, differences, strict=True))) for each in signs]
+    return sum(total >= abs(sum(differences)) for total in sums) / len(sums)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(1, 20)), min_size=2, max_size=9))
+def test_p_is_that_of_the_sign_flip_test(rows: list[tuple[int, int, int]]) -> None:
+    """Errors of two systems and words by speaker; every sign vector enumerated."""
+    names = [f"s{i}" for i in range(len(rows))]
+    units = units_of(["d"] * len(rows), names)
+    left, right = (Ratio([row[k] for row in rows], [row[2] for row in rows], units) for k in (0, 1))
+    assert difference(left, right).p == pytest.approx(flipped([a - b for a, b, _ in rows]))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(1, 20)), min_size=2, max_size=30),
+    st.integers(1, 10),
+)
+def test_test_and_interval_agree(rows: list[tuple[int, int, int]], comparisons: int) -> None:
+    """The interval leaves zero out exactly where p is at most alpha, also corrected for several comparisons."""
+    names = [f"s{i}" for i in range(len(rows))]
+    units = units_of(["d"] * len(rows), names)
+    left, right = (Ratio([row[k] for row in rows], [row[2] for row in rows], units) for k in (0, 1))
+    change = difference(left, right, comparisons)
+    assert change.p is not None
+    assert change.excludes_zero == (change.p <= ALPHA / comparisons)
+
+
+def test_fewer_than_six_speakers_have_no_interval() -> None:
+    """However clear it looks: of five speakers all five are better by chance in one of sixteen cases."""
+    for speakers in range(1, 8):
+        names = [f"s{i}" for i in range(speakers)]
+        worse, better = rate(np.full(speakers, 6), names), rate(np.zeros(speakers, int), names)
+        assert difference(worse, better).excludes_zero == (speakers >= 6)
+        assert (interval(worse).low is not None) == (speakers >= 6)
+
+
+def test_a_recording_without_a_speaker_is_a_unit_of_its_own() -> None:
+    """One label missing of 260 changes nothing for the others."""
+    names = [f"s{i // 10}" for i in range(260)]
+    whole = units_of(["d"] * 260, names)
+    one_missing = units_of(["d"] * 260, ["", *names[1:]])
+    assert (whole.count, one_missing.count, one_missing.unknown) == (26, 27, 1)
+    assert one_missing.note == "d: 26 speakers and 1 recording of unknown speakers"
+    errors = np.random.default_rng(0).binomial(WORDS, np.repeat(np.linspace(0.05, 0.4, 26), 10))
+    ends = [interval(Ratio(errors.tolist(), [WORDS] * 260, units)) for units in (whole, one_missing)]
+    widths = [end.high - end.low for end in ends if end.low is not None and end.high is not None]
+    assert widths[1] == pytest.approx(widths[0], rel=0.1)
+
+
+def test_the_segments_of_a_recording_are_one_unit() -> None:
+    """One voice, whether it is known or not."""
+    assert units_by_id(["d"] * 3, [""] * 3, ["u", "u", "v"]).count == 2
+
+
+def test_a_difference_as_large_as_the_data_can_show_is_found_in_four_of_five_cases() -> None:
+    """The promise of `smallest_difference`, kept by the paired interval: 0.8 of 200 worlds, give or take chance."""
+    rng, detected, promised = np.random.default_rng(3), 0, []
+    for _ in range(200):
+        names, errors = spoken(rng, 40, 10, 0.2)
+        worse = errors + rng.binomial(1, MORE, len(errors)) - rng.binomial(1, FEWER, len(errors))
+        result = difference(rate(worse, names), rate(errors, names))
+        assert result.low is not None
+        assert result.high is not None
+        assert result.error is not None
+        promised.append(smallest_difference(result.low, result.high, result.error))
+        detected += result.excludes_zero
+    assert np.mean(promised) == pytest.approx((MORE - FEWER) / WORDS, rel=0.05), "the world is set wrong"
+    assert 0.72 <= detected / 200 <= 0.9
+
+
+def test_pairing_finds_what_two_separate_intervals_hide() -> None:
+    """Both find the same speakers hard; one has an error more in every fifth utterance."""
+    rng = np.random.default_rng(4)
+    names, errors = spoken(rng, 40, 10, 0.2)
+    worse = errors + (np.arange(len(errors)) % 5 == 0)
+    left, right = rate(worse, names), rate(errors, names)
+    apart, together = [interval(figure) for figure in (left, right)], difference(left, right)
+    assert apart[0].low is not None
+    assert apart[1].high is not None
+    assert apart[0].low < apart[1].high
+    assert together.excludes_zero
+    assert together.value == pytest.approx(0.2 / WORDS)
+    assert together.p is not None
+    assert together.p < 0.01
+
+
+def test_the_figure_itself_is_the_sum_over_the_sum() -> None:
+    """Never a mean of rates."""
+    units = units_of(["d"] * 3, [""] * 3)
+    assert Ratio([1, 0, 2], [1, 3, 6], units).value() == 0.3
+    assert Ratio([1], [0], units_of(["d"], [""])).value() is None
+
+
+@given(st.lists(st.tuples(st.floats(-5, 5), st.integers(0, 3)), min_size=1, max_size=30), st.sampled_from([5, 50, 95]))
+def test_the_percentile_of_a_half_is_numpys_of_its_values(rows: list[tuple[float, int]], q: int) -> None:
+    """Of the half and of its complement, for every split."""
+    values, owners = np.array([value for value, _ in rows]), np.array([owner for _, owner in rows])
+    units = units_of(["d"] * 4, [""] * 4)
+    halves, rests = Percentile(values.tolist(), owners.tolist(), q, units).split(100)
+    for members, half, rest in zip(splits(4, 100), halves, rests, strict=True):
+        for chosen, value in ((members, half), (~members, rest)):
+            mine = values[chosen[owners]]
+            assert np.isnan(value) if not len(mine) else value == pytest.approx(np.percentile(mine, q))
+
+
+def test_all_splits_are_enumerated_where_there_are_few() -> None:
+    """Each once, none beside its complement; at random beyond that, always with the data as it is."""
+    few = splits(5, 100)
+    assert len(few) == 16
+    assert len({min(tuple(half), tuple(~half)) for half in few}) == 16
+    many = splits(40, 100)
+    assert many.shape == (100, 40)
+    assert not many[0].any()
+
+
+def test_the_size_of_a_data_set_was_chosen() -> None:
+    """Two sets of very different error rates: their mean is no less certain than each of them."""
+    names = [f"s{i}" for i in range(40)]
+    units = units_by_id(["easy"] * 20 + ["hard"] * 20, names, names)
+    rng = np.random.default_rng(5)
+    errors = rng.binomial(100, [0.05] * 20 + [0.5] * 20)
+    pooled = interval(Ratio(errors.tolist(), [100] * 40, units))
+    assert pooled.low is not None
+    assert pooled.high is not None
+    assert pooled.high - pooled.low < 0.05
+    assert units.note == "easy: 20 speakers; hard: 20 speakers"
+
+
+def test_the_same_recordings_under_noise_are_the_same_people() -> None:
+    """Drawn together: noise makes no new sample of them."""
+    people = [f"s{i}" for i in range(10)]
+    units = units_by_id(["d"] * 10 + ["d+hiss@10dB"] * 10, people * 2, [str(i) for i in range(10)] * 2)
+    assert units.count == 10
+    assert (units.index[:10] == units.index[10:]).all()
+
+
+def test_what_cannot_be_resampled_has_no_interval() -> None:
+    """No reference words at all, in either; a value there is not."""
+    units = units_of(["d"] * 2, [""] * 2)
+    empty = Ratio([1, 1], [0, 0], units)
+    assert interval(empty) == Interval(None)
+    assert difference(empty, empty) == Difference(None)
+    assert quotient(empty, empty) == Difference(None)
+    assert interval(Percentile([], [], 50, units)) == Interval(None)
+
+
+def test_words_in_silence_count_where_nothing_is_said() -> None:
+    """Half of the speakers said nothing: a half of them only has errors and no words."""
+    names = [f"s{i}" for i in range(12)]
+    units = units_of(["d"] * 12, names)
+    words = [0] * 6 + [WORDS] * 6
+    left, right = Ratio([3] * 12, words, units), Ratio([1] * 12, words, units)
+    assert difference(left, right).p == pytest.approx(2 / 2**12)
+
+
+def test_a_quotient_is_tested_against_one() -> None:
+    """Twice the cost on every speaker: no chance; the same cost: no difference."""
+    names = [f"s{i}" for i in range(10)]
+    once, twice = rate(np.arange(1, 11), names), rate(2 * np.arange(1, 11), names)
+    assert quotient(twice, once).value == pytest.approx(2.0)
+    assert quotient(twice, once).excludes(1)
+    assert not quotient(once, once).excludes(1)
+
+
+def test_the_same_traces_give_the_same_interval() -> None:
+    """To the last digit: a report made again is the same report."""
+    errors = np.random.default_rng(0).binomial(WORDS, 0.2, 60)
+    names = [f"s{i}" for i in range(60)]
+    assert interval(rate(errors, names)) == interval(rate(errors, names))
+    assert difference(rate(errors, names), rate(errors[::-1], names)) == difference(
+        rate(errors, names), rate(errors[::-1], names)
+    )
