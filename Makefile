@@ -10,11 +10,12 @@ RUNTIME := $(VENV)/.runtime
 DEV     := $(VENV)/.dev
 PROJECT := $(VENV)/.project-$(HERE)
 
-.PHONY: help setup serve test quick check fix lock digits peer-whisper-live peer-whisperlivekit
+.PHONY: help setup serve test quick clients check fix lock digits peer-whisper-live peer-whisperlivekit
 help:
 	@echo "make serve   the server and its page on http://127.0.0.1:8000 (ARGS='--port 9000' passes options on)"
 	@echo "make test    all tests (ARGS='tests/server -k page' narrows them)"
 	@echo "make quick   the tests that need no model, browser or network: about a minute"
+	@echo "make clients real clients of other services (LiveKit, Pipecat, JavaScript SDKs), installed in .clients, against the server"
 	@echo "make digits  trains the digits' model, streams it and Whisper on unheard speakers (ARGS='--data FOLDER')"
 	@echo "make setup   only the environment, in $(VENV)"
 	@echo "make check   format, lint and types;  make fix   mends what can be mended"
@@ -31,6 +32,17 @@ test: setup
 
 quick: setup
 	$(PY) -m pytest -m "not model and not browser and not slow" $(ARGS)
+
+clients: setup .clients/agents .clients/deepgram3 .clients/node
+	$(PY) -m pytest tests/server/wires/test_clients.py $(ARGS)
+
+# Clients have environments of their own, since their dependencies clash with ours.
+.clients/agents: scripts/clients/requirements.txt
+	$(PYTHON) -m venv $@ && $@/bin/python -m pip install -q -r $< && touch $@
+.clients/deepgram3:
+	$(PYTHON) -m venv $@ && $@/bin/python -m pip install -q deepgram-sdk==3.11.0
+.clients/node: scripts/clients/package.json
+	mkdir -p $@ && cp $< $@ && npm install --prefix $@ --no-audit --no-fund --silent && touch $@
 
 digits: setup
 	$(PY) scripts/digits.py $(ARGS)

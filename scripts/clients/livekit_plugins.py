@@ -1,0 +1,95 @@
+"""LiveKit's plugins for Deepgram and OpenAI, with their default settings and only the base URL changed.
+
+`.clients/agents/bin/python scripts/clients/livekit_plugins.py URL WAV` (make clients)
+"""
+
+import asyncio
+
+from audio import RATE_HZ, main, pcm, pieces
+from livekit import rtc
+from livekit.agents import stt
+from livekit.agents.utils import http_context
+from livekit.plugins import deepgram, openai
+
+
+def frame(data: bytes) -> rtc.AudioFrame:
+    return rtc.AudioFrame(data, RATE_HZ, 1, len(data) // 2)
+
+
+async def streamed(recogniser: stt.STT, path: str) -> str:
+    """The final transcripts of a stream."""
+    stream = recogniser.stream()
+
+    async def send() -> None:
+        async for piece in pieces(path):
+            stream.push_frame(frame(piece))
+        stream.flush()
+        stream.end_input()
+
+    sending = asyncio.create_task(send())
+    texts = []
+    async for event in stream:
+        if event.type is stt.SpeechEventType.FINAL_TRANSCRIPT:
+            texts.append(event.alternatives[0].text)
+            if sum(map(len, texts)) > 40:  # the whole sentence; OpenAI's sockets have no end of a stream
+                break
+    await sending
+    await stream.aclose()
+    return " ".join(texts)
+
+
+async def deepgram_live(url: str, path: str) -> str:
+    async with http_context.open():
+        plugin = deepgram.STT(api_key="any", base_url=f"{url}/v1/listen")
+        return await streamed(plugin, path)
+
+
+async def deepgram_keyterm(url: str, path: str) -> str:
+    async with http_context.open():
+        plugin = deepgram.STT(api_key="any", base_url=f"{url}/v1/listen", keyterm=["fox"])
+        return await streamed(plugin, path)
+
+
+async def deepgram_recording(url: str, path: str) -> str:
+    async with http_context.open():
+        plugin = deepgram.STT(api_key="any", base_url=f"{url}/v1/listen")
+        return (await plugin.recognize(frame(pcm(path)))).alternatives[0].text
+
+
+async def openai_recording(url: str, path: str) -> str:
+    plugin = openai.STT(api_key="any", base_url=f"{url}/v1")
+    return (await plugin.recognize(frame(pcm(path)))).alternatives[0].text
+
+
+async def openai_realtime(url: str, path: str) -> str:
+    async with http_context.open():
+        return await streamed(openai.STT(api_key="any", base_url=f"{url}/v1", use_realtime=True), path)
+
+
+async def openai_realtime_semantic(url: str, path: str) -> str:
+    async with http_context.open():
+        plugin = openai.STT(
+            api_key="any", base_url=f"{url}/v1", use_realtime=True, turn_detection={"type": "semantic_vad"},
+            model="gpt-transcribe", keywords=["fox"], noise_reduction_type="near_field",
+        )  # fmt: skip
+        return await streamed(plugin, path)
+
+
+async def openai_realtime_committing(url: str, path: str) -> str:
+    async with http_context.open():
+        plugin = openai.STT(api_key="any", base_url=f"{url}/v1", model="gpt-realtime-whisper")
+        return await streamed(plugin, path)
+
+
+if __name__ == "__main__":
+    main(
+        {
+            "deepgram live": deepgram_live,
+            "deepgram keyterm": deepgram_keyterm,
+            "deepgram recognize": deepgram_recording,
+            "openai recognize": openai_recording,
+            "openai realtime": openai_realtime,
+            "openai realtime, semantic_vad": openai_realtime_semantic,
+            "openai realtime, gpt-realtime-whisper": openai_realtime_committing,
+        }
+    )

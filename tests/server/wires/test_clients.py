@@ -1,0 +1,62 @@
+"""Real, unmodified clients with their default settings and only their address changed; `make clients` installs them."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from tests.server.running import Running
+from tests.server.wires.test_sdks import FOX, plain
+
+ROOT = Path(__file__).parents[3]
+SCRIPTS = ROOT / "scripts" / "clients"
+CLIENTS = ROOT / ".clients"
+
+pytestmark = [pytest.mark.slow, pytest.mark.model]
+
+
+@pytest.fixture(scope="module")
+def recording(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The fox as 16-bit WAV, which every client reads."""
+    path = tmp_path_factory.mktemp("clients") / "fox.wav"
+    samples, rate = soundfile.read(clip, dtype="float32")
+    soundfile.write(path, samples, rate, subtype="PCM_16")
+    return path
+
+
+def check(command: list[str], real: Running, recording: Path, cases: int) -> None:
+    """Every case of a script shows the sentence."""
+    done = subprocess.run(
+        [*command, real.url, str(recording)], capture_output=True, text=True, timeout=280, check=False
+    )
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    wrong = [line for line in lines if plain(line.get("text", "")) != FOX]
+    assert not wrong, f"{wrong}\n{done.stderr[-3000:]}"
+    assert len(lines) == cases, done.stderr[-3000:]
+
+
+@pytest.mark.parametrize(
+    ("environment", "script", "cases"),
+    [
+        ("agents", "livekit_plugins.py", 7),
+        ("agents", "pipecat_services.py", 5),
+        ("deepgram3", "deepgram_sdk_3.py", 2),
+    ],
+)
+def test_python_clients(real: Running, recording: Path, environment: str, script: str, cases: int) -> None:
+    """LiveKit's and Pipecat's services, and an old SDK."""
+    python = CLIENTS / environment / "bin" / "python"
+    if not python.exists():
+        pytest.skip(f"no clients in {CLIENTS / environment}: make clients installs them")
+    check([str(python), str(SCRIPTS / script)], real, recording, cases)
+
+
+def test_javascript_clients(real: Running, recording: Path) -> None:
+    """The official SDKs; OpenAI's Realtime over TLS."""
+    if not (CLIENTS / "node" / "node_modules").exists() or not shutil.which("node"):
+        pytest.skip(f"no clients in {CLIENTS / 'node'}: make clients installs them")
+    shutil.copy(SCRIPTS / "sdks.mjs", CLIENTS / "node")  # imports are looked up beside the script
+    check(["node", str(CLIENTS / "node" / "sdks.mjs")], real, recording, 5)
