@@ -14,8 +14,9 @@ class AddressError(CallerError):
     """The server cannot listen at this address."""
 
 
-def bind(settings: ServerSettings) -> socket.socket:
-    """The listening socket of `settings.host` and `settings.port`. Raises `AddressError`."""
+def bind(settings: ServerSettings, port: int | None = None) -> socket.socket:
+    """The listening socket of `settings.host` and `settings.port`, or another port. Raises `AddressError`."""
+    port = settings.port if port is None else port
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -25,11 +26,11 @@ def bind(settings: ServerSettings) -> socket.socket:
         patience_ms = round(settings.send_timeout_s * 1000)
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience_ms)
     try:
-        listening.bind((settings.host, settings.port))
+        listening.bind((settings.host, port))
         listening.listen(128)
     except OSError as error:
         listening.close()
-        where, why = f"{settings.host}:{settings.port}", error.strerror or error
+        where, why = f"{settings.host}:{port}", error.strerror or error
         raise AddressError(f"cannot listen on {where} ({why}); choose another with --port or --host") from None
     return listening
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,14 +47,13 @@ def serve(
     from server.config import load_settings
 
     settings = load_settings(config, models=model or None, host=host, port=port, workers=workers)
-    listening = bind(settings)  # before the models are loaded: a taken port is reported immediately
-    try:
-        _serve(settings, listening)
-    finally:
-        listening.close()
+    with ExitStack() as sockets:  # before the models are loaded: a taken port is reported immediately
+        listening = sockets.enter_context(bind(settings))
+        wyoming = sockets.enter_context(bind(settings, settings.wyoming_port)) if settings.wyoming_port else None
+        _serve(settings, listening, wyoming)
 
 
-def _serve(settings: "ServerSettings", listening: socket.socket) -> None:
+def _serve(settings: "ServerSettings", listening: socket.socket, wyoming: socket.socket | None) -> None:
     from server.address import address
     from server.http.app import create_app
     from server.run import Server
@@ -61,12 +61,14 @@ def _serve(settings: "ServerSettings", listening: socket.socket) -> None:
 
     def greet(service: "Service") -> None:
         typer.echo(f"{', '.join(service.schedulers)} on {address(listening)} (Ctrl-C ends it)")
+        if wyoming:
+            typer.echo("Wyoming on {}:{}".format(*wyoming.getsockname()[:2]))
         if service.not_ready:
             say(f"not ready: {service.not_ready}")
 
     engines = load_engines(settings)
     try:
-        Server(create_app(settings, engines), settings, greet).run(sockets=[listening])
+        Server(create_app(settings, engines), settings, greet, wyoming).run(sockets=[listening])
     finally:
         for engine in engines:
             engine.close()

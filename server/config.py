@@ -16,6 +16,7 @@ class ServerSettings:
 
     host: str
     port: int
+    wyoming_port: int
     models: tuple[str, ...]
     model_aliases: tuple[str, ...]
     workers: int
@@ -37,8 +38,9 @@ class ServerSettings:
     session: SessionSettings = field(default_factory=SessionSettings)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.port <= 65535:
-            raise ConfigError(f"port: found {self.port}, wanted 0 to 65535")
+        for name in ("port", "wyoming_port"):
+            if not 0 <= getattr(self, name) <= 65535:
+                raise ConfigError(f"{name}: found {getattr(self, name)}, wanted 0 to 65535")
         if not self.models:
             raise ConfigError("models: found an empty list, wanted at least one model's name (see `asr models`)")
         if self.workers < 0:

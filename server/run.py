@@ -1,5 +1,6 @@
 """Uvicorn with the application: one process, one event loop, and a shutdown that lets streams finish."""
 
+import asyncio
 import logging
 import socket
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from starlette.applications import Starlette
 
 from server.config import ServerSettings
 from server.http.service import Service
+from server.tcp import listen_wyoming
 
 PING_INTERVAL_S = 20.0
 """Keeps middleboxes from dropping a connection. Pongs have no deadline: those of a client that is slowed down, when
@@ -25,25 +27,35 @@ class _NotAnError(logging.Filter):
 class Server(uvicorn.Server):
     """Uvicorn that lets streams send their last results at shutdown, where Uvicorn alone cuts WebSockets off.
 
-    `on_started` is called once, when clients can connect.
+    `on_started` is called once, when clients can connect. `wyoming` is a listening socket for that protocol.
     """
 
     def __init__(
-        self, app: Starlette, settings: ServerSettings, on_started: Callable[[Service], None] | None = None
+        self,
+        app: Starlette,
+        settings: ServerSettings,
+        on_started: Callable[[Service], None] | None = None,
+        wyoming: socket.socket | None = None,
     ) -> None:
         self._service: Service = app.state.service
         self._on_started = on_started
+        self._wyoming_socket = wyoming
+        self._wyoming: asyncio.Server | None = None
         logging.getLogger("uvicorn.error").addFilter(_NotAnError())
         super().__init__(uvicorn.Config(app, **uvicorn_options(settings)))  # type: ignore[arg-type]
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Starts listening, then calls `on_started` if startup succeeded."""
         await super().startup(sockets)
+        if self._wyoming_socket and not self.should_exit:
+            self._wyoming = await listen_wyoming(self._service, self._wyoming_socket)
         if self._on_started and not self.should_exit:
             self._on_started(self._service)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Ends all streams, then closes the connections."""
+        if self._wyoming:
+            self._wyoming.close()
         await self._service.drain()
         await super().shutdown(sockets)
 

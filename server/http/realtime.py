@@ -3,8 +3,6 @@
 A socket holds a place only while its stream is open: clients keep sockets for hours, and in pools.
 """
 
-from contextlib import ExitStack
-
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket
@@ -15,10 +13,7 @@ from server.http.origin import check_origin
 from server.http.refusals import new_request_id
 from server.http.service import Service
 from server.http.websocket import WebSocketTransport
-from server.streams.channels import AnyStream
 from server.streams.connection import Connection
-from server.streams.stream import Stream
-from server.wires.base import StreamRequest
 from server.wires.openai_realtime import RealtimeWire
 from server.wires.openai_realtime_session import RealtimeSession
 from server.wires.openai_transcriptions import FormError
@@ -38,7 +33,7 @@ async def realtime(socket: WebSocket) -> None:
             WebSocketTransport(socket),
             wire,
             None,
-            open_stream=lambda request: _open_in_place(service, request),
+            open_stream=service.open_in_place,
             on_idle=wire.idle,
             limits=service.settings,
             metrics=service.metrics,
@@ -75,20 +70,6 @@ def _wire(request: HTTPConnection, service: Service, request_id: str) -> Realtim
     wire = RealtimeWire(RealtimeSession.of_model(wanted), service.choose, request_id)
     service.admission.check()
     return wire
-
-
-async def _open_in_place(service: Service, request: StreamRequest) -> AnyStream:
-    """A stream that holds a place until it is closed. Raises as `Service.open_stream`, and `Unavailable`."""
-    with ExitStack() as held:
-        held.enter_context(service.admission.place(_ended_by_connection))
-        stream = await service.open_stream(request)
-        assert isinstance(stream, Stream)  # no channels were asked for
-        stream.on_close = held.pop_all().close
-    return stream
-
-
-def _ended_by_connection() -> None:
-    """Ends a stream at shutdown: its connection is present as well, and ends it."""
 
 
 def _subprotocol(socket: WebSocket) -> str | None:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -160,6 +160,15 @@ class Service:
         """A stream for a connection that holds a place. Raises as `opening` and `Opening.open`."""
         return await self.opening(request).open()
 
+    async def open_in_place(self, request: StreamRequest) -> AnyStream:
+        """A stream that holds a place until it is closed, for connections that hold none. Raises as `open_stream`."""
+        with ExitStack() as held:
+            held.enter_context(self.admission.place(_ended_by_connection))
+            stream = await self.open_stream(request)
+            assert isinstance(stream, Stream)  # no such wire asks for channels
+            stream.on_close = held.pop_all().close
+        return stream
+
     @asynccontextmanager
     async def recognition(
         self,
@@ -225,6 +234,10 @@ class Service:
         if languages and SAMPLE_WORD not in text.lower() and "7" not in text:
             return f"model {name} recognised {text!r} in the built-in sample, wanted the word {SAMPLE_WORD!r}"
         return ""
+
+
+def _ended_by_connection() -> None:
+    """Ends a stream at shutdown: its connection is present as well, and ends it."""
 
 
 class Recognition:

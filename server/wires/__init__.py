@@ -9,4 +9,5 @@ openai_realtime         OpenAI's Realtime transcription: client events, close co
 openai_realtime_messages its server events
 openai_realtime_session its settings
 openai_transcriptions   OpenAI's upload API: form fields, response bodies, server-sent events (no `Wire` either)
+wyoming                 Home Assistant's protocol: events as bytes, transcripts
 """

@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import io
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -31,6 +32,8 @@ from server.http.service import Service
 from server.run import Server
 
 RAW = "encoding=linear16&sample_rate=16000"
+FOX = "the quick brown fox jumps over the lazy dog"
+"""What is said in the fixture `clip`."""
 CLOSE = json.dumps({"type": "CloseStream"})
 
 
@@ -63,14 +66,16 @@ class Running:
 
 
 @contextmanager
-def running(*engines: Any, routes: Sequence[BaseRoute] = (), **settings: Any) -> Iterator[Running]:
-    """A server of these engines, with further routes and changed settings."""
+def running(
+    *engines: Any, routes: Sequence[BaseRoute] = (), wyoming: socket.socket | None = None, **settings: Any
+) -> Iterator[Running]:
+    """A server of these engines, with further routes and changed settings, and a socket for Wyoming."""
     open_doors = {"max_load": 99.0}  # the load measured on a machine busy with other tests would refuse streams
     made = dataclasses.replace(load_settings(), port=0, **open_doors | settings)
     listening = bind(made)
     app = create_app(made, engines)
     app.router.routes.extend(routes)
-    server = Server(app, made)
+    server = Server(app, made, wyoming=wyoming)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
     thread.start()
     eventually(lambda: server.started)
@@ -140,6 +145,11 @@ def eventually(holds: Callable[[], bool], patience_s: float = 30.0) -> None:
     while not holds():
         assert time.monotonic() < end, "the condition never held"
         time.sleep(0.01)
+
+
+def plain(text: str) -> str:
+    """Lower-case words."""
+    return " ".join(re.findall(r"[a-z']+", text.lower()))
 
 
 def pcm(seconds: float, value: float = 0.0) -> bytes:

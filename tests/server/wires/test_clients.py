@@ -2,14 +2,14 @@
 
 import json
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 import soundfile
 
-from tests.server.running import Running
-from tests.server.wires.test_sdks import FOX, plain
+from tests.server.running import FOX, Running, ServerProcess, plain
 
 ROOT = Path(__file__).parents[3]
 SCRIPTS = ROOT / "scripts" / "clients"
@@ -27,11 +27,9 @@ def recording(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def check(command: list[str], real: Running, recording: Path, cases: int) -> None:
+def check(command: list[str], url: str, recording: Path, cases: int) -> None:
     """Every case of a script shows the sentence."""
-    done = subprocess.run(
-        [*command, real.url, str(recording)], capture_output=True, text=True, timeout=280, check=False
-    )
+    done = subprocess.run([*command, url, str(recording)], capture_output=True, text=True, timeout=280, check=False)
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     wrong = [line for line in lines if plain(line.get("text", "")) != FOX]
     assert not wrong, f"{wrong}\n{done.stderr[-3000:]}"
@@ -51,7 +49,22 @@ def test_python_clients(real: Running, recording: Path, environment: str, script
     python = CLIENTS / environment / "bin" / "python"
     if not python.exists():
         pytest.skip(f"no clients in {CLIENTS / environment}: make clients installs them")
-    check([str(python), str(SCRIPTS / script)], real, recording, cases)
+    check([str(python), str(SCRIPTS / script)], real.url, recording, cases)
+
+
+def test_home_assistants_client(recording: Path) -> None:
+    """Wyoming's own package, event by event as Home Assistant uses it, against `asr serve` as users start it."""
+    python = CLIENTS / "agents" / "bin" / "python"
+    if not python.exists():
+        pytest.skip(f"no clients in {CLIENTS / 'agents'}: make clients installs them")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = ServerProcess(recording.parent, f"wyoming_port = {port}\n").wait_until_ready()
+    try:
+        check([str(python), str(SCRIPTS / "wyoming_client.py")], f"tcp://127.0.0.1:{port}", recording, 2)
+    finally:
+        server.stop()
 
 
 def test_javascript_clients(real: Running, recording: Path) -> None:
@@ -59,4 +72,4 @@ def test_javascript_clients(real: Running, recording: Path) -> None:
     if not (CLIENTS / "node" / "node_modules").exists() or not shutil.which("node"):
         pytest.skip(f"no clients in {CLIENTS / 'node'}: make clients installs them")
     shutil.copy(SCRIPTS / "sdks.mjs", CLIENTS / "node")  # imports are looked up beside the script
-    check(["node", str(CLIENTS / "node" / "sdks.mjs")], real, recording, 5)
+    check(["node", str(CLIENTS / "node" / "sdks.mjs")], real.url, recording, 5)

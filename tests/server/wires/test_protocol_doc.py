@@ -8,6 +8,7 @@ from server.config import ServerSettings, load_settings
 from server.http import errors, listen, prerecorded
 from server.streams.connection import CAUSE_OF
 from server.wires import openai_transcriptions as openai
+from server.wires import wyoming
 from server.wires.base import Cause, Progress, Summary
 from server.wires.deepgram import CLIENT_MESSAGES, CLOSES
 from server.wires.deepgram_messages import ModelInfo, Sender
@@ -104,6 +105,13 @@ def test_realtime_is_written_down() -> None:
         assert f"`{name}`" in section
     codes = {int(code) for code in re.findall(r"^\| (\d{4}) \|", section, re.MULTILINE)}
     assert codes == set(CLOSE_CODES.values()) - {1000}
+
+
+def test_every_error_of_wyoming_is_written_down() -> None:
+    """But the one of streams that end without audio: there an empty transcript is the answer."""
+    section = DOC.split("# Home Assistant: Wyoming (TCP)\n", 1)[1].split("\n## ", 1)[0]
+    written = set(re.findall(r"^\| `([a-z-]+)` \|", section.split("| `code` of", 1)[1], re.MULTILINE))
+    assert written == {error for _, error in wyoming.CLOSES.values() if error} - {"no-audio"}
 
 
 def test_the_limits_named_are_settings() -> None:

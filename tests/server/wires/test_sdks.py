@@ -20,17 +20,10 @@ from deepgram.listen.v1.types import ListenV1Metadata, ListenV1Results
 from deepgram.types import ListenV1Response
 
 from server.client.protocol import pcm16
-from tests.server.running import Running, pcm, transcript, until_closed
+from tests.server.running import FOX, Running, pcm, plain, transcript, until_closed
 
 OPENAIS_CONNECT = pytest.mark.filterwarnings(r"ignore:connect\(\) must be used as a context manager:DeprecationWarning")
 """openai-python 3.54 uses what websockets 17.1 deprecated."""
-
-FOX = "the quick brown fox jumps over the lazy dog"
-
-
-def plain(text: str) -> str:
-    """Lower-case words."""
-    return " ".join(re.findall(r"[a-z']+", text.lower()))
 
 
 def pcm_of(path: Path) -> bytes:

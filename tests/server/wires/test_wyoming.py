@@ -1,0 +1,267 @@
+"""Wyoming over a real TCP connection, with a scripted engine: the order of events, bad input, and what is shared."""
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.address import bind
+from server.config import load_settings
+from server.wires.base import Cause, MessageError, Summary
+from server.wires.wyoming import CLOSES, OfferedModel, WyomingWire, event, lengths, parse_event
+from tests.server.fakes import POISON, ScriptedEngine, words
+from tests.server.running import Running, eventually, pcm, running
+
+pytestmark = pytest.mark.slow
+
+FORM = {"rate": 16_000, "width": 2, "channels": 1}
+LIMIT = 200_000
+
+
+class Client:
+    """A Wyoming client, event by event."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self._file = self.socket.makefile("rb")
+
+    def send(self, kind: str, data: dict[str, Any] | None = None, payload: bytes = b"") -> None:
+        self.socket.sendall(event(kind, data or {}, payload))
+
+    def receive(self) -> tuple[str, dict[str, Any]] | None:
+        """The next event; None when the server has closed."""
+        line = self._file.readline()
+        if not line:
+            return None
+        kind, data, _ = parse_event(line + self._file.read(sum(lengths(line))))
+        return kind, data
+
+    def until(self, kind: str) -> list[tuple[str, dict[str, Any]]]:
+        seen = []
+        while not seen or seen[-1][0] != kind:
+            received = self.receive()
+            assert received, f"the server closed after {seen}"
+            seen.append(received)
+        return seen
+
+    def say(self, seconds: float) -> None:
+        self.send("audio-start", FORM)
+        self.send("audio-chunk", FORM, pcm(seconds))
+        self.send("audio-stop")
+
+    def close(self) -> None:
+        self._file.close()
+        self.socket.close()
+
+
+class Served:
+    def __init__(self, server: Running, port: int) -> None:
+        self.server, self.port = server, port
+
+    @contextmanager
+    def client(self) -> Iterator[Client]:
+        client = Client(self.port)
+        try:
+            yield client
+        finally:
+            client.close()
+
+
+@contextmanager
+def serving(**settings: Any) -> Iterator[Served]:
+    listening = bind(load_settings(), 0)
+    with running(ScriptedEngine(), wyoming=listening, **settings) as server:
+        yield Served(server, listening.getsockname()[1])
+    listening.close()
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Served]:
+    with serving(max_message_bytes=LIMIT) as served:
+        yield served
+
+
+def test_a_recording_is_transcribed_while_it_comes(served: Served) -> None:
+    """Chunks are final; joined they are the transcript, which comes once; then another one over the same connection."""
+    with served.client() as client:
+        for _ in range(2):
+            client.send("transcribe", {"language": "en"})
+            client.say(2.7)
+            events = client.until("transcript-stop")
+            assert [kind for kind, _ in events] == [
+                "transcript-start", "transcript-chunk", "transcript-chunk", "transcript", "transcript-stop",
+            ]  # fmt: skip
+            assert [data.get("text") for _, data in events[1:4]] == [words(4), " w4", words(5)]
+            assert events[3][1]["language"] == "en"
+        eventually(lambda: served.server.metric("asr_open_streams") == 0)
+
+
+def test_the_server_describes_itself(served: Served) -> None:
+    """With the models that may be named, and that transcripts are streamed."""
+    with served.client() as client:
+        client.send("describe")
+        [(_, info)] = client.until("info")
+        [program] = info["asr"]
+        assert (program["supports_transcript_streaming"], program["installed"]) == (True, True)
+        [model] = program["models"]
+        assert (model["name"], model["languages"], model["version"]) == ("scripted-1", ["en", "ja"], "5" * 12)
+
+
+def test_ping_unknown_events_and_a_stop_without_audio(served: Served) -> None:
+    """Answered, ignored, and an empty transcript."""
+    with served.client() as client:
+        client.send("run-pipeline", {"start_stage": "asr"})
+        client.send("ping", {"text": "here"})
+        assert client.receive() == ("pong", {"text": "here"})
+        client.send("audio-stop")
+        assert ("transcript", {"text": ""}) in client.until("transcript-stop")
+
+
+def test_settings_reach_the_model(served: Served) -> None:
+    """The model's name or an alias, the language, names and terms; each recording has its own."""
+    engine = served.server.service.schedulers["scripted-1"].engine
+    assert isinstance(engine, ScriptedEngine)
+    with served.client() as client:
+        request = {"name": "whisper-1", "language": "ja", "transcript_names": ["Ada"], "transcript_terms": ["lamp"]}
+        client.send("transcribe", request)
+        client.say(0.5)
+        client.until("transcript-stop")
+        assert (engine.asked[-1], engine.opened[-1].language) == (("", ("Ada", "lamp")), "ja")
+        client.say(0.5)
+        client.until("transcript-stop")
+        assert (engine.asked[-1], engine.opened[-1].language) == (("", ()), "en")
+
+
+BAD = [
+    pytest.param(b"GET / HTTP/1.1\r\n\r\n", "bad-message", "no Wyoming event", id="HTTP"),
+    pytest.param(b"[]\n", "bad-message", "no Wyoming event", id="a list"),
+    pytest.param(b"\xff\xfe\n", "bad-message", "no Wyoming event", id="no UTF-8"),
+    pytest.param(b'{"type": 1}\n', "bad-message", "another form", id="a type that is a number"),
+    pytest.param(b'{"type": "ping", "data": [1]}\n', "bad-message", "another form", id="data that is a list"),
+    pytest.param(b'{"type": "ping", "data_length": -1}\n', "bad-message", "no number of bytes", id="a negative length"),
+    pytest.param(b'{"type": "ping", "data_length": 3}\n{]}', "bad-message", "no Wyoming event", id="data, no JSON"),
+    pytest.param(b'{"type": "audio-chunk", "payload_length": 999999999}\n', "message-too-big", "at most", id="payload"),
+    pytest.param(b"x" * 200_000, "message-too-big", "a line of more", id="a line without end"),
+    pytest.param(event("audio-start", FORM | {"width": 4}), "bad-message", "of width 4, wanted 2", id="width"),
+    pytest.param(event("audio-start", FORM | {"rate": 1}), "bad-message", "of rate 1, wanted 8000", id="rate"),
+    pytest.param(event("audio-start", FORM | {"channels": 99}), "bad-message", "of 99 channels", id="channels"),
+    pytest.param(event("audio-start", {}), "bad-message", "of width None", id="no format"),
+    pytest.param(event("transcribe", {"language": [1]}), "bad-message", "whose language is [1]", id="language"),
+    pytest.param(event("transcribe", {"transcript_names": "x"}), "bad-message", "wanted a list", id="names"),
+    pytest.param(
+        event("transcribe", {"name": "gpt-9"}) + event("audio-start", FORM), "bad-message", "unknown model", id="model"
+    ),
+    pytest.param(
+        event("transcribe", {"language": "tlh"}) + event("audio-start", FORM), "bad-message", "'tlh'", id="no language"
+    ),
+    pytest.param(
+        event("audio-start", FORM) + event("audio-chunk", FORM, b"\1") + event("audio-stop", {}),
+        "bad-audio", "1 bytes left over", id="odd byte count",
+    ),
+    pytest.param(
+        event("audio-start", FORM) + event("audio-chunk", FORM | {"rate": 8000}, bytes(99)),
+        "bad-message", "one form", id="a form that changes",
+    ),
+    pytest.param(event("audio-chunk", FORM, pcm(0.5, POISON)), "internal", "recognition failed", id="failing model"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("data", "code", "sentence"), BAD)
+def test_what_cannot_be_served_is_an_error_and_closes(served: Served, data: bytes, code: str, sentence: str) -> None:
+    """With one sentence; a neighbour's recording is not hurt, and no place stays taken."""
+    with served.client() as neighbour, served.client() as client:
+        neighbour.send("audio-start", FORM)
+        neighbour.send("audio-chunk", FORM, pcm(1.3))
+        client.socket.sendall(data)
+        error = client.until("error")[-1][1]  # after the transcript of what came before it
+        assert error["code"] == code
+        assert sentence in error["text"]
+        assert client.receive() is None
+        neighbour.send("audio-chunk", FORM, pcm(1.3))
+        neighbour.send("audio-stop")
+        assert dict(neighbour.until("transcript"))["transcript"]["text"] == words(5)
+    eventually(lambda: served.server.metric("asr_open_streams") == 0)
+
+
+def test_a_client_that_vanishes_frees_its_place(served: Served) -> None:
+    """In the middle of an event."""
+    with served.client() as client:
+        client.send("audio-start", FORM)
+        eventually(lambda: served.server.metric("asr_open_streams") == 1)
+        client.socket.sendall(event("audio-chunk", FORM, pcm(1.0))[:999])
+    eventually(lambda: served.server.metric("asr_open_streams") == 0)
+
+
+def test_a_client_that_only_waits_holds_no_place_and_is_closed() -> None:
+    """Home Assistant opens a connection for each recording."""
+    with serving(max_streams=1, idle_timeout_s=0.5) as served, served.client() as client:
+        with served.server.listen():
+            assert served.server.metric("asr_open_streams") == 1
+        [(_, error)] = client.until("error")
+        assert error["code"] == "idle"
+
+
+def test_a_full_server_says_so() -> None:
+    """At the first audio."""
+    with serving(max_streams=1) as served, served.server.listen(), served.client() as client:
+        client.say(0.5)
+        [(_, error)] = client.until("error")
+        assert error["code"] == "overloaded"
+
+
+def test_a_server_that_stops_sends_what_it_has() -> None:
+    """The words received, then the reason."""
+    with serving() as served, served.client() as client:
+        client.send("audio-start", FORM)
+        client.send("audio-chunk", FORM, pcm(2.0))
+        client.until("transcript-chunk")
+        served.server.stop()
+        kinds = [kind for kind, _ in client.until("error")]
+        assert kinds == ["transcript", "transcript-stop", "error"]
+
+
+# -- the wire alone --------------------------------------------------------------------------------------------------
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+KINDS = ("describe", "ping", "transcribe", "audio-start", "audio-chunk", "audio-stop", "else")
+FIELDS = ("rate", "width", "channels", "name", "language", "transcript_names", "text")
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(KINDS), st.dictionaries(st.sampled_from(FIELDS), JSON), st.binary(max_size=9)))
+)
+def test_no_event_breaks_the_wire(events: list[tuple[str, dict[str, Any], bytes]]) -> None:
+    """Each is carried out or refused with a `MessageError`."""
+    wire = WyomingWire([OfferedModel("scripted-1", ("en",), "1")])
+    for kind, data, payload in events:
+        with suppress(MessageError):
+            wire.receive(event(kind, data, payload))
+
+
+@given(st.binary() | st.builds(lambda value: json.dumps(value).encode() + b"\n", JSON))
+def test_no_bytes_break_the_parser(frame: bytes) -> None:
+    """They are an event, or a `MessageError`."""
+    try:
+        kind, data, payload = parse_event(frame)
+    except MessageError:
+        return
+    assert isinstance(kind, str)
+    assert isinstance(data, dict)
+    assert isinstance(payload, bytes)
+
+
+@pytest.mark.parametrize("cause", list(Cause))
+def test_every_cause_has_an_ending(cause: Cause) -> None:
+    """All but the good end say why, also at shutdown: a client that waits for its transcript must know."""
+    ending = WyomingWire([]).end(cause, "it failed", Summary(0.0, 0.0, ""))
+    assert (ending.close_code, ending.error) == CLOSES[cause]
+    assert bool(ending.frames) == (cause is not Cause.FINISHED)
