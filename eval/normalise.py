@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import version
 from itertools import groupby
 
@@ -42,6 +42,7 @@ def is_by_character(language: str) -> bool:
     return base_language(language) in CHARACTER_LANGUAGES
 
 
+@lru_cache(maxsize=1 << 16)  # each system and each mode has the same references, each alignment the same words
 def normalise(text: str, language: str) -> str:
     """`text` as Whisper's own evaluation compares it (Radford et al. 2022, appendix C), in one form of each character.
 

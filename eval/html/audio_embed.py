@@ -3,7 +3,7 @@
 import base64
 import io
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -27,21 +27,40 @@ MEDIA_TYPES = {
     ".aac": "audio/aac",
 }
 
+_LEAST_BYTES_PER_S = 2000
+"""A second of speech as MP3 in base64 is hardly smaller."""
+_MISFITS = 8
+"""After this many recordings in a row that do not fit, the budget counts as spent."""
+
 
 def embed_as_mp3(scored: Sequence[ScoredTrace], budget_bytes: int) -> dict[tuple[str, str], str]:
     """Data URIs by data set and utterance, in the order of `scored` until the budget is spent.
 
-    Each recording is encoded as MP3, about 3 kB per second of audio. One that cannot be read has no entry.
+    Each recording is encoded as MP3, about 3 kB per second of audio. One that cannot be read has no entry. Encoding
+    takes most of a report's time, so nothing is encoded that can hardly fit, and nothing twice.
     """
     uris: dict[tuple[str, str], str] = {}
-    left = budget_bytes
-    for each in scored:
-        uri = _mp3_uri(each.trace.audio) if each.trace.audio and each.key not in uris else None
-        if uri is None or len(uri) > left:
+    left, too_large = budget_bytes, 0
+    for each in _each_once(scored):
+        if not each.trace.audio or each.trace.duration_s * _LEAST_BYTES_PER_S > left:
             continue
-        uris[each.key] = uri
-        left -= len(uri)
+        uri = _mp3_uri(each.trace.audio)
+        if uri is not None and len(uri) <= left:
+            uris[each.key] = uri
+            left -= len(uri)
+            too_large = 0
+        elif uri is not None and (too_large := too_large + 1) == _MISFITS:
+            break
     return uris
+
+
+def _each_once(scored: Iterable[ScoredTrace]) -> Iterator[ScoredTrace]:
+    """The first of each recording."""
+    seen: set[tuple[str, str]] = set()
+    for each in scored:
+        if each.key not in seen:
+            seen.add(each.key)
+            yield each
 
 
 @dataclass(slots=True)

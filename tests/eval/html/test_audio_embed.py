@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import soundfile
 
 from eval.data.types import Clip, Utterance
@@ -20,6 +21,21 @@ def test_recordings_are_embedded_until_the_budget_is_spent(tmp_path: Path) -> No
     assert list(uris) == [("d", "a")]
     assert uris[("d", "a")].startswith("data:audio/mpeg;base64,")
     assert embed_as_mp3(scored, 1000) == {}
+
+
+def test_only_recordings_that_may_fit_are_encoded_and_each_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A report of 1220 traces encoded all of them, also for a page without audio: most of its time."""
+    encoded: list[str] = []
+    monkeypatch.setattr("eval.html.audio_embed._mp3_uri", lambda file: encoded.append(file) or "x" * 5000)
+    scored = [ScoredTrace(said("x", utterance=str(i % 100), audio=str(i % 100), duration_s=1.0)) for i in range(300)]
+    assert embed_as_mp3(scored, 0) == {}
+    assert encoded == []
+    assert len(embed_as_mp3(scored, 5000 * 3 + 4000)) == 3
+    assert encoded == [str(i) for i in range(3 + 8)]
+    long = [ScoredTrace(said("x", utterance="long", audio="long", duration_s=60.0)), *scored]
+    assert ("d", "0") in embed_as_mp3(long, 20_000)
 
 
 def test_files_are_embedded_as_they_are_while_they_fit_and_linked_otherwise(tmp_path: Path) -> None:
