@@ -55,6 +55,10 @@ Mlflow = Annotated[
     typer.Option(help="Log parameters, metrics and report to a server, sqlite:///FILE or a folder (extra mlops)."),
 ]
 
+Keywords = Annotated[
+    Path | None, typer.Option(help="A file of words and phrases, one a line, whose errors the report counts.")
+]
+
 
 def register(app: typer.Typer) -> None:
     """Adds the subcommands to the command `asr`."""
@@ -103,6 +107,7 @@ def eval_run(
         bool, typer.Option("--align", help="Measure delays from the words' true ends, by forced alignment.")
     ] = False,
     aligner: Annotated[str, typer.Option(help="The model that aligns.")] = DEFAULT_MODEL,
+    keywords: Keywords = None,
     wire: Annotated[str, typer.Option(help="What --url speaks: deepgram (live) or openai (uploads).")] = "deepgram",
     key_env: KeyEnv = "",
 ) -> None:
@@ -131,7 +136,7 @@ def eval_run(
         wire=wire,
         key_env=key_env,
     )
-    run(options, ReportOptions(plan_streams, plan_p95, audio_mb, mlflow))
+    run(options, ReportOptions(plan_streams, plan_p95, audio_mb, mlflow, keywords))
 
 
 def eval_score(
@@ -145,6 +150,7 @@ def eval_score(
     missing: Annotated[
         str, typer.Option(help="Recordings without a transcript: empty, or leave-out. [default: an error]")
     ] = "",
+    keywords: Keywords = None,
     audio_mb: AudioMb = AUDIO_MB,
 ) -> None:
     """Make a run of transcripts that another system wrote: its report, and a folder for `asr eval compare`."""
@@ -152,7 +158,7 @@ def eval_score(
     from eval.runs.score import ScoreOptions, score
 
     options = ScoreOptions(tuple(transcripts), tuple(data), out, name, limit, missing)
-    score(options, ReportOptions(PLAN_STREAMS, PLAN_P95_S, audio_mb, ""))
+    score(options, ReportOptions(PLAN_STREAMS, PLAN_P95_S, audio_mb, "", keywords))
 
 
 def eval_compare(
@@ -162,11 +168,12 @@ def eval_compare(
     plan_p95: PlanP95 = PLAN_P95_S,
     audio_mb: AudioMb = AUDIO_MB,
     mlflow: Mlflow = "",
+    keywords: Keywords = None,
 ) -> None:
     """Compare the models of one run or several: report.html, report.md and report.json, the verdict first."""
     from eval.report.command import ReportOptions, compare
 
-    compare(runs, out, ReportOptions(plan_streams, plan_p95, audio_mb, mlflow))
+    compare(runs, out, ReportOptions(plan_streams, plan_p95, audio_mb, mlflow, keywords))
 
 
 def eval_gate(

@@ -21,6 +21,9 @@ EVENTS: dict[str, type[Event]] = {cls.__name__: cls for cls in (SpeechStarted, P
 Attributes = tuple[tuple[str, str], ...]
 """Further facts about an utterance, sorted by name: gender, age, accent, device, noise. Reports slice by them."""
 
+KEYWORDS = "keywords"
+"""The attribute that lists the words and phrases that matter in an utterance, separated by commas."""
+
 
 class TraceError(CallerError):
     """A line does not hold a trace."""

@@ -16,7 +16,7 @@ from asr.languages import language_code
 from asr.text_files import fault
 from eval.data.types import Clip, Problem, Utterance
 from eval.data.writing_systems import foreign_letters, is_foreign
-from eval.trace import Attributes, Span
+from eval.trace import KEYWORDS, Attributes, Span
 
 FIELDS = frozenset({"audio_filepath", "text", "duration", "offset", "language", "speaker", "words", "segments"})
 """Fields with a meaning; every other field is an attribute."""
@@ -145,6 +145,9 @@ def _spans(row: Mapping[str, Any], key: str) -> tuple[Span, ...]:
 
 def _attributes(row: Mapping[str, Any]) -> Attributes:
     """Every other field with a single value, as text; empty ones are dropped."""
+    listed = row.get(KEYWORDS)
+    if isinstance(listed, list | tuple):
+        row = {**row, KEYWORDS: ", ".join(map(str, listed))}
     values = {
         key: _sound(key, str(value)).strip() for key, value in row.items() if isinstance(value, str | int | float)
     }

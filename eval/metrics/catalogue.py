@@ -105,6 +105,11 @@ def _delays(moment: str, clock: str = "wall") -> Values:
     return lambda scored: [word.delay_s(moment, clock) for word in scored.word_times]
 
 
+def _share_wrong(key: str, title: str, what: str, pair: Callable[[ScoredTrace], tuple[int, int]]) -> Metric:
+    """Errors per occurrence, in per cent; a trace without either counts in neither sum."""
+    return Metric(key, title, "%", what, sums=lambda s: [pair(s)] if any(pair(s)) else [], scale=100)
+
+
 WER = Metric(
     "wer",
     "WER",
@@ -149,6 +154,64 @@ ACCURACY = (
         sums=lambda s: [(float(s.counts.insertions > 0), 1.0)] if s.is_silent else [],
         scale=100,
         digits=0,
+    ),
+    Metric(
+        "perfect",
+        "perfect recordings",
+        "% of recordings",
+        "Recordings with speech whose normalised text has no error.",
+        sums=lambda s: [] if s.is_silent else [(float(not s.counts.errors), 1.0)],
+        scale=100,
+        digits=1,
+        better="higher",
+    ),
+    _share_wrong(
+        "number_wer",
+        "numbers wrong",
+        "Wrong, missing and inserted digits and other units of numbers, per unit of a number in the reference.",
+        lambda s: s.number_errors,
+    ),
+    _share_wrong(
+        "name_wer",
+        "proper nouns wrong",
+        "Words with a capital inside a sentence of the label that are wrong or missing. Not where labels have one "
+        "case, and not in German.",
+        lambda s: s.name_errors,
+    ),
+    _share_wrong(
+        "keyword_wer",
+        "keywords wrong",
+        "Keywords that are missed, and those recognised without being said, per keyword in the reference.",
+        lambda s: s.keyword_errors,
+    ),
+    _share_wrong(
+        "made_up_in_speech",
+        "made up in speech",
+        "Words in runs of three and more insertions in recordings with speech, per reference word.",
+        lambda s: s.made_up_in_speech,
+    ),
+    Metric(
+        "loops",
+        "recordings with a loop",
+        "% of recordings",
+        "Recordings whose transcript repeats a phrase three times in a row, a word four times, that the reference does "
+        "not repeat.",
+        sums=lambda s: [(float(s.has_loop), 1.0)],
+        scale=100,
+        digits=1,
+    ),
+    _share_wrong(
+        "punctuation",
+        "punctuation wrong",
+        "Missing, inserted and wrong marks behind words, of the places where either text has one (Meister et al. "
+        "2023). Only recordings whose label has punctuation.",
+        lambda s: s.written_errors.punctuation,
+    ),
+    _share_wrong(
+        "case",
+        "capitals wrong",
+        "Words recognised with another case than in the label, of the words that both have. Only labels in mixed case.",
+        lambda s: s.written_errors.case,
     ),
 )
 

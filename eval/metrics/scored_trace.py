@@ -5,6 +5,7 @@ from functools import cached_property
 
 from asr.events import Final, Partial, SpeechEnded, SpeechStarted
 from eval.equivalents import plain_reference
+from eval.metrics.punctuation import WrittenErrors, written_errors
 from eval.metrics.stability import Stability, stability
 from eval.metrics.turns import Answer, Turn, turn_of
 from eval.metrics.word_errors import (
@@ -19,8 +20,9 @@ from eval.metrics.word_errors import (
     segment_counts,
     total,
 )
+from eval.metrics.word_kinds import has_loop, keyword_errors, made_up_in_speech, name_errors, number_errors
 from eval.metrics.word_times import WordTimes, displays, final_words, finalisation_s, word_ends, word_times
-from eval.trace import OFFLINE, Trace
+from eval.trace import KEYWORDS, OFFLINE, Trace
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,37 @@ class ScoredTrace:
         """Counts in characters of the normalised texts, in every language."""
         sides = zip(*((edit.reference, edit.hypothesis) for edit in self.edits), strict=True)
         return count_characters(*map("".join, sides)) if self.edits else Counts()
+
+    @cached_property
+    def number_errors(self) -> tuple[int, int]:
+        """Errors in numbers, and units of numbers in the reference."""
+        return number_errors(self.edits)
+
+    @cached_property
+    def name_errors(self) -> tuple[int, int]:
+        """Proper nouns missed, and in the reference."""
+        return name_errors(plain_reference(self.trace.reference), self.trace.language, self.edits)
+
+    @cached_property
+    def keyword_errors(self) -> tuple[int, int]:
+        """Keywords missed or falsely recognised, and in the reference; the recording's attribute lists them."""
+        listed = dict(self.trace.attributes).get(KEYWORDS, "")
+        return keyword_errors(listed.split(","), self.trace.language, self.edits) if listed else (0, 0)
+
+    @cached_property
+    def made_up_in_speech(self) -> tuple[int, int]:
+        """Words in runs of insertions, and words in the reference."""
+        return made_up_in_speech(self.edits)
+
+    @cached_property
+    def has_loop(self) -> bool:
+        """True where the transcript repeats a phrase in a row and the reference does not."""
+        return has_loop(self.edits)
+
+    @cached_property
+    def written_errors(self) -> WrittenErrors:
+        """Errors of punctuation and of capitals."""
+        return written_errors(plain_reference(self.trace.reference), self.trace.text, self.trace.language)
 
     @cached_property
     def word_times(self) -> tuple[WordTimes, ...]:

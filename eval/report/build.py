@@ -51,7 +51,11 @@ from eval.runs.signature import Signature
 from eval.trace import MODES, OFFLINE, Trace
 
 GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("accuracy", ("wer", "wer_raw", "cer", "made_up", "made_up_share")),
+    ("accuracy", ("wer", "wer_raw", "cer", "perfect", "made_up", "made_up_share")),
+    (
+        "accuracy by kind",
+        ("number_wer", "name_wer", "keyword_wer", "made_up_in_speech", "loops", "punctuation", "case"),
+    ),
     (
         "delay, computing included",
         (

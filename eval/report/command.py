@@ -1,11 +1,12 @@
 """The commands `asr eval compare`, `asr eval gate` and `asr eval sweep`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from asr.errors import ConfigError
 from asr.languages import knows
+from asr.text_files import lines_of
 from eval.data.types import Dataset
 from eval.metrics.scored_trace import ScoredTrace
 from eval.progress import Bar, progress
@@ -25,7 +26,7 @@ from eval.report.sweep import (
 from eval.runs.folder import Run, open_folder, read_run
 from eval.runs.runner import TraceCollector, run_in_process
 from eval.runs.setup import console, engine_model, load_datasets, load_engine, sign_run, utterances_of
-from eval.trace import OFFLINE, REPLAY, Trace, read_traces
+from eval.trace import KEYWORDS, OFFLINE, REPLAY, Trace, read_traces
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,14 @@ class ReportOptions:
         plan_p95_s: 95 % of the words are to be stable within this.
         audio_mb: Megabytes of recordings that the page may hold.
         mlflow: An MLflow tracking store; "" for none.
+        keywords: A text file of words and phrases whose errors are counted, one a line; None for none.
     """
 
     plan_streams: int
     plan_p95_s: float
     audio_mb: float
     mlflow: str
+    keywords: Path | None = None
 
 
 def compare(paths: Sequence[Path], out: Path, options: ReportOptions) -> None:
@@ -50,7 +53,7 @@ def compare(paths: Sequence[Path], out: Path, options: ReportOptions) -> None:
 
     Raises `ConfigError` where a folder holds no run, or no run has a trace.
     """
-    runs = [read_run(path) for path in paths]
+    runs = [_with_keywords(read_run(path), options.keywords) for path in paths]
     if not any(run.traces for run in runs):
         raise ConfigError(f"found no traces in {', '.join(map(str, paths))}; wanted a run that has begun")
     if len({run.name for run in runs}) < len(runs):
@@ -62,6 +65,25 @@ def compare(paths: Sequence[Path], out: Path, options: ReportOptions) -> None:
     console().print(f"report: {out / 'report.html'}", markup=False, highlight=False)
     if options.mlflow:
         console().print(f"MLflow run {log_report(options.mlflow, report, out)}", markup=False, highlight=False)
+
+
+def _with_keywords(run: Run, file: Path | None) -> Run:
+    """The run with these keywords added to those of each recording. Raises `ConfigError` for a file without any."""
+    if file is None:
+        return run
+    try:
+        keywords = [line.strip().replace(",", " ") for line in lines_of(file.read_bytes()) if line.strip()]
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read ({error.strerror}); name a file of keywords, one a line") from None
+    if not keywords:
+        raise ConfigError(f"{file} has no keywords; wanted one a line")
+
+    def added(trace: Trace) -> Trace:
+        attributes = dict(trace.attributes)
+        listed = [attributes[KEYWORDS]] if KEYWORDS in attributes else []
+        return replace(trace, attributes=tuple(sorted((attributes | {KEYWORDS: ",".join(listed + keywords)}).items())))
+
+    return replace(run, traces=tuple(map(added, run.traces)))
 
 
 def gate(run: Path, baseline: Path, limits: Limits, junit: Path | None) -> None:

@@ -10,12 +10,13 @@ from eval.metrics.resampling import Interval
 from eval.metrics.scored_trace import ScoredTrace
 from eval.metrics.word_errors import confusions
 from eval.report.systems import System
+from eval.trace import KEYWORDS
 
 LENGTHS_S = (3.0, 6.0, 10.0, 30.0)
 SPEEDS = (1.5, 2.5, 3.5)
 """Words per second; people read aloud at about 2.5."""
 
-NOT_SLICED = frozenset({"licence", "license", "source_repo", "notes", "id", "path"})
+NOT_SLICED = frozenset({"licence", "license", "source_repo", "notes", "id", "path", KEYWORDS})
 """Attributes about the origin of a recording, not about its sound: no slice is made of them."""
 FIRST = ("noise", "snr_db", "condition", "device", "accent", "gender", "age")
 """Attributes whose slices come first."""

@@ -36,3 +36,15 @@ def test_a_sweep_runs_each_combination_and_continues_where_it_stopped(
     assert [point["name"] for point in points] == ["stream.update_ms=400", "stream.update_ms=800"]
     assert "<svg" in (tmp_path / "sweep.html").read_text()
     assert "stream.update_ms=400" in capsys.readouterr().out
+
+
+def test_keywords_of_a_file_are_counted_in_a_report_of_old_runs(asr, tmp_path: Path) -> None:
+    """Beside those of the manifest; a file without any is refused."""
+    write_run(tmp_path / "run", spoken("m"))
+    (tmp_path / "words.txt").write_text("red\n\ndark green\n")
+    command = ["eval", "compare", tmp_path / "run", "--out", tmp_path / "out", "--keywords"]
+    assert asr(*command, tmp_path / "words.txt") == 0
+    figures = json.loads((tmp_path / "out" / "report.json").read_text())["dataset_figures"][0]["figures"]
+    assert 0 < figures["keyword_wer"] < 20
+    (tmp_path / "empty.txt").write_text("\n")
+    assert asr(*command, tmp_path / "empty.txt") == 2
