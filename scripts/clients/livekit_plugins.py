@@ -56,6 +56,12 @@ async def deepgram_recording(url: str, path: str) -> str:
         return (await plugin.recognize(frame(pcm(path)))).alternatives[0].text
 
 
+async def deepgram_flux(url: str, path: str) -> str:
+    async with http_context.open():
+        plugin = deepgram.STTv2(api_key="any", base_url=f"{url}/v2/listen", eager_eot_threshold=0.4)
+        return await streamed(plugin, path)
+
+
 async def openai_recording(url: str, path: str) -> str:
     plugin = openai.STT(api_key="any", base_url=f"{url}/v1")
     return (await plugin.recognize(frame(pcm(path)))).alternatives[0].text
@@ -87,6 +93,7 @@ if __name__ == "__main__":
             "deepgram live": deepgram_live,
             "deepgram keyterm": deepgram_keyterm,
             "deepgram recognize": deepgram_recording,
+            "deepgram flux": deepgram_flux,
             "openai recognize": openai_recording,
             "openai realtime": openai_realtime,
             "openai realtime, semantic_vad": openai_realtime_semantic,

@@ -13,6 +13,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.pipeline.task import PipelineParams
 from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.services.deepgram.flux.stt import DeepgramFluxSTTService
 from pipecat.services.deepgram.stt import DeepgramSTTService
 from pipecat.services.openai.stt import OpenAIRealtimeSTTService, OpenAISTTService
 from pipecat.tests.utils import SleepFrame, run_test
@@ -37,6 +38,11 @@ async def transcribed(service: FrameProcessor, path: str) -> str:
 
 async def deepgram(url: str, path: str) -> str:
     return await transcribed(DeepgramSTTService(api_key="any", base_url=url), path)
+
+
+async def deepgram_flux(url: str, path: str) -> str:
+    address = url.replace("http", "ws", 1) + "/v2/listen"
+    return await transcribed(DeepgramFluxSTTService(api_key="any", url=address), path)
 
 
 async def openai_recording(url: str, path: str) -> str:
@@ -66,6 +72,7 @@ if __name__ == "__main__":
     main(
         {
             "deepgram": deepgram,
+            "deepgram flux": deepgram_flux,
             "openai recording": openai_recording,
             "openai recording, probabilities": openai_recording_with_probabilities,
             "openai realtime, commits": openai_realtime,

@@ -108,8 +108,7 @@ async function openaiRealtime() {
   return text;
 }
 
-const cases = { deepgramLive, deepgramRecording, openaiRecording, openaiEvents, openaiRealtime };
-if (process.env.WITH_FLUX) cases.deepgramFlux = deepgramFlux;
+const cases = { deepgramLive, deepgramFlux, deepgramRecording, openaiRecording, openaiEvents, openaiRealtime };
 for (const [name, run] of Object.entries(cases)) {
   try {
     console.log(JSON.stringify({ case: name, text: await run() }));

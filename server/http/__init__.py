@@ -2,7 +2,7 @@
 
 app             routes and middleware put together
 service         the state that all routes share: schedulers by model, admission, metrics, readiness
-listen          `GET /v1/listen`: the checks before a WebSocket is accepted
+listen          `GET /v1/listen` and `/v2/listen`: the checks before a WebSocket is accepted
 prerecorded     `POST /v1/listen`: a recording, or its address
 fetch           a recording from a public address, and from no other
 transcriptions  `POST /v1/audio/transcriptions`: a recording, its text whole or as events

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from server.config import ServerSettings
 from server.http import errors, routes
 from server.http.cors import Cors
-from server.http.listen import listen, listen_without_upgrade
+from server.http.listen import V1, V2, listen, listen_without_upgrade
 from server.http.prerecorded import listen_prerecorded
 from server.http.realtime import realtime, realtime_without_upgrade
 from server.http.service import Service
@@ -56,9 +56,11 @@ def create_app(settings: ServerSettings, engines: Sequence[StreamEngine]) -> Sta
             Route("/v1/models/{name:path}", routes.model),
             Route("/v1/audio/transcriptions", transcriptions, methods=["POST"]),
             Route("/v1/audio/translations", translations, methods=["POST"]),
-            Route("/v1/listen", listen_without_upgrade),
+            Route("/v1/listen", listen_without_upgrade(V1)),
             Route("/v1/listen", listen_prerecorded, methods=["POST"]),
-            WebSocketRoute("/v1/listen", listen),
+            WebSocketRoute("/v1/listen", listen(V1)),
+            Route("/v2/listen", listen_without_upgrade(V2)),
+            WebSocketRoute("/v2/listen", listen(V2)),
             Route("/v1/realtime", realtime_without_upgrade),
             WebSocketRoute("/v1/realtime", realtime),
             Mount("/static", StaticFiles(directory=STATIC)),

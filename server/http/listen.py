@@ -1,6 +1,8 @@
-"""`GET /v1/listen`, Deepgram's live wire: the checks before a WebSocket is accepted, and the refusals."""
+"""`GET /v1/listen` and `/v2/listen`, Deepgram's live wires: the checks before a WebSocket is accepted, and refusals."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse
@@ -14,9 +16,11 @@ from server.http.websocket import WebSocketTransport
 from server.streams.admission import RETRY_AFTER_S, Unavailable
 from server.streams.channels import AnyStream
 from server.streams.connection import Connection
+from server.wires.base import StreamRequest, Wire
 from server.wires.deepgram import DeepgramWire
+from server.wires.deepgram_flux import FluxWire, parse_flux
 from server.wires.deepgram_messages import ModelInfo
-from server.wires.deepgram_query import ListenOptions, parse_query
+from server.wires.deepgram_query import parse_query
 
 REFUSALS: tuple[tuple[type[AsrError], int, str], ...] = (
     (OriginError, 403, "FORBIDDEN_ORIGIN"),
@@ -26,44 +30,72 @@ REFUSALS: tuple[tuple[type[AsrError], int, str], ...] = (
 """HTTP status and ``err_code``; the first that matches."""
 
 
-async def listen(socket: WebSocket) -> None:
+class Options(Protocol):
+    """What a query asks for."""
+
+    @property
+    def stream(self) -> StreamRequest: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LiveApi:
+    """One version of the protocol: its query, and its wire for the options, the model and the request's id."""
+
+    parse: Callable[[Iterable[tuple[str, str]]], Options]
+    wire: Callable[[Any, ModelInfo, str], Wire]
+
+
+V1 = LiveApi(parse_query, DeepgramWire)
+V2 = LiveApi(parse_flux, FluxWire)
+
+
+def listen(api: LiveApi) -> Callable[[WebSocket], Awaitable[None]]:
     """The WebSocket route: checks, accepts, and serves until the connection is over."""
-    service: Service = socket.app.state.service
-    request_id = new_request_id()
-    try:
-        options, stream = await _admitted(socket, service)
-        connection = _connection(service, socket, options, stream, request_id)
+
+    async def serve(socket: WebSocket) -> None:
+        service: Service = socket.app.state.service
+        request_id = new_request_id()
         try:
-            with service.admission.place(connection.shut_down):
-                await _accept(socket, request_id)
-                await connection.run()
-        finally:
-            connection.close()
-    except AsrError as error:
-        await socket.send_denial_response(refusal(error, request_id, socket))
+            options, stream = await _admitted(api, socket, service)
+            connection = _connection(service, socket, api, options, stream, request_id)
+            try:
+                with service.admission.place(connection.shut_down):
+                    await _accept(socket, request_id)
+                    await connection.run()
+            finally:
+                connection.close()
+        except AsrError as error:
+            await socket.send_denial_response(refusal(error, request_id, socket))
+
+    return serve
 
 
-async def listen_without_upgrade(request: Request) -> JSONResponse:
+def listen_without_upgrade(api: LiveApi) -> Callable[[Request], Awaitable[JSONResponse]]:
     """The same address by plain HTTP: the refusal that a WebSocket would get, which browsers hide from their pages."""
-    service: Service = request.app.state.service
-    request_id = new_request_id()
-    try:
-        _, stream = await _admitted(request, service)
-        stream.close()
-    except AsrError as error:
-        return refusal(error, request_id, request)
-    body = {"err_code": "UPGRADE_REQUIRED", "err_msg": "this address speaks WebSocket; connect with ws:// or wss://"}
-    return JSONResponse(body | {"request_id": request_id}, 426, {"Upgrade": "websocket"})
+
+    async def answer(request: Request) -> JSONResponse:
+        service: Service = request.app.state.service
+        request_id = new_request_id()
+        try:
+            _, stream = await _admitted(api, request, service)
+            stream.close()
+        except AsrError as error:
+            return refusal(error, request_id, request)
+        sentence = "this address speaks WebSocket; connect with ws:// or wss://"
+        body = {"err_code": "UPGRADE_REQUIRED", "err_msg": sentence, "request_id": request_id}
+        return JSONResponse(body, 426, {"Upgrade": "websocket"})
+
+    return answer
 
 
-async def _admitted(request: HTTPConnection, service: Service) -> tuple[ListenOptions, AnyStream]:
+async def _admitted(api: LiveApi, request: HTTPConnection, service: Service) -> tuple[Options, AnyStream]:
     """All checks before the upgrade, in the order in which their errors are reported; then the open stream.
 
     Raises `OriginError`, `ParameterError`, `ModelError`, `AudioError`, `Unavailable`, and `ConfigError` for a language
     that the model does not know.
     """
     check_origin(request.headers, service.settings.allowed_origins)
-    options = parse_query(request.query_params.multi_items())
+    options = api.parse(request.query_params.multi_items())
     opening = service.opening(options.stream)
     service.admission.check()
     return options, await opening.open()
@@ -86,13 +118,13 @@ def refusal(
 
 
 def _connection(
-    service: Service, socket: WebSocket, options: ListenOptions, stream: AnyStream, request_id: str
+    service: Service, socket: WebSocket, api: LiveApi, options: Options, stream: AnyStream, request_id: str
 ) -> Connection:
     engine = stream.engine
     model = ModelInfo(engine.name, engine.weights_sha256, engine.architecture)
     return Connection(
         WebSocketTransport(socket),
-        DeepgramWire(options, model, request_id),
+        api.wire(options, model, request_id),
         stream,
         open_stream=service.open_stream,
         limits=service.settings,

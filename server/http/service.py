@@ -67,7 +67,8 @@ class Opening:
         settings = service.settings.session
         if request.endpoint_ms is not None:
             settings = replace(settings, vad=replace(settings.vad, endpoint_ms=request.endpoint_ms))
-        options = StreamOptions(request.language, request.prompt, request.hotwords, request.partials)
+        language = request.language or chosen_language(request.languages, self.scheduler.engine.languages)
+        options = StreamOptions(language, request.prompt, request.hotwords, request.partials)
         session = await self.scheduler.open(settings, options)
         return Stream(
             session,

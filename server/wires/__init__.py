@@ -4,6 +4,7 @@ base                    what a wire is: commands, results, endings, the order of
 deepgram                Deepgram's live wire: client messages, close codes
 deepgram_messages       its server messages
 deepgram_query          its query parameters
+deepgram_flux           its live wire of turns
 deepgram_prerecorded    its API for whole recordings: query, response body (no stream, so no `Wire`)
 openai_realtime         OpenAI's Realtime transcription: client events, close codes
 openai_realtime_messages its server events

@@ -72,6 +72,8 @@ class StreamRequest:
     """Whether each channel is recognised alone; its results come as `InChannel`. Otherwise channels are mixed down."""
     model: str | None = None
     language: str | None = None
+    languages: tuple[str, ...] = ()
+    """Without `language`: those that may be spoken. One is the language, among several it is detected."""
     partials: bool = False
     """Whether the session reports hypotheses that may still change."""
     endpoint_ms: int | None = None

@@ -76,7 +76,7 @@ class HubEngine(ScriptedEngine):
 ALIASES = (
     "nova-3", "nova-3-general", "nova-3-medical", "nova-2", "Nova-2-phonecall", "whisper-1", "gpt-4o-transcribe",
     "gpt-4o-mini-transcribe", "gpt-4o-mini-transcribe-2025-12-15", "gpt-transcribe", "gpt-realtime-whisper",
-    "gpt-live-transcribe",
+    "gpt-live-transcribe", "flux-general-en",
 )  # fmt: skip
 """Defaults of clients: deepgram-sdk's README, openai-python, LiveKit's and Pipecat's services."""
 

@@ -39,8 +39,8 @@ def check(command: list[str], url: str, recording: Path, cases: int) -> None:
 @pytest.mark.parametrize(
     ("environment", "script", "cases"),
     [
-        ("agents", "livekit_plugins.py", 7),
-        ("agents", "pipecat_services.py", 5),
+        ("agents", "livekit_plugins.py", 8),
+        ("agents", "pipecat_services.py", 6),
         ("deepgram3", "deepgram_sdk_3.py", 2),
     ],
 )
@@ -72,4 +72,4 @@ def test_javascript_clients(real: Running, recording: Path) -> None:
     if not (CLIENTS / "node" / "node_modules").exists() or not shutil.which("node"):
         pytest.skip(f"no clients in {CLIENTS / 'node'}: make clients installs them")
     shutil.copy(SCRIPTS / "sdks.mjs", CLIENTS / "node")  # imports are looked up beside the script
-    check(["node", str(CLIENTS / "node" / "sdks.mjs")], real.url, recording, 5)
+    check(["node", str(CLIENTS / "node" / "sdks.mjs")], real.url, recording, 6)

@@ -11,6 +11,7 @@ from server.wires import openai_transcriptions as openai
 from server.wires import wyoming
 from server.wires.base import Cause, Progress, Summary
 from server.wires.deepgram import CLIENT_MESSAGES, CLOSES
+from server.wires.deepgram_flux import FLUX_MESSAGES, FLUX_PARAMETERS
 from server.wires.deepgram_messages import ModelInfo, Sender
 from server.wires.deepgram_prerecorded import (
     PRERECORDED_IGNORED,
@@ -112,6 +113,17 @@ def test_every_error_of_wyoming_is_written_down() -> None:
     section = DOC.split("# Home Assistant: Wyoming (TCP)\n", 1)[1].split("\n## ", 1)[0]
     written = set(re.findall(r"^\| `([a-z-]+)` \|", section.split("| `code` of", 1)[1], re.MULTILINE))
     assert written == {error for _, error in wyoming.CLOSES.values() if error} - {"no-audio"}
+
+
+def test_the_turns_are_written_down() -> None:
+    """Parameters, messages, and the events that the code names."""
+    section = DOC.split("# Turns of a conversation: `GET /v2/listen` (WebSocket)\n", 1)[1].split("\n## ", 1)[0]
+    for name in FLUX_PARAMETERS:
+        assert f"`{name}`" in section
+    for name in FLUX_MESSAGES:
+        assert f'{{"type": "{name}"}}' in section
+    written = set(re.findall(r"^\| `(\w+)` \|", section.split("| `event` |", 1)[1], re.MULTILINE))
+    assert written == {"StartOfTurn", "Update", "EagerEndOfTurn", "TurnResumed", "EndOfTurn"}
 
 
 def test_the_limits_named_are_settings() -> None:

@@ -17,6 +17,7 @@ from deepgram import DeepgramClient
 from deepgram.core.events import EventType
 from deepgram.environment import DeepgramClientEnvironment
 from deepgram.listen.v1.types import ListenV1Metadata, ListenV1Results
+from deepgram.listen.v2.types import ListenV2TurnInfo
 from deepgram.types import ListenV1Response
 
 from server.client.protocol import pcm16
@@ -106,6 +107,26 @@ def test_a_socket_that_vanishes_leaves_the_model_to_others(real: Running, clip: 
         socket.send(pcm_of(clip))
         socket.send('{"type": "CloseStream"}')
         assert plain(transcript(until_closed(socket)[0])) == FOX
+
+
+def test_deepgrams_sdk_follows_the_turns(deepgram: DeepgramClient, clip: Path) -> None:
+    """Flux, with its own types: the turn begins with its first words and ends with its text."""
+    turns: list[ListenV2TurnInfo] = []
+    data = pcm_of(clip) + pcm(1.5)
+    with deepgram.listen.v2.connect(
+        model="flux-general-en", encoding="linear16", sample_rate=16000, eager_eot_threshold=0.4
+    ) as stream:
+        stream.on(EventType.MESSAGE, lambda message: turns.append(message) if message.type == "TurnInfo" else None)
+        listening = threading.Thread(target=stream.start_listening)
+        listening.start()
+        for start in range(0, len(data), 3200):
+            stream.send_media(data[start : start + 3200])
+        stream.send_close_stream()
+        listening.join(60)
+    events = [turn.event for turn in turns]
+    assert (events[0], events[-1]) == ("StartOfTurn", "EndOfTurn")
+    assert plain(turns[-1].transcript) == FOX
+    assert plain(" ".join(word.word for word in turns[-1].words)) == FOX
 
 
 def test_deepgrams_sdk_transcribes_a_recording(deepgram: DeepgramClient, clip: Path) -> None:
