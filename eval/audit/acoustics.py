@@ -23,6 +23,8 @@ MIN_NOISE_FRAMES = 4
 MAX_SNR_DB = 80.0
 """The value for pauses of digital silence, which no microphone produces."""
 FULL_SCALE = 0.99
+FLAT_TOP, FLAT_STEP, LEAST_FLAT_PEAK = 0.998, 2e-4, 0.02
+"""Shares of the peak: where a top begins, and how much it may rise. Quieter recordings are flat by their 16 bits."""
 MIN_LOUDNESS_S = 0.4
 """One block of BS.1770: shorter recordings have no loudness."""
 BANDWIDTH_FROM_HZ, BANDWIDTH_SHARE = 100.0, 1 - 1e-5
@@ -130,8 +132,18 @@ def frame_powers(samples: np.ndarray, frames: int) -> np.ndarray:
 
 
 def clipped_share(samples: np.ndarray) -> float:
-    """Share of samples ``(n,)`` at or above 99 % of full scale."""
-    return float((np.abs(samples) >= FULL_SCALE).mean()) if len(samples) else 0.0
+    """Share of samples ``(n,)`` at or above 99 % of full scale, or on flat tops: clipped, then turned down.
+
+    Natural speech is within `FLAT_TOP` of its peak for 0.005 % of the time at most; a top is flat where neighbours are
+    equal, so that a low tone has none.
+    """
+    levels = np.abs(samples)
+    peak = float(levels.max(initial=0.0))
+    if peak >= FULL_SCALE or peak < LEAST_FLAT_PEAK:
+        return float((levels >= FULL_SCALE).mean()) if len(samples) else 0.0
+    top = levels >= FLAT_TOP * peak
+    level = np.abs(np.diff(samples, prepend=samples[:1])) <= FLAT_STEP * peak
+    return float((top & level).mean())
 
 
 def bandwidth_hz(samples: np.ndarray) -> float | None:

@@ -9,10 +9,12 @@ from eval.audit.characters import character_findings
 from eval.audit.disputed_labels import Dispute, disputes
 from eval.audit.findings import Finding
 from eval.audit.label_forms import label_findings, without_text
+from eval.audit.languages import other_languages
 from eval.audit.leaks import Leak, leaks, split_of
 from eval.audit.numbers_acronyms import number_acronym_findings
 from eval.audit.recordings import MeasuredRecording, measure_recordings, recording_findings
 from eval.audit.statistics import SetSlices, SetStatistics, by_set, set_statistics, slices
+from eval.audit.swaps import swapped_by_transcripts, swapped_neighbours
 from eval.data.problems import kind_of, tally
 from eval.data.types import Dataset, Problem, Utterance
 from eval.trace import Trace
@@ -20,7 +22,10 @@ from eval.trace import Trace
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """Everything an audit finds. ``listed`` counts all utterances, ``recordings`` are those that could be decoded."""
+    """Everything an audit finds. ``listed`` counts all utterances, ``recordings`` are those that could be decoded.
+
+    ``models``: how many models transcribed the recordings.
+    """
 
     listed: int
     recordings: tuple[MeasuredRecording, ...]
@@ -30,6 +35,7 @@ class Audit:
     findings: tuple[Finding, ...]
     leaks: tuple[Leak, ...]
     disputes: tuple[Dispute, ...]
+    models: int = 0
 
 
 def audit(
@@ -39,6 +45,7 @@ def audit(
     on_measured: Callable[[Utterance], None] = lambda _: None,
 ) -> Audit:
     """Decodes each recording once; calls `on_measured` with each utterance when it is measured."""
+    traces = tuple(traces)
     utterances = [utterance for dataset in datasets for utterance in dataset.utterances]
     results: list[MeasuredRecording | Problem] = []
     for utterance, result in zip(utterances, measure_recordings(utterances, vad), strict=True):
@@ -53,15 +60,20 @@ def audit(
         problems=unlisted + tuple(result for result in results if isinstance(result, Problem)),
         sets=tuple(set_statistics(name, members) for name, members in by_set(recordings).items()),
         slices=slices(recordings),
-        findings=findings(utterances, recordings),
+        findings=findings(utterances, recordings, traces),
+        models=len({trace.model for trace in traces}),
         leaks=leaks(utterances, hashes),
         disputes=disputes(traces),
     )
 
 
-def findings(utterances: Sequence[Utterance], recordings: Sequence[MeasuredRecording]) -> tuple[Finding, ...]:
+def findings(
+    utterances: Sequence[Utterance], recordings: Sequence[MeasuredRecording], traces: Sequence[Trace] = ()
+) -> tuple[Finding, ...]:
     """All findings, the grave ones first."""
     everything = [
+        *(swapped_by_transcripts(traces) or swapped_neighbours(recordings)),
+        *other_languages(utterances),
         *recording_findings(recordings),
         *character_findings(utterances),
         *without_text(utterances),
@@ -85,6 +97,8 @@ def verdict(audit: Audit) -> list[str]:
     sentences += [leak_sentence(leak) for leak in audit.leaks]
     if audit.disputes:
         sentences.append(f"Labels that the models dispute: {len(audit.disputes)}.")
+    if audit.models == 1:
+        sentences.append("Disputes of labels need the transcripts of two models; --traces has those of one.")
     if not (grave or audit.leaks or audit.disputes):
         sentences.append("No finding makes scores wrong.")
     minor = [finding.kind for finding in audit.findings if not finding.grave]

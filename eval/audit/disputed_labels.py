@@ -13,6 +13,8 @@ from eval.metrics.word_errors import Counts, count, total
 from eval.normalise import normalise
 from eval.trace import Trace
 
+MIN_MODELS = 2
+
 
 @dataclass(frozen=True, slots=True)
 class ModelTranscript:
@@ -29,7 +31,7 @@ class Dispute:
     """A label and the models' transcripts of its recording. Rates are of normalised texts.
 
     ``against``: errors of all transcripts per unit of the label. ``between``: errors of the transcripts against each
-    other; None if there is only one.
+    other.
     """
 
     dataset: str
@@ -37,7 +39,7 @@ class Dispute:
     label: str
     hearings: tuple[ModelTranscript, ...]
     against: float
-    between: float | None
+    between: float
 
     @property
     def score(self) -> float:
@@ -46,13 +48,14 @@ class Dispute:
         The nearest model, because one model that loops says nothing about a label that another model confirms.
         """
         nearest = min(transcript.error_rate or 0.0 for transcript in self.hearings)
-        return nearest - (self.between or 0.0)
+        return nearest - self.between
 
 
 def disputes(traces: Iterable[Trace], min_score: float = 0.2) -> tuple[Dispute, ...]:
     """The labels with a score of at least `min_score`, the highest first. Failed streams are ignored.
 
-    Each model counts once, in its most accurate mode: offline if there is such a trace, otherwise any other.
+    One model makes no dispute: where it is weak, it contradicts every label (a model of 50 % WER disputed 26 of 28 good
+    ones). Each model counts once, in its most accurate mode: offline if there is such a trace, otherwise any other.
     """
     by_label: dict[tuple[str, str], dict[str, Trace]] = defaultdict(dict)
     for trace in sorted(traces, key=lambda trace: trace.mode != "offline"):
@@ -63,20 +66,21 @@ def disputes(traces: Iterable[Trace], min_score: float = 0.2) -> tuple[Dispute, 
 
 
 def _dispute(traces: Sequence[Trace]) -> Dispute | None:
-    """None for an empty label: a model may invent text where nothing is said."""
+    """None for an empty label: a model may invent text where nothing is said. None for one model alone."""
+    if len(traces) < MIN_MODELS:
+        return None
     first = traces[0]
     label = normalise(first.reference, first.language)
     texts = [normalise(trace.text, first.language) for trace in traces]
     against = total(count(label, text, first.language) for text in texts)
     if against.rate is None:
         return None
-    between = total(_both_ways(a, b, first.language) for a, b in combinations(texts, 2)) if len(texts) > 1 else None
+    between = total(_both_ways(a, b, first.language) for a, b in combinations(texts, 2))
     transcripts = tuple(
         ModelTranscript(trace.model, trace.mode, trace.text, count(label, text, first.language).rate)
         for trace, text in zip(traces, texts, strict=True)
     )
-    between_rate = None if between is None else between.rate if between.rate is not None else 0.0
-    return Dispute(first.dataset, first.utterance, first.reference, transcripts, against.rate, between_rate)
+    return Dispute(first.dataset, first.utterance, first.reference, transcripts, against.rate, between.rate or 0.0)
 
 
 def _both_ways(a: str, b: str, language: str) -> Counts:

@@ -16,6 +16,11 @@ from eval.normalise import base_language, is_by_character, normalise
 
 AREA = "labels"
 
+SAID_DIFFERENTLY = frozenset(
+    {"cause", "'cause", "wanna", "kinda", "sorta", "dunno", "gotta", "gonna", "imma", "woulda", "coulda", "shoulda"}
+)
+"""English words that the normaliser maps to others, although they are other words to the ear."""
+
 FILLERS: Mapping[str, frozenset[str]] = {
     "en": frozenset(["uh", "um", "uhm", "umm", "er", "erm", "hm", "hmm", "mhm", "mm", "ah", "eh"]),
     "vi": frozenset(["ừm", "ờm", "ừ", "ờ", "ừa", "hử"]),
@@ -160,9 +165,13 @@ def _closed(word: str) -> str:
 
 
 def spellings(utterances: Sequence[Utterance]) -> list[Finding]:
-    """English words that the normaliser maps to one: colour and color, okay and ok, Mr. and Mister."""
+    """English words that the normaliser maps to one: colour and color, okay and ok, Mr. and Mister.
+
+    Not those that are said differently ("cause" and "because"): a label writes what was said.
+    """
     english = [utterance for utterance in utterances if base_language(utterance.language) == "en"]
     vocabulary = {word.casefold().rstrip(",;:!?") for utterance in english for word in utterance.text.split()}
+    vocabulary -= SAID_DIFFERENTLY
     normalised = {word: normalise(word, "en") for word in vocabulary if any(map(str.isalpha, word))}
     shared = Counter(normalised.values())
 

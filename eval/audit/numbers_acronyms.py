@@ -105,11 +105,17 @@ def acronyms(utterances: Sequence[Utterance]) -> list[Finding]:
     def written() -> Iterable[Written]:
         for utterance in utterances:
             for window in windows(utterance.text.split(), LONGEST_ACRONYM):
-                form = " ".join(window).strip(".,;:!?\"'”“’() ")
+                form = _form(window)
                 if key := _acronym(window, shouted=utterance.text.isupper()):
                     yield key, form, utterance
 
     return of_groups(AREA, "acronyms", "acronyms in several forms", grouped(written()))
+
+
+def _form(window: Sequence[str]) -> str:
+    """The phrase without outer punctuation; the last dot of "U.S.A." belongs to it, that of "USA." ends a sentence."""
+    form = " ".join(window).strip(",;:!?\"'”“’() ")
+    return form if re.search(r"(\b\w\.){2,}$", form) else form.strip(". ")
 
 
 def _acronym(window: Sequence[str], shouted: bool) -> str:
@@ -118,7 +124,7 @@ def _acronym(window: Sequence[str], shouted: bool) -> str:
     if not all(words):
         return ""
     if len(words) == 1:
-        return _key(words[0].replace(".", "")) if _is_short(words[0], shouted) else ""
+        return _key(words[0].replace(".", "")) if _is_short(_form(words), shouted) else ""
     letters = [_letter(word.rstrip(".").casefold()) for word in words]
     spelled = [letter for letter in letters if letter]
     rest = [word for word, letter in zip(words, letters, strict=True) if not letter]

@@ -2,16 +2,19 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
+
+import numpy as np
 
 from asr.audio.files import Header, header
 from asr.errors import AudioError
 from eval.audit.acoustics import Acoustics, Vad, measure
 from eval.audit.findings import Example, Finding, example, grouped, of_examples, of_groups
+from eval.audit.fingerprints import fingerprint, near_copies
 from eval.data.dataset import read
 from eval.data.types import Problem, Utterance, unreadable
-from eval.normalise import base_language
+from eval.normalise import base_language, normalise
 
 AREA = "audio"
 
@@ -29,8 +32,9 @@ CONTAINERS: Mapping[str, tuple[str, ...]] = {
 """A file suffix -> the containers it may hold."""
 
 CLIPPED_SHARE = 0.001
-NARROW_HZ = 4_400.0
-"""8 kHz speech ends at 4 kHz; a codec's noise may lie somewhat above."""
+NARROW_HZ = 4_500.0
+"""8 kHz speech ends at 4 kHz, and with the skirt of a resampler at 4406 Hz; a codec's noise may lie there too. Of 180
+recordings of wide band all but one reach 4531 Hz."""
 NOISY_DB = 10.0
 QUIET_LUFS = -40.0
 NO_SPEECH_S, MUCH_SPEECH_SHARE = 0.1, 0.3
@@ -40,6 +44,10 @@ SILENT_DBFS = -60.0
 """A recording whose peak is lower is silent, however short it is."""
 PACE_DEVIATIONS = 4.0
 """Outliers are further than this from the median, in robust deviations (1.4826 times the median absolute deviation)."""
+CUT_PACE_DEVIATIONS = 2.5
+"""The same for a recording that begins or ends in the middle of speech, with a label that is too long: truncated."""
+SAME_LENGTH_SHARE = 0.9
+"""Copies that overlap by this share of the longer one must have one text; a part of a recording has a part of it."""
 MIN_PACES = 10
 """Recordings of a language needed to search for outliers."""
 DURATION_S, DURATION_SHARE = 0.25, 0.05
@@ -48,11 +56,15 @@ DURATION_S, DURATION_SHARE = 0.25, 0.05
 
 @dataclass(frozen=True, slots=True)
 class MeasuredRecording:
-    """One utterance, decoded and measured. ``header`` is that of its first clip's file."""
+    """One utterance, decoded and measured. ``header`` is that of its first clip's file.
+
+    ``fingerprint``: see `eval.audit.fingerprints`; empty where none was taken.
+    """
 
     utterance: Utterance
     header: Header
     acoustics: Acoustics
+    fingerprint: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint32), repr=False, compare=False)
 
     @property
     def pace(self) -> float | None:
@@ -68,7 +80,9 @@ def measure_recordings(utterances: Iterable[Utterance], vad: Vad) -> Iterator[Me
     """Measures each utterance, one recording in memory at a time; what cannot be decoded becomes a problem."""
     for utterance in utterances:
         try:
-            yield MeasuredRecording(utterance, header(utterance.clips[0].audio), measure(read(utterance).samples, vad))
+            samples = read(utterance).samples
+            about = header(utterance.clips[0].audio)
+            yield MeasuredRecording(utterance, about, measure(samples, vad), fingerprint(samples))
         except AudioError as error:
             yield unreadable(utterance, error)
 
@@ -78,6 +92,7 @@ def recording_findings(recordings: Recordings) -> list[Finding]:
     finders: tuple[Callable[[Recordings], list[Finding]], ...] = (
         contradictory_texts,
         repeated_recordings,
+        similar_recordings,
         without_speech,
         without_label,
         pace_outliers,
@@ -108,6 +123,34 @@ def repeated_recordings(recordings: Recordings) -> list[Finding]:
     repeated = [utterances for utterances in same.values() if len(utterances) > 1]
     examples = tuple(example(u[0], "also " + ", ".join(other.id for other in u[1:4])) for u in repeated)
     return of_examples(AREA, "same recording twice", "recordings that a set contains twice", examples, "keep one")
+
+
+def similar_recordings(recordings: Recordings) -> list[Finding]:
+    """The same sound in files that differ: another encoding, gain or cut. Equal samples are found by their hash.
+
+    Grave where a copy is in another set, or has another text.
+    """
+    findings: dict[bool, list[Example]] = {True: [], False: []}
+    for pair in near_copies([r.fingerprint for r in recordings]):
+        a, b = recordings[pair.left], recordings[pair.right]
+        if a.acoustics.sound_sha256 == b.acoustics.sound_sha256:
+            continue
+        texts = (normalise(r.utterance.text, r.utterance.language) for r in (a, b))
+        contradict = len(set(texts)) > 1 and pair.overlap_s >= SAME_LENGTH_SHARE * max(_lengths_s(a, b))
+        note = f"{pair.overlap_s:.1f} s of it also in {b.utterance.dataset}/{b.utterance.id}"
+        note += f", with another text: {b.utterance.text[:60]}" if contradict else ""
+        findings[contradict or a.utterance.dataset != b.utterance.dataset].append(example(a.utterance, note))
+    what = "recordings that are copies of others in another encoding, gain or cut"
+    rule = "keep one; in two sets it is a leak"
+    return [
+        finding
+        for grave, examples in findings.items()
+        for finding in of_examples(AREA, "similar recordings", what, tuple(examples), rule, grave=grave)
+    ]
+
+
+def _lengths_s(*recordings: MeasuredRecording) -> list[float]:
+    return [r.acoustics.duration_s for r in recordings]
 
 
 def without_speech(recordings: Recordings) -> list[Finding]:
@@ -150,8 +193,14 @@ def _outliers(recordings: Recordings) -> list[Example]:
     if len(paces) < MIN_PACES or not spread:
         return []
     odd = [(abs(pace - middle) / spread, pace, r) for pace, r in zip(paces, recordings, strict=True)]
-    odd = sorted((one for one in odd if one[0] > PACE_DEVIATIONS), key=lambda one: -one[0])
+    odd = sorted((one for one in odd if one[0] > _limit(one[2], one[1] > middle)), key=lambda one: -one[0])
     return [example(r.utterance, f"{pace:.1f} characters/s, usual {middle:.1f}") for _, pace, r in odd]
+
+
+def _limit(recording: MeasuredRecording, is_long: bool) -> float:
+    """How far the pace may be from the median, in robust deviations."""
+    is_cut = recording.acoustics.cut_start or recording.acoustics.cut_end
+    return CUT_PACE_DEVIATIONS if is_cut and is_long else PACE_DEVIATIONS
 
 
 def wrong_durations(recordings: Recordings) -> list[Finding]:

@@ -96,6 +96,9 @@ def test_clipped_samples_are_counted() -> None:
     """A tone of twice full scale, cut off: a sine lies beyond half its height for two thirds of the time."""
     assert clipped_share(np.clip(tone(440, 2.0), -1, 1)) == pytest.approx(2 / 3, abs=0.01)
     assert clipped_share(tone(440, 0.9)) == 0.0
+    assert clipped_share(0.3 * np.clip(tone(440, 2.0), -1, 1)) == pytest.approx(2 / 3, abs=0.1)  # then turned down
+    assert clipped_share(0.3 * np.clip(tone(440, 2.0), -1, 0.5)) > 0.1
+    assert clipped_share(tone(110, 0.5)) < 0.01
     assert clipped_share(np.zeros(0, np.float32)) == 0.0
 
 

@@ -38,7 +38,10 @@ def test_an_acronym_is_found_in_short_by_english_and_by_vietnamese_names_of_lett
 def test_an_acronym_is_found_dotted_apart_and_together() -> None:
     """A label all in capitals tells nothing about its words."""
     found = acronyms(labelled("in the USA now", "in the U.S.A. now", "in the u s a now", "THE USA"))
-    assert {text for text, _ in forms(found)[0]} == {"USA", "U.S.A", "u s a"}
+    assert {text for text, _ in forms(found)[0]} == {"USA", "U.S.A.", "u s a"}
+    assert forms(acronyms(labelled("Made in the USA.", "Made in the U.S.A.", "(the USA.)"))) == [
+        [("USA", 2), ("U.S.A.", 1)]
+    ]
     assert acronyms(labelled("THE USA", "in the USA now")) == []
 
 
