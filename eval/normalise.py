@@ -63,6 +63,7 @@ def units(text: str, language: str) -> tuple[str, ...]:
     return tuple("".join(text.split())) if is_by_character(language) else tuple(text.split())
 
 
+@lru_cache(maxsize=1 << 16)  # each word is shown in many partials
 def plain(word: str) -> str:
     """A word without case, outer punctuation and spaces; a word of punctuation only stays as it is.
 

@@ -59,8 +59,8 @@ def near_copies(fingerprints: Sequence[np.ndarray]) -> list[NearCopy]:
     """All pairs that share at least `MIN_FRAMES` of sound, in any position to each other."""
     places: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for number, frames in enumerate(fingerprints):
-        for at in np.flatnonzero(frames):
-            places[int(frames[at])].append((number, int(at)))
+        for place in np.flatnonzero(frames).tolist():
+            places[int(frames[place])].append((number, place))
     votes: dict[tuple[int, int, int], int] = defaultdict(int)
     for users in places.values():
         if 1 < len(users) <= _COMMON:
