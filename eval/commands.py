@@ -110,6 +110,9 @@ def eval_run(
     keywords: Keywords = None,
     wire: Annotated[str, typer.Option(help="What --url speaks: deepgram (live) or openai (uploads).")] = "deepgram",
     key_env: KeyEnv = "",
+    repeats: Annotated[
+        int, typer.Option(min=1, help="Do everything this often: from 3 on, cost and delay are compared too.")
+    ] = 1,
 ) -> None:
     """Run recordings through models, one-shot and streamed, and report errors, delays and cost."""
     from eval.data.apply_conditions import Conditions
@@ -135,6 +138,7 @@ def eval_run(
         aligner=aligner,
         wire=wire,
         key_env=key_env,
+        repeats=repeats,
     )
     run(options, ReportOptions(plan_streams, plan_p95, audio_mb, mlflow, keywords))
 
@@ -180,15 +184,30 @@ def eval_gate(
     run: Annotated[Path, typer.Argument(help="The folder of the run to check.")],
     baseline: Annotated[Path, typer.Option(help="The folder of the run to compare with.")],
     max_wer_rise: Annotated[float | None, typer.Option(min=0, help="Allowed rise of WER, in points.")] = None,
-    max_p95_rise: Annotated[float | None, typer.Option(min=0, help="Allowed rise of the delay's p95, in s.")] = None,
-    max_cost_rise: Annotated[float | None, typer.Option(min=0, help="Allowed rise of CPU time: 0.1 is 10 %.")] = None,
+    max_p95_rise: Annotated[
+        float | None, typer.Option(min=0, help="Allowed rise of the delay's p95 with computing left out, in s.")
+    ] = None,
+    max_wall_p95_rise: Annotated[
+        float | None, typer.Option(min=0, help="... with computing included; both runs need --repeats 3, in turns.")
+    ] = None,
+    max_cost_rise: Annotated[
+        float | None, typer.Option(min=0, help="... of CPU time: 0.1 is 10 %; needs --repeats.")
+    ] = None,
+    non_inferior: Annotated[
+        bool,
+        typer.Option("--non-inferior", help="Pass only what is shown: the upper end of a rise must be in the limit."),
+    ] = False,
+    looks: Annotated[
+        int, typer.Option(min=1, help="How often this data is looked at in all; each look is the stricter.")
+    ] = 1,
     junit: Annotated[Path | None, typer.Option(help="Also write the checks as JUnit XML.")] = None,
 ) -> None:
-    """Stop a build: exit 1 with one sentence if the run is worse than the baseline, beyond chance and the limit."""
+    """Stop a build: exit 1 if the run is worse than the baseline, beyond chance and the limit; 2 if it cannot tell."""
     from eval.report.command import gate
     from eval.report.gate import Limits
 
-    gate(run, baseline, Limits(max_wer_rise, max_p95_rise, max_cost_rise), junit)
+    limits = Limits(max_wer_rise, max_p95_rise, max_cost_rise, max_wall_p95_rise, non_inferior, looks)
+    gate(run, baseline, limits, junit)
 
 
 def eval_audit(

@@ -81,6 +81,8 @@ class Trace:
         peak_memory_bytes: Peak memory of the recognising process so far; None where not measured.
         speech_start_s: Start of speech in the recording, by its energy; None where unknown.
         speech_end_s: End of speech in the recording, by its energy; None where unknown.
+        repeat: Which repeat of the run this is, from 0 (`asr eval run --repeats`).
+        began_s: When the work on it began, in Unix seconds; 0 in older traces.
     """
 
     dataset: str
@@ -106,6 +108,8 @@ class Trace:
     peak_memory_bytes: int | None = None
     speech_start_s: float | None = None
     speech_end_s: float | None = None
+    repeat: int = 0
+    began_s: float = 0.0
 
     @property
     def text(self) -> str:

@@ -256,6 +256,13 @@ FIRST_WORD = _percentiles(
     lambda scored: [scored.first_word_shown_s],
 )
 FIRST_WORD_P50, _, FIRST_WORD_P95, _ = FIRST_WORD
+STABLE_AUDIO = _percentiles(
+    "stable_audio",
+    "shown for good, computing left out",
+    "The delay until shown for good, on the clock of the audio received.",
+    _delays("stable", "audio"),
+)
+STABLE_AUDIO_P95 = STABLE_AUDIO[2]
 FINALISATION = _percentiles(
     "finalisation",
     "last word after the end",
@@ -285,12 +292,7 @@ DELAY = (
         "From a word's end until the word is shown and never changes again. Case and punctuation count as a change.",
         lambda scored: [word.delay_s("stable") for word in scored.exact_word_times],
     ),
-    *_percentiles(
-        "stable_audio",
-        "shown for good, computing left out",
-        "The delay until shown for good, on the clock of the audio received.",
-        _delays("stable", "audio"),
-    ),
+    *STABLE_AUDIO,
     *COMMITTED,
     *FINALISATION,
     *_percentiles(

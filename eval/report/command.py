@@ -89,23 +89,34 @@ def _with_keywords(run: Run, file: Path | None) -> Run:
 def gate(run: Path, baseline: Path, limits: Limits, junit: Path | None) -> None:
     """`asr eval gate`: raises `GateError` with one sentence where a figure is worse than the baseline's.
 
-    Raises `ConfigError` where nothing can be compared.
+    Raises `ConfigError` with one sentence where something could not be checked and nothing is worse.
     """
     new, old = read_run(run), read_run(baseline)
     results = checks(new, old, limits)
     if junit:
         junit.write_bytes(junit_xml(results))
-    _print_checks(results, new, old)
+    _print_checks(results, new, old, limits)
     worse = [check for check in results if check.worse]
+    missing = [check for check in results if check.missing]
     if worse:
-        raise GateError(f"{run} is worse than {baseline}: " + "; ".join(f"{c.system}: {c.sentence}" for c in worse))
+        how = "is not shown to be as good as" if limits.non_inferior else "is worse than"
+        raise GateError(f"{run} {how} {baseline}: " + "; ".join(f"{c.system}: {c.sentence}" for c in worse))
+    if missing:
+        raise ConfigError("the gate could not check everything: " + "; ".join(_missing(c) for c in missing))
 
 
-def _print_checks(results: Sequence[Check], new: Run, old: Run) -> None:
+def _missing(check: Check) -> str:
+    return check.sentence if check.system == "all" else f"{check.system}: {check.sentence}"
+
+
+def _print_checks(results: Sequence[Check], new: Run, old: Run, limits: Limits) -> None:
     for check in results:
-        print(f"{'WORSE' if check.worse else 'left out' if check.missing else 'ok':8} {check.system}: {check.sentence}")
+        verdict = "WORSE" if check.worse else "missing" if check.missing else "ok"
+        print(f"{verdict:8} {_missing(check)}")
     if new.signature.machine != old.signature.machine:
         print(f"note     delay and cost are of two machines: {new.signature.machine}; {old.signature.machine}")
+    if limits.looks == 1:
+        print("note     chance has one try here: where this data decides five times, give --looks 5")
 
 
 @dataclass(frozen=True, slots=True)

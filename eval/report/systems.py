@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from eval.html.formatting import p_value
-from eval.metrics.catalogue import CPU, STABLE_P95, WER
-from eval.metrics.estimates import compare, ratio, units_of_traces
+from eval.metrics.catalogue import CPU, STABLE_AUDIO_P95, STABLE_P95, WER, Metric
+from eval.metrics.estimates import compare, ratio, units_of_traces, value_of
 from eval.metrics.resampling import ALPHA, Difference
+from eval.metrics.rounds import in_turns, with_noise_of_rounds
 from eval.metrics.scored_trace import ScoredTrace
 from eval.metrics.significance import Mapsswe, holm, holm_comparisons, mapsswe, smallest_difference, too_few_units
 from eval.metrics.word_errors import Edit
@@ -25,6 +26,7 @@ class System:
         run: The run's name.
         mode: One of `eval.trace.MODES`.
         scored: Everything that it recognised.
+        repeats: The same recordings in each further repeat of the run, in the same order.
     """
 
     name: str
@@ -32,6 +34,12 @@ class System:
     run: str
     mode: str
     scored: tuple[ScoredTrace, ...]
+    repeats: tuple[tuple[ScoredTrace, ...], ...] = ()
+
+    @property
+    def rounds(self) -> tuple[tuple[ScoredTrace, ...], ...]:
+        """All repeats, the first included."""
+        return (self.scored, *self.repeats)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +61,11 @@ class Comparison:
         smallest: The smallest true difference in WER that this data could show.
         matched_pairs: The second test (MAPSSWE), which takes segments, not speakers, as independent; None where there
             is nothing to test.
-        cost: Left's CPU time over right's.
-        delay: Difference of the p95 of the delay, in seconds; None in a mode without delays.
+        cost: Left's CPU time over right's; without an interval where the machine's noise is not known.
+        delay: Difference of the p95 of the delay, in seconds; None in a mode without delays. On the wall clock where
+            the machine's noise is known, else on the clock of the audio received, which has none.
+        delay_clock: "wall" or "audio": which of them it is.
+        rounds: How often both were run in turns.
         check: What the second test says of the first, for readers.
     """
 
@@ -71,6 +82,8 @@ class Comparison:
     matched_pairs: Mapsswe | None
     cost: Difference
     delay: Difference | None
+    delay_clock: str
+    rounds: int
     check: str
 
     @property
@@ -95,7 +108,7 @@ def systems_of(runs: Sequence[Run]) -> tuple[System, ...]:
             for mode in MODES:
                 scored = tuple(ScoredTrace(t) for t in run.traces if (t.model, t.mode) == (model, mode))
                 if scored:
-                    systems.append(System(name, model, run.name, mode, scored))
+                    systems.append(System(name, model, run.name, mode, scored, _repeats(run, model, mode)))
     return tuple(systems)
 
 
@@ -106,21 +119,38 @@ def on_common(systems: Sequence[System]) -> tuple[System, ...]:
     by_key = [{scored.key: scored for scored in system.scored} for system in systems]
     common = [key for key in by_key[0] if all(_same(key, other, by_key[0]) for other in by_key[1:])]
     return tuple(
-        replace(system, scored=tuple(mine[key] for key in common)) for system, mine in zip(systems, by_key, strict=True)
+        replace(system, scored=tuple(mine[key] for key in common), repeats=_restricted(system.repeats, common))
+        for system, mine in zip(systems, by_key, strict=True)
     )
 
 
+def _repeats(run: Run, model: str, mode: str) -> tuple[tuple[ScoredTrace, ...], ...]:
+    rounds: dict[int, list[ScoredTrace]] = {}
+    for trace in run.repeats:
+        if (trace.model, trace.mode) == (model, mode):
+            rounds.setdefault(trace.repeat, []).append(ScoredTrace(trace))
+    return tuple(tuple(rounds[repeat]) for repeat in sorted(rounds))
+
+
+def _restricted(
+    repeats: Sequence[Sequence[ScoredTrace]], keys: Sequence[tuple[str, str]]
+) -> tuple[tuple[ScoredTrace, ...], ...]:
+    """The repeats on these recordings; without those that lack one."""
+    tables = [{scored.key: scored for scored in repeat} for repeat in repeats]
+    return tuple(tuple(table[key] for key in keys) for table in tables if all(key in table for key in keys))
+
+
 def comparisons(systems: Sequence[System]) -> tuple[Comparison, ...]:
-    """Each two systems of one mode; Holm's correction is over the pairs of that mode."""
+    """Each two systems of one mode; the corrections are over the pairs of that mode.
+
+    Errors have Holm's correction. Costs and delays, whose intervals come from speakers and machine together and so have
+    no p-value, have Bonferroni's.
+    """
     compared: list[Comparison] = []
     for mode in MODES:
         pairs = [on_common(pair) for pair in combinations([s for s in systems if s.mode == mode], 2)]
-        wers, costs = corrected(pairs, _wer), corrected(pairs, _cost)
-        delays = [None] * len(pairs) if mode == OFFLINE else [d for d, *_ in corrected(pairs, _delay)]
-        compared += [
-            _comparison(pair, *wer, cost, delay)
-            for pair, wer, (cost, *_), delay in zip(pairs, wers, costs, delays, strict=True)
-        ]
+        wers = corrected(pairs, _wer)
+        compared += [_comparison(pair, *wer, len(pairs)) for pair, wer in zip(pairs, wers, strict=True)]
     return tuple(compared)
 
 
@@ -146,25 +176,42 @@ def _wer(left: System, right: System, comparisons: int) -> Difference:
     return compare(WER, left.scored, right.scored, comparisons)
 
 
-def _cost(left: System, right: System, comparisons: int) -> Difference:
-    return ratio(CPU, left.scored, right.scored, comparisons)
+def timed(metric: Metric, left: System, right: System, comparisons: int, *, as_ratio: bool = False) -> Difference:
+    """A figure with the machine's speed in it, left minus right or (``as_ratio``) left over right.
+
+    The value is of all common rounds; without an interval where the rounds are too few or were not run in turns.
+    """
+    count = rounds_in_turns(left, right)
+    ours, theirs = left.rounds[: max(1, count)], right.rounds[: max(1, count)]
+    of = ratio if as_ratio else compare
+    change = of(metric, [s for r in ours for s in r], [s for r in theirs for s in r], comparisons)
+    values = [(value_of(metric, a), value_of(metric, b)) for a, b in zip(ours, theirs, strict=True)]
+    each = [a / b if as_ratio else a - b for a, b in values if a is not None and b]
+    return with_noise_of_rounds(change, each, comparisons)
 
 
-def _delay(left: System, right: System, comparisons: int) -> Difference:
-    return compare(STABLE_P95, left.scored, right.scored, comparisons)
+def rounds_in_turns(left: System, right: System) -> int:
+    """The number of rounds that both have; one where a round of either began after the other's next."""
+    count = min(len(left.rounds), len(right.rounds))
+    return count if in_turns(left.rounds[:count], right.rounds[:count]) else 1
+
+
+def _delay(left: System, right: System, comparisons: int) -> tuple[Difference | None, str]:
+    if left.mode == OFFLINE:
+        return None, ""
+    wall = timed(STABLE_P95, left, right, comparisons)
+    if wall.low is not None:
+        return wall, "wall"
+    return compare(STABLE_AUDIO_P95, left.scored, right.scored, comparisons), "audio"
 
 
 def _comparison(
-    pair: Sequence[System],
-    wer: Difference,
-    p_holm: float | None,
-    comparisons: int,
-    cost: Difference,
-    delay: Difference | None,
+    pair: Sequence[System], wer: Difference, p_holm: float | None, comparisons: int, pairs: int
 ) -> Comparison:
     left, right = pair
     matched_pairs = mapsswe(list(_paired_edits(left, right)))
     units = units_of_traces(left.scored)
+    delay, delay_clock = _delay(left, right, pairs)
     return Comparison(
         mode=left.mode,
         left=left.name,
@@ -177,8 +224,10 @@ def _comparison(
         p_holm=p_holm,
         smallest=smallest_of(wer),
         matched_pairs=matched_pairs,
-        cost=cost,
+        cost=timed(CPU, left, right, pairs, as_ratio=True),
         delay=delay,
+        delay_clock=delay_clock,
+        rounds=rounds_in_turns(left, right),
         check=_check(wer, matched_pairs),
     )
 

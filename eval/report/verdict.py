@@ -8,6 +8,7 @@ from eval.data.problems import tally
 from eval.html.formatting import between, listed, plain, plural
 from eval.metrics.catalogue import CPU, MADE_UP, STABLE_P95, WER
 from eval.metrics.estimates import compare, estimate
+from eval.metrics.rounds import MIN_ROUNDS
 from eval.report.systems import Comparison, System, on_common
 from eval.runs.folder import Run
 from eval.trace import LIVE, OFFLINE, REPLAY
@@ -164,19 +165,35 @@ def _cost_and_delay(pair: Comparison, name: str) -> str:
     turned = name != pair.left
     parts = []
     if pair.cost.value:
-        parts.append(f"{name} costs {plain(1 / pair.cost.value if turned else pair.cost.value, 1)} times the CPU")
+        times = f"{plain(1 / pair.cost.value if turned else pair.cost.value, 2)} times"
+        parts.append(_cost(pair, name, times))
     if pair.delay is not None and pair.delay.value is not None:
         parts.append(_delay(pair, name, turned))
     return f" {'; '.join(parts)}." if parts else ""
 
 
+def _cost(pair: Comparison, name: str, times: str) -> str:
+    if pair.cost.low is None:
+        return f"CPU of {name}: {times}, not judged ({_why_not_judged(pair)})"
+    return f"{name} costs {times} the CPU" if pair.cost.excludes(1) else f"no difference in CPU is shown ({times})"
+
+
+def _why_not_judged(pair: Comparison) -> str:
+    """Why the machine's noise is not known."""
+    if pair.rounds < MIN_ROUNDS:
+        often = "one run does" if pair.rounds == 1 else f"{pair.rounds} runs do"
+        return f"{often} not show the machine's noise: --repeats {MIN_ROUNDS}, in turns"
+    return "too few speakers"
+
+
 def _delay(pair: Comparison, name: str, turned: bool) -> str:
     delay = pair.delay
+    clock = "p95" if pair.delay_clock == "wall" else "p95, computing left out"
     if delay is None or delay.value is None or not delay.excludes_zero:
-        return "no difference in delay is shown"
+        return f"no difference in delay is shown ({clock})"
     value = -delay.value if turned else delay.value
-    whose = "its words are" if pair.cost.value else f"the words of {name} are"
-    return f"{whose} stable {abs(value):.2f} s {'later' if value > 0 else 'earlier'} (p95)"
+    whose = "its words are" if pair.cost.excludes(1) else f"the words of {name} are"
+    return f"{whose} stable {abs(value):.2f} s {'later' if value > 0 else 'earlier'} ({clock})"
 
 
 def _streaming(systems: Sequence[System]) -> Iterator[str]:

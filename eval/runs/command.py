@@ -1,8 +1,9 @@
 """`asr eval run`: runs data sets through models in several modes -> a run's folder, its report, a printed table."""
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ from asr.errors import ConfigError
 from asr.languages import knows
 from eval.data.apply_conditions import Conditions, apply_conditions
 from eval.data.types import Dataset, Utterance
+from eval.metrics.estimates import peak_memory_bytes
+from eval.metrics.scored_trace import ScoredTrace
 from eval.progress import Bar, progress
 from eval.report.command import ReportOptions, compare
 from eval.report.terminal import print_summary
@@ -20,7 +23,7 @@ from eval.runs.capacity import run_levels
 from eval.runs.folder import RunFolder, UnsupportedLanguage, open_folder
 from eval.runs.live import Target
 from eval.runs.process_usage import reset_peak_memory
-from eval.runs.runner import TraceCollector, parse_modes, read_recordings, run_in_process, run_live
+from eval.runs.runner import TraceCollector, Turn, parse_modes, read_recordings, run_in_process, run_in_turns, run_live
 from eval.runs.setup import (
     engine_model,
     load_datasets,
@@ -34,14 +37,14 @@ from eval.runs.setup import (
 )
 from eval.runs.signature import Model
 from eval.runs.uploads import run_uploads
-from eval.trace import LIVE, OFFLINE, read_traces
+from eval.trace import LIVE, OFFLINE, Trace, read_traces
 
 if TYPE_CHECKING:
     from asr.engine import Engine
 
 DEEPGRAM, OPENAI = WIRES = ("deepgram", "openai")
 """What the server at --url speaks: live streams over a WebSocket, or uploads of whole recordings."""
-NOT_SIGNED = ("data", "out", "models", "settings_file", "url", "pid", "key_env")
+NOT_SIGNED = ("data", "out", "models", "settings_file", "url", "pid", "key_env", "repeats")
 """Options that change no number, or whose content (hashes, settings) the signature has."""
 
 
@@ -67,6 +70,7 @@ class RunOptions:
     aligner: str
     wire: str = DEEPGRAM
     key_env: str = ""
+    repeats: int = 1
 
     @property
     def key(self) -> str:
@@ -184,7 +188,7 @@ def run(options: RunOptions, report_options: ReportOptions) -> None:
         if levels:
             run_levels(models, levels, plan.common_speech(), options.threads, folder)
     collector.check()
-    print_summary(collector.traces, signature)
+    print_summary([trace for trace in collector.traces if not trace.repeat], signature)
     compare([options.out], options.out, report_options)
 
 
@@ -225,17 +229,18 @@ def _run_all(plan: Plan, engines: EngineSlot, folder: RunFolder) -> TraceCollect
     """Runs each model in each mode, except what an earlier run left in the folder."""
     done = list(read_traces(folder.traces)) if folder.traces.exists() else []
     utterances = [utterance for model in plan.models for utterance in plan.utterances(model)]
-    total_s = len(plan.modes) * sum(utterance.duration_s for utterance in utterances)
+    rounds = len(plan.modes) * plan.options.repeats
+    total_s = rounds * sum(utterance.duration_s for utterance in utterances)
     with progress(", ".join(plan.options.models), total_s, sum(trace.duration_s for trace in done)) as bar:
         collector = TraceCollector(bar, folder.traces, done)
         if done:
-            bar.say(f"continuing in {folder.path}: {len(done)} of {len(plan.modes) * len(utterances)} are done")
+            bar.say(f"continuing in {folder.path}: {len(done)} of {rounds * len(utterances)} are done")
         for problem in (problem for dataset in plan.datasets for problem in dataset.problems):
             collector.leave_out(problem)
         if plan.options.align:
             _align(plan, collector, bar)
-        for model in plan.models:
-            _run_model(model, plan, engines, collector)
+        for repeat in range(plan.options.repeats):
+            _run_repeat(repeat, plan, engines, collector)
         folder.left_out += [str(problem) for problem in collector.problems]
         folder.write()
     return collector
@@ -245,41 +250,85 @@ def _align(plan: Plan, collector: TraceCollector, bar: Bar) -> None:
     """Aligns the references of all utterances that are still to be run."""
 
     def is_due(utterance: Utterance, model: RequestedModel) -> bool:
-        return any(collector.lacks(utterance, mode, model.model.name) for mode in plan.modes)
+        keys = ((mode, repeat) for mode in plan.modes for repeat in range(plan.options.repeats))
+        return any(collector.lacks(utterance, mode, model.model.name, repeat) for mode, repeat in keys)
 
     due = [u for model in plan.models for u in plan.utterances(model) if is_due(u, model)]
     engine = load_engine(plan.options.aligner, "auto", plan.options.threads)
     collector.references = align_references(dict.fromkeys(due), engine, bar.say)
 
 
-def _run_model(model: RequestedModel, plan: Plan, engines: EngineSlot, collector: TraceCollector) -> None:
-    utterances = plan.utterances(model)
+def _run_repeat(repeat: int, plan: Plan, engines: EngineSlot, collector: TraceCollector) -> None:
+    """Everything once: all models in turns in this process, then each model's server."""
     if plan.in_process:
-        run_in_process(utterances, plan.modes, engines.load(model.name), plan.settings, collector)
-    if plan.options.wire == OPENAI:
-        _run_uploads(model, plan.options, utterances, collector)
-    if LIVE in plan.modes:
+        if repeat:
+            engines.drop()  # loaded anew, so that a lucky place in memory does not last through all repeats
+        _run_in_turns(repeat, plan, engines, collector)
+    for model in plan.models:
+        if plan.options.wire == OPENAI:
+            _run_uploads(model, plan.options, plan.utterances(model), collector, repeat)
+        if LIVE in plan.modes:
+            engines.drop()
+            _run_live(model, plan.options, plan.utterances(model), collector, repeat)
+
+
+def _run_in_turns(repeat: int, plan: Plan, engines: EngineSlot, collector: TraceCollector) -> None:
+    """Runs the models that have something to do, together in memory where they are several."""
+    modes = [mode for mode in plan.modes if mode != LIVE]
+    due = {
+        model.name: plan.utterances(model)
+        for model in plan.models
+        if any(collector.lacks(u, mode, model.model.name, repeat) for u in plan.utterances(model) for mode in modes)
+    }
+    if len(due) == 1:
+        (name,) = due
+        turns = [Turn(engines.load(name), due[name])]
+    else:
+        peaks = {name: _peak_memory_bytes(engines.load(name), due[name], plan) for name in due}
         engines.drop()
-        _run_live(model, plan.options, utterances, collector)
+        loaded = {name: load_engine(name, plan.options.precision, plan.options.threads) for name in due}
+        turns = [Turn(loaded[name], due[name], peaks[name]) for name in due]
+    run_in_turns(turns, plan.modes, plan.settings, collector, repeat)
+
+
+def _peak_memory_bytes(engine: "Engine", utterances: Sequence[Utterance], plan: Plan) -> int | None:
+    """The peak memory of a model alone, on its longest recording; among others in turns it cannot be measured."""
+    longest = max(utterances, key=lambda utterance: utterance.duration_s)
+    with progress(f"memory of {engine.name}", len(plan.modes) * longest.duration_s) as bar:
+        collector = TraceCollector(bar)
+        run_in_process([longest], plan.modes, engine, plan.settings, collector)
+    return peak_memory_bytes([ScoredTrace(trace) for trace in collector.traces])
 
 
 def _run_live(
-    model: RequestedModel, options: RunOptions, utterances: Sequence[Utterance], collector: TraceCollector
+    model: RequestedModel,
+    options: RunOptions,
+    utterances: Sequence[Utterance],
+    collector: TraceCollector,
+    repeat: int,
 ) -> None:
     name = model.model.name
-    recordings = list(read_recordings([u for u in utterances if collector.lacks(u, LIVE, name)], collector))
+    recordings = list(read_recordings([u for u in utterances if collector.lacks(u, LIVE, name, repeat)], collector))
     if not recordings:
         return
     with server_at(options.url, options.pid, model.name, options.threads) as server:
         ask_model = model.name if options.url else ""  # our own server has only this model
         target = Target(server.url, name, ask_model, key=options.key)
-        run_live(recordings, target, server.pid, options.streams, collector)
+        run_live(recordings, target, server.pid, options.streams, collector, repeat=repeat)
 
 
 def _run_uploads(
-    model: RequestedModel, options: RunOptions, utterances: Sequence[Utterance], collector: TraceCollector
+    model: RequestedModel,
+    options: RunOptions,
+    utterances: Sequence[Utterance],
+    collector: TraceCollector,
+    repeat: int,
 ) -> None:
     name = model.model.name
-    due = (utterance for utterance in utterances if collector.lacks(utterance, OFFLINE, name))
+    due = (utterance for utterance in utterances if collector.lacks(utterance, OFFLINE, name, repeat))
     target = Target(options.url or "", name, model.name, key=options.key)
-    run_uploads(target, read_recordings(due, collector), options.streams, collector.add)
+
+    def add(trace: Trace) -> None:
+        collector.add(replace(trace, repeat=repeat, began_s=time.time() - trace.end_wall_s))
+
+    run_uploads(target, read_recordings(due, collector), options.streams, add)

@@ -29,7 +29,17 @@ class UnsupportedLanguage:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run as read from its folder; ``capacity`` are the traces of many streams at once."""
+    """A run as read from its folder.
+
+    Attributes:
+        name: The folder's name.
+        signature: What it was made with.
+        traces: Each recording once, by model and mode.
+        capacity: The traces of many streams at once.
+        left_out: Recordings and lines that could not be used.
+        not_taken: Recordings in languages that a model does not take.
+        repeats: The traces of the repeats after the first.
+    """
 
     name: str
     signature: Signature
@@ -37,6 +47,7 @@ class Run:
     capacity: tuple[Trace, ...] = ()
     left_out: tuple[str, ...] = ()
     not_taken: tuple[UnsupportedLanguage, ...] = ()
+    repeats: tuple[Trace, ...] = ()
 
 
 @dataclass(slots=True)
@@ -86,15 +97,17 @@ def open_folder(path: Path, signature: Signature, not_taken: Sequence[Unsupporte
 def read_run(path: Path) -> Run:
     """The run in this folder, finished or not. Raises `ConfigError` if there is none."""
     table = _read_table(path)
-    traces, capacity = path / TRACES, path / CAPACITY
+    capacity = path / CAPACITY
+    traces = tuple(read_traces(path / TRACES)) if (path / TRACES).exists() else ()
     try:
         return Run(
             path.resolve().name,
             signature_of(table["signature"]),
-            tuple(read_traces(traces)) if traces.exists() else (),
+            tuple(trace for trace in traces if not trace.repeat),
             tuple(read_traces(capacity)) if capacity.exists() else (),
             tuple(table["left_out"]),
             tuple(UnsupportedLanguage(**item) for item in table["not_taken"]),
+            tuple(trace for trace in traces if trace.repeat),
         )
     except (KeyError, TypeError) as error:
         raise ConfigError(f"{path / RUN} is not of a run ({error!r}); name a folder made by `asr eval run`") from None

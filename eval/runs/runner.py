@@ -4,6 +4,7 @@ A recording that cannot be read is reported and left out; the run continues.
 """
 
 import os
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,12 +24,12 @@ from eval.trace import LIVE, MODES, OFFLINE, REPLAY, Trace, write_traces
 if TYPE_CHECKING:
     from asr.engine import Engine
 
-Key = tuple[str, str, str, str]
+Key = tuple[str, str, str, str, int]
 
 
 def key_of(trace: Trace) -> Key:
-    """Model, mode, data set, utterance: a run has each combination once."""
-    return trace.model, trace.mode, trace.dataset, trace.utterance
+    """Model, mode, data set, utterance, repeat: a run has each combination once."""
+    return trace.model, trace.mode, trace.dataset, trace.utterance, trace.repeat
 
 
 @dataclass
@@ -47,9 +48,9 @@ class TraceCollector:
     def __post_init__(self) -> None:
         self._done = {key_of(trace) for trace in self.traces}
 
-    def lacks(self, utterance: Utterance, mode: str, model: str) -> bool:
+    def lacks(self, utterance: Utterance, mode: str, model: str, repeat: int = 0) -> bool:
         """True unless an earlier run left this trace."""
-        return (model, mode, utterance.dataset, utterance.id) not in self._done
+        return (model, mode, utterance.dataset, utterance.id, repeat) not in self._done
 
     def add(self, trace: Trace) -> None:
         """Keeps the trace, writes it, and advances the progress bar."""
@@ -85,7 +86,7 @@ def parse_modes(text: str) -> tuple[str, ...]:
 
 
 def run_in_process(
-    utterances: Iterable[Utterance],
+    utterances: Sequence[Utterance],
     modes: Sequence[str],
     engine: "Engine",
     settings: SessionSettings,
@@ -95,19 +96,50 @@ def run_in_process(
 
     Skips what `collector` already has.
     """
+    run_in_turns([Turn(engine, utterances)], modes, settings, collector)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One model of several that take turns. ``peak_memory_bytes``: of this model alone; None: as measured."""
+
+    engine: "Engine"
+    utterances: Sequence[Utterance]
+    peak_memory_bytes: int | None = None
+
+
+def run_in_turns(
+    turns: Sequence[Turn],
+    modes: Sequence[str],
+    settings: SessionSettings,
+    collector: TraceCollector,
+    repeat: int = 0,
+) -> None:
+    """Runs all models over their utterances, recording by recording, in each of `modes` except live.
+
+    A slow minute of the machine then falls on all models alike. With each recording another model is first, as the
+    first one finds the caches cold. Skips what `collector` already has.
+    """
     runners = {mode: {OFFLINE: offline, REPLAY: replay}[mode] for mode in modes if mode != LIVE}
+    taken = [set(turn.utterances) for turn in turns]
 
-    def due_modes(utterance: Utterance) -> list[str]:
-        return [mode for mode in runners if collector.lacks(utterance, mode, engine.name)]
+    def due(utterance: Utterance, first: int = 0) -> list[tuple[Turn, str]]:
+        order = [(first + i) % len(turns) for i in range(len(turns))]
+        mine = [turns[i] for i in order if utterance in taken[i]]
+        pairs = ((turn, mode) for mode in runners for turn in mine)
+        return [(turn, mode) for turn, mode in pairs if collector.lacks(utterance, mode, turn.engine.name, repeat)]
 
-    for recording in read_recordings((u for u in utterances if due_modes(u)), collector):
-        for mode in due_modes(recording.utterance):
+    everything = dict.fromkeys(utterance for turn in turns for utterance in turn.utterances)
+    for place, recording in enumerate(read_recordings((u for u in everything if due(u)), collector)):
+        for turn, mode in due(recording.utterance, place):
+            began_s = time.time()
             try:
-                trace = runners[mode](recording, engine, settings)
+                trace = runners[mode](recording, turn.engine, settings)
             except CallerError as error:  # such as samples that are not finite; the next recording may be fine
                 collector.leave_out(Problem(recording.utterance.clips[0].audio, 0, str(error)))
                 continue
-            collector.add(replace(trace, peak_memory_bytes=peak_memory_bytes(os.getpid())))
+            peak = turn.peak_memory_bytes or peak_memory_bytes(os.getpid())
+            collector.add(replace(trace, peak_memory_bytes=peak, repeat=repeat, began_s=began_s))
 
 
 def run_live(
@@ -117,6 +149,7 @@ def run_live(
     streams: int,
     collector: TraceCollector,
     streamer: Streamer | None = None,
+    repeat: int = 0,
 ) -> None:
     """Streams all recordings to a server, `streams` at a time; `streamer` replaces the wire, for a peer's server.
 
@@ -127,7 +160,8 @@ def run_live(
 
     def on_trace(trace: Trace) -> None:
         nonlocal before_s
-        trace = replace(trace, streams=streams)
+        began_s = time.time() - trace.end_wall_s
+        trace = replace(trace, streams=streams, repeat=repeat, began_s=began_s)
         if pid is not None and before_s is not None:
             now_s = process_cpu_s(pid)
             trace = replace(trace, cpu_s=now_s - before_s, peak_memory_bytes=peak_memory_bytes(pid))

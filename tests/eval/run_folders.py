@@ -65,7 +65,21 @@ def spoken(
 def run_of(name: str, traces: Sequence[Trace], **fields: object) -> Run:
     """A run of these traces."""
     models = dict.fromkeys(trace.model for trace in traces)
-    return Run(name, signature(*models), tuple(traces), **fields)  # type: ignore[arg-type]
+    first, later = [t for t in traces if not t.repeat], [t for t in traces if t.repeat]
+    return Run(name, signature(*models), tuple(first), repeats=tuple(later), **fields)  # type: ignore[arg-type]
+
+
+def repeated(traces: Sequence[Trace], noise: Sequence[float] = (1.0, 1.02, 0.99), began_s: float = 0.0) -> list[Trace]:
+    """The traces once for each repeat, whose CPU times are multiplied by its noise.
+
+    A repeat begins 1000 s after the one before, the first at ``began_s``.
+    """
+    rounds = []
+    for repeat, factor in enumerate(noise):
+        for each in traces:
+            cpu_s = None if each.cpu_s is None else each.cpu_s * factor
+            rounds.append(replace(each, cpu_s=cpu_s, repeat=repeat, began_s=1 + began_s + 1000 * repeat))
+    return rounds
 
 
 def write_run(folder: Path, traces: Sequence[Trace], capacity: Sequence[Trace] = ()) -> Path:

@@ -1,32 +1,42 @@
 """The gate: what stops a build and what does not."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 from asr.cli import run as asr
-from tests.eval.run_folders import spoken, write_run
+from eval.trace import Trace
+from tests.eval.run_folders import repeated, spoken, write_run
 
 
 @pytest.fixture
 def baseline(tmp_path: Path) -> str:
-    return str(write_run(tmp_path / "baseline", spoken("m")))
+    return str(write_run(tmp_path / "baseline", repeated(spoken("m"))))
 
 
 def code(*arguments: str) -> int:
     return asr(["eval", "gate", *arguments])
 
 
-LIMITS = ("--max-wer-rise", "0.3", "--max-p95-rise", "0.2", "--max-cost-rise", "0.1")
+def gated(traces: list[Trace], baseline: str, *options: str) -> int:
+    """The gate's exit code for a run of these traces."""
+    run = write_run(Path(baseline).parent / "run", traces)
+    return code(str(run), "--baseline", baseline, *options)
 
 
-def test_the_same_run_passes(baseline: str, tmp_path: Path, capsys) -> None:
-    """Nothing rose."""
-    same = write_run(tmp_path / "same", spoken("m"))
-    assert code(str(same), "--baseline", baseline, *LIMITS) == 0
+WER = ("--max-wer-rise", "0.3")
+LIMITS = (*WER, "--max-p95-rise", "0.2", "--max-cost-rise", "0.1")
+
+
+def test_the_same_run_passes(baseline: str, capsys) -> None:
+    """Nothing rose; each check says what it could have caught."""
+    assert gated(repeated(spoken("m"), began_s=100), baseline, *LIMITS) == 0
     shown = capsys.readouterr().out
     assert shown.count("ok ") == 3
+    assert shown.count("is caught in 4 of 5 cases") == 3
     assert "machines" not in shown
 
 
@@ -34,10 +44,9 @@ def test_the_same_run_passes(baseline: str, tmp_path: Path, capsys) -> None:
     ("change", "figure"),
     [({"every": 4}, "WER"), ({"late_s": 0.5}, "p95 of the delay"), ({"cost": 1.5}, "CPU time")],
 )
-def test_what_is_worse_beyond_chance_stops_the_build(change, figure, baseline: str, tmp_path: Path, capsys) -> None:
+def test_what_is_worse_beyond_chance_stops_the_build(change, figure, baseline: str, capsys) -> None:
     """In accuracy, in delay, in cost; one sentence says which and by how much; only that one."""
-    worse = write_run(tmp_path / "worse", spoken("m", **change))
-    assert code(str(worse), "--baseline", baseline, *LIMITS) == 1
+    assert gated(repeated(spoken("m", **change), began_s=100), baseline, *LIMITS) == 1
     shown = capsys.readouterr()
     assert shown.err.count("\n") == 1
     assert figure in shown.err
@@ -62,21 +71,105 @@ def test_another_model_may_take_the_place_of_the_old_one(baseline: str, tmp_path
     assert code(str(new), "--baseline", baseline, "--max-wer-rise", "0.3") == 1
 
 
-def test_a_gate_that_would_compare_nothing_is_wrong_use(baseline: str, tmp_path: Path, capsys) -> None:
-    """No limit; no mode in common; recordings that are lacking: none of them passes in silence."""
-    offline = write_run(tmp_path / "offline", spoken("m", "offline"))
-    short = write_run(tmp_path / "short", spoken("m")[:10])
+def test_a_gate_without_a_limit_is_wrong_use(baseline: str, capsys) -> None:
+    """The sentence names the options."""
     assert code(baseline, "--baseline", baseline) == 2
-    assert code(str(offline), "--baseline", baseline, *LIMITS) == 2
-    assert "the run has m offline, the baseline m replay" in capsys.readouterr().err
-    assert code(str(short), "--baseline", baseline, *LIMITS) == 2
-    assert "10 of the 40 recordings" in capsys.readouterr().err
+    assert "wanted one of --max-wer-rise, --max-p95-rise" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("traces", "options", "sentence"),
+    [
+        (spoken("m", "offline"), WER, "the baseline has m replay, the run does not"),
+        (spoken("m")[:10], WER, "m replay: the run has 10 of the 40 recordings of the baseline"),
+        ([replace(t, entries=()) for t in spoken("m")], ("--max-p95-rise", "1"), "p95 of the delay was not measured"),
+        ([replace(t, cpu_s=None) for t in spoken("m")], ("--max-cost-rise", "1"), "CPU time was not measured in both"),
+        (spoken("m"), ("--max-cost-rise", "1"), "CPU time cannot be judged: the machine's noise is unknown"),
+        (spoken("m"), ("--max-wall-p95-rise", "1"), "wanted 3 repeats of both, made in turns"),
+        ([replace(spoken("m")[0], error="closed"), *spoken("m")[1:]], WER, "1 stream of the run broke (u0: closed)"),
+    ],
+)
+def test_what_cannot_be_checked_does_not_pass(traces, options, sentence: str, baseline: str, capsys) -> None:
+    """Exit 2 with one sentence; it stands in JUnit's file as an error."""
+    junit = Path(baseline).parent / "gate.xml"
+    assert gated(traces, baseline, *options, "--junit", str(junit)) == 2
+    shown = capsys.readouterr()
+    assert sentence in shown.err
+    assert shown.err.count("\n") == 1
+    assert "missing " in shown.out
+    suite = ElementTree.parse(junit).getroot()
+    assert int(suite.get("errors") or 0) == len(suite.findall("testcase/error")) >= 1
+
+
+def test_a_model_of_the_baseline_must_be_in_the_run(tmp_path: Path, capsys) -> None:
+    """Also where the other model passes."""
+    two = str(write_run(tmp_path / "two", [*spoken("m"), *spoken("n")]))
+    assert gated(spoken("m"), two, *WER) == 2
+    shown = capsys.readouterr()
+    assert "the baseline has n replay, the run does not" in shown.err
+    assert "ok       m replay: WER" in shown.out
+
+
+def test_offline_runs_have_no_delay_to_check(tmp_path: Path, capsys) -> None:
+    """It passed without a word: a run in mode offline only."""
+    offline = str(write_run(tmp_path / "offline", spoken("m", "offline")))
+    assert gated(spoken("m", "offline"), offline, "--max-p95-rise", "0") == 2
+    assert "p95 of the delay cannot be checked: no streamed mode in both runs" in capsys.readouterr().err
+
+
+def test_other_audio_under_the_same_names_is_no_comparison(baseline: str, capsys) -> None:
+    """The same ids and texts, another hash."""
+    run = write_run(Path(baseline).parent / "run", spoken("m"))
+    table = json.loads((run / "run.json").read_text())
+    table["signature"]["data"]["d"] = "1" * 64
+    (run / "run.json").write_text(json.dumps(table))
+    assert code(str(run), "--baseline", baseline, *WER) == 2
+    assert "data set d of the baseline: the run has other audio or labels" in capsys.readouterr().err
+
+
+def test_few_speakers_pass_nothing(tmp_path: Path, capsys) -> None:
+    """Nothing that three speakers say can be beyond chance."""
+    few = str(write_run(tmp_path / "few", spoken("m", speakers=3)))
+    assert gated(spoken("m", speakers=3, every=2), few, *WER) == 2
+    assert "too few speakers (3)" in capsys.readouterr().err
+
+
+def test_costs_of_runs_that_were_not_made_in_turns_are_not_judged(baseline: str, capsys) -> None:
+    """All of one run after all of the other: the hour of the day is between them."""
+    assert gated(repeated(spoken("m"), began_s=10_000), baseline, "--max-cost-rise", "0.1") == 2
+    assert "made in turns" in capsys.readouterr().err
+
+
+def test_the_machines_noise_is_no_rise(baseline: str) -> None:
+    """9 % more CPU time on every recording, but repeats differ by as much."""
+    noisy = repeated(spoken("m", cost=1.09), noise=(0.9, 1.1, 1.0), began_s=100)
+    assert gated(noisy, baseline, "--max-cost-rise", "0") == 0
+
+
+def test_non_inferiority_passes_only_what_is_shown(baseline: str, capsys) -> None:
+    """One word more may be chance; that it is less than 0.3 points is not shown. It is less than 4."""
+    unlucky = spoken("m", every=40)
+    assert gated(unlucky, baseline, *WER, "--non-inferior") == 1
+    assert "is not shown to be as good as" in capsys.readouterr().err
+    run = str(Path(baseline).parent / "run")
+    assert code(run, "--baseline", baseline, "--max-wer-rise", "4", "--non-inferior") == 0
+
+
+def test_each_of_several_looks_is_stricter(tmp_path: Path) -> None:
+    """Six speakers, all a little worse: p is 2 / 2 ** 6, enough for one look. With two they are too few."""
+    few = str(write_run(tmp_path / "few", spoken("m", speakers=6, utterances=12)))
+    worse = spoken("m", speakers=6, utterances=12, every=1)
+    assert gated(worse, few, "--max-wer-rise", "0") == 1
+    run = str(tmp_path / "run")
+    assert code(run, "--baseline", few, "--max-wer-rise", "0", "--looks", "2") == 2
 
 
 def test_build_servers_read_the_outcome(baseline: str, tmp_path: Path) -> None:
     """JUnit's element names, with one failure of three."""
-    worse, junit = write_run(tmp_path / "worse", spoken("m", every=4)), tmp_path / "gate.xml"
-    assert code(str(worse), "--baseline", baseline, *LIMITS, "--junit", str(junit)) == 1
+    junit = tmp_path / "gate.xml"
+    worse = repeated(spoken("m", every=4), began_s=100)
+    assert gated(worse, baseline, *LIMITS, "--junit", str(junit)) == 1
     suite = ElementTree.parse(junit).getroot()
     assert (suite.tag, suite.get("tests"), suite.get("failures")) == ("testsuite", "3", "1")
     assert [case.get("name") for case in suite if case.find("failure") is not None] == ["WER"]
+    assert all(case.findtext("system-out") for case in suite if case.find("failure") is None)

@@ -8,7 +8,7 @@ from eval.runs.folder import Run
 from eval.runs.signature import Machine
 from eval.trace import Trace
 from tests.eval.fakes import said
-from tests.eval.run_folders import run_of, spoken
+from tests.eval.run_folders import repeated, run_of, spoken
 
 
 def verdict_on(*traces: list[Trace]) -> Verdict:
@@ -18,9 +18,50 @@ def verdict_on(*traces: list[Trace]) -> Verdict:
 
 def test_the_verdict_says_who_is_better_by_how_much_and_at_what_cost() -> None:
     """Ten words of 320: 3.1 points; half of the CPU; 0.5 s earlier."""
-    sentence = verdict_on(spoken("worse", every=4, late_s=0.5, cost=2.0), spoken("better")).headline
+    worse = repeated(spoken("worse", every=4, late_s=0.5, cost=2.0))
+    sentence = verdict_on(worse, repeated(spoken("better"))).headline
     assert sentence.startswith("better is better than worse by 3.1 points of WER, replay, 95 % interval ")
-    assert sentence.endswith("better costs 0.5 times the CPU; its words are stable 0.50 s earlier (p95).")
+    assert sentence.endswith("better costs 0.50 times the CPU; its words are stable 0.50 s earlier (p95).")
+
+
+def test_one_run_is_no_judgement_of_cost() -> None:
+    """The machine's noise is unknown: the figure is given, not the claim. Delays are those without computing."""
+    worse, better = spoken("worse", every=4, late_s=0.5, cost=2.0), spoken("better")
+    sentence = verdict_on(worse, better).headline
+    assert "CPU of better: 0.50 times, not judged (one run does not show the machine's noise" in sentence
+    assert sentence.endswith("the words of better are stable 0.50 s earlier (p95, computing left out).")
+
+
+def test_the_same_code_twice_costs_the_same() -> None:
+    """Repeats that differ by 5 % make 1 % no difference."""
+    first = repeated(spoken("a"), noise=(1.0, 1.05, 0.97))
+    second = repeated(spoken("b"), noise=(1.04, 1.0, 1.02))
+    sentence = verdict_on(first, second).headline
+    assert "no difference in CPU is shown (0.99 times)" in sentence
+    assert "no difference in delay is shown (p95)" in sentence
+
+
+def test_too_few_speakers_stand_in_the_sentence() -> None:
+    """However far apart: with five speakers nothing can be beyond chance."""
+    sentence = verdict_on(spoken("a", every=1, speakers=5), spoken("b", speakers=5)).headline
+    assert sentence.startswith("Too few speakers to tell a and b, replay apart (5 speakers): 12.5 points of WER")
+
+
+def test_unknown_speakers_are_an_assumption_of_the_sentence() -> None:
+    """Each recording counts as another person's; only then is it right."""
+    known = spoken("a", every=2)
+    left, right = ([replace(t, speaker="") for t in traces] for traces in (known, spoken("b")))
+    assert "if each recording is of another speaker" in verdict_on(left, right).headline
+    one = [replace(left[0], speaker=""), *known[1:]]
+    assert "if each recording" not in verdict_on(one, [replace(right[0], speaker=""), *spoken("b")[1:]]).headline
+
+
+def test_an_interval_beside_no_difference_holds_zero() -> None:
+    """Three pairs: p is 0.03 before Holm's correction and more than 0.05 after it; the interval says the same."""
+    systems = (spoken("a", every=8, speakers=6), spoken("b", speakers=6), spoken("c", speakers=6))
+    worse = [replace(t, speaker=f"s{i % 6}") for i, t in enumerate(spoken("d", every=1, speakers=6))]
+    for pair in comparisons(systems_of([run_of("r", [*worse, *[t for some in systems for t in some]])])):
+        assert pair.wer.excludes_zero == pair.is_significant
 
 
 def test_the_verdict_does_not_claim_what_may_be_chance() -> None:

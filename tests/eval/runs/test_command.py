@@ -66,6 +66,18 @@ def test_an_interrupted_run_continues(asr, engine, data: Path, tmp_path: Path, c
     assert "2 of 6 are done" in capsys.readouterr().err
 
 
+def test_more_repeats_go_on_in_the_same_folder(asr, engine, data: Path, tmp_path: Path, capsys) -> None:
+    """So that two runs can be made in turns; tables count each recording once."""
+    arguments = ["eval", "run", "--data", data, "--mode", "replay", "--out", tmp_path / "out", "--repeats"]
+    for repeats in (1, 3):
+        assert asr(*arguments, repeats) == 0
+    assert len(engine.opened) == 6
+    run = read_run(tmp_path / "out")
+    assert [trace.utterance for trace in run.traces] == ["a", "c"]
+    assert [(trace.utterance, trace.repeat) for trace in run.repeats] == [("a", 1), ("c", 1), ("a", 2), ("c", 2)]
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["dataset_figures"][0]["utterances"] == 2
+
+
 def test_a_finished_run_is_not_run_again(asr, engine, data: Path, tmp_path: Path) -> None:
     """The same command reads its traces and reports."""
     for opened in (2, 2):
