@@ -131,7 +131,7 @@ def run(worlds: int, delay_worlds: int, seed: int) -> None:
         ("Error rates", accuracy_results(WORLDS, worlds, seed)),
         ("Fewer than ten speakers", accuracy_results(FEW, worlds, seed)),
         ("95th percentile of the delay", delay_results(DELAY_WORLDS, delay_worlds, seed)),
-        ("Many systems", family_results((11, 20, 50), max(1, worlds // 10), seed)),
+        ("Many systems", family_results((11, 20, 50), max(1, worlds // 20), seed)),
         ("True differences", power_results((20, 50, 76), (0.13, 0.27, 0.5), max(1, worlds // 4), seed)),
     )
     for title, results in parts:

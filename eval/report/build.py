@@ -1,17 +1,18 @@
 """Builds the report of runs: every metric with its interval, every comparison, every table."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from eval.html.formatting import p_value, plain
 from eval.html.plots import colour_of
-from eval.metrics.catalogue import BY_KEY, COVERAGE, METRICS, Metric
+from eval.metrics.catalogue import BY_KEY, COVERAGE, METRICS, WER, WER_RAW, Metric
 from eval.metrics.estimates import estimate, peak_memory_bytes, units_of_traces, value_of
-from eval.metrics.resampling import SEED, SPLITS
+from eval.metrics.resampling import SEED, SPLITS, Interval
 from eval.metrics.summary import group, streamed_losses, summaries, unit_of
 from eval.metrics.word_times import end_source
 from eval.report.capacity_plan import Level, Plan, Wanted, levels_of, plan
+from eval.report.parts import set_comparisons, slice_comparisons
 from eval.report.slices import (
     NOT_SLICED,
     Row,
@@ -21,7 +22,7 @@ from eval.report.slices import (
     common_confusions,
     slices,
 )
-from eval.report.systems import Comparison, System, comparisons, on_common, systems_of
+from eval.report.systems import Comparison, System, by_unit, comparisons, on_common, systems_of
 from eval.report.tables import (
     Changed,
     ChangedSide,
@@ -48,7 +49,7 @@ from eval.report.tables import (
 from eval.report.verdict import PREFERRED, preferred_mode, verdict
 from eval.runs.folder import Run, UnsupportedLanguage
 from eval.runs.signature import Signature
-from eval.trace import MODES, OFFLINE, Trace
+from eval.trace import OFFLINE, Trace
 
 GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("accuracy", ("wer", "wer_raw", "cer", "perfect", "made_up", "made_up_share")),
@@ -75,14 +76,14 @@ def report_of(runs: Sequence[Run], wanted: Wanted) -> Report:
     everything = systems_of(runs)
     common = on_common(everything)
     systems = common if common and common[0].scored else everything
-    compared = comparisons(everything)
+    compared, by_set = comparisons(everything), set_comparisons(everything)
     models = list(dict.fromkeys(system.name for system in everything))
     levels = levels_of(runs)
     figures = tuple(_figures(system, models) for system in systems)
     groups = {key: traces for system in everything for key, traces in group(system.scored, system.name).items()}
     return Report(
         runs=tuple(run.name for run in runs),
-        verdict=verdict(runs, everything, compared),
+        verdict=verdict(runs, everything, compared, by_set),
         common=_common(systems),
         timed=any(system.mode != OFFLINE for system in systems),
         end_source=end_source(s.trace for system in systems for s in system.scored if s.is_streamed),
@@ -91,12 +92,14 @@ def report_of(runs: Sequence[Run], wanted: Wanted) -> Report:
         table=tuple(_group(name, keys, figures) for name, keys in GROUPS),
         measures=tuple(_definition(metric) for metric in METRICS if _has_value(metric, figures)),
         comparisons=compared,
-        matrices=tuple((mode, _matrix(mode, compared)) for mode in MODES if any(c.mode == mode for c in compared)),
+        matrices=tuple(_matrices(compared)),
         all_systems=tuple(_head(system, models) for system in everything),
         datasets=_datasets(by_dataset(everything), everything, [item for run in runs for item in run.not_taken]),
         dataset_figures=summaries(groups),
         streamed=streamed_losses(groups),
         slices=slices(systems),
+        set_comparisons=by_set,
+        slice_comparisons=slice_comparisons(systems, preferred_mode(systems)),
         levels=levels,
         plans=_plans(runs, everything, levels, wanted),
         wanted=wanted,
@@ -127,7 +130,7 @@ def _figures(system: System, models: Sequence[str]) -> SystemFigures:
         colour=colour_of(system.name, models),
         utterances=len(system.scored),
         unit=unit_of(system.scored),
-        figures={metric.key: estimate(metric, system.scored) for metric in METRICS},
+        figures={metric.key: _estimate(metric, system) for metric in METRICS},
         peak_memory_bytes=peak_memory_bytes(system.scored),
         counts=EditCounts(
             substitutions=sum(c.substitutions for c in counts),
@@ -136,6 +139,13 @@ def _figures(system: System, models: Sequence[str]) -> SystemFigures:
             reference_length=sum(c.reference_length for c in counts),
         ),
     )
+
+
+def _estimate(metric: Metric, system: System) -> Interval:
+    """The metric and its interval; none for a rate that would add words to characters."""
+    if metric in (WER, WER_RAW) and len(by_unit([system])) > 1:
+        return Interval(None)
+    return estimate(metric, system.scored)
 
 
 def _common(systems: Sequence[System]) -> Common:
@@ -176,8 +186,15 @@ def _cells(metric: Metric, systems: Sequence[SystemFigures]) -> tuple[FigureCell
     return tuple(cells)
 
 
-def _matrix(mode: str, compared: Sequence[Comparison]) -> Matrix:
-    pairs = [pair for pair in compared if pair.mode == mode]
+def _matrices(compared: Sequence[Comparison]) -> Iterator[tuple[str, Matrix]]:
+    """Each mode's matrix; where some recordings are counted in characters, one for each unit."""
+    mixed = len({pair.unit for pair in compared}) > 1
+    for mode, unit in dict.fromkeys((pair.mode, pair.unit) for pair in compared):
+        pairs = [pair for pair in compared if (pair.mode, pair.unit) == (mode, unit)]
+        yield f"{mode}, errors in {unit}" if mixed else mode, _matrix(pairs)
+
+
+def _matrix(pairs: Sequence[Comparison]) -> Matrix:
     names = tuple(dict.fromkeys(name for pair in pairs for name in (pair.left, pair.right)))
     return Matrix(names, tuple(MatrixRow(row, tuple(_cell(row, column, pairs) for column in names)) for row in names))
 

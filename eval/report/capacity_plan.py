@@ -1,11 +1,12 @@
 """The resource plan: how many cores and how much memory a number of streams needs, with its assumption."""
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from eval.defaults import PLAN_P95_S, PLAN_STREAMS
-from eval.html.formatting import memory, plain
+from eval.html.formatting import between, memory, plain
 from eval.metrics.catalogue import CPU, STABLE_P50, STABLE_P95
 from eval.metrics.estimates import estimate, peak_memory_bytes
 from eval.metrics.resampling import Interval
@@ -89,19 +90,19 @@ def is_carried(failed: int, p95: float | None, p95_s: float) -> bool:
 
 
 def carried_streams(levels: Sequence[Level], p95_s: float) -> int:
-    """The most streams up to which every level was carried; 0 where the first was not."""
-    most = 0
-    for level in levels:
-        if not is_carried(level.failed, level.p95.value, p95_s):
-            break
-        most = level.streams
-    return most
+    """The most streams that were carried; 0 where none were.
+
+    Delays do not fall when the load grows, so a level that is slower than the next one was disturbed: both then count
+    with their mean (isotonic regression, pool adjacent violators). A broken stream is a failure at any delay.
+    """
+    return max((level.streams for level, p95 in _smoothed(levels) if is_carried(level.failed, p95, p95_s)), default=0)
 
 
 def plan(model: Model, levels: Sequence[Level], scored: Sequence[ScoredTrace], wanted: Wanted, cores: int) -> Plan:
-    """The plan from the measured capacity where there is one, else from CPU time alone.
+    """The plan from the measured capacity where there is one, else from the CPU time of streaming alone.
 
-    ``cores`` is the number of cores of the machine that measured.
+    ``scored`` is what the model did in the mode nearest to real use, ``cores`` the number of cores of the machine that
+    measured.
     """
     mine = [level for level in levels if level.model == model.name]
     per_server = min(cores, MAX_DEFAULT_WORKERS * model.threads) if model.threads else cores
@@ -109,28 +110,70 @@ def plan(model: Model, levels: Sequence[Level], scored: Sequence[ScoredTrace], w
         return _plan_by_cpu(model, scored, wanted)
     most = carried_streams(mine, wanted.p95_s)
     if not most:
-        first = mine[0]
-        p95 = f"had a p95 of {plain(first.p95.value)} s on one server of {_cores(per_server)}"
-        return _plan(model, wanted, f"{first.streams} at the same time {p95}")
+        return _plan(model, wanted, f"{_failure(mine[0])} on one server of {_cores(per_server)}")
     servers = math.ceil(wanted.streams / most)
-    peak = next(level.memory_bytes for level in mine if level.streams == most)
-    more = "" if mine[-1].streams > most else f" (more than {most} were not tried)"
+    carried = next(level for level in mine if level.streams == most)
     assumption = (
-        f"one server of {_cores(per_server)} carried {most} at the same time{more}, all speaking without a break, "
+        f"one server of {_cores(per_server)} carried {most} at the same time{_p95(carried)}"
+        f"{_next_level(mine, most, wanted, per_server)}, all speaking without a break, "
         "and servers beside each other do not slow each other down"
     )
+    peak = carried.memory_bytes
     return _plan(model, wanted, assumption, servers, servers * per_server, peak and servers * peak)
 
 
+def _smoothed(levels: Sequence[Level]) -> list[tuple[Level, float | None]]:
+    """Each level with its p95 made non-decreasing; infinite from a level with a broken stream or without a p95 on."""
+    pools: list[list[float]] = []
+    for level in levels:
+        p95 = math.inf if level.failed or level.p95.value is None else level.p95.value
+        pools.append([p95])
+        while len(pools) > 1 and statistics.fmean(pools[-2]) > statistics.fmean(pools[-1]):
+            last = pools.pop()
+            pools[-1] += last
+    smooth = [statistics.fmean(pool) for pool in pools for _ in pool]
+    return list(zip(levels, smooth, strict=True))
+
+
+def _failure(level: Level) -> str:
+    if level.failed:
+        return f"{level.failed} of {level.streams} streams at the same time broke"
+    return f"{level.streams} at the same time had a p95 of {plain(level.p95.value)} s"
+
+
+def _p95(level: Level) -> str:
+    ends = between(level.p95)
+    return f" with a p95 of {plain(level.p95.value)} s ({ends or 'too few speakers for an interval'})"
+
+
+def _next_level(levels: Sequence[Level], most: int, wanted: Wanted, per_server: int) -> str:
+    """What the next level says: the truth may lie anywhere between two levels."""
+    above = next((level.streams for level in levels if level.streams > most), None)
+    if above is None:
+        return f" (more than {most} were not tried)"
+    if above == most + 1:
+        return f" and not {above}"
+    fewest = math.ceil(wanted.streams / (above - 1)) * per_server
+    return f" and not {above} (nothing between was tried: the need may be as low as {fewest} cores)"
+
+
 def _plan_by_cpu(model: Model, scored: Sequence[ScoredTrace], wanted: Wanted) -> Plan:
-    cost = estimate(CPU, scored).value
-    if cost is None:
+    streamed = [s for s in scored if s.is_streamed]
+    if scored and not streamed:
+        return _plan(model, wanted, "only one-shot cost was measured, and streaming costs more (--mode replay or live)")
+    cost = estimate(CPU, streamed)
+    if cost.value is None:
         return _plan(model, wanted, "its CPU time was not measured")
-    cores = math.ceil(wanted.streams * cost / TARGET_LOAD)
-    peak = peak_memory_bytes(scored)
+    cores, *ends = [
+        math.ceil(wanted.streams * value / TARGET_LOAD)
+        for value in (cost.value, cost.low, cost.high)
+        if value is not None
+    ]
+    peak = peak_memory_bytes(streamed)
+    spread = f" ({ends[0]} to {ends[1]} cores)" if ends else ""
     assumption = (
-        f"from {plain(cost, 3)} CPU-s per audio-s with cores {TARGET_LOAD:.0%} busy; no capacity was measured "
-        "(--capacity 1,4,8), so the delay is not promised"
+        f"from {plain(cost.value, 3)} CPU-s per audio-s with cores {TARGET_LOAD:.0%} busy{spread}; no capacity was "
+        "measured (--capacity 1,4,8), so the delay is not promised"
     )
     return _plan(model, wanted, assumption, cores, cores, peak and cores * peak)
 

@@ -6,7 +6,7 @@ several tries: each check is made at alpha over their number (Bonferroni).
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from xml.etree import ElementTree
 
@@ -17,7 +17,7 @@ from eval.metrics.estimates import compare, units_of_traces, value_of
 from eval.metrics.resampling import Difference
 from eval.metrics.rounds import MIN_ROUNDS
 from eval.metrics.significance import POWER, too_few_units
-from eval.report.systems import System, on_common, rounds_in_turns, systems_of, timed
+from eval.report.systems import System, by_unit, on_common, rounds_in_turns, systems_of, timed
 from eval.runs.folder import Run
 from eval.trace import OFFLINE
 
@@ -81,7 +81,12 @@ def checks(new: Run, old: Run, limits: Limits) -> tuple[Check, ...]:
     for left, right in pairs:
         problems += _incomplete(left, right)
         one, other = on_common((left, right))
-        due += [(one, other, each) for each in wanted if not (each.streamed and right.mode == OFFLINE)]
+        due += [
+            (*pair, each)
+            for each in wanted
+            if not (each.streamed and right.mode == OFFLINE)
+            for pair in (_by_unit(one, other) if each.metric is WER else [(one, other)])
+        ]
     for each in wanted:
         if not any(each is mine for *_, mine in due):
             why = "no streamed mode in both runs"
@@ -150,6 +155,17 @@ def _incomplete(new: System, old: System) -> Iterator[Check]:
             first = f"{broken[0].utterance}: {broken[0].error}"
             count = "1 stream" if len(broken) == 1 else f"{len(broken)} streams"
             yield Check(name, "data", f"{count} of the {whose} broke ({first})", False, missing=True)
+
+
+def _by_unit(new: System, old: System) -> list[tuple[System, System]]:
+    """The pair on what is counted in words, and on what is counted in characters: such errors are not added."""
+    parts = by_unit((new, old))
+    if len(parts) < 2:
+        return [(new, old)]
+    return [
+        (replace(one, mode=f"{one.mode} {unit}"), replace(other, mode=f"{other.mode} {unit}"))
+        for unit, (one, other) in parts
+    ]
 
 
 @dataclass(frozen=True, slots=True)

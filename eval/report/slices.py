@@ -66,19 +66,27 @@ class ChangedConfusion(Confusion):
     there: int
 
 
+Cut = tuple[str, Callable[[ScoredTrace], str]]
+"""What the data is cut by, and the part that a recording belongs to."""
+
+
 def slices(systems: Sequence[System]) -> tuple[Slice, ...]:
     """By length, speed, language and every attribute; only those that cut the data into at least two parts."""
+    made = (_slice(by, part, systems) for by, part in cuts_of(systems))
+    return tuple(cut for cut in made if len(cut.rows) > 1)
+
+
+def cuts_of(systems: Sequence[System]) -> list[Cut]:
+    """By length, speed, language and every attribute that a recording has."""
     everything = [scored for system in systems for scored in system.scored]
     attributes = {name for s in everything for name, _ in s.trace.attributes if name not in NOT_SLICED}
     names = sorted(attributes, key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name))
-    cuts: list[tuple[str, Callable[[ScoredTrace], str]]] = [
+    return [
         ("length", _length),
         ("speed of speech", _speed),
         ("language", lambda scored: scored.trace.language or UNKNOWN),
         *((name.replace("_", " "), _attribute(name)) for name in names),
     ]
-    made = (_slice(by, part, systems) for by, part in cuts)
-    return tuple(cut for cut in made if len(cut.rows) > 1)
 
 
 def by_dataset(systems: Sequence[System]) -> Slice:

@@ -1,6 +1,6 @@
 """Runs as systems on the same recordings, and what differs between each two of them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -11,6 +11,7 @@ from eval.metrics.resampling import ALPHA, Difference
 from eval.metrics.rounds import in_turns, with_noise_of_rounds
 from eval.metrics.scored_trace import ScoredTrace
 from eval.metrics.significance import Mapsswe, holm, holm_comparisons, mapsswe, smallest_difference, too_few_units
+from eval.metrics.summary import unit_of
 from eval.metrics.word_errors import Edit
 from eval.runs.folder import Run
 from eval.trace import MODES, OFFLINE
@@ -46,10 +47,12 @@ class System:
 class Comparison:
     """Left against right on their common recordings; differences are left minus right.
 
-    All intervals and adjusted p-values are corrected for the pairs of the mode (Holm).
+    All intervals and adjusted p-values are corrected for the pairs of the mode (Holm), twice where recordings are
+    counted in words and others in characters: such errors are not added.
 
     Attributes:
         mode: The mode of both.
+        unit: "words" or "characters": what the errors are of.
         left: Name of the first system.
         right: Name of the second system.
         utterances: Number of common recordings.
@@ -70,6 +73,7 @@ class Comparison:
     """
 
     mode: str
+    unit: str
     left: str
     right: str
     utterances: int
@@ -148,10 +152,32 @@ def comparisons(systems: Sequence[System]) -> tuple[Comparison, ...]:
     """
     compared: list[Comparison] = []
     for mode in MODES:
-        pairs = [on_common(pair) for pair in combinations([s for s in systems if s.mode == mode], 2)]
-        wers = corrected(pairs, _wer)
+        pairs = pairs_of(systems, mode)
+        wers = corrected(pairs, wer_difference)
         compared += [_comparison(pair, *wer, len(pairs)) for pair, wer in zip(pairs, wers, strict=True)]
     return tuple(compared)
+
+
+def pairs_of(systems: Sequence[System], mode: str) -> list[tuple[System, ...]]:
+    """Each two systems of the mode on what both have, once for each unit that their errors are counted in."""
+    pairs = [on_common(pair) for pair in combinations([s for s in systems if s.mode == mode], 2)]
+    return [part for pair in pairs for _, part in by_unit(pair)]
+
+
+def by_unit(systems: Sequence[System]) -> list[tuple[str, tuple[System, ...]]]:
+    """The systems on the recordings that are counted in words, and on those in characters; only what there is."""
+    unit = {s.key: unit_of([s]) for system in systems for s in system.scored}
+    kinds = sorted(set(unit.values()), reverse=True)
+    if len(kinds) < 2:
+        return [(kinds[0] if kinds else "words", tuple(systems))]
+    keys = {kind: {key for key, each in unit.items() if each == kind} for kind in kinds}
+    return [(kind, tuple(part_of(system, keys[kind]) for system in systems)) for kind in kinds]
+
+
+def part_of(system: System, keys: Container[tuple[str, str]]) -> System:
+    """The system on those of its recordings."""
+    scored = tuple(s for s in system.scored if s.key in keys)
+    return replace(system, scored=scored, repeats=_restricted(system.repeats, [s.key for s in scored]))
 
 
 def corrected(
@@ -172,7 +198,8 @@ def corrected(
     return results
 
 
-def _wer(left: System, right: System, comparisons: int) -> Difference:
+def wer_difference(left: System, right: System, comparisons: int = 1) -> Difference:
+    """Left minus right, with an interval that is corrected for this number of comparisons."""
     return compare(WER, left.scored, right.scored, comparisons)
 
 
@@ -214,6 +241,7 @@ def _comparison(
     delay, delay_clock = _delay(left, right, pairs)
     return Comparison(
         mode=left.mode,
+        unit=unit_of(left.scored) or "words",
         left=left.name,
         right=right.name,
         utterances=len(left.scored),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from eval.metrics.resampling import Interval
 from eval.metrics.summary import StreamedLoss, Summary
 from eval.report.capacity_plan import Level, Plan, Wanted
+from eval.report.parts import PartComparison
 from eval.report.slices import ChangedConfusion, Confusion, Slice
 from eval.report.systems import Comparison
 from eval.report.verdict import Verdict
@@ -267,6 +268,8 @@ class Report:
         dataset_figures: Every metric by model, data set and mode, without intervals: the table on the terminal.
         streamed: What each model loses by streaming, by data set.
         slices: WER on parts of the common recordings.
+        set_comparisons: Each two systems of one mode on each data set, corrected for sets and pairs.
+        slice_comparisons: Each two systems of the mode nearest to real use on each slice, corrected for all of them.
         levels: The measured capacity.
         plans: What each model needs for the wanted number of streams.
         wanted: What the plans are made for.
@@ -298,6 +301,8 @@ class Report:
     dataset_figures: tuple[Summary, ...]
     streamed: tuple[StreamedLoss, ...]
     slices: tuple[Slice, ...]
+    set_comparisons: tuple[PartComparison, ...]
+    slice_comparisons: tuple[PartComparison, ...]
     levels: tuple[Level, ...]
     plans: tuple[Plan, ...]
     wanted: Wanted

@@ -9,7 +9,9 @@ from eval.html.formatting import between, listed, plain, plural
 from eval.metrics.catalogue import CPU, MADE_UP, STABLE_P95, WER
 from eval.metrics.estimates import compare, estimate
 from eval.metrics.rounds import MIN_ROUNDS
-from eval.report.systems import Comparison, System, on_common
+from eval.metrics.summary import unit_of
+from eval.report.parts import PartComparison
+from eval.report.systems import Comparison, System, by_unit, on_common
 from eval.runs.folder import Run
 from eval.trace import LIVE, OFFLINE, REPLAY
 
@@ -37,12 +39,17 @@ def preferred_mode(systems: Sequence[System]) -> str:
     return next((mode for mode in PREFERRED if any(system.mode == mode for system in systems)), "")
 
 
-def verdict(runs: Sequence[Run], systems: Sequence[System], compared: Sequence[Comparison]) -> Verdict:
-    """The verdict on all systems, in the mode nearest to real use."""
+def verdict(
+    runs: Sequence[Run],
+    systems: Sequence[System],
+    compared: Sequence[Comparison],
+    parts: Sequence[PartComparison] = (),
+) -> Verdict:
+    """The verdict on all systems, in the mode nearest to real use; ``parts`` are the comparisons by data set."""
     modes = [mode for mode in PREFERRED if any(system.mode == mode for system in systems)]
     if not modes:
         return Verdict("There is nothing to compare: the run has no traces.", (), caveats(runs, systems))
-    headline, *others = [_mode_sentences(mode, systems, compared) for mode in modes]
+    headline, *others = [_mode_sentences(mode, systems, compared, parts) for mode in modes]
     reasons = [*headline[1:], *(sentence for sentences in others for sentence in sentences)]
     reasons += [*_streaming(systems), *_made_up(systems, modes[0])]
     return Verdict(headline[0], tuple(reasons), caveats(runs, systems))
@@ -54,17 +61,17 @@ def pair_sentence(pair: Comparison) -> str:
         return f"{pair.left} and {pair.right} have no recording in common, {pair.mode}: they cannot be compared."
     better, worse = (pair.left, pair.right) if pair.wer.value < 0 else (pair.right, pair.left)
     points = f"{abs(pair.wer.value):.1f} points"
-    names = f"{pair.left} and {pair.right}, {pair.mode}"
+    names, rate = f"{pair.left} and {pair.right}, {pair.mode}", rate_name(pair.unit)
     if pair.has_too_few_speakers:
         why = f"{units_text(pair)}{_corrected(pair)}"
-        sentence = f"Too few speakers to tell {names} apart ({why}): {points} of WER between them."
+        sentence = f"Too few speakers to tell {names} apart ({why}): {points} of {rate} between them."
         return sentence + _cost_and_delay(pair, pair.left)
     where = f"95 % interval {_interval(pair, better != pair.left)}{_corrected(pair)}{_if_different_speakers(pair)}"
     if pair.is_significant:
-        sentence = f"{better} is better than {worse} by {points} of WER, {pair.mode}, {where}."
+        sentence = f"{better} is better than {worse} by {points} of {rate}, {pair.mode}, {where}."
         return sentence + _cost_and_delay(pair, better)
     could = "" if pair.smallest is None else f"; this data could show {plain(pair.smallest, 1)} points"
-    sentence = f"No difference in WER is shown between {names}: {points}, {where}{could}."
+    sentence = f"No difference in {rate} is shown between {names}: {points}, {where}{could}."
     return sentence + _cost_and_delay(pair, pair.left)
 
 
@@ -109,23 +116,83 @@ def _not_taken(run: Run) -> Iterator[str]:
         yield f"{model} does not take {languages} ({count}): comparisons are on what all models take."
 
 
-def _mode_sentences(mode: str, systems: Sequence[System], compared: Sequence[Comparison]) -> list[str]:
+def _mode_sentences(
+    mode: str, systems: Sequence[System], compared: Sequence[Comparison], parts: Sequence[PartComparison]
+) -> list[str]:
     mine = [system for system in systems if system.mode == mode]
     if len(mine) == 1:
-        return [_single(mine[0])]
+        return [_single(unit, part[0]) for unit, part in by_unit(mine)]
     pairs = [pair for pair in compared if pair.mode == mode]
-    sentences = [pair_sentence(pair) for pair in pairs]
-    return sentences if len(mine) == 2 else [_best(on_common(mine), pairs), *sentences]
+    sentences = [_by_set(pair, parts) + pair_sentence(pair) for pair in pairs]
+    if len(mine) == 2:
+        return sentences
+    best = [_best(part, [p for p in pairs if p.unit == unit]) for unit, part in by_unit(on_common(mine))]
+    divided = [_divided(pair, parts) for pair in pairs]
+    return [*(sentence for sentence in divided if sentence), *best, *sentences]
 
 
-def _single(system: System) -> str:
+def _by_set(pair: Comparison, parts: Sequence[PartComparison]) -> str:
+    """What single data sets say other than all together, in front of the sentence on all; "" where they agree."""
+    other = _disagreeing(pair, parts)
+    if not other:
+        return ""
+    mine = [part for part in parts if _is_of(part, pair)]
+    results = "; ".join(_part_phrase(part) for part in (*other, *(p for p in mine if p not in other)))
+    return f"It depends on the data: {results}. All together: "
+
+
+def _divided(pair: Comparison, parts: Sequence[PartComparison]) -> str:
+    """The headline where data sets disagree about this pair; "" where they do not."""
+    better = {part.left if (part.wer.value or 0) < 0 else part.right for part in _significant(pair, parts)}
+    if len(better) < 2:
+        return ""
+    return f"Data sets disagree on {pair.left} and {pair.right}, {pair.mode}: " + (
+        "; ".join(_part_phrase(part) for part in _significant(pair, parts)) + "."
+    )
+
+
+def _disagreeing(pair: Comparison, parts: Sequence[PartComparison]) -> list[PartComparison]:
+    """Data sets with a difference beyond chance where all together have none, or the opposite one."""
+    same_way = pair.is_significant and pair.wer.value is not None
+    return [
+        part for part in _significant(pair, parts) if not same_way or (part.wer.value or 0) * (pair.wer.value or 0) < 0
+    ]
+
+
+def _significant(pair: Comparison, parts: Sequence[PartComparison]) -> list[PartComparison]:
+    return [part for part in parts if _is_of(part, pair) and part.is_significant]
+
+
+def _is_of(part: PartComparison, pair: Comparison) -> bool:
+    return (part.left, part.right, part.mode, part.unit) == (pair.left, pair.right, pair.mode, pair.unit)
+
+
+def _part_phrase(part: PartComparison) -> str:
+    """One data set's result: "on en-accented a is better than b by 6.0 points (2.3 to 10.2)"."""
+    if part.has_too_few_speakers:
+        return f"on {part.part} there are too few speakers to tell ({part.speakers})"
+    if part.wer.value is None or not part.is_significant:
+        return f"on {part.part} no difference is shown ({plain(part.wer.value, 1, sign=True)} points)"
+    better, worse = (part.left, part.right) if part.wer.value < 0 else (part.right, part.left)
+    ends = sorted(abs(end) for end in (part.wer.low, part.wer.high) if end is not None)
+    where = f" ({plain(ends[0], 1)} to {plain(ends[1], 1)})" if ends else ""
+    return f"on {part.part} {better} is better than {worse} by {abs(part.wer.value):.1f} points{where}"
+
+
+def _single(unit: str, system: System) -> str:
     wer, cost, delay = (estimate(metric, system.scored) for metric in (WER, CPU, STABLE_P95))
+    rate = rate_name(unit)
     parts = [
-        f"{system.name}, {system.mode}: WER {plain(wer.value, 1)} % (95 % interval {between(wer, 1) or 'unknown'})"
+        f"{system.name}, {system.mode}: {rate} {plain(wer.value, 1)} % (95 % interval {between(wer, 1) or 'unknown'})"
     ]
     parts += [f"95 % of its words are stable within {plain(delay.value)} s"] if delay.value is not None else []
     parts += [f"{plain(cost.value, 3)} CPU-s per audio-s"] if cost.value is not None else []
     return "; ".join(parts) + "."
+
+
+def rate_name(unit: str) -> str:
+    """The name of an error rate in this unit."""
+    return "CER" if unit == "characters" else "WER"
 
 
 def _best(mine: Sequence[System], pairs: Sequence[Comparison]) -> str:
@@ -138,7 +205,7 @@ def _best(mine: Sequence[System], pairs: Sequence[Comparison]) -> str:
     significant = [{pair.left, pair.right} for pair in pairs if pair.is_significant]
     beaten = [name for name in measured if {name, best} in significant and name != best]
     rest = [name for name in measured if name != best and name not in beaten]
-    sentence = f"{best} has the lowest WER, {measured[best]:.1f} %, {mine[0].mode}"
+    sentence = f"{best} has the lowest {rate_name(unit_of(mine[0].scored))}, {measured[best]:.1f} %, {mine[0].mode}"
     sentence += f"; it is better than {listed(beaten)} beyond chance" if beaten else ""
     return sentence + (f"; against {listed(rest)} no difference is shown." if rest else ".")
 
@@ -200,12 +267,15 @@ def _streaming(systems: Sequence[System]) -> Iterator[str]:
     """The errors that streaming adds to each model."""
     for offline in (system for system in systems if system.mode == OFFLINE):
         for streamed in (s for s in systems if s.name == offline.name and s.mode != OFFLINE):
-            left, right = on_common((streamed, offline))
-            points = compare(WER, left.scored, right.scored)
-            if points.value is not None:
-                chance = "" if points.excludes_zero else ", which may be chance"
-                change = f"{plain(points.value, 1, sign=True)} points ({between(points, 1)}{chance})"
-                yield f"Streaming ({streamed.mode}) against one-shot, {offline.name}: {change}."
+            for unit, (left, right) in by_unit(on_common((streamed, offline))):
+                points = compare(WER, left.scored, right.scored)
+                if points.value is not None:
+                    chance = "" if points.excludes_zero else ", which may be chance"
+                    change = (
+                        f"{plain(points.value, 1, sign=True)} points ({between(points, 1) or 'no interval'}{chance})"
+                    )
+                    of = "" if unit == "words" else f" of {rate_name(unit)}"
+                    yield f"Streaming ({streamed.mode}) against one-shot, {offline.name}: {change}{of}."
 
 
 def _made_up(systems: Sequence[System], mode: str) -> list[str]:

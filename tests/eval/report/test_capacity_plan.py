@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from eval.metrics.resampling import Interval
 from eval.metrics.scored_trace import ScoredTrace
-from eval.report.capacity_plan import Wanted, carried_streams, levels_of, plan
+from eval.report.capacity_plan import Level, Wanted, carried_streams, levels_of, plan
 from eval.runs.signature import Model
 from eval.trace import Trace
 from tests.eval.run_folders import run_of, spoken
@@ -40,7 +41,8 @@ def test_a_plan_is_made_of_whole_servers() -> None:
     levels = levels_of([run_of("r", [], capacity=(*level(4, 0.1), *level(8, 4.0)))])
     planned = plan(MODEL, levels, [], Wanted(20, 1.5), cores=2)
     assert (planned.processes, planned.cores, planned.memory_bytes) == (5, 10, 5 * 10**9)
-    assert "carried 4 at the same time, all speaking" in planned.assumption
+    assert "carried 4 at the same time with a p95 of" in planned.assumption
+    assert "all speaking without a break" in planned.assumption
 
 
 def test_a_plan_says_what_was_not_tried() -> None:
@@ -63,3 +65,38 @@ def test_without_a_capacity_the_plan_rests_on_cost_alone() -> None:
     planned = plan(MODEL, [], scored, Wanted(70, 1.5), cores=2)
     assert planned.cores == 10
     assert "the delay is not promised" in planned.assumption
+
+
+def test_one_shot_cost_is_no_plan_for_streams() -> None:
+    """Streaming costs several times as much."""
+    planned = plan(MODEL, [], [ScoredTrace(trace) for trace in spoken("m", "offline")], Wanted(70, 1.5), cores=2)
+    assert planned.cores is None
+    assert "only one-shot cost was measured" in planned.assumption
+
+
+def test_one_disturbed_level_does_not_end_the_search() -> None:
+    """p95 1.4, 2.1 and 1.6 s at 1, 4 and 8 streams: 4 cannot be slower than 8, so 8 are carried within 2 s."""
+    assert carried_streams([at(1, 1.4), at(4, 2.1), at(8, 1.6)], 2.0) == 8
+    assert carried_streams([at(1, 1.4), at(4, 3.1), at(8, 1.6)], 2.0) == 1
+    assert carried_streams([at(1, 1.62), at(4, 2.72), at(8, 6.24)], 2.0) == 1
+    assert carried_streams([at(1, 1.4), at(4, 1.5, failed=1), at(8, 1.6)], 2.0) == 1
+
+
+def test_a_plan_says_how_coarse_its_levels_are() -> None:
+    """One stream was carried, four were not: the truth may be three."""
+    planned = plan(MODEL, [at(1, 1.6), at(4, 2.7)], [], Wanted(200, 2.0), 2)
+    assert planned.cores == 400
+    assert "and not 4 (nothing between was tried: the need may be as low as 134 cores)" in planned.assumption
+    assert "with a p95 of 1.60 s (1.20 to 2.40)" in planned.assumption
+
+
+def test_a_broken_stream_is_the_reason() -> None:
+    """Not a delay that was within the limit."""
+    planned = plan(MODEL, [at(1, 1.9, failed=1)], [], Wanted(200, 2.0), 2)
+    assert "1 of 1 streams at the same time broke" in planned.assumption
+
+
+def at(streams: int, p95_s: float, failed: int = 0) -> Level:
+    """A level with this p95, 25 % less to 50 % more."""
+    p95 = Interval(p95_s, 0.75 * p95_s, 1.5 * p95_s)
+    return Level("m", streams, failed, p95, p95, 0.05, 10**9)
