@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 from asr.errors import ModelError
 from server.http.errors import error_response
 from server.http.service import Service
+from server.wires.deepgram_messages import ModelInfo
 
 
 async def healthz(request: Request) -> JSONResponse:
@@ -28,9 +29,10 @@ async def metrics(request: Request) -> Response:
 
 
 async def models(request: Request) -> JSONResponse:
-    """`GET /v1/models`: the models, in OpenAI's form."""
+    """`GET /v1/models`: the models, in OpenAI's form (`data`) and in Deepgram's (`stt`): both have this address."""
     service = _service(request)
-    return JSONResponse({"object": "list", "data": [_model(service, name) for name in service.schedulers]})
+    listed = [_model(service, name) for name in service.schedulers]
+    return JSONResponse({"object": "list", "data": listed, "stt": list(map(_deepgram_model, listed)), "tts": []})
 
 
 async def model(request: Request) -> JSONResponse:
@@ -54,6 +56,21 @@ def _model(service: Service, name: str) -> dict[str, Any]:
         "architecture": engine.architecture,
         "languages": list(engine.languages),
         "weights_sha256": engine.weights_sha256,
+    }
+
+
+def _deepgram_model(model: dict[str, Any]) -> dict[str, Any]:
+    info = ModelInfo(model["id"], model["weights_sha256"], model["architecture"])
+    return {
+        "name": info.name,
+        "canonical_name": info.name,
+        "architecture": info.architecture,
+        "languages": model["languages"],
+        "version": info.fields["version"],
+        "uuid": info.uuid,
+        "batch": True,
+        "streaming": True,
+        "formatted_output": True,
     }
 
 

@@ -19,6 +19,7 @@ from deepgram.environment import DeepgramClientEnvironment
 from deepgram.listen.v1.types import ListenV1Metadata, ListenV1Results
 from deepgram.listen.v2.types import ListenV2TurnInfo
 from deepgram.types import ListenV1Response
+from websockets.sync.client import connect
 
 from server.client.protocol import pcm16
 from tests.server.running import FOX, Running, pcm, plain, transcript, until_closed
@@ -107,6 +108,12 @@ def test_a_socket_that_vanishes_leaves_the_model_to_others(real: Running, clip: 
         socket.send(pcm_of(clip))
         socket.send('{"type": "CloseStream"}')
         assert plain(transcript(until_closed(socket)[0])) == FOX
+
+
+def test_deepgrams_sdk_lists_the_models(deepgram: DeepgramClient) -> None:
+    """By the same address as OpenAI's, each in its own form."""
+    [model] = deepgram.manage.v1.models.list().stt or []
+    assert (model.name, model.languages, model.streaming) == ("whisper-tiny.en", ["en"], True)
 
 
 def test_deepgrams_sdk_follows_the_turns(deepgram: DeepgramClient, clip: Path) -> None:
@@ -282,6 +289,10 @@ def test_one_recording_gives_the_same_words_over_every_wire(
         socket.send(data)
         socket.send('{"type": "CloseStream"}')
         texts["deepgram live"] = transcript(until_closed(socket)[0])
+    with connect(real.ws_url.replace("v1", "v2") + "?model=flux-general-en", compression=None) as socket:
+        socket.send(data)
+        socket.send('{"type": "CloseStream"}')
+        texts["deepgram turns"] = until_closed(socket)[0][-1]["transcript"]
     with client.realtime.connect(model="gpt-realtime-whisper", extra_query={"intent": "transcription"}) as connection:
         settings: Any = {"audio": {"input": {"format": {"type": "audio/pcm", "rate": 16_000}}}}
         connection.session.update(session=settings)
