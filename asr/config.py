@@ -66,6 +66,8 @@ class StreamSettings:
     """The confidence that a word needs for the shorter holdback."""
     collapse_s: float = 1.0
     """A hypothesis that ends this much earlier than the previous one is doubted."""
+    gap_s: float = 1.0
+    """More speech than this that no word covers is decoded again (`asr.streaming.unread`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from itertools import count
 
 from asr.errors import AsrError, InternalError
 from asr.events import Final
-from asr.models.base import Hypothesis, Window
-from asr.transcripts.recording import BATCH_WINDOWS, filled, seconds_of
+from asr.models.base import Window
+from asr.transcripts.recording import BATCH_WINDOWS, Part, filled, seconds_of
 from batch.backend import Done, Failed, OnAudio, Outcome
 from batch.inputs import Recording
 from batch.messages import Answer, Pool, ReadPart, Recognise, RecordingEnd, RecordingPart, Request
@@ -48,7 +48,7 @@ class _InProgress:
     """It has the open file, until the end is read."""
     tries: int = 0
     finals: list[Final] = field(default_factory=list)
-    hypotheses: list[Hypothesis | None] = field(default_factory=list)
+    hypotheses: list[tuple[Part, ...] | None] = field(default_factory=list)
     missing: int = 0
     """Windows without a hypothesis."""
     end: RecordingEnd | None = None
@@ -169,7 +169,7 @@ class Dispatcher:
         current.end = part.end
         self._finish(current)
 
-    def _receive_hypothesis(self, queued: _QueuedWindow, hypothesis: Hypothesis) -> None:
+    def _receive_hypothesis(self, queued: _QueuedWindow, hypothesis: tuple[Part, ...]) -> None:
         current = self._in_progress.get(queued.key)
         if current is None:
             return

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from asr.config import SessionSettings
 from asr.events import Final
-from asr.models.base import Hypothesis, Window
+from asr.models.base import Window
+from asr.transcripts.recording import Part
 from server.workers.pool import WorkerPool
 
 
@@ -83,5 +84,5 @@ class Recognise:
 
 
 Request = ReadPart | Recognise
-Answer = RecordingPart | tuple[Hypothesis, ...]
+Answer = RecordingPart | tuple[tuple[Part, ...], ...]
 Pool = WorkerPool[Hello, Request, Answer]

@@ -41,7 +41,7 @@ class BatchWorker:
             case ReadPart():
                 return self._read(request)
             case Recognise():
-                return tuple(recognised(request.windows, self._engine))
+                return tuple(recognised(request.windows, self._engine, self._task.settings.stream.gap_s))
             case _:
                 assert_never(request)
 

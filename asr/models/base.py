@@ -1,13 +1,13 @@
 """The contract between the engine and every model: windows of audio in, hypotheses out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Protocol
 
 import numpy as np
 
-from asr.config import DecodeSettings
+from asr.config import SAMPLE_RATE_HZ, DecodeSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,9 @@ class Window:
     hypothesis after the prefix; it makes decoding faster (one forward pass checks it all) and does not change the text.
     ``hotwords``: words to expect, preferred where they are likely.
 
+    ``prefix_end_s``: where the prefix ends. ``may_change_language``: nobody chose the language, so the speech after the
+    prefix may be in another one, see `Hypothesis.read_s`.
+
     The times of the first ``known_tokens`` of the prefix, up to ``known_until_s``, are final. Do not compute them.
 
     ``memory``: the model's own, from the previous window, so that it computes only what is new. That window began at
@@ -58,8 +61,40 @@ class Window:
     pauses: tuple[tuple[float, float], ...] = ()
     known_tokens: int = 0
     known_until_s: float = 0.0
+    prefix_end_s: float = 0.0
+    may_change_language: bool = False
     memory: ModelMemory | None = None
     settings: DecodeSettings = field(default_factory=DecodeSettings)
+
+    def first(self, end_s: float) -> "Window":
+        """The window up to a time after its prefix, without memory."""
+        pauses = tuple((a, min(b, end_s)) for a, b in self.pauses if a < end_s)
+        silence_s = sum(b - a for a, b in pauses)
+        return replace(
+            self,
+            samples=self.samples[: round(end_s * SAMPLE_RATE_HZ)],
+            speech_s=min(self.speech_s, end_s - silence_s),
+            pauses=pauses,
+            memory=None,
+        )
+
+    def rest(self, start_s: float) -> "Window":
+        """The window from a time after its prefix, without memory, prefix and draft."""
+        pauses = tuple((max(a, start_s) - start_s, b - start_s) for a, b in self.pauses if b > start_s)
+        samples = self.samples[round(start_s * SAMPLE_RATE_HZ) :]
+        silence_s = sum(b - a for a, b in pauses)
+        return replace(
+            self,
+            samples=samples,
+            prefix=(),
+            draft=(),
+            speech_s=min(self.speech_s, len(samples) / SAMPLE_RATE_HZ - silence_s),
+            pauses=pauses,
+            known_tokens=0,
+            known_until_s=0.0,
+            prefix_end_s=0.0,
+            memory=None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +102,9 @@ class Hypothesis:
     """The words of a window after its prefix. They may change with the next window.
 
     ``looped``: the repetition guard cut the text. ``memory``: the model's own, for the next window.
+
+    ``read_s``: only this much of the window was read, because another language begins there. The rest is to be decoded
+    as a window of its own. None: all of it was read.
 
     Only models of `Finality.SETTLED` set the last two. ``settled``: this many leading pieces can no longer change; the
     session commits them, and the model does not repeat them in the next hypothesis. ``released``: the model no longer
@@ -78,6 +116,7 @@ class Hypothesis:
     language: str
     looped: bool = False
     memory: ModelMemory | None = None
+    read_s: float | None = None
     settled: int = 0
     released: int = 0
 

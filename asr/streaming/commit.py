@@ -31,6 +31,11 @@ Rules of `AgreementPolicy`, for models whose words can all change (Whisper)
   prefix.
 * **Restart place.** The model's end time of the last word is unreliable: it may include the speech that was left out.
   So the window restarts where speech is least probable, 0.16 to 1.22 s after the *start* of the last committed word.
+* **Gap.** Whisper also jumps over speech in the middle of a window, above all where the language changes. Where more
+  than `gap_s` of speech has no word (`asr.streaming.unread`), words behind it are not committed. If the next hypothesis
+  has the same gap with words behind it, or if none follows, the words before it are committed, and a new window begins
+  in the gap, where the language is detected again. A gap at the window's start is decoded alone. Each gap is decoded
+  once, and its words must be sure.
 * **Shortening.** Beyond `window_soft_s` the window drops its oldest committed words (`_dropped_words`). At least
   `overlap_s` of committed speech stays, and the decoder continues it: an inexact cut then neither loses nor repeats a
   word.
@@ -42,6 +47,7 @@ Rule of `SettledPolicy`, for models that know which words can change (CTC)
 
 Rules of both
 -------------
+* **Language.** A hypothesis that ends where another language begins (`Hypothesis.read_s`) cuts the window there.
 * **Longest window.** A window cannot exceed `window_max_s` (`window_end`). It is cut at a pause near its end and all of
   its words are committed: no later window sees their audio.
 * **Last window.** At the end of an utterance, or on a finalize request, all words are committed.
@@ -56,11 +62,14 @@ The first row that applies decides:
 
 | `AgreementPolicy`                                                              | decision                    |
 |--------------------------------------------------------------------------------|-----------------------------|
+| the window was cut at its maximum length, and has a gap                        | `Cut` or `Shrink` to it     |
 | the window was cut at its maximum length                                       | `Cut` at the window's end   |
 | prefix, no tail, no new word, more than `stall_s` of speech since last decoded | `Restart` after the prefix  |
+| a gap, in the last window or as in the hypothesis before                       | `Cut` or `Shrink` to it     |
 | last window of the utterance                                                   | `Finish`                    |
 | ends more than `collapse_s` before the tail, and few doubts in a row so far    | `Wait`                      |
-| otherwise                                                                      | `Commit` what is agreed on  |
+| otherwise                                                                      | `Commit` what is agreed on, |
+|                                                                                | at most up to a gap         |
 
 | `SettledPolicy`                                                                | decision                    |
 |--------------------------------------------------------------------------------|-----------------------------|
@@ -73,6 +82,8 @@ What each decision does to the state of the utterance (`asr.streaming.utterance.
 | decision             | committed | prefix               | tail      | doubts | window_start    | schedule entry |
 |----------------------|-----------|----------------------|-----------|--------|-----------------|----------------|
 | `Cut(at)`            | all words | empty, new utterance | empty     | 0      | `at`            | decoded again  |
+| `Cut(at, n)`         | n words   | empty, new utterance | empty     | 0      | `at`            | decoded again  |
+| `Shrink(to)`         | nothing   | empty, new utterance | empty     | 0      | same            | decoded again  |
 | `Restart(at)`        | nothing   | empty, new utterance | empty     | 0      | `at`            | decoded again  |
 | `Finish()`           | all words | no utterance         |           |        |                 | done           |
 | `Wait()`             | nothing   | same                 | same      | + 1    | same            | done           |
@@ -87,6 +98,7 @@ from typing import Protocol
 from asr.config import SAMPLE_RATE_HZ, StreamSettings
 from asr.models.base import Finality, Piece
 from asr.streaming.buffers import SpeechCurve
+from asr.streaming.unread import Gap, first_gap
 from asr.streaming.utterance import Utterance
 from asr.streaming.vad import FRAME_SAMPLES
 
@@ -162,9 +174,21 @@ class Restart:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """All words are final. The utterance continues in a new window that begins at the sample ``at``."""
+    """The first ``words`` words are final (None: all). The utterance continues in a new window that begins at ``at``.
+
+    ``gap_until``: the new window begins in a gap that ends at this sample; 0: it does not. See `asr.streaming.unread`.
+    """
 
     at: int
+    words: int | None = None
+    gap_until: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Shrink:
+    """Decode the beginning of the window alone, up to the sample ``to``: it is a gap. The words after it come next."""
+
+    to: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +196,7 @@ class Finish:
     """All words are final and the utterance is over."""
 
 
-Decision = Commit | Wait | Restart | Cut | Finish
+Decision = Commit | Wait | Restart | Cut | Shrink | Finish
 
 
 class CommitPolicy(Protocol):
@@ -194,15 +218,19 @@ class AgreementPolicy:
 
     def decide(self, utterance: Utterance, decoded: Decoded, curve: SpeechCurve, settings: StreamSettings) -> Decision:
         """See the first table of decisions in the module's docstring."""
+        gap = _gap(utterance, decoded.pieces, decoded.window_end, curve, settings.gap_s)
         if decoded.is_cut:
-            return Cut(decoded.window_end)
+            return _read_gap(gap, utterance) if gap else Cut(decoded.window_end)
         if _is_stalled(utterance, decoded, curve, settings.stall_s):
             return Restart(_restart_place(utterance, curve))
+        if gap and (decoded.is_last or _is_old(gap, utterance, decoded, curve, settings.gap_s)):
+            return _read_gap(gap, utterance)
         if decoded.is_last:
             return Finish()
         if _is_collapsed(utterance, decoded, settings.collapse_s):
             return Wait()
         count = min(_agreed(utterance.tail, decoded.pieces), _old_enough(decoded, settings))
+        count = min(count, gap.words) if gap else count
         return Commit(count, _dropped(utterance, decoded, count, settings))
 
 
@@ -259,7 +287,7 @@ def _bare(text: str) -> str:
 
 def _is_collapsed(utterance: Utterance, decoded: Decoded, collapse_s: float) -> bool:
     """Whether a hypothesis ends long before the tail, and not too many in a row did so before it."""
-    if not utterance.tail or utterance.doubts == (MAX_DOUBTS if decoded.pieces else MAX_EMPTY_DOUBTS):
+    if not utterance.tail or utterance.doubts >= (MAX_DOUBTS if decoded.pieces else MAX_EMPTY_DOUBTS):
         return False
     return utterance.tail[-1].end_s - decoded.end_s > collapse_s
 
@@ -280,6 +308,39 @@ def _restart_place(utterance: Utterance, curve: SpeechCurve) -> int:
     last = min(first + RESTART_RANGE_SAMPLES, utterance.decoded_until)
     place = curve.quietest(first, last) if last > first else first
     return max(place, utterance.window_start + FRAME_SAMPLES)  # the window always moves: no endless restart
+
+
+# -- speech that a hypothesis leaves out -------------------------------------------------------------------------------
+
+
+def _gap(utterance: Utterance, pieces: Sequence[Piece], end: int, curve: SpeechCurve, gap_s: float) -> Gap | None:
+    """The first gap behind the committed words of a window that ends at the sample `end`; its words are new ones."""
+    prefix = utterance.prefix[-1:]
+    pauses = [(a / SAMPLE_RATE_HZ, b / SAMPLE_RATE_HZ) for a, b in curve.pauses(utterance.window_start, end)]
+    after_s = utterance.gap_until / SAMPLE_RATE_HZ
+    span = utterance.window_start / SAMPLE_RATE_HZ, end / SAMPLE_RATE_HZ
+    gap = first_gap(prefix + tuple(pieces), span, pauses, gap_s, after_s=after_s, committed=len(prefix))
+    return replace(gap, words=gap.words - len(prefix)) if gap else None
+
+
+def _is_old(gap: Gap, utterance: Utterance, decoded: Decoded, curve: SpeechCurve, gap_s: float) -> bool:
+    """Whether the hypothesis before had the same words before the same gap.
+
+    What is left out at the window's end is mostly written an update later; else it is a stall, or the last window.
+    """
+    if _sample(gap.until_s) >= decoded.window_end:
+        return False
+    before = _gap(utterance, utterance.tail, utterance.decoded_until, curve, gap_s)
+    return before is not None and before.words == gap.words <= _agreed(utterance.tail, decoded.pieces)
+
+
+def _read_gap(gap: Gap, utterance: Utterance) -> Decision:
+    at, until = _sample(gap.at_s), _sample(gap.until_s)
+    return Cut(at, gap.words, until) if at > utterance.window_start else Shrink(until)
+
+
+def _sample(at_s: float) -> int:
+    return round(at_s * SAMPLE_RATE_HZ)
 
 
 # -- where a window begins and ends ------------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ from asr.streaming.commit import (
     Decoded,
     Finish,
     Restart,
+    Shrink,
     Wait,
     in_stream_time,
     is_worth_decoding,
@@ -43,6 +44,7 @@ from asr.streaming.commit import (
     words_with_known_times,
 )
 from asr.streaming.schedule import Decode, Kind, Open, Schedule
+from asr.streaming.unread import without_doubtful
 from asr.streaming.utterance import Utterance, words_of
 from asr.streaming.vad import FRAME_SAMPLES, VadState
 
@@ -215,10 +217,14 @@ class Session:
         decision = self._policy.decide(utterance, decoded, self._curve, self.settings.stream)
         utterance.language, utterance.memory, utterance.shortened = hypothesis.language, hypothesis.memory, False
         match decision:
-            case Cut(at):
-                utterance.tail = decoded.pieces
+            case Cut(at, words, gap_until):
+                utterance.tail = decoded.pieces[:words]
                 self._commit(utterance, len(utterance.tail))
-                self._utterance = Utterance(at, utterance.language)
+                rest = max(request.window_end, utterance.rest_until)
+                self._utterance = Utterance(at, utterance.language, rest_until=rest, gap_until=gap_until)
+            case Shrink(to):
+                start, rest = utterance.window_start, request.window_end
+                self._utterance = Utterance(start, rest_until=rest, gap_until=to, alone_until=to)
             case Restart(at):
                 self._utterance = Utterance(at, utterance.language)
             case Wait():
@@ -242,6 +248,8 @@ class Session:
         if utterance is None or utterance.decoded_until == entry.until:
             return None
         end = window_end(utterance.window_start, entry.until, self._curve, stream)
+        limits = (utterance.rest_until, utterance.alone_until)
+        end = min([end, *(limit for limit in limits if limit > utterance.window_start)])
         if entry.kind is not Kind.FINAL and not self._partials and end == entry.until:
             return None
         if not is_worth_decoding(utterance, end, self._curve, self.settings.vad.min_speech_ms / 1000):
@@ -253,6 +261,7 @@ class Session:
         start = utterance.window_start
         known = words_with_known_times(utterance.prefix)
         known_until_s = known[-1].end_s - start / SAMPLE_RATE_HZ if known else 0.0
+        prefix_end_s = utterance.prefix[-1].end_s - start / SAMPLE_RATE_HZ if utterance.prefix else 0.0
         return Window(
             samples=self._audio.slice(start, end),
             speech_s=self._curve.speech_s(start, end),
@@ -264,6 +273,8 @@ class Session:
             hotwords=self._hotwords,
             known_tokens=sum(len(piece.tokens) for piece in known),
             known_until_s=max(0.0, known_until_s),
+            prefix_end_s=max(0.0, prefix_end_s),
+            may_change_language=self._language is None,
             memory=utterance.memory,
             settings=self.settings.decode,
         )
@@ -278,9 +289,11 @@ class Session:
     def _decoded(self, hypothesis: Hypothesis, request: _Request, utterance: Utterance) -> Decoded:
         """A hypothesis as the policy sees it."""
         start_s = utterance.window_start / SAMPLE_RATE_HZ
+        pieces = in_stream_time(hypothesis.pieces, start_s, self._committed_end_s)
+        read_s = hypothesis.read_s
         return Decoded(
-            pieces=in_stream_time(hypothesis.pieces, start_s, self._committed_end_s),
-            window_end=request.window_end,
+            pieces=without_doubtful(pieces, utterance.gap_until / SAMPLE_RATE_HZ),
+            window_end=request.window_end if read_s is None else round((start_s + read_s) * SAMPLE_RATE_HZ),
             requested_end=request.entry.until,
             is_last=request.entry.kind is Kind.FINAL,
             committed_end_s=self._committed_end_s,
@@ -291,6 +304,7 @@ class Session:
         """Accept a hypothesis: commit its first words, show the others, move the window's start."""
         self._release(utterance, released)
         utterance.tail, utterance.decoded_until, utterance.doubts = decoded.pieces, decoded.window_end, 0
+        utterance.rest_until = 0
         self._commit(utterance, commit.count)
         self._show(utterance, decoded.window_end, again=commit.count > 0)
         if commit.dropped:

@@ -28,6 +28,12 @@ class Utterance:
     """The text of the last partial."""
     shortened: bool = False
     """The window has lost its oldest words since it was last decoded. The rest may be in another language."""
+    rest_until: int = 0
+    """The utterance begins with the rest of a window that ended here, and its first window ends here too."""
+    gap_until: int = 0
+    """It begins in a gap that ends here (see `asr.streaming.unread`)."""
+    alone_until: int = 0
+    """Its window ends here, so that the gap is decoded without the words behind it; 0: it does not."""
     memory: ModelMemory | None = None
     """The model's memory of the last decoded window. None after the window's start moved."""
 

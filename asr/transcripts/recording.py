@@ -15,8 +15,9 @@ Recordings are transcribed in four places, all with the settings of `offline_set
     eval.runs.replay      one session, a step at a time, because a trace needs the time of every step
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -27,9 +28,10 @@ from asr.audio.tracks import OnNotice, ignored
 from asr.config import SAMPLE_RATE_HZ, SessionSettings
 from asr.engine import Engine
 from asr.events import Event, Final
-from asr.models.base import Hypothesis, Piece, Window
+from asr.models.base import Finality, Hypothesis, Piece, Window
 from asr.streaming.commit import in_stream_time
 from asr.streaming.session import Session
+from asr.streaming.unread import first_gap, without_doubtful
 from asr.streaming.utterance import words_of
 from asr.transcripts.formats import Transcript, segments_from_finals
 
@@ -74,19 +76,20 @@ def transcribe(
     session = engine.open(
         settings or offline_settings(), language=language, prompt=prompt, hotwords=hotwords, partials=False
     )
+    gap_s = session.settings.stream.gap_s
     windows: list[Window] = []
-    hypotheses: list[Hypothesis] = []
+    hypotheses: list[tuple[Part, ...]] = []
     for block in blocks(source, on_notice):
         session.receive_audio(block)
         windows += windows_of(session, engine)
         while len(windows) >= BATCH_WINDOWS:
-            hypotheses += recognised(windows[:BATCH_WINDOWS], engine)
+            hypotheses += recognised(windows[:BATCH_WINDOWS], engine, gap_s)
             del windows[:BATCH_WINDOWS]
         if on_progress:
             on_progress(session.received_s - sum(map(seconds_of, windows)))
     session.receive_end()
     windows += windows_of(session, engine)
-    hypotheses += recognised(windows, engine) if windows else []
+    hypotheses += recognised(windows, engine, gap_s) if windows else []
     return transcript_of(filled(session.take_events(), hypotheses), engine, session.received_s)
 
 
@@ -103,14 +106,66 @@ def windows_of(session: Session, engine: Engine) -> Iterator[Window]:
         session.receive_hypothesis(Hypothesis((whole,), window.language or ""))
 
 
-def recognised(windows: Sequence[Window], engine: Engine) -> list[Hypothesis]:
-    """The hypotheses of the windows, without the decoder's memory, which nobody continues: 15 MB per window."""
-    return [replace(hypothesis, memory=None) for hypothesis in engine.recogniser.recognise(windows)]
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The hypothesis of a part of a window that begins ``start_s`` after it."""
+
+    start_s: float
+    hypothesis: Hypothesis
 
 
-def filled(events: Iterable[Event], hypotheses: Sequence[Hypothesis]) -> list[Event]:
-    """The session's finals with the words of their windows, in order. Finals without a window stay empty."""
-    answers = iter(hypotheses)
+def recognised(windows: Sequence[Window], engine: Engine, gap_s: float) -> list[tuple[Part, ...]]:
+    """The hypotheses of the windows, without the decoder's memory, which nobody continues: 15 MB per window.
+
+    Where the language changes, or speech is left out (more than `gap_s`, see `StreamSettings`), the rest of a window is
+    decoded as one of its own.
+    """
+    parts: list[list[Part]] = [[] for _ in windows]
+    least_s = gap_s if engine.recogniser.finality is Finality.AGREEMENT else math.inf
+    todo = [_Todo(i, window) for i, window in enumerate(windows)]
+    while todo:
+        hypotheses = engine.recogniser.recognise([item.window for item in todo])
+        rests: list[_Todo] = []
+        for item, hypothesis in zip(todo, hypotheses, strict=True):
+            part, rest = item.read(hypothesis, least_s)
+            parts[item.index] += part
+            rests += rest
+        todo = rests
+    return [tuple(sorted(own, key=lambda part: part.start_s)) for own in parts]
+
+
+@dataclass(frozen=True, slots=True)
+class _Todo:
+    """A window to be decoded, or a part of it that begins at ``start_s``. A gap that it begins in ends at ``gap_s``."""
+
+    index: int
+    window: Window
+    start_s: float = 0.0
+    gap_s: float = 0.0
+
+    def read(self, hypothesis: Hypothesis, least_s: float) -> "tuple[list[Part], list[_Todo]]":
+        """The words that are believed, and what is to be decoded then, as a session decides it."""
+        pieces = without_doubtful(hypothesis.pieces, self.gap_s)
+        end_s = seconds_of(self.window) if hypothesis.read_s is None else hypothesis.read_s
+        gap = first_gap(pieces, (0.0, end_s), self.window.pauses, least_s, after_s=self.gap_s)
+        if gap and not gap.at_s:
+            alone = _Todo(self.index, self.window.first(gap.until_s), self.start_s, gap.until_s)
+            return [], [alone, self._rest(gap.until_s)]
+        if gap:
+            pieces = pieces[: gap.words]
+        part = Part(self.start_s, replace(hypothesis, pieces=pieces, memory=None))
+        if gap:
+            return [part], [self._rest(gap.at_s, gap.until_s - gap.at_s)]
+        return [part], [self._rest(end_s)] if hypothesis.read_s is not None else []
+
+    def _rest(self, at_s: float, gap_s: float = 0.0) -> "_Todo":
+        return _Todo(self.index, self.window.rest(at_s), self.start_s + at_s, gap_s)
+
+
+def filled(events: Iterable[Event], recognised: Sequence[tuple[Part, ...]]) -> list[Event]:
+    """The session's finals with the words of their windows, in order; one for each part. Finals without a window stay
+    empty."""
+    answers = iter(recognised)
     finals: list[Event] = []
     floor_s = 0.0
     for final in events:
@@ -119,10 +174,13 @@ def filled(events: Iterable[Event], hypotheses: Sequence[Hypothesis]) -> list[Ev
         if not final.words:
             finals.append(final)
             continue
-        hypothesis = next(answers)
-        pieces = in_stream_time(hypothesis.pieces, final.words[0].start_s, floor_s)
-        floor_s = pieces[-1].end_s if pieces else floor_s
-        finals.append(replace(final, words=words_of(pieces), language=hypothesis.language))
+        parts = next(answers)
+        for part in parts:
+            pieces = in_stream_time(part.hypothesis.pieces, final.words[0].start_s + part.start_s, floor_s)
+            floor_s = pieces[-1].end_s if pieces else floor_s
+            ends = final.ends_utterance and part is parts[-1]
+            language = part.hypothesis.language
+            finals.append(replace(final, words=words_of(pieces), language=language, ends_utterance=ends))
     return finals
 
 

@@ -100,6 +100,11 @@ class WhisperNetwork:
             layers.append(CrossAttention(*(t.transpose(0, 1).to(self._memory_dtype).contiguous() for t in (k, v))))
         return tuple(layers)
 
+    def part(self, memory: WhisperMemory, start: int, end: int) -> WhisperMemory:
+        """What the decoder sees of the frames from `start` to `end` alone. No window can continue it."""
+        layers = (CrossAttention(seen.keys[:, start:end], seen.values[:, start:end]) for seen in memory.layers)
+        return WhisperMemory(memory.encoder, tuple(layers))
+
     @torch.inference_mode()
     def _states_of_silence(self) -> tuple[torch.Tensor, tuple[CrossAttention, ...]]:
         """The states' frames ``(s,)`` in a window of 30 s, and what each decoder layer sees of them."""

@@ -1,7 +1,7 @@
 """Whisper: windows -> hypotheses with languages, word times and confidences; and the alignment of a given text."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from asr.models.whisper.features import FRAME_S
 from asr.models.whisper.hotwords import Hotwords
 from asr.models.whisper.network import WhisperMemory, WhisperNetwork
 from asr.models.whisper.search import Searcher, SearchState
+from asr.models.whisper.spoken_language import LanguageDetector
 from asr.models.whisper.tokenizer import UNSPACED_LANGUAGES, SpecialTokens, Tokenizer
 from asr.models.whisper.word_times import at_pauses, word_starts
 
@@ -26,6 +27,16 @@ _SPARE_TOKENS = 10
 UPDATE_MS = 1300
 """Decoding a window again costs the same for little new audio as for much. Shorter updates do not make words final
 earlier (docs/log/decoding.md#update-every-1300-ms)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A window in one language, and what the decoder sees of it. ``read_s``: see `Hypothesis.read_s`."""
+
+    window: Window
+    memory: WhisperMemory
+    language: str
+    read_s: float | None = None
 
 
 class WhisperRecogniser:
@@ -53,7 +64,7 @@ class WhisperRecogniser:
         self.network, self.searcher = network, Searcher(network, special.end, special.blank)
         self._tokenizer, self._special = tokenizer, special
         self._hotwords_cache: dict[tuple[tuple[str, ...], float], Hotwords] = {}
-        self._language_ids = torch.tensor(list(special.languages.values()), dtype=torch.int64)
+        self._detector = LanguageDetector(network, special.start, special.languages)
 
     def tokens_of(self, text: str) -> tuple[int, ...]:
         """The tokens of a prompt, as text that precedes the window."""
@@ -64,14 +75,25 @@ class WhisperRecogniser:
         """One hypothesis for each window. Raises `ConfigError` for a language that the model does not know."""
         memories = [self.encode(window) for window in windows]
         languages = self._languages(memories, windows)
-        states = [self.start(window, language) for window, language in zip(windows, languages, strict=True)]
-        self.decode(memories, states)
-        return [self._hypothesis(state, memory) for state, memory in zip(states, memories, strict=True)]
+        runs = [self._first_run(*each) for each in zip(memories, windows, languages, strict=True)]
+        states = [self.start(run.window, run.language) for run in runs]
+        self.decode([run.memory for run in runs], states)
+        return [self._hypothesis(state, run) for state, run in zip(states, runs, strict=True)]
 
     def encode(self, window: Window) -> WhisperMemory:
         """The encoder's part: only what the window's memory does not hold yet is computed."""
         memory = window.memory if isinstance(window.memory, WhisperMemory) else None
         return self.network.encode(window.samples, memory, round(window.settings.settle_s / FRAME_S))
+
+    def _first_run(self, memory: WhisperMemory, window: Window, language: str) -> _Run:
+        """The window up to the place where the language changes; all of it where that may not be."""
+        if not window.may_change_language or not self._special.languages:
+            return _Run(window, memory, language)
+        run = self._detector.first_run(memory, window, language)
+        if run.end_s is None:
+            return _Run(window, memory, language)
+        start = window.first(run.end_s)  # encoded again: states that saw the other language make the decoder repeat
+        return _Run(start, self.encode(start), run.language, run.end_s)
 
     # -- forced alignment ----------------------------------------------------------------------------------------
 
@@ -122,13 +144,9 @@ class WhisperRecogniser:
             return ["en"] * len(windows)
         if all(window.language for window in windows):
             return [self._checked(window.language) for window in windows]
-        tokens = torch.full((len(windows), 1), self._special.start)
-        hidden, _ = self.network.decode(self.network.batch(memories), tokens, torch.zeros_like(tokens))
-        scores = self.network.scores(hidden[:, 0], self._language_ids)
-        names = list(self._special.languages)
         return [
-            self._checked(window.language) if window.language else names[int(row.argmax())]
-            for window, row in zip(windows, scores, strict=True)
+            self._checked(window.language) if window.language else detected
+            for window, detected in zip(windows, self._detector.languages(memories), strict=True)
         ]
 
     def _checked(self, language: str | None) -> str:
@@ -192,12 +210,12 @@ class WhisperRecogniser:
 
     # -- words -----------------------------------------------------------------------------------------------------
 
-    def _hypothesis(self, state: SearchState, memory: WhisperMemory) -> Hypothesis:
+    def _hypothesis(self, state: SearchState, run: _Run) -> Hypothesis:
         prefix = len(state.window.prefix)
         words = self._tokenizer.words(state.tokens[prefix:], state.language)
         if words and not prefix and state.language not in UNSPACED_LANGUAGES and not words[0][0].startswith(" "):
             words[0] = (" " + words[0][0], words[0][1])
-        starts_s = self._starts_s(state, memory)
+        starts_s = self._starts_s(state, run.memory)
         audio_s = len(state.window.samples) / SAMPLE_RATE_HZ
         edges = np.cumsum([prefix, *(len(ids) for _, ids in words)])
         spans = at_pauses(starts_s[edges[:-1]].tolist(), starts_s[edges[1:]].tolist(), state.window.pauses)
@@ -211,7 +229,8 @@ class WhisperRecogniser:
             pieces=tuple(pieces[: echo_start(pieces)]),
             language=state.language,
             looped=state.looped,
-            memory=memory,
+            memory=run.memory if run.read_s is None else None,
+            read_s=run.read_s,
         )
 
     def _starts_s(self, state: SearchState, memory: WhisperMemory) -> np.ndarray:

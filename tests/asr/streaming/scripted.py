@@ -3,6 +3,7 @@
 Positions are counted in frames of 32 ms, and an update is due every 32 frames (1.024 s).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -33,8 +34,11 @@ STREAM = StreamSettings(
     unsure_holdback_ms=6000,
     sure=0.7,
     collapse_s=1.0,
+    gap_s=math.inf,
 )
-"""The settings of the rules, written out: a test of a rule does not depend on a default."""
+"""The settings of the rules, written out: a test of a rule does not depend on a default.
+
+Most scripts say fewer words than there is speech, so gaps are not looked for."""
 
 
 def words(text: str, start_s: float = 0.0, each_s: float = 1.0, confidence: float = 0.9) -> tuple[Piece, ...]:

@@ -26,10 +26,11 @@ Collapsed hypothesis
 Doubts
     3 becomes 2, 4 or 3000; exchanged with the number for no words
         -> test_after_three_doubts_in_a_row_a_shortened_hypothesis_counts
-    1 becomes 0, 2 or 3 -> test_after_one_doubt_a_hypothesis_without_words_counts
+    1 becomes 0, 2 or 3; `==` for `>=` -> test_after_one_doubt_a_hypothesis_without_words_counts
     the session does not count, counts double, takes or shows the doubted words, decodes the same window again
         -> test_a_doubted_hypothesis_is_not_shown_and_the_fourth_in_a_row_is
     the session never resets the count -> test_an_accepted_hypothesis_resets_the_count_of_doubts
+Gaps: see test_unread
 Stalled decoder
     never; inverted; the limit -> test_a_decoder_that_writes_nothing_during_speech_is_stalled
     `>=` for `>` -> test_speech_of_exactly_stall_s_is_not_yet_a_stall
@@ -255,9 +256,9 @@ def test_after_three_doubts_in_a_row_a_shortened_hypothesis_counts(doubts: int, 
     assert decide(Utterance(0, tail=tail, doubts=doubts), tail[:1], 5.0) == decision
 
 
-@pytest.mark.parametrize(("doubts", "decision"), [(0, Wait()), (1, Commit(0))])
+@pytest.mark.parametrize(("doubts", "decision"), [(0, Wait()), (1, Commit(0)), (2, Commit(0)), (3, Commit(0))])
 def test_after_one_doubt_a_hypothesis_without_words_counts(doubts: int, decision: Decision) -> None:
-    """Then the tail is empty, and a stalled decoder can be noticed."""
+    """Then the tail is empty, and a stalled decoder can be noticed. Doubts of shortened hypotheses count too."""
     assert decide(Utterance(0, tail=words("a b c d"), doubts=doubts), (), 5.0) == decision
 
 
@@ -623,6 +624,7 @@ def test_the_defaults_are_those_that_were_measured() -> None:
         unsure_holdback_ms=6000,
         sure=0.7,
         collapse_s=1.0,
+        gap_s=1.0,
     )
 
 

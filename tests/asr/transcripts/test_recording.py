@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from asr.config import SessionSettings
 from asr.events import Final, Partial, Word
 from asr.models.base import Hypothesis, Piece
-from asr.transcripts.recording import FALLBACK_TEMPERATURES, filled, offline_settings, transcript_of
+from asr.transcripts.recording import FALLBACK_TEMPERATURES, Part, filled, offline_settings, transcript_of
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def test_finals_get_the_words_of_their_windows_in_order() -> None:
     silence = Final((), 2.0, 3.0, "", ends_utterance=True)
     events = [final(1.0, 2.0, "", ""), Partial((), 1.0, 2.0, ""), silence, final(5.0, 6.0, "", "")]
     pieces = [Piece(text, (), 0.25, 0.75, 0.9) for text in (" one", " two")]
-    first, second, third = filled(events, [Hypothesis((piece,), "en") for piece in pieces])
+    first, second, third = filled(events, [(Part(0.0, Hypothesis((piece,), "en")),) for piece in pieces])
     assert [(word.text, word.start_s, word.end_s) for word in first.words] == [(" one", 1.25, 1.75)]
     assert second == silence
     assert [(word.text, word.start_s, word.end_s) for word in third.words] == [(" two", 5.25, 5.75)]
