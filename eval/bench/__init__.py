@@ -5,6 +5,7 @@ files          one recording after the other, against faster-whisper
 folders        folders on all cores, against its batched pipeline
 turns          the end of a turn: single utterances over the wire
 peer_servers   our server and another streaming server in turns
+worlds, verdicts   how often verdicts are right in made-up worlds with a known truth
 tables         what is printed
 peers/         the peers: their processes, wires and transcribers
 """

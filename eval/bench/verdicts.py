@@ -25,6 +25,7 @@ from eval.metrics.significance import holm
 TAIL = 95
 MANY = 8
 """Systems in the worlds in which many are compared."""
+LOOKS, SPEAKERS_A_LOOK = 5, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,18 @@ def power_results(speakers: Sequence[int], advantages: Sequence[float], count: i
             yield Result(f"{number} speakers, {points:.1f} points", {"found, %": Share(found, count)})
 
 
+def look_results(count: int, seed: int) -> Iterator[Result]:
+    """Equal systems, looked at again with each ten speakers more: any look that calls them different."""
+    world = World("", LOOKS * SPEAKERS_A_LOOK, 10)
+    once, each = 0, 0
+    for left, right in ratios(draw_errors(world, count, seed)):
+        looks = [(left.first(n), right.first(n)) for n in range(SPEAKERS_A_LOOK, world.speakers + 1, SPEAKERS_A_LOOK)]
+        once += any(difference(*pair).excludes_zero for pair in looks)
+        each += any(difference(*pair, comparisons=LOOKS).excludes_zero for pair in looks)
+    yield Result("each look as if it were the only one", {"any look, %": Share(once, count)})
+    yield Result(f"--looks {LOOKS}", {"any look, %": Share(each, count)})
+
+
 def ratios(drawn: Errors) -> Iterator[tuple[Ratio, ...]]:
     """The error rates of all systems, world by world."""
     units = _units(drawn.words.shape[1])
@@ -132,6 +145,7 @@ def run(worlds: int, delay_worlds: int, seed: int) -> None:
         ("Fewer than ten speakers", accuracy_results(FEW, worlds, seed)),
         ("95th percentile of the delay", delay_results(DELAY_WORLDS, delay_worlds, seed)),
         ("Many systems", family_results((11, 20, 50), max(1, worlds // 20), seed)),
+        (f"{LOOKS} looks, at 10 to 50 speakers", look_results(max(1, worlds // 5), seed)),
         ("True differences", power_results((20, 50, 76), (0.13, 0.27, 0.5), max(1, worlds // 4), seed)),
     )
     for title, results in parts:

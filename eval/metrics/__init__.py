@@ -6,6 +6,7 @@ word_errors    aligns a reference with a hypothesis, counts errors
 word_times     finds when each word was shown, stopped changing and became final
 stability      measures how much shown text was taken back
 estimates      gives metrics their values, intervals and comparisons
-bootstrap, significance   the statistics behind them
+resampling, significance   the statistics behind them: intervals and tests from half-samples of speakers
+rounds         the machine's noise in costs and delays, from repeats
 summary        lists every metric by model, data set and mode
 """

@@ -150,6 +150,16 @@ class Ratio:
         one_row_each = replace(self.units, index=np.arange(self.units.count))
         return Ratio((self._above - other._above).tolist(), self._below.tolist(), one_row_each)
 
+    @property
+    def is_positive(self) -> bool:
+        """True where no sample can have a value below zero."""
+        return bool((self._above >= 0).all())
+
+    def first(self, units: int) -> "Ratio":
+        """The ratio over the first units alone."""
+        fewer = replace(self.units, index=np.arange(units), strata=self.units.strata[:units])
+        return Ratio(self._above[:units].tolist(), self._below[:units].tolist(), fewer)
+
     def centred(self) -> "Ratio":
         """The same ratio without what differs between data sets: their sizes were chosen, not drawn."""
         above, value = self._above.copy(), self.value()
@@ -171,6 +181,11 @@ class Percentile:
         self._units = units.index[np.asarray(owners, int)[order]] if len(values) else np.zeros(0, int)
         self.share = q / 100
         self.units = units
+
+    @property
+    def is_positive(self) -> bool:
+        """True where no sample can have a value below zero."""
+        return bool((self._values >= 0).all())
 
     def value(self) -> float | None:
         """Linear interpolation between closest ranks (Hyndman and Fan 1996, definition 7)."""
@@ -217,6 +232,7 @@ def interval(statistic: Statistic) -> Interval:
     low, high = _low_end(lows, ALPHA), _high_end(highs, TAIL_ALPHA if is_tail else ALPHA)
     if low is None or high is None:
         return Interval(value)
+    low = max(low, 0.0) if statistic.is_positive else low
     skew = (high - value) ** 2 / (2 * value) if value > 0 and high > value else 0.0
     return Interval(value, min(low, value), max(high + skew, value))
 

@@ -4,6 +4,7 @@ command         the commands
 systems         pairs systems on the same recordings
 verdict         says in sentences what the figures mean
 slices          breaks errors down by parts of the data
+parts           compares two systems on each set and slice
 capacity_plan   says how many cores a number of streams needs
 gate            checks a run against its baseline
 sweep           runs a grid of settings, finds the Pareto front

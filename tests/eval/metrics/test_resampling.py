@@ -175,6 +175,14 @@ def test_the_size_of_a_data_set_was_chosen() -> None:
     assert units.note == "easy: 20 speakers; hard: 20 speakers"
 
 
+def test_a_rate_is_never_below_zero() -> None:
+    """A rare error in one of two sets: the interval of both begins at zero at the lowest."""
+    names = [f"s{i}" for i in range(40)]
+    units = units_by_id(["easy"] * 20 + ["hard"] * 20, names, names)
+    rare = interval(Ratio([0] * 38 + [1, 1], [100] * 40, units))
+    assert rare.low == 0.0
+
+
 def test_the_same_recordings_under_noise_are_the_same_people() -> None:
     """Drawn together: noise makes no new sample of them."""
     people = [f"s{i}" for i in range(10)]
