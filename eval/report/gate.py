@@ -2,7 +2,7 @@
 
 A check that cannot be made is not passed: a figure that was not measured, a baseline model or mode that was not run,
 other audio under the same names, a broken stream. With several checks or several looks at the same data, chance has
-several tries: each check is made at alpha over their number (Bonferroni).
+several tries: the checks share alpha (Holm), and each look has its part of it (Bonferroni).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -91,8 +91,7 @@ def checks(new: Run, old: Run, limits: Limits) -> tuple[Check, ...]:
         if not any(each is mine for *_, mine in due):
             why = "no streamed mode in both runs"
             problems.append(Check("all", each.figure, f"{each.figure} cannot be checked: {why}", False, missing=True))
-    count = limits.looks * (1 if limits.non_inferior else len(due))
-    return (*problems, *(_check(one, other, each, limits, count) for one, other, each in due))
+    return (*problems, *_checked(due, limits))
 
 
 def junit_xml(results: Sequence[Check]) -> bytes:
@@ -192,6 +191,11 @@ class _Figure:
     noisy: bool = False
     as_ratio: bool = False
 
+    @property
+    def null(self) -> float:
+        """The value of no change."""
+        return 1.0 if self.as_ratio else 0.0
+
 
 CHECKS = (
     _Figure("WER", "--max-wer-rise", WER, lambda limits: limits.wer, "points"),
@@ -209,20 +213,37 @@ CHECKS = (
 )
 
 
-def _check(new: System, old: System, figure: _Figure, limits: Limits, comparisons: int) -> Check:
+def _checked(due: Sequence[tuple[System, System, _Figure]], limits: Limits) -> list[Check]:
+    """All checks, corrected for their number by Holm's steps: those beyond chance no longer count for the others.
+
+    To be within the limits, all must be shown to be so; that is one claim, and needs no correction.
+    """
+    count = 1 if limits.non_inferior else len(due)
+    while True:
+        comparisons = limits.looks * count
+        changes = [_change(*each, comparisons) for each in due]
+        beyond = sum(change.excludes(each.null) for (*_, each), change in zip(due, changes, strict=True))
+        left = max(1, len(due) - beyond)
+        if limits.non_inferior or left == count:
+            return [_check(*each, change, limits, comparisons) for each, change in zip(due, changes, strict=True)]
+        count = left
+
+
+def _change(new: System, old: System, figure: _Figure, comparisons: int) -> Difference:
+    if figure.noisy:
+        return timed(figure.metric, new, old, comparisons, as_ratio=figure.as_ratio)
+    return compare(figure.metric, new.scored, old.scored, comparisons)
+
+
+def _check(new: System, old: System, figure: _Figure, change: Difference, limits: Limits, comparisons: int) -> Check:
     name, limit = f"{new.model} {new.mode}", figure.limit(limits) or 0.0
     values = value_of(figure.metric, old.scored), value_of(figure.metric, new.scored)
     if None in values:
         return Check(name, figure.figure, f"{figure.figure} was not measured in both runs", False, missing=True)
-    if figure.noisy:
-        change = timed(figure.metric, new, old, comparisons, as_ratio=figure.as_ratio)
-    else:
-        change = compare(figure.metric, new.scored, old.scored, comparisons)
     if change.value is None or change.low is None or change.high is None:
         return Check(name, figure.figure, _why_not(new, old, figure, comparisons), False, missing=True)
-    null = 1.0 if figure.as_ratio else 0.0
-    is_shown_worse = change.value - null > limit and change.low > null
-    worse = change.high - null > limit if limits.non_inferior else is_shown_worse
+    is_shown_worse = change.value - figure.null > limit and change.low > figure.null
+    worse = change.high - figure.null > limit if limits.non_inferior else is_shown_worse
     text = f"{figure.figure} {_values(figure, values, change)}; {_detectable(change, limit, figure)}"
     return Check(name, figure.figure, text, worse)
 

@@ -164,6 +164,18 @@ def test_each_of_several_looks_is_stricter(tmp_path: Path) -> None:
     assert code(run, "--baseline", few, "--max-wer-rise", "0", "--looks", "2") == 2
 
 
+def test_checks_share_one_chance_of_five_per_cent(tmp_path: Path) -> None:
+    """Six speakers, all a little worse: p is 0.03, enough for one check, not for two; where the other check is beyond
+    chance as well, it is no longer counted (Holm): seven speakers, p 0.016 each."""
+    few = str(write_run(tmp_path / "few", spoken("m", speakers=6, utterances=12)))
+    worse = spoken("m", speakers=6, utterances=12, every=1)
+    assert gated(worse, few, "--max-wer-rise", "0") == 1
+    assert code(str(tmp_path / "run"), "--baseline", few, "--max-wer-rise", "0", "--max-p95-rise", "0") == 2
+    seven = write_run(tmp_path / "seven", spoken("m", speakers=7, utterances=14))
+    both = write_run(tmp_path / "both", spoken("m", speakers=7, utterances=14, every=1, late_s=0.5))
+    assert code(str(both), "--baseline", str(seven), "--max-wer-rise", "0", "--max-p95-rise", "0") == 1
+
+
 def test_build_servers_read_the_outcome(baseline: str, tmp_path: Path) -> None:
     """JUnit's element names, with one failure of three."""
     junit = tmp_path / "gate.xml"
