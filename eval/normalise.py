@@ -11,7 +11,7 @@ from whisper_normalizer.basic import BasicTextNormalizer
 from asr.languages import closest_code
 from eval.canonical import canonical, is_part_of_word
 from eval.english import english
-from eval.numbers import number_libraries, number_words_as_digits, symbols_as_words
+from eval.numbers import HAN, number_libraries, number_words_as_digits, symbols_as_words
 
 CHARACTER_LANGUAGES = frozenset({"zh", "yue", "ja", "th", "lo", "km", "my"})
 """Languages written without spaces between words: scored, and joined, by character."""
@@ -80,6 +80,20 @@ def normaliser_signature(languages: tuple[str, ...]) -> str:
     kinds = " + ".join(sorted({_KINDS.get(code, "basic with marks") for code in codes}))
     libraries = (f"whisper-normalizer {version('whisper-normalizer')} ({kinds})", *number_libraries(codes))
     return f"{', '.join(libraries)}; rules {RULES}"
+
+
+def how_compared(language: str) -> str:
+    """For readers: by which rules texts of this language are compared, and what they do about numbers."""
+    code = base_language(language)
+    if not code:
+        return "words of ASCII letters as English, all others by the basic rules; digits one by one; counted in words"
+    rules = "Whisper's English rules" if code == "en" else "Whisper's basic rules with vowel signs and other marks kept"
+    libraries = number_libraries((code,))
+    words = code == "en" or code in HAN or bool(libraries)
+    by = f" (by {' and '.join(libraries)})" if libraries else ""
+    numbers = f"number words{by} as digits" if words else "digits one by one, number words stay words"
+    unit = "characters" if is_by_character(code) else "words; a compound may be one word or two"
+    return f"{rules}; {numbers}; counted in {unit}"
 
 
 def _other(language: str) -> Callable[[str], str]:

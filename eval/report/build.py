@@ -11,6 +11,7 @@ from eval.metrics.estimates import estimate, peak_memory_bytes, units_of_traces,
 from eval.metrics.resampling import SEED, SPLITS, Interval
 from eval.metrics.summary import group, streamed_losses, summaries, unit_of
 from eval.metrics.word_times import end_source
+from eval.normalise import base_language, how_compared, normaliser_signature
 from eval.report.capacity_plan import Level, Plan, Wanted, levels_of, plan
 from eval.report.parts import set_comparisons, slice_comparisons
 from eval.report.slices import (
@@ -106,6 +107,8 @@ def report_of(runs: Sequence[Run], wanted: Wanted) -> Report:
         confusions=_confusions(systems, models),
         changed=_changed(compared, everything),
         data=_data(everything),
+        compared_texts=_compared_texts(everything),
+        scored_by=normaliser_signature(tuple(sorted(_languages(everything)))),
         left_out=tuple(dict.fromkeys(reason for run in runs for reason in run.left_out)),
         not_taken=tuple(item for run in runs for item in run.not_taken),
         failed=_failed(everything),
@@ -281,6 +284,16 @@ def _data(systems: Sequence[System]) -> tuple[DataRow, ...]:
     traces = list({scored.key: scored.trace for system in systems for scored in system.scored}.values())
     names = dict.fromkeys(trace.dataset for trace in traces)
     return tuple(_data_row(name, [trace for trace in traces if trace.dataset == name]) for name in names)
+
+
+def _languages(systems: Sequence[System]) -> set[str]:
+    return {scored.trace.language for system in systems for scored in system.scored}
+
+
+def _compared_texts(systems: Sequence[System]) -> tuple[tuple[str, str], ...]:
+    """How the texts of each language are compared."""
+    codes = sorted({base_language(language) for language in _languages(systems)})
+    return tuple((code or "not given", how_compared(code)) for code in codes)
 
 
 def _data_row(name: str, traces: Sequence[Trace]) -> DataRow:

@@ -276,6 +276,8 @@ class Report:
         confusions: The commonest confusions of each system.
         changed: What differs between the first two systems; None where there are no two.
         data: The data sets.
+        compared_texts: Each language, and by which rules its texts are compared.
+        scored_by: The normaliser of this report; that of a run's signature may be older.
         left_out: Recordings and lines that could not be used.
         not_taken: Recordings in languages that a model does not take.
         failed: Streams that broke.
@@ -309,6 +311,8 @@ class Report:
     confusions: tuple[SystemConfusions, ...]
     changed: Changed | None
     data: tuple[DataRow, ...]
+    compared_texts: tuple[tuple[str, str], ...]
+    scored_by: str
     left_out: tuple[str, ...]
     not_taken: tuple[UnsupportedLanguage, ...]
     failed: tuple[FailedStream, ...]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from eval.normalise import base_language, normalise, normaliser_signature, plain, units
+from eval.normalise import base_language, how_compared, normalise, normaliser_signature, plain, units
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,12 @@ def test_the_signature_names_the_normalisers_that_were_used() -> None:
     """A score without its normaliser's version cannot be compared."""
     assert normaliser_signature(("de", "en")).startswith("whisper-normalizer 0.1.15 (basic with marks + english)")
     assert normaliser_signature(("de", "en")).endswith("rules 3")
+
+
+def test_how_a_language_is_compared_is_said_for_readers() -> None:
+    """Each language by its own rules, in the report."""
+    assert how_compared("en-US").startswith("Whisper's English rules; number words as digits; counted in words")
+    assert "number words (by text2num 3" in how_compared("de")
+    assert "number words stay words" in how_compared("sw")
+    assert how_compared("zh").endswith("number words as digits; counted in characters")
+    assert how_compared("").startswith("words of ASCII letters as English")

@@ -9,6 +9,7 @@ import soundfile
 from asr.audio.files import Header, header
 from asr.config import SAMPLE_RATE_HZ
 from eval.audit.acoustics import Acoustics
+from eval.audit.fingerprints import fingerprint
 from eval.audit.recordings import (
     MeasuredRecording,
     clipped,
@@ -21,6 +22,7 @@ from eval.audit.recordings import (
     quiet,
     recording_findings,
     repeated_recordings,
+    similar_recordings,
     without_label,
     without_speech,
     wrong_durations,
@@ -28,6 +30,7 @@ from eval.audit.recordings import (
 )
 from eval.data.types import Problem
 from tests.eval.labelled import forms, labelled, notes
+from tests.speech import clip
 
 GOOD = Acoustics(1.0, 0.8, -23.0, -3.0, 30.0, 0.0, 7500.0, False, False, "")
 
@@ -119,3 +122,41 @@ def test_what_cannot_be_decoded_is_a_problem_and_a_wrong_suffix_a_finding(tmp_pa
     assert isinstance(gone, Problem)
     assert isinstance(fine, MeasuredRecording)
     assert notes(wrong_suffixes([fine])) == [("u0", "named .mp3, holds flac (flac)")]
+
+
+def fingerprinted(changed: np.ndarray, *texts: str, dataset: str = "d") -> list[MeasuredRecording]:
+    """Two recordings: a spoken sentence, and `changed`."""
+    both = measured(*texts)
+    sounds = (clip("quick_brown_fox"), changed)
+    lengths_s = (len(sound) / SAMPLE_RATE_HZ for sound in sounds)
+    left, right = (
+        replace(r, fingerprint=fingerprint(sound), acoustics=replace(r.acoustics, duration_s=length_s))
+        for r, sound, length_s in zip(both, sounds, lengths_s, strict=True)
+    )
+    return [left, replace(right, utterance=replace(right.utterance, dataset=dataset))]
+
+
+def test_copies_are_grave_with_another_text_or_in_another_set() -> None:
+    """A quieter copy in the same set with the same text only weighs double; a part of a recording has a part of it."""
+    fox = clip("quick_brown_fox")
+    same, other = ("The fox jumps.", "the fox jumps"), ("The fox jumps.", "The dog sleeps.")
+    (twice,) = similar_recordings(fingerprinted(fox * 0.2, *same))
+    assert (twice.grave, notes([twice])) == (False, [("u0", "2.6 s of it also in d/u1")])
+    (contradiction,) = similar_recordings(fingerprinted(fox * 0.2, *other))
+    assert contradiction.grave
+    assert "with another text: The dog sleeps." in contradiction.examples[0].note
+    (leak,) = similar_recordings(fingerprinted(fox * 0.2, *same, dataset="train"))
+    assert leak.grave
+    (part,) = similar_recordings(fingerprinted(fox[: len(fox) // 2], "The fox jumps.", "The fox"))
+    assert not part.grave
+    assert similar_recordings(fingerprinted(clip("counting"), *same)) == []
+
+
+def test_a_long_label_on_a_recording_that_ends_in_speech_is_truncated() -> None:
+    """Cut off, it may be less of an outlier than others: 2.5 robust deviations instead of 4."""
+    lengths = [95, 98, 100, 102, 105] * 4
+    good = measured(*("x" * length for length in lengths))
+    long = measured("y" * 110)
+    assert pace_outliers([*good, *long]) == []
+    cut = [replace(long[0], acoustics=replace(long[0].acoustics, cut_end=True))]
+    assert len(notes(pace_outliers([*good, *cut]))) == 1
