@@ -39,6 +39,9 @@ class VadSettings:
     """Audio kept from before the first speech frame."""
     pad_after_ms: int = 200
     """Audio kept after the last speech frame. After this much silence the partial hypothesis is updated."""
+    ahead_ms: int = 96
+    """After this much silence the text of a finalize request is ready, because it is decoded ahead. The window ends
+    here even if the request comes later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +61,13 @@ class StreamSettings:
     """How much committed speech a shortened window keeps."""
     stall_s: float = 0.65
     """After this much speech without a new word the window restarts behind the committed text."""
-    holdback_ms: int = 2000
+    holdback_ms: int = 1000
     """A word is not committed before it ends this far from the window's end."""
-    unsure_holdback_ms: int = 6000
+    unsure_holdback_ms: int = 2600
     """The same for a word whose confidence is below `sure`."""
-    sure: float = 0.7
+    hold_s: float = 1.5
+    """A word that ended this long before the window's end is held: see `DecodeSettings.hold_nats`."""
+    sure: float = 0.4
     """The confidence that a word needs for the shorter holdback."""
     collapse_s: float = 1.0
     """A hypothesis that ends this much earlier than the previous one is doubted."""
@@ -104,6 +109,9 @@ class DecodeSettings:
     search. For a CTC model 1 means the model's own value, else 8 with hotwords or a language model, else greedy."""
     fallback_temperatures: tuple[float, ...] = ()
     """A text that loops or is improbable is sampled again at these temperatures, in order, until one is neither."""
+    hold_nats: float = 0.5
+    """A word of the previous hypothesis that ended `StreamSettings.hold_s` ago changes only if the new one is more
+    probable by this much (natural logarithm). Whisper only."""
     hotword_boost: float = 3.0
     """Added to the score of a token that continues a hotword (natural logarithm). Whisper only."""
     ctc: CtcSettings = field(default_factory=CtcSettings)

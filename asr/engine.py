@@ -125,18 +125,24 @@ class Engine:
         update_ms = settings.stream.update_ms or self._recogniser.update_ms
         return replace(settings, stream=replace(settings.stream, update_ms=update_ms))
 
-    def step(self, sessions: Sequence[Session]) -> None:
+    def step(self, sessions: Sequence[Session]) -> bool:
         """Advance every session that is ready by at most one window. Blocks: call it outside an event loop.
+
+        Windows that are due go first. Only if there is none is one early window decoded, of the first session that has
+        one: it must not hold up the others. Returns whether that was all.
 
         If the model raises, every session is as before its window: no audio is lost, no event emitted. Each can be
         stepped again, alone or with others.
         """
         self.detect_speech([session for session in sessions if session.pending_frames])
-        due = [(session, window) for session in sessions if (window := session.next_window()) is not None]
-        if due:
-            hypotheses = self._recogniser.recognise([window for _, window in due])
-            for (session, _), hypothesis in zip(due, hypotheses, strict=True):
+        asked = [(session, window) for session in sessions if (window := session.next_window()) is not None]
+        due = [(session, window) for session, window in asked if not session.is_early]
+        chosen = due or asked[:1]
+        if chosen:
+            hypotheses = self._recogniser.recognise([window for _, window in chosen])
+            for (session, _), hypothesis in zip(chosen, hypotheses, strict=True):
                 session.receive_hypothesis(hypothesis)
+        return bool(chosen) and not due
 
     def detect_speech(self, sessions: Sequence[Session]) -> None:
         """The first half of a step: speech probabilities of the frames that these sessions received."""

@@ -33,7 +33,6 @@ class ServerSettings:
     max_spooled_bytes: int
     idle_timeout_s: float
     send_timeout_s: float
-    thin_lag_s: float
     drain_timeout_s: float
     session: SessionSettings = field(default_factory=SessionSettings)
 

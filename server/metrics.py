@@ -19,7 +19,12 @@ class Metrics:
         self.audio_s = Counter("asr_audio_seconds", "Audio received", registry=registry)
         self.finals = Counter("asr_finals", "Final results sent", registry=registry)
         self.partials = Counter("asr_partials", "Interim results sent", registry=registry)
-        self.thinned = Counter("asr_partials_thinned", "Interim updates dropped under load", registry=registry)
+        self.show_interval_s = Gauge(
+            "asr_show_interval_seconds",
+            "New speech after which words are shown early; 0: no time to spare for it",
+            ["model", "lane"],
+            registry=registry,
+        )
         self.lag_s = Histogram(
             "asr_lag_seconds",
             "Audio received and not recognised yet, after a step",

@@ -40,6 +40,8 @@ class Window:
     ``context``: tokens of committed text from before the window. ``prefix``: tokens of committed words whose audio is
     still in the window; the hypothesis continues them and never changes them. ``draft``: tokens of the previous
     hypothesis after the prefix; it makes decoding faster (one forward pass checks it all) and does not change the text.
+    ``held``: this many tokens of the draft are kept unless others are clearly more probable
+    (`DecodeSettings.hold_nats`).
     ``hotwords``: words to expect, preferred where they are likely.
 
     ``prefix_end_s``: where the prefix ends. ``may_change_language``: nobody chose the language, so the speech after the
@@ -56,6 +58,7 @@ class Window:
     context: tuple[int, ...] = ()
     prefix: tuple[int, ...] = ()
     draft: tuple[int, ...] = ()
+    held: int = 0
     hotwords: tuple[str, ...] = ()
     speech_s: float = 0.0
     pauses: tuple[tuple[float, float], ...] = ()

@@ -22,6 +22,10 @@ Rules of `AgreementPolicy`, for models whose words can all change (Whisper)
   Liu et al. 2020; Macháček et al. 2023, "Turning Whisper into Real-Time Transcription System").
 * **Holdback.** Two hypotheses often make the same mistake about the newest words. A word must also end at least
   `holdback_ms` before the window's end; `unsure_holdback_ms` if its confidence is below `sure`.
+* **Held words.** What two hypotheses disagree on is often as good as a coin toss ("Neild", "Neald"), and the model
+  can toss it again with each window. So a word of the last hypothesis that ended `hold_s` before the window's end
+  changes only if the model finds another clearly more probable (`DecodeSettings.hold_nats`). The text on screen rests,
+  hypotheses agree sooner, and the holdback can be short.
 * **Collapsed hypothesis.** Now and then Whisper ends its text in the middle of speech, and writes all of it an update
   later. So a hypothesis that ends more than `collapse_s` before the tail is doubted: the tail stays as it is. (One
   without words ends where the committed words end.) After `MAX_DOUBTS` doubted hypotheses in a row the next one is
@@ -227,7 +231,7 @@ class AgreementPolicy:
             return _read_gap(gap, utterance)
         if decoded.is_last:
             return Finish()
-        if _is_collapsed(utterance, decoded, settings.collapse_s):
+        if _is_doubted(utterance, decoded, settings.collapse_s):
             return Wait()
         count = min(_agreed(utterance.tail, decoded.pieces), _old_enough(decoded, settings))
         count = min(count, gap.words) if gap else count
@@ -282,14 +286,25 @@ def _bare(text: str) -> str:
     return text.strip().strip(_PUNCTUATION).casefold()
 
 
+def held_words(tail: Sequence[Piece], window_end: int, settings: StreamSettings) -> Sequence[Piece]:
+    """The leading words of a tail that are old enough to be held in a window that ends at this sample."""
+    latest_s = window_end / SAMPLE_RATE_HZ - settings.hold_s
+    return tail[: _leading(piece.end_s <= latest_s for piece in tail)]
+
+
 # -- hypotheses that are not to be trusted -----------------------------------------------------------------------------
 
 
-def _is_collapsed(utterance: Utterance, decoded: Decoded, collapse_s: float) -> bool:
-    """Whether a hypothesis ends long before the tail, and not too many in a row did so before it."""
-    if not utterance.tail or utterance.doubts >= (MAX_DOUBTS if decoded.pieces else MAX_EMPTY_DOUBTS):
+def _is_doubted(utterance: Utterance, decoded: Decoded, collapse_s: float) -> bool:
+    """Whether a hypothesis is collapsed, and not too many in a row were so before it."""
+    if utterance.doubts >= (MAX_DOUBTS if decoded.pieces else MAX_EMPTY_DOUBTS):
         return False
-    return utterance.tail[-1].end_s - decoded.end_s > collapse_s
+    return is_collapsed(utterance.tail, decoded, collapse_s)
+
+
+def is_collapsed(tail: Sequence[Piece], decoded: Decoded, collapse_s: float) -> bool:
+    """Whether a hypothesis ends long before the words of an earlier one."""
+    return bool(tail) and tail[-1].end_s - decoded.end_s > collapse_s
 
 
 def _is_stalled(utterance: Utterance, decoded: Decoded, curve: SpeechCurve, stall_s: float) -> bool:

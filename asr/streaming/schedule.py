@@ -11,7 +11,7 @@ from enum import Enum
 
 from asr.config import SAMPLE_RATE_HZ, SessionSettings
 from asr.events import Ended, SpeechEnded, SpeechStarted
-from asr.streaming.vad import FRAME_S, FRAME_SAMPLES, Activity, Endpointer, Transition
+from asr.streaming.vad import FRAME_S, FRAME_SAMPLES, Activity, Endpointer, Transition, frames_of
 
 
 class Kind(Enum):
@@ -23,6 +23,10 @@ class Kind(Enum):
     """The speaker was silent for `pad_after_ms`."""
     FINAL = "final"
     """The utterance ended, the owner asked to finalize, or the stream ended."""
+    SHOW = "show"
+    """Early, only to show words sooner. It commits nothing. Never in the queue, see `Schedule.early`."""
+    AHEAD = "ahead"
+    """Early, the window of a finalize request that may follow. Never in the queue, see `Schedule.early`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +63,13 @@ class Schedule:
 
     def __init__(self, settings: SessionSettings) -> None:
         self._vad = settings.vad
+        self._ahead_samples = frames_of(settings.vad.ahead_ms) * FRAME_SAMPLES
         self._update_samples = _samples(settings.stream.update_ms)
         self._endpointer = Endpointer(settings.vad)
         self._entries: deque[Entry] = deque()
         self._finalizes: deque[int] = deque()
         self._planned_end = 0
+        self._decoded_until = 0
         self._next_update = 0
         self.received = 0
         """Samples whose speech probability was received."""
@@ -81,9 +87,9 @@ class Schedule:
         self._entries.popleft()
 
     @property
-    def finalize_pending(self) -> bool:
-        """Whether a finalize request waits for the frames before it."""
-        return bool(self._finalizes)
+    def is_urgent(self) -> bool:
+        """Whether each frame counts: a finalize request waits for the frames before it, or a pause has begun."""
+        return bool(self._finalizes) or (self._endpointer.silent_frames > 0 and not self._endpointer.pausing)
 
     @property
     def done_until(self) -> int:
@@ -104,12 +110,19 @@ class Schedule:
         starts = (entry.start for entry in self._entries if isinstance(entry, Open))
         return min(self.received - run - _samples(self._vad.pad_before_ms), *starts, self.received)
 
-    def thin(self) -> int:
-        """Drop the updates that are due, except the newest. Returns how many were dropped."""
-        updates = [entry for entry in self._entries if isinstance(entry, Decode) and entry.kind is not Kind.FINAL]
-        dropped = set(map(id, updates[:-1]))
-        self._entries = deque(entry for entry in self._entries if id(entry) not in dropped)
-        return len(dropped)
+    def early(self, decoded_until: int, interval_samples: int) -> Decode | None:
+        """What may be decoded now although nothing is due; None if nothing is worth it.
+
+        In speech: all of it, once `interval_samples` are new. In a pause: the window of a finalize request.
+        """
+        if self._entries or not self._endpointer.in_speech:
+            return None
+        silent = self._endpointer.silent_frames * FRAME_SAMPLES
+        until = self._finalized_until(self.received)
+        wanted = 1 if silent >= self._ahead_samples else interval_samples
+        if until - decoded_until < wanted or 0 < silent < self._ahead_samples:
+            return None
+        return Decode(Kind.AHEAD if silent else Kind.SHOW, until)
 
     def receive(self, probability: float) -> None:
         """Takes the speech probability of the next frame and appends what follows from it."""
@@ -149,7 +162,19 @@ class Schedule:
             yield Emit(SpeechEnded(since_s))
 
     def _decode(self, kind: Kind, until: int, *, ends_utterance: bool = False, from_finalize: bool = False) -> Decode:
+        self._decoded_until = until
         return Decode(kind, until, ends_utterance, from_finalize, self._endpointer.voiced_until)
+
+    def _finalized_until(self, sample: int) -> int:
+        """Where the window of a finalize request at a sample ends.
+
+        In a pause: where the last window that reaches into it ends, else `ahead_ms` behind the speech. So the window is
+        decoded before the request comes, and the silence that the client waited for changes nothing.
+        """
+        paused_from = self._endpointer.voiced_until + self._ahead_samples
+        if not self._endpointer.in_speech or sample < paused_from:
+            return sample
+        return max(paused_from, self._decoded_until)
 
     def _plan_update(self) -> None:
         if self._endpointer.in_speech and not self._endpointer.pausing and self.received >= self._next_update:
@@ -160,10 +185,10 @@ class Schedule:
         """A finalize request is due when no whole frame before it is missing."""
         while self._finalizes and self.received + FRAME_SAMPLES > self._finalizes[0]:
             sample = self._finalizes.popleft()
-            self._entries.append(self._decode(Kind.FINAL, sample, from_finalize=True))
+            self._planned_end = self._finalized_until(sample)
+            self._entries.append(self._decode(Kind.FINAL, self._planned_end, from_finalize=True))
             if self._endpointer.in_speech:
-                self._entries.append(Open(sample))
-            self._planned_end = sample
+                self._entries.append(Open(self._planned_end))
 
 
 def _samples(ms: float) -> int:

@@ -20,7 +20,8 @@ samples alone, so the same audio gives the same text however it was cut into chu
 `asr.streaming.commit` decides which words of a hypothesis are final; its last table is the state table of an utterance.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,7 +39,9 @@ from asr.streaming.commit import (
     Restart,
     Shrink,
     Wait,
+    held_words,
     in_stream_time,
+    is_collapsed,
     is_worth_decoding,
     window_end,
     words_with_known_times,
@@ -48,6 +51,9 @@ from asr.streaming.unread import without_doubtful
 from asr.streaming.utterance import Utterance, words_of
 from asr.streaming.vad import FRAME_SAMPLES, VadState
 
+EARLY = (Kind.SHOW, Kind.AHEAD)
+SHOWN_SETTLE_S = 1.5
+"""`DecodeSettings.settle_s` of a window that only shows words early: it encodes 2 s of audio instead of 5."""
 STEP_FRAMES = 4
 """Run voice activity on at least this many frames (0.13 s): a step for each 0.1 s message costs more than it gains."""
 
@@ -58,6 +64,14 @@ class _Request:
 
     entry: Decode
     window_end: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """The hypothesis of a window that was decoded ahead. Only `Session._decide` makes another of the same end wrong."""
+
+    window_end: int
+    hypothesis: Hypothesis
 
 
 class Session:
@@ -84,6 +98,8 @@ class Session:
         self._events: list[Event] = []
         self._utterance: Utterance | None = None
         self._request: _Request | None = None
+        self._answer: _Answer | None = None
+        self._show_samples = 0
         self._committed_end_s = 0.0
         self._ending = self._end_planned = self._ended = False
 
@@ -117,14 +133,14 @@ class Session:
     @property
     def ready(self) -> bool:
         """Whether a step has work: an entry is due, or at least `STEP_FRAMES` unread frames are buffered."""
-        if self._schedule or (self._ending and not self._ended):
+        if self._schedule or (self._ending and not self._ended) or self._early():
             return True
         return self._audio.end >= self.ready_at_samples
 
     @property
     def ready_at_samples(self) -> int:
         """`ready` becomes true when this many samples have been received, even if nothing else happens."""
-        frames = 1 if self._schedule.finalize_pending else STEP_FRAMES
+        frames = 1 if self._schedule.is_urgent else STEP_FRAMES
         return self._schedule.received + frames * FRAME_SAMPLES
 
     @property
@@ -157,9 +173,13 @@ class Session:
         events, self._events = self._events, []
         return events
 
-    def thin_partials(self) -> int:
-        """Under overload: skip the updates that are due, except the newest. Returns how many; no audio is lost."""
-        return self._schedule.thin()
+    def show_every(self, seconds: float) -> None:
+        """Show words early: decode also when nothing is due, once this much speech is new; 0 (at first): never.
+
+        It changes what partials come and when, and how soon a final comes, never the text of a final: those follow
+        audio time alone. So the owner may change it at any time, to spend what the engine has to spare.
+        """
+        self._show_samples = round(seconds * SAMPLE_RATE_HZ)
 
     # -- the engine's side: voice activity writes the schedule -----------------------------------------------------
 
@@ -196,16 +216,23 @@ class Session:
         while (entry := self._schedule.head) is not None:
             if isinstance(entry, Decode):
                 window = self._window(entry)
-                if window is not None:
+                if window is not None and not self._answered():
                     return window
+                if window is not None:
+                    continue
                 self._finish(entry)
             elif isinstance(entry, Open):
-                self._utterance = Utterance(entry.start)
+                self._utterance, self._answer = Utterance(entry.start), None
             else:
                 self._emit(entry.event)
             self._schedule.pop()
         self._forget_audio()
-        return None
+        return self._early_window()
+
+    @property
+    def is_early(self) -> bool:
+        """Whether the window that `next_window` returned only shows words early: nobody waits for it."""
+        return self._request is not None and self._request.entry.kind is Kind.SHOW
 
     def receive_hypothesis(self, hypothesis: Hypothesis) -> None:
         """Takes the answer to `next_window`. Raises `InternalError` if there is no question open."""
@@ -213,6 +240,14 @@ class Session:
         if request is None or utterance is None:
             raise InternalError("found a hypothesis without a window; wanted next_window to be called first")
         self._request = None
+        if request.entry.kind in EARLY:
+            self._receive_early(hypothesis, request, utterance)
+        else:
+            self._decide(hypothesis, request, utterance)
+
+    def _decide(self, hypothesis: Hypothesis, request: _Request, utterance: Utterance) -> None:
+        """What is final? Carry out the policy's decision."""
+        self._answer = None
         decoded = self._decoded(hypothesis, request, utterance)
         decision = self._policy.decide(utterance, decoded, self._curve, self.settings.stream)
         utterance.language, utterance.memory, utterance.shortened = hypothesis.language, hypothesis.memory, False
@@ -257,8 +292,55 @@ class Session:
         self._request = _Request(entry, end)
         return self._window_of(utterance, end)
 
-    def _window_of(self, utterance: Utterance, end: int) -> Window:
-        start = utterance.window_start
+    def _early(self) -> Decode | None:
+        """What may be decoded early, if the owner wants that."""
+        utterance = self._utterance
+        if utterance is None or not self._show_samples:
+            return None
+        done_until = max(utterance.window_start, utterance.decoded_until, utterance.early_until)
+        return self._schedule.early(done_until, self._show_samples)
+
+    def _early_window(self) -> Window | None:
+        """The window of `_early`; None if it is as good as silent, or too long to be decoded as it is."""
+        entry, utterance, stream = self._early(), self._utterance, self.settings.stream
+        if entry is None or utterance is None:
+            return None
+        if entry.kind is Kind.SHOW and not self._partials:
+            utterance.early_until = entry.until
+            return None
+        is_whole = window_end(utterance.window_start, entry.until, self._curve, stream) == entry.until
+        if not is_whole or not is_worth_decoding(
+            utterance, entry.until, self._curve, self.settings.vad.min_speech_ms / 1000
+        ):
+            utterance.early_until = entry.until
+            return None
+        self._request = _Request(entry, entry.until)
+        return self._window_of(utterance, entry.until, is_shown=entry.kind is Kind.SHOW)
+
+    def _answered(self) -> bool:
+        """Whether the window that is due was decoded ahead; then its hypothesis is taken."""
+        request, answer, utterance = self._request, self._answer, self._utterance
+        if request is None or answer is None or utterance is None or answer.window_end != request.window_end:
+            return False
+        self._request = None
+        self._decide(answer.hypothesis, request, utterance)
+        return True
+
+    def _receive_early(self, hypothesis: Hypothesis, request: _Request, utterance: Utterance) -> None:
+        """Show an early hypothesis. Nothing else of the utterance changes."""
+        utterance.early_until = request.window_end
+        if request.entry.kind is Kind.AHEAD:
+            self._answer = _Answer(request.window_end, hypothesis)
+        decoded = self._decoded(hypothesis, request, utterance)
+        if is_collapsed(utterance.draft or utterance.tail, decoded, self.settings.stream.collapse_s):
+            return
+        utterance.draft = decoded.pieces
+        self._show(utterance, utterance.draft, request.window_end)
+
+    def _window_of(self, utterance: Utterance, end: int, *, is_shown: bool = False) -> Window:
+        """The window up to the sample `end`. `is_shown`: only for display, in less detail and beginning with the words
+        that are on screen."""
+        start, tail = utterance.window_start, utterance.draft if is_shown else utterance.tail
         known = words_with_known_times(utterance.prefix)
         known_until_s = known[-1].end_s - start / SAMPLE_RATE_HZ if known else 0.0
         prefix_end_s = utterance.prefix[-1].end_s - start / SAMPLE_RATE_HZ if utterance.prefix else 0.0
@@ -269,14 +351,15 @@ class Session:
             language=utterance.language if utterance.prefix and not utterance.shortened else self._language,
             context=self._context,
             prefix=_tokens(utterance.prefix),
-            draft=_tokens(utterance.tail),
+            draft=_tokens(tail),
+            held=len(_tokens(held_words(tail, end, self.settings.stream))),
             hotwords=self._hotwords,
             known_tokens=sum(len(piece.tokens) for piece in known),
             known_until_s=max(0.0, known_until_s),
             prefix_end_s=max(0.0, prefix_end_s),
             may_change_language=self._language is None,
             memory=utterance.memory,
-            settings=self.settings.decode,
+            settings=replace(self.settings.decode, settle_s=SHOWN_SETTLE_S) if is_shown else self.settings.decode,
         )
 
     def _pauses(self, start: int, end: int) -> tuple[tuple[float, float], ...]:
@@ -306,7 +389,7 @@ class Session:
         utterance.tail, utterance.decoded_until, utterance.doubts = decoded.pieces, decoded.window_end, 0
         utterance.rest_until = 0
         self._commit(utterance, commit.count)
-        self._show(utterance, decoded.window_end, again=commit.count > 0)
+        self._show(utterance, utterance.tail, decoded.window_end, again=commit.count > 0)
         if commit.dropped:
             self._shorten(utterance, commit.dropped)
 
@@ -316,12 +399,12 @@ class Session:
         if samples:
             utterance.prefix = ()
 
-    def _show(self, utterance: Utterance, end: int, again: bool) -> None:
+    def _show(self, utterance: Utterance, tail: tuple[Piece, ...], end: int, again: bool = False) -> None:
         """Emit the tail as a partial if it changed, or `again` because a `Final` replaced the last partial."""
-        text = "".join(piece.text for piece in utterance.tail)
+        text = "".join(piece.text for piece in tail)
         if self._partials and (text != utterance.shown or (again and text)):
-            start_s = utterance.tail[0].start_s if utterance.tail else self._committed_end_s
-            self._emit(Partial(words_of(utterance.tail), start_s, end / SAMPLE_RATE_HZ, utterance.language or ""))
+            start_s = tail[0].start_s if tail else self._committed_end_s
+            self._emit(Partial(words_of(tail), start_s, end / SAMPLE_RATE_HZ, utterance.language or ""))
         utterance.shown = text
 
     def _shorten(self, utterance: Utterance, dropped: int) -> None:
@@ -342,6 +425,7 @@ class Session:
     def _commit(self, utterance: Utterance, count: int, entry: Decode | None = None) -> None:
         """Move the first words of the tail to the prefix and emit them as a `Final`; with an entry even if none."""
         words, utterance.tail = utterance.tail[:count], utterance.tail[count:]
+        utterance.draft = utterance.tail
         if not words and entry is None:
             return
         ends, finalizes = (entry.ends_utterance, entry.from_finalize) if entry else (False, False)
@@ -364,7 +448,7 @@ class Session:
         self._curve.forget(needed)
 
 
-def _tokens(pieces: tuple[Piece, ...]) -> tuple[int, ...]:
+def _tokens(pieces: Sequence[Piece]) -> tuple[int, ...]:
     return tuple(token for piece in pieces for token in piece.tokens)
 
 

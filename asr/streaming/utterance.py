@@ -22,6 +22,10 @@ class Utterance:
     """The words after the prefix in the last accepted hypothesis. They may change."""
     decoded_until: int = -1
     """The end of the window that gave the tail; -1 before the first."""
+    draft: tuple[Piece, ...] = ()
+    """The words after the prefix in the newest hypothesis, early ones included. Decoding starts from them."""
+    early_until: int = -1
+    """The end of the last window that was decoded early; -1 before the first."""
     doubts: int = 0
     """Hypotheses in a row that were doubted because they ended early (see `asr.streaming.commit`)."""
     shown: str = ""

@@ -155,18 +155,19 @@ class Endpointer:
 
     def __init__(self, settings: VadSettings) -> None:
         self._settings = settings
-        self._min_speech = _frames_of(settings.min_speech_ms)
-        self.pause_frames = _frames_of(settings.pad_after_ms)
-        self._endpoint = max(_frames_of(settings.endpoint_ms), self.pause_frames)
+        self._min_speech = frames_of(settings.min_speech_ms)
+        self.pause_frames = frames_of(settings.pad_after_ms)
+        self._endpoint = max(frames_of(settings.endpoint_ms), self.pause_frames)
         self.in_speech = False
         self.last_speech_frame = 0
         self.run_frames = 0
-        self._silence = 0
+        self.silent_frames = 0
+        """Silent frames in a row, while in speech."""
 
     @property
     def pausing(self) -> bool:
         """In speech, but silent for at least `pad_after_ms`."""
-        return self.in_speech and self._silence >= self.pause_frames
+        return self.in_speech and self.silent_frames >= self.pause_frames
 
     @property
     def voiced_until(self) -> int:
@@ -182,20 +183,21 @@ class Endpointer:
         else:
             self.run_frames += 1
             if self.run_frames >= self._min_speech:
-                self.in_speech, self._silence, self.last_speech_frame = True, 0, frame
+                self.in_speech, self.silent_frames, self.last_speech_frame = True, 0, frame
                 yield Transition(Activity.STARTED, frame, frame - self.run_frames + 1)
 
     def _receive_in_speech(self, frame: int, probability: float) -> Iterator[Transition]:
         if probability >= self._settings.end_threshold:
-            self._silence, self.last_speech_frame = 0, frame
+            self.silent_frames, self.last_speech_frame = 0, frame
             return
-        self._silence += 1
-        if self._silence == self.pause_frames:
+        self.silent_frames += 1
+        if self.silent_frames == self.pause_frames:
             yield Transition(Activity.PAUSED, frame, self.last_speech_frame + 1)
-        if self._silence >= self._endpoint:
+        if self.silent_frames >= self._endpoint:
             self.in_speech, self.run_frames = False, 0
             yield Transition(Activity.ENDED, frame, self.last_speech_frame + 1)
 
 
-def _frames_of(ms: int) -> int:
+def frames_of(ms: int) -> int:
+    """The number of frames nearest to a duration in milliseconds, at least one."""
     return max(1, round(ms / 1000 / FRAME_S))

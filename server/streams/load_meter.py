@@ -23,6 +23,18 @@ LONG_WAIT_S = 1.0
 WAIT_WEIGHT = 0.1
 """Weight of the newest step in the mean wait."""
 
+MAX_SHOWN_LOAD = 0.6
+"""Words are shown early until the engine is busy for this share of its time. More would make others wait."""
+
+SHORTEST_SHOW_S = 0.256
+"""The shortest interval: words are spoken no faster, and each window costs a twentieth of a second."""
+
+LONGEST_SHOW_S = 1.0
+"""A longer interval brings hardly a word before the updates that are due anyway."""
+
+USUAL_EARLY_S = 0.05
+"""The engine's time for an early window before one was measured."""
+
 Clock = Callable[[], float]
 
 
@@ -34,6 +46,7 @@ class LoadMeter:
         self._at_s = clock()
         self._busy = 0.0
         self._wait_s = 0.0
+        self._early_s = USUAL_EARLY_S
         self._usual_cost = USUAL_COST
         self._opened: dict[object, float] = {}
         self._late: dict[object, float] = {}
@@ -67,9 +80,20 @@ class LoadMeter:
         self._busy += took_s / HORIZON_S
         self._wait_s += (waited_s - self._wait_s) * WAIT_WEIGHT
 
+    def add_early(self, took_s: float) -> None:
+        """A step that has just ended took this long for one early window. It is no load: it gives way to streams."""
+        self._early_s += (took_s - self._early_s) * WAIT_WEIGHT
+
+    @property
+    def show_interval_s(self) -> float:
+        """After how much new speech each stream may show its words early, in the time that is left; 0: never."""
+        spare = MAX_SHOWN_LOAD - self.busy
+        interval_s = self.streams * self._early_s / spare if spare > 0.0 else LONGEST_SHOW_S
+        return max(SHORTEST_SHOW_S, interval_s) if interval_s < LONGEST_SHOW_S else 0.0
+
     @property
     def busy(self) -> float:
-        """Share of the last seconds in which the engine worked for streams, up to the pace of speech."""
+        """Share of the last seconds in which the engine worked on what is due, up to the pace of speech."""
         self._decay()
         return self._busy
 

@@ -58,6 +58,7 @@ class Scheduler:
         for number, replica in enumerate(self._replicas):
             metrics.load.labels(self.engine.name, number).set_function(replica.busy)
             metrics.queue_age_s.labels(self.engine.name, number).set_function(replica.queue_age_s)
+            metrics.show_interval_s.labels(self.engine.name, number).set_function(replica.show_interval_s)
         self._place_of: WeakKeyDictionary[StreamSession, _Place] = WeakKeyDictionary()
 
     def start(self) -> None:
@@ -111,6 +112,10 @@ class Scheduler:
         """
         await self._place_of[session].replica.step(session)
 
+    def show_interval_s(self, session: StreamSession) -> float:
+        """See `LoadMeter.show_interval_s`."""
+        return self._place_of[session].replica.load.show_interval_s
+
     def must_give_way(self, session: StreamSession, is_late: bool, apart_s: float) -> bool:
         """Whether this stream, late for long, is the one to close now so that the others can keep up.
 
@@ -131,6 +136,7 @@ class Replica:
         self._max_batch = max_batch
         self._metrics = metrics
         self._queue: deque[_Waiting] = deque()
+        self._took_urgent = False
         self._arrived = asyncio.Event()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"step-{engine.name}")
         self._task: asyncio.Task[None] | None = None
@@ -151,6 +157,10 @@ class Replica:
     def busy(self) -> float:
         """The share of its time that its streams take."""
         return self.load.busy
+
+    def show_interval_s(self) -> float:
+        """See `LoadMeter.show_interval_s`."""
+        return self.load.show_interval_s
 
     def queue_age_s(self) -> float:
         """How long the first in the queue has waited; 0 when the queue is empty."""
@@ -181,12 +191,17 @@ class Replica:
                     waiting.done.cancel()
 
     def _take(self) -> list[_Waiting]:
-        """The sessions that have waited longest, without those whose callers have gone."""
-        batch: list[_Waiting] = []
-        while self._queue and len(batch) < self._max_batch:
-            waiting = self._queue.popleft()
-            if not waiting.done.done():
-                batch.append(waiting)
+        """The sessions that have waited longest, without those whose callers have gone.
+
+        Urgent ones go first, in a batch without others: it is short. Every second batch takes all, so that the others
+        get on however many finals are asked for.
+        """
+        waiting = [waiting for waiting in self._queue if not waiting.done.done()]
+        urgent = [] if self._took_urgent else [one for one in waiting if one.session.is_urgent]
+        self._took_urgent = bool(urgent)
+        batch = (urgent or waiting)[: self._max_batch]
+        taken = set(map(id, batch))
+        self._queue = deque(one for one in waiting if id(one) not in taken)
         if not self._queue:
             self._arrived.clear()
         return batch
@@ -212,7 +227,11 @@ class Replica:
         call = asyncio.get_running_loop().run_in_executor(self._thread, self.engine.step, sessions)
         [result] = await asyncio.gather(call, return_exceptions=True)
         advances_s = [session.decoded_s - before_s for session, before_s in zip(sessions, decoded_s, strict=True)]
-        self._measure(sessions, time.perf_counter() - began_s, waits_s, advances_s)
+        took_s = time.perf_counter() - began_s
+        if result is True:
+            self.load.add_early(took_s)
+        else:
+            self._measure(sessions, took_s, waits_s, advances_s)
         return result if isinstance(result, BaseException) else None
 
     def _measure(

@@ -52,7 +52,6 @@ class Stream:
         self._limits, self._metrics = limits, metrics
         is_packets = ENCODINGS[request.encoding].is_packets
         self._slice_bytes = limits.max_message_bytes if is_packets else SLICE_BYTES
-        self._partials = request.partials
         self._lateness = Lateness(limits.max_lag_s, limits.max_lagging_s)
         self.on_close: Callable[[], None] | None = None
         """Called once, after `close`."""
@@ -106,11 +105,8 @@ class Stream:
 
     async def step(self) -> None:
         """One model step, in a batch with other streams that wait. Raises `StepError`."""
-        thinned = self._session.thinned
-        if self._partials and self._session.lag_s > self._limits.thin_lag_s:
-            self._session.thin_partials()
+        self._session.show_every(self._scheduler.show_interval_s(self._session))
         await self._scheduler.step(self._session)
-        self._metrics.thinned.inc(self._session.thinned - thinned)
         self._metrics.lag_s.observe(self._session.lag_s)
 
     def must_give_way(self) -> bool:

@@ -63,12 +63,7 @@ class End:
     """Calls `Session.receive_end`: no more audio comes."""
 
 
-@dataclass(frozen=True, slots=True)
-class ThinPartials:
-    """Calls `Session.thin_partials`: drop updates that are due, except the newest."""
-
-
-Call = Audio | Finalize | End | ThinPartials
+Call = Audio | Finalize | End
 """A call on a session in the worker; calls are applied in their order, before the step."""
 
 
@@ -78,6 +73,8 @@ class Input:
 
     key: int
     calls: tuple[Call, ...]
+    show_s: float = 0.0
+    """For `asr.streaming.session.Session.show_every`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +97,8 @@ class State:
     ready_at_samples: int
     """See `asr.streaming.session.Session.ready_at_samples`."""
     ended: bool
-    thinned: int
-    """Partials that `ThinPartials` dropped since the last state."""
+    early: bool = False
+    """What `asr.engine.Engine.step` returned: the step only decoded early."""
 
 
 Request = Open | Step

@@ -31,7 +31,6 @@ from server.workers.messages import (
     State,
     Step,
     StreamOptions,
-    ThinPartials,
 )
 from server.workers.pool import cores, default_workers
 from server.workers.process import WorkerProcess
@@ -109,12 +108,13 @@ class RemoteEngine:
         """Replaces the process; every session of the old one is lost. Raises as `await_ready`."""
         self._hello = self._process.restart()
 
-    def step(self, sessions: "Sequence[RemoteSession]") -> None:
+    def step(self, sessions: "Sequence[RemoteSession]") -> bool:
         """As `asr.engine.Engine.step`; `WorkerError` when the worker has failed, `WorkerDied` when it has ended."""
         closed = tuple(self._closed.popleft() for _ in range(len(self._closed)))
         states = self._process.ask(Step(closed, tuple(session.take_input() for session in sessions)))
         for session, state in zip(sessions, states, strict=True):
             session.receive_state(state)
+        return any(state.early for state in states)
 
     def close(self) -> None:
         """Ends the worker process; it is killed if it does not end in time."""
@@ -131,7 +131,8 @@ class RemoteSession:
         self._received_samples = 0
         self._ending = False
         self._events: list[Event] = []
-        self._thinned = 0
+        self._show_s = 0.0
+        self._urgent = False
         self._state = state
         self._retry = False
 
@@ -166,9 +167,8 @@ class RemoteSession:
         return self._state.ended
 
     @property
-    def thinned(self) -> int:
-        """Partials dropped by `thin_partials` so far, as of the last step."""
-        return self._thinned
+    def is_urgent(self) -> bool:
+        return self._urgent
 
     def receive_audio(self, samples: np.ndarray) -> None:
         check_audio(samples, self._ending)
@@ -177,15 +177,16 @@ class RemoteSession:
 
     def receive_finalize(self) -> None:
         check_finalize(self._ending)
+        self._urgent = True
         self._call(Finalize())
 
     def receive_end(self) -> None:
         if not self._ending:
-            self._ending = True
+            self._ending = self._urgent = True
             self._call(End())
 
-    def thin_partials(self) -> None:
-        self._call(ThinPartials())
+    def show_every(self, seconds: float) -> None:
+        self._show_s = seconds
 
     def take_events(self) -> list[Event]:
         events, self._events = self._events, []
@@ -208,13 +209,13 @@ class RemoteSession:
         self._flush_audio()
         calls, self._calls = tuple(self._calls), []
         self._retry = True  # if the step fails, the worker has the input and still has to process it
-        return Input(self._key, calls)
+        return Input(self._key, calls, self._show_s)
 
     def receive_state(self, state: State) -> None:
         """The session after the step."""
         self._state, self._retry = state, False
         self._events += state.events
-        self._thinned += state.thinned
+        self._urgent = self._urgent and state.ready
 
 
 def load_engines(settings: ServerSettings) -> list[RemoteEngine]:

@@ -22,7 +22,6 @@ from server.workers.messages import (
     Request,
     State,
     Step,
-    ThinPartials,
 )
 from server.workers.process import WorkerError
 
@@ -37,20 +36,19 @@ class _Stream:
     """An open session and what its next state reports."""
 
     session: Session
-    thinned: int = 0
     error: AsrError | None = None
     """A session that refused a call has a hole in its input: it fails in every later step."""
 
-    def receive(self, calls: tuple[Call, ...]) -> None:
+    def receive(self, stream_input: Input) -> None:
+        self.session.show_every(stream_input.show_s)
         try:
-            for call in calls:
-                self.thinned += apply(call, self.session)
+            for call in stream_input.calls:
+                apply(call, self.session)
         except AsrError as error:
             self.error = error
 
-    def state(self) -> State:
-        session, thinned = self.session, self.thinned
-        self.thinned = 0
+    def state(self, early: bool = False) -> State:
+        session = self.session
         return State(
             events=tuple(session.take_events()),
             decoded_s=session.decoded_s,
@@ -58,7 +56,7 @@ class _Stream:
             ready=session.ready,
             ready_at_samples=session.ready_at_samples,
             ended=session.ended,
-            thinned=thinned,
+            early=early,
         )
 
 
@@ -106,14 +104,14 @@ class RecognitionWorker:
             self._streams.pop(key, None)
         self._receive(request.inputs)
         streams = [self._stream(stream_input.key) for stream_input in request.inputs]
-        self._engine.step([stream.session for stream in streams])
-        return tuple(stream.state() for stream in streams)
+        early = self._engine.step([stream.session for stream in streams])
+        return tuple(stream.state(early) for stream in streams)
 
     def _receive(self, inputs: tuple[Input, ...]) -> None:
         """All of them, before any failure is raised: the server does not send an input twice."""
         for stream_input in inputs:
             if stream := self._streams.get(stream_input.key):
-                stream.receive(stream_input.calls)
+                stream.receive(stream_input)
 
     def _stream(self, key: int) -> _Stream:
         """Raises the error of a stream that cannot be stepped."""
@@ -125,8 +123,8 @@ class RecognitionWorker:
         return stream
 
 
-def apply(call: Call, session: Session) -> int:
-    """Makes the call. Returns the number of partials that it dropped; raises what the session raises."""
+def apply(call: Call, session: Session) -> None:
+    """Makes the call. Raises what the session raises."""
     match call:
         case Audio():
             session.receive_audio(call.samples)
@@ -134,8 +132,5 @@ def apply(call: Call, session: Session) -> int:
             session.receive_finalize()
         case End():
             session.receive_end()
-        case ThinPartials():
-            return session.thin_partials()
         case _:
             assert_never(call)
-    return 0

@@ -165,19 +165,6 @@ def test_a_long_utterance_without_pause_keeps_its_memory_flat(engine: Engine) ->
     assert max(held[11:]) < 25
 
 
-def test_partials_can_be_thinned_and_nothing_spoken_is_lost(engine: Engine) -> None:
-    """Under overload updates are skipped; the finals still hold every word."""
-    session = engine.open(UPDATES_OFTEN)
-    session.receive_audio(speech())
-    session.receive_end()
-    thinned = 0
-    while not session.ended:
-        engine.step([session])
-        thinned += session.thin_partials()
-    assert thinned > 5
-    assert bare_words(text_of(session.take_events())) == SPEECH_WORDS
-
-
 def test_an_unknown_language_is_refused_by_name(engine: Engine) -> None:
     """The error names the language and those that the model knows; regions are accepted."""
     with pytest.raises(ConfigError, match=r"'tlh'.*en"):

@@ -30,7 +30,8 @@ class ScriptedSession:
     def __init__(self, settings: SessionSettings, language: str, partials: bool) -> None:
         self.settings, self.language, self.partials = settings, language, partials
         self.received = self.settled = 0
-        self.thinned = 0
+        self.is_urgent = False
+        self.show_s = 0.0
         self.poisoned = False
         self.ended = False
         self._said = self._shown = self._voiced = 0
@@ -76,18 +77,17 @@ class ScriptedSession:
 
     def receive_finalize(self) -> None:
         self._marks.append(self.received)
+        self.is_urgent = True
 
     def receive_end(self) -> None:
-        self._ending = True
+        self._ending = self.is_urgent = True
 
     def take_events(self) -> list[Event]:
         events, self._events = self._events, []
         return events
 
-    def thin_partials(self) -> int:
-        """One at each call. Returned as by `asr.streaming.session`; counted as in the server's contract."""
-        self.thinned += 1
-        return 1
+    def show_every(self, seconds: float) -> None:
+        self.show_s = seconds
 
     def advance(self) -> None:
         """One step: at most one utterance."""
@@ -145,7 +145,7 @@ class ScriptedEngine:
         self.opened.append(ScriptedSession(settings, language or "en", options.partials))
         return self.opened[-1]
 
-    def step(self, sessions: Sequence[ScriptedSession]) -> None:
+    def step(self, sessions: Sequence[ScriptedSession]) -> bool:
         self.gate.wait(30)
         time.sleep(self.step_s)
         self.batches.append(len(sessions))
@@ -153,3 +153,4 @@ class ScriptedEngine:
             raise RuntimeError("the scripted model met the poison")
         for session in sessions:
             session.advance()
+        return False

@@ -1,8 +1,9 @@
 """The search for a window's text: greedy, sampled or beam search, batched over windows.
 
 Greedy search first checks the window's draft in one forward pass and keeps what it would have written itself, so the
-text does not depend on the draft. No text depends on the other windows of the batch. Each search writes its result into
-a `SearchState`.
+text does not depend on the draft. The held part of a draft is the exception: an old word does not change for a
+difference in probability that is noise. No text depends on the other windows of the batch. Each search writes its
+result into a `SearchState`.
 """
 
 from collections.abc import Callable, Sequence
@@ -154,7 +155,7 @@ class Searcher:
         """Keep the tokens of each draft that the search would write itself, and add the token after them."""
         drafts = drafts or [s.window.draft[: s.budget - len(s.window.prefix)] for s in states]
         for state, draft, (scores, queries) in zip(states, drafts, self._feed(batch, states, drafts), strict=True):
-            chosen = choose(scores).tolist()
+            chosen = _held(scores, choose(scores).tolist(), draft[: state.window.held], state.window.settings.hold_nats)
             correct = next((i for i, token in enumerate(draft) if token != chosen[i]), len(draft)) + 1
             logprobs = _logprobs(scores[:correct], chosen[:correct])
             for i in range(correct):
@@ -277,6 +278,18 @@ def _prefer(scores: torch.Tensor, hotwords: Hotwords | None, text: Sequence[int]
     """Add the hotwords' bonus to the scores ``(V,)`` of the token after a text, in place."""
     for token, bonus in hotwords.bonus(text).items() if hotwords else ():
         scores[token] += bonus
+
+
+def _held(scores: torch.Tensor, chosen: list[int], draft: Sequence[int], nats: float) -> list[int]:
+    """The chosen tokens, or the draft's own where they score at most `nats` less: scores ``(n, V)``.
+
+    Ends at the first that score less: what the draft says behind it was written after another text.
+    """
+    for i, token in enumerate(draft):
+        if scores[i, token] < scores[i, chosen[i]] - nats:
+            break
+        chosen[i] = token
+    return chosen
 
 
 def _likeliest(scores: torch.Tensor) -> torch.Tensor:

@@ -16,6 +16,10 @@ Holdback of unsure words
     as sure ones; the unit; inverted -> test_an_unsure_word_is_held_back_longer
     all words as unsure ones; `>` for `>=` at the limit of `sure` -> test_a_sure_word_is_held_back_near_the_end
     words behind one that is held back are committed -> test_a_word_held_back_holds_back_all_behind_it
+Held words
+    none; all; `<` for `<=`; from the word's start; words behind one that is too young
+        -> test_old_words_of_the_tail_are_held
+    the session holds none, or those of another window -> test_in_a_stream_the_old_words_of_the_tail_are_held
 Collapsed hypothesis
     never; inverted; `>=` for `>`; the sign; the limit; other ends of words
         -> test_a_hypothesis_that_ends_long_before_the_tail_is_doubted
@@ -121,6 +125,7 @@ from asr.streaming.commit import (
     Restart,
     SettledPolicy,
     Wait,
+    held_words,
     in_stream_time,
     is_worth_decoding,
     window_end,
@@ -227,6 +232,22 @@ COLLAPSE = {
     "it ends after the tail": (words("a b c d e"), Commit(3)),
     "other words that end as late": (words("w x y z"), Commit(0)),
 }
+
+
+def test_old_words_of_the_tail_are_held() -> None:
+    """Those that ended 1.5 s before the window's end, up to the first that did not."""
+    tail = words("one two three", each_s=0.5)  # they end at 0.5, 1.0 and 1.5 s
+    for end_s, count in ((1.9, 0), (2.0, 1), (2.6, 2), (3.0, 3)):
+        assert len(held_words(tail, round(end_s * SAMPLE_RATE_HZ), STREAM)) == count
+    mixed = (tail[0], replace(tail[1], end_s=9.0), tail[2])
+    assert len(held_words(mixed, 4 * SAMPLE_RATE_HZ, STREAM)) == 1
+
+
+def test_in_a_stream_the_old_words_of_the_tail_are_held() -> None:
+    """At the update of 2.05 s the first word of the tail, of two tokens, has ended 1.55 s ago."""
+    script = [hypothesis(words("one two", each_s=0.5))] * 3
+    windows = play(script, sound((0.9, 2 * UPDATE_FRAMES + 1))).windows
+    assert [(len(window.draft), window.held) for window in windows] == [(0, 0), (4, 2), (4, 2)]
 
 
 @pytest.mark.parametrize(("pieces", "decision"), COLLAPSE.values(), ids=COLLAPSE)
@@ -620,9 +641,10 @@ def test_the_defaults_are_those_that_were_measured() -> None:
         file_window_s=16.0,
         overlap_s=1.5,
         stall_s=0.65,
-        holdback_ms=2000,
-        unsure_holdback_ms=6000,
-        sure=0.7,
+        holdback_ms=1000,
+        unsure_holdback_ms=2600,
+        hold_s=1.5,
+        sure=0.4,
         collapse_s=1.0,
         gap_s=1.0,
     )

@@ -104,11 +104,11 @@ def test_a_finalize_request_waits_for_the_frames_before_it() -> None:
     """In speech: all up to the sample becomes final, and a new utterance begins there."""
     made = schedule((0.9, 5))
     made.finalize(7 * FRAME + 100)
-    assert made.finalize_pending
+    assert made.is_urgent
     receive(made, (0.9, 1))
     assert len(entries(made)) == 2
     receive(made, (0.9, 1))
-    assert not made.finalize_pending
+    assert not made.is_urgent
     assert entries(made) == [Decode(Kind.FINAL, 7 * FRAME + 100, from_finalize=True), Open(7 * FRAME + 100)]
 
 
@@ -116,9 +116,9 @@ def test_a_finalize_request_at_the_end_of_a_frame_waits_for_that_frame() -> None
     """Four frames are there, five are before it."""
     made = schedule((0.9, 4))
     made.finalize(5 * FRAME)
-    assert made.finalize_pending
+    assert made.is_urgent
     receive(made, (0.9, 1))
-    assert not made.finalize_pending
+    assert not made.is_urgent
 
 
 def test_a_finalize_request_whose_frames_are_there_is_due_immediately() -> None:
@@ -126,6 +126,41 @@ def test_a_finalize_request_whose_frames_are_there_is_due_immediately() -> None:
     made = schedule((0.0, 5))
     made.finalize(5 * FRAME + 511)
     assert entries(made) == [Decode(Kind.FINAL, 5 * FRAME + 511, from_finalize=True)]
+
+
+def test_a_finalize_request_in_a_pause_ends_where_the_window_was_decoded_ahead() -> None:
+    """Speech ends at frame 5: a request at frame 8 or 9 ends 3 frames behind it. In less silence it ends at itself."""
+    for silence, ends in ((1, 6), (2, 7), (3, 8), (4, 9), (5, 9), (6, 9)):  # a pause is decoded at frame 9
+        made = schedule((0.9, 5), (0.0, silence))
+        entries(made)
+        made.finalize((5 + silence) * FRAME)
+        assert entries(made) == [Decode(Kind.FINAL, ends * FRAME, from_finalize=True), Open(ends * FRAME)]
+
+
+def test_in_speech_all_of_it_may_be_shown_early() -> None:
+    """Once the interval has passed since the last window; never while something is due."""
+    made = schedule((0.9, 9))
+    assert made.early(0, FRAME) is None
+    entries(made)
+    assert made.early(0, 9 * FRAME) == Decode(Kind.SHOW, 9 * FRAME)
+    assert made.early(0, 10 * FRAME) is None
+    assert made.early(9 * FRAME, FRAME) is None
+
+
+def test_in_a_pause_the_window_of_a_finalize_request_may_be_decoded_ahead() -> None:
+    """From the third silent frame on. Before it nothing: it may be the closure of a consonant."""
+    made = schedule((0.9, 5))
+    entries(made)
+    ahead = Decode(Kind.AHEAD, 8 * FRAME)
+    for wanted in (None, None, ahead):
+        receive(made, (0.0, 1))
+        assert made.early(5 * FRAME, FRAME) == wanted
+    assert made.early(8 * FRAME, FRAME) is None
+
+
+def test_in_silence_nothing_is_decoded_early() -> None:
+    """No utterance is open."""
+    assert schedule((0.0, 40)).early(0, FRAME) is None
 
 
 def test_an_utterance_begins_behind_a_finalize_request() -> None:
@@ -156,20 +191,6 @@ def test_the_end_of_a_stream_in_silence_is_all_that_is_due() -> None:
     made = schedule((0.0, 5))
     made.end(5 * FRAME)
     assert entries(made) == [Emit(Ended(5 * FRAME_S))]
-
-
-def test_thinning_drops_all_updates_but_the_newest() -> None:
-    """Pauses count as updates; finals stay."""
-    made = schedule((0.9, 45), (0.0, 4))
-    made.finalize(49 * FRAME)
-    receive(made, (0.9, 1))
-    assert made.thin() == 4
-    assert entries(made)[2:] == [
-        *at([49], Kind.PAUSE),
-        Decode(Kind.FINAL, 49 * FRAME, from_finalize=True),
-        Open(49 * FRAME),
-    ]
-    assert made.thin() == 0
 
 
 def test_audio_is_done_up_to_the_first_window_that_is_due() -> None:

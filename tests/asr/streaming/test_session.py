@@ -211,16 +211,68 @@ class Timed(Scripted):
         return hypothesis(words(" ".join(["word"] * (count - done)), done * 0.5, 0.5))
 
 
-def test_updates_are_thinned_but_nothing_else() -> None:
-    """Of three updates that are due the newest stays; its window has the audio of all."""
-    engine, session = scripted([hypothesis(words("one two three"))] * 2)
-    session.receive_audio(sound((0.9, 3 * UPDATE_FRAMES + 5)))
-    engine.detect_speech([session])
-    assert session.thin_partials() == 2
-    assert session.thin_partials() == 0
-    events = finish(engine, session)
-    assert [len(window.samples) // FRAME for window in engine.recogniser.windows] == [96, 101]
-    assert [event.text for event in events if isinstance(event, Final)] == [" one two three"]
+# -- early windows -----------------------------------------------------------------------------------------------------
+
+
+def test_early_words_are_shown_and_nothing_becomes_final_by_them() -> None:
+    """Two early hypotheses agree: that is no agreement, since they are not of the updates."""
+    engine, session = scripted([hypothesis(words("one two three"))] * 4, EAGER)
+    session.show_every(0.256)
+    session.receive_audio(sound((0.9, 24)))
+    events = step_while_ready(engine, session)
+    assert [event.text for event in events if isinstance(event, Partial)] == [" one two three"]
+    assert not any(isinstance(event, Final) for event in events)
+
+
+def test_an_early_hypothesis_that_ends_long_before_the_words_on_screen_is_not_shown() -> None:
+    """It is no better than a collapsed update, and nothing waits for it."""
+    engine, session = scripted([hypothesis(words("one two three", each_s=0.4)), hypothesis(words("no", each_s=0.1))])
+    session.show_every(0.256)
+    shown = []
+    for _ in range(2):
+        session.receive_audio(sound((0.9, 10)))
+        shown += step_while_ready(engine, session)
+    assert len(engine.recogniser.windows) == 2
+    assert [event.text for event in shown if isinstance(event, Partial)] == [" one two three"]
+
+
+def test_a_finalize_request_in_a_pause_takes_the_window_that_was_decoded_ahead() -> None:
+    """The request needs no call of the model."""
+    engine, session = scripted([hypothesis(words("one two", each_s=0.1))])
+    session.show_every(10.0)
+    session.receive_audio(sound((0.9, 10), (0.0, 5)))
+    step_while_ready(engine, session)
+    assert [len(window.samples) // FRAME for window in engine.recogniser.windows] == [13]
+    session.receive_finalize()
+    (final,) = [event for event in step_while_ready(engine, session) if isinstance(event, Final)]
+    assert (final.text, final.from_finalize) == (" one two", True)
+    assert len(engine.recogniser.windows) == 1
+
+
+def test_a_window_decoded_ahead_is_not_taken_for_a_later_one() -> None:
+    """Speech went on after it."""
+    engine, session = scripted([hypothesis(words("one", each_s=0.1)), hypothesis(words("one two", each_s=0.1))])
+    session.show_every(10.0)
+    session.receive_audio(sound((0.9, 10), (0.0, 4)))
+    step_while_ready(engine, session)
+    session.receive_audio(sound((0.9, 5)))
+    session.receive_finalize()
+    (final,) = [event for event in step_while_ready(engine, session) if isinstance(event, Final)]
+    assert final.text == " one two"
+
+
+def test_windows_that_are_due_go_before_early_ones() -> None:
+    """Of two streams one is due: the other's early window waits for the next step, and one is decoded in a step."""
+    engine = Engine(Scripted([hypothesis(words("one"))] * 3), SampleVad())
+    due, early, later = (engine.open(SessionSettings(VAD, STREAM)) for _ in range(3))
+    due.receive_audio(sound((0.9, UPDATE_FRAMES)))
+    for session in (early, later):
+        session.show_every(0.256)
+        session.receive_audio(sound((0.9, 10)))
+    assert engine.step([early, due, later]) is False
+    assert (due.ready, early.ready, later.ready) == (False, True, True)
+    assert engine.step([early, later]) is True
+    assert (early.ready, later.ready) == (False, True)
 
 
 def test_without_partials_only_the_last_window_is_decoded() -> None:

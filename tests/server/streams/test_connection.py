@@ -288,18 +288,6 @@ def test_a_subprotocol_that_is_offered_is_accepted(scripted: Running) -> None:
         assert socket.response.headers["dg-request-id"]
 
 
-def test_a_stream_that_lags_loses_interim_results_only() -> None:
-    """They are dropped under load. A stream without them is not thinned, so its text never depends on load."""
-    engine = ScriptedEngine(step_s=0.002)
-    with running(engine, thin_lag_s=0.5) as server:
-        for query, thinned in ((RAW, False), (RAW + "&interim_results=true", True)):
-            with server.listen(query) as socket:
-                socket.send(pcm(20.0))
-                socket.send(CLOSE)
-                assert transcript(until_closed(socket)[0]) == words(40)
-            assert (engine.opened[-1].thinned > 0) == thinned
-
-
 def test_a_server_that_is_busy_refuses_the_next_stream_before_it_opens() -> None:
     """Places are free but the model has no time: HTTP 503 with Retry-After."""
     with running(ScriptedEngine(), max_load=0.9) as server:

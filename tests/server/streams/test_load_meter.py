@@ -2,7 +2,15 @@
 
 import pytest
 
-from server.streams.load_meter import HORIZON_S, USUAL_COST, Lateness, LoadMeter, realtime_share
+from server.streams.load_meter import (
+    HORIZON_S,
+    MAX_SHOWN_LOAD,
+    SHORTEST_SHOW_S,
+    USUAL_COST,
+    Lateness,
+    LoadMeter,
+    realtime_share,
+)
 
 
 class Clock:
@@ -46,6 +54,37 @@ def test_streams_are_admitted_until_the_next_would_not_fit() -> None:
     load.close(streams[0])
     load.close(streams[1])
     working(clock, load, 0.72, 8 * HORIZON_S)
+    assert load.fits(0.9)
+
+
+def test_words_are_shown_as_early_as_the_time_to_spare_allows() -> None:
+    """An idle engine: at the shortest interval. The more streams and work, the longer; a busy one: never."""
+    clock = Clock()
+    load = LoadMeter(clock)
+    streams = [object() for _ in range(4)]
+    for _ in range(100):
+        load.add_early(0.05)
+    load.open(streams[0])
+    assert load.show_interval_s == SHORTEST_SHOW_S
+    for stream in streams[1:]:
+        load.open(stream)
+    working(clock, load, 0.2, 5 * HORIZON_S)
+    assert load.show_interval_s == pytest.approx(4 * 0.05 / (MAX_SHOWN_LOAD - 0.2), rel=0.02)
+    working(clock, load, 0.5, 5 * HORIZON_S)
+    assert load.show_interval_s == 0.0
+    working(clock, load, 0.7, 5 * HORIZON_S)
+    assert load.show_interval_s == 0.0
+
+
+def test_early_windows_are_no_load() -> None:
+    """They give way to a new stream, so they refuse none."""
+    clock = Clock()
+    load = LoadMeter(clock)
+    load.open(object())
+    for _ in range(500):
+        clock.now_s += 0.1
+        load.add_early(0.1)
+    assert load.busy == 0.0
     assert load.fits(0.9)
 
 

@@ -54,6 +54,18 @@ def test_sessions_that_wait_together_are_stepped_together() -> None:
     assert scheduling(work, max_batch=3).batches == [3, 2]
 
 
+def test_a_session_whose_client_waits_overtakes_the_others_but_not_twice_in_a_row() -> None:
+    """Its batch is short. However many finals are asked for, every second batch takes all."""
+
+    async def work(scheduler: Scheduler, engine: ScriptedEngine) -> None:
+        sessions = [await with_audio(scheduler) for _ in range(6)]
+        for session in sessions[3:]:
+            session.receive_finalize()
+        await gathered(scheduler, sessions)
+
+    assert scheduling(work, max_batch=2).batches == [2, 2, 1, 1]
+
+
 def test_only_the_faulty_session_of_a_failed_batch_fails() -> None:
     """The others are stepped one by one, and get their events."""
 

@@ -163,17 +163,6 @@ def test_a_session_that_nobody_holds_is_forgotten_by_its_worker(engine: RemoteEn
     assert process.handler.open_sessions == 1
 
 
-def test_thinned_partials_are_counted_with_the_step_that_thins_them(engine: RemoteEngine) -> None:
-    """A total: what a step added is the difference."""
-    (session,) = opened(engine, 0.0)
-    session.thin_partials()
-    assert session.thinned == 0
-    engine.step([session])
-    assert session.thinned == 1
-    engine.step([session])
-    assert session.thinned == 1
-
-
 def test_ready_is_what_the_session_in_the_worker_says(remote: RemoteEngine, whisper_tiny: Engine) -> None:
     """Sample by sample as a session in this process: the rule stands in one place."""
     here, far = whisper_tiny, _open(remote)

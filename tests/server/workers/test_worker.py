@@ -5,7 +5,7 @@ import pytest
 
 from asr.config import SAMPLE_RATE_HZ, SessionSettings
 from asr.errors import SessionError
-from server.workers.messages import Audio, Call, End, Finalize, Input, Open, Step, StreamOptions, ThinPartials
+from server.workers.messages import Audio, Call, End, Finalize, Input, Open, Step, StreamOptions
 from server.workers.process import WorkerError
 from server.workers.worker import RecognitionWorker
 from tests.server.workers.helpers import scripted_worker
@@ -43,12 +43,6 @@ def test_a_state_says_where_the_last_voice_ends(worker: RecognitionWorker) -> No
     while not state.ended:
         [state] = worker.answer(step(1))
     assert (state.decoded_s, state.voiced_until_s) == (2.0, 1.0)
-
-
-def test_thinned_partials_are_reported_once(worker: RecognitionWorker) -> None:
-    """With the state after the call."""
-    assert worker.answer(step(1, SECOND, ThinPartials(), ThinPartials()))[0].thinned == 2
-    assert worker.answer(step(1))[0].thinned == 0
 
 
 def test_a_session_that_refuses_a_call_fails_in_every_step_and_no_other(worker: RecognitionWorker) -> None:

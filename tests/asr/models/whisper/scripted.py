@@ -72,8 +72,12 @@ def searcher(script: Script) -> tuple[Searcher, ScriptedNetwork]:
 
 
 def state(
-    draft: Sequence[int] = (), prefix: Sequence[int] = (), budget: int = 30, hotwords: Hotwords | None = None
+    draft: Sequence[int] = (),
+    prefix: Sequence[int] = (),
+    budget: int = 30,
+    hotwords: Hotwords | None = None,
+    held: int = 0,
 ) -> SearchState:
     """A search with nothing written yet."""
-    window = Window(torch.zeros(0).numpy(), draft=tuple(draft), prefix=tuple(prefix))
+    window = Window(torch.zeros(0).numpy(), draft=tuple(draft), held=held, prefix=tuple(prefix))
     return SearchState(window, "en", list(HEAD), budget, hotwords)

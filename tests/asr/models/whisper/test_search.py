@@ -89,6 +89,37 @@ def test_a_draft_never_changes_the_text(draft: tuple[int, ...]) -> None:
     assert drafted.logprobs == pytest.approx(plain.logprobs)
 
 
+CLOSE = {
+    (): {A: 0.45, B: 0.3, D: 0.25},
+    (A,): {END: 1.0},
+    (B,): {C: 0.6, D: 0.28, END: 0.12},
+    (B, C): {END: 1.0},
+    (B, D): {END: 1.0},
+}
+"""A is more probable than B by 0.41 nats, C than D by 0.76."""
+
+
+@pytest.mark.parametrize(
+    ("draft", "held", "text"),
+    [((B,), 0, [A]), ((B,), 1, [B, C]), ((B, D), 2, [B, C]), ((A,), 1, [A]), ((), 0, [A]), ((D,), 1, [A])],
+)
+def test_a_held_token_changes_only_for_one_that_is_clearly_more_probable(
+    draft: tuple[int, ...], held: int, text: list[int]
+) -> None:
+    """By half a nat. The log-probabilities are those of the text that is written."""
+    search, _ = searcher(CLOSE)
+    search.greedy([MEMORY], [drafted := state(draft, held=held)])
+    assert drafted.tokens == text
+    assert drafted.logprobs[0] == pytest.approx(math.log(0.45 if text == [A] else 0.3), abs=1e-5)
+
+
+def test_nothing_is_held_behind_a_token_that_changes() -> None:
+    """What the draft says there was written after another text."""
+    search, _ = searcher({(): {A: 0.9, B: 0.1}, (A,): {C: 0.6, D: 0.4}, (A, C): {END: 1.0}, (A, D): {END: 1.0}})
+    search.greedy([MEMORY], [drafted := state((B, D), held=2)])
+    assert drafted.tokens == [A, C]
+
+
 def test_a_right_draft_needs_one_pass_of_the_decoder() -> None:
     """Without it there is one for each token."""
     search, network = searcher(written((A, B, C)))
