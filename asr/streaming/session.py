@@ -279,18 +279,22 @@ class Session:
 
     def _window(self, entry: Decode) -> Window | None:
         """The window of an entry; None if it would bring nothing new or nobody wants its words yet."""
-        utterance, stream = self._utterance, self.settings.stream
+        utterance = self._utterance
         if utterance is None or utterance.decoded_until == entry.until:
             return None
-        end = window_end(utterance.window_start, entry.until, self._curve, stream)
-        limits = (utterance.rest_until, utterance.alone_until)
-        end = min([end, *(limit for limit in limits if limit > utterance.window_start)])
+        end = self._window_end(utterance, entry.until)
         if entry.kind is not Kind.FINAL and not self._partials and end == entry.until:
             return None
         if not is_worth_decoding(utterance, end, self._curve, self.settings.vad.min_speech_ms / 1000):
             return None
         self._request = _Request(entry, end)
         return self._window_of(utterance, end)
+
+    def _window_end(self, utterance: Utterance, until: int) -> int:
+        """Where the window ends that is to be decoded up to the sample `until`."""
+        end = window_end(utterance.window_start, until, self._curve, self.settings.stream)
+        limits = (utterance.rest_until, utterance.alone_until)
+        return min([end, *(limit for limit in limits if limit > utterance.window_start)])
 
     def _early(self) -> Decode | None:
         """What may be decoded early, if the owner wants that."""
@@ -301,17 +305,14 @@ class Session:
         return self._schedule.early(done_until, self._show_samples)
 
     def _early_window(self) -> Window | None:
-        """The window of `_early`; None if it is as good as silent, or too long to be decoded as it is."""
-        entry, utterance, stream = self._early(), self._utterance, self.settings.stream
+        """The window of `_early`; None if nobody would see it, if it is silent, or if it would have to be cut."""
+        entry, utterance = self._early(), self._utterance
         if entry is None or utterance is None:
             return None
-        if entry.kind is Kind.SHOW and not self._partials:
-            utterance.early_until = entry.until
-            return None
-        is_whole = window_end(utterance.window_start, entry.until, self._curve, stream) == entry.until
-        if not is_whole or not is_worth_decoding(
-            utterance, entry.until, self._curve, self.settings.vad.min_speech_ms / 1000
-        ):
+        is_wanted = self._partials or entry.kind is Kind.AHEAD
+        is_whole = self._window_end(utterance, entry.until) == entry.until
+        min_speech_s = self.settings.vad.min_speech_ms / 1000
+        if not (is_wanted and is_whole and is_worth_decoding(utterance, entry.until, self._curve, min_speech_s)):
             utterance.early_until = entry.until
             return None
         self._request = _Request(entry, entry.until)
@@ -335,7 +336,7 @@ class Session:
         if is_collapsed(utterance.draft or utterance.tail, decoded, self.settings.stream.collapse_s):
             return
         utterance.draft = decoded.pieces
-        self._show(utterance, utterance.draft, request.window_end)
+        self._show(utterance, utterance.draft, request.window_end, utterance.language or hypothesis.language)
 
     def _window_of(self, utterance: Utterance, end: int, *, is_shown: bool = False) -> Window:
         """The window up to the sample `end`. `is_shown`: only for display, in less detail and beginning with the words
@@ -389,7 +390,7 @@ class Session:
         utterance.tail, utterance.decoded_until, utterance.doubts = decoded.pieces, decoded.window_end, 0
         utterance.rest_until = 0
         self._commit(utterance, commit.count)
-        self._show(utterance, utterance.tail, decoded.window_end, again=commit.count > 0)
+        self._show(utterance, utterance.tail, decoded.window_end, utterance.language, again=commit.count > 0)
         if commit.dropped:
             self._shorten(utterance, commit.dropped)
 
@@ -399,12 +400,14 @@ class Session:
         if samples:
             utterance.prefix = ()
 
-    def _show(self, utterance: Utterance, tail: tuple[Piece, ...], end: int, again: bool = False) -> None:
-        """Emit the tail as a partial if it changed, or `again` because a `Final` replaced the last partial."""
+    def _show(
+        self, utterance: Utterance, tail: tuple[Piece, ...], end: int, language: str | None, again: bool = False
+    ) -> None:
+        """Emit words as a partial if the text changed, or `again` because a `Final` replaced the last partial."""
         text = "".join(piece.text for piece in tail)
         if self._partials and (text != utterance.shown or (again and text)):
             start_s = tail[0].start_s if tail else self._committed_end_s
-            self._emit(Partial(words_of(tail), start_s, end / SAMPLE_RATE_HZ, utterance.language or ""))
+            self._emit(Partial(words_of(tail), start_s, end / SAMPLE_RATE_HZ, language or ""))
         utterance.shown = text
 
     def _shorten(self, utterance: Utterance, dropped: int) -> None:
