@@ -126,7 +126,18 @@ def stream_ratio(ours: Summary, theirs: Summary, streams: int) -> StreamRatio:
 
 def levels_table(levels: Sequence[LevelSummary]) -> Table:
     """One row for each number of streams."""
-    delays = ("first p50", "p95", "stable p50", "p95", "p99", "settled p50", "p95", "final p50", "p95", "end p95")
+    delays = (
+        "first p50",
+        "p95",
+        "stable p50",
+        "p95",
+        "p99",
+        "settled p50",
+        "p95",
+        "final p50",
+        "p95",
+        "stream end p95",
+    )
     headings = ("streams", "failed", "normalised", *delays, "CPU-s/audio-s", "carried")
     table = Table(*headings, title="real clients at real-time pace", title_justify="left")
     table.caption = caption(level.summary for level in levels)
@@ -168,7 +179,17 @@ def turns_table(run: TurnRun, whole: Summary) -> Table:
 
 def peer_levels_table(levels: Mapping[tuple[int, str], Summary]) -> Table:
     """One row for each number of streams and system."""
-    headings = ("streams", "system", "failed", "normalised", "stable p50", "p95", "end p50", "end p95", "CPU-s/audio-s")
+    headings = (
+        "streams",
+        "system",
+        "failed",
+        "normalised",
+        "stable p50",
+        "p95",
+        "stream end p50",
+        "stream end p95",
+        "CPU-s/audio-s",
+    )
     table = Table(*headings, title="real clients at real-time pace, in turns", title_justify="left")
     table.caption = caption(levels.values())
     for (streams, name), summary in sorted(levels.items(), key=lambda item: item[0]):

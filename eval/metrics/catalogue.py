@@ -8,6 +8,7 @@ the first table of a report, name it in `eval.report.build.GROUPS` as well.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from eval.metrics.endpoints import Endpoints
 from eval.metrics.scored_trace import ScoredTrace
 from eval.metrics.turns import Answer, Turn
 from eval.metrics.word_errors import Counts
@@ -67,6 +68,15 @@ def _mean(value: Callable[[ScoredTrace], float | None]) -> Sums:
 def _streamed(sums: Callable[[ScoredTrace], tuple[float, float]]) -> Sums:
     """Sums over streamed traces only."""
     return lambda scored: [sums(scored)] if scored.is_streamed else []
+
+
+def _streamed_all(sums: Sums) -> Sums:
+    """Several sums of each streamed trace."""
+    return lambda scored: sums(scored) if scored.is_streamed else []
+
+
+def _premature(ends: Endpoints) -> Sequence[tuple[float, float]]:
+    return [] if ends.premature is None else [(ends.premature, ends.premature + len(ends.delays_s))]
 
 
 def _percentiles(key: str, title: str, what: str, values: Values) -> tuple[Metric, ...]:
@@ -265,8 +275,9 @@ STABLE_AUDIO = _percentiles(
 STABLE_AUDIO_P95 = STABLE_AUDIO[2]
 FINALISATION = _percentiles(
     "finalisation",
-    "last word after the end",
-    "From the end of the stream until its last final with words; 0 when all were final before.",
+    "last final after the client's end of stream",
+    "From the moment the client ends the stream until the last final with words; 0 when all were final before. Not "
+    "TTFS, which counts from the end of speech and leaves out what was final before.",
     lambda scored: [scored.finalisation_s],
 )
 FINALISATION_P50, _, FINALISATION_P95, _ = FINALISATION
@@ -274,11 +285,22 @@ COVERAGE = Metric(
     "coverage",
     "words with a delay",
     "%",
-    "Words of the transcript whose end is known. With a reference alignment: those that are in it.",
+    "Words of the transcript whose end is known. With a reference alignment: those that stand for a word of it, "
+    "rightly or not.",
     sums=_streamed(lambda s: (sum(word.end_s is not None for word in s.word_times), len(s.word_times))),
     scale=100,
     digits=1,
     better="",
+)
+REFERENCE_COVERAGE = Metric(
+    "reference_coverage",
+    "reference words with a delay",
+    "%",
+    "Words of the reference that were recognised, rightly or not: the others never appear, so they have no delay.",
+    sums=_streamed(lambda s: (s.counts.hits + s.counts.substitutions, s.counts.reference_length)),
+    scale=100,
+    digits=1,
+    better="higher",
 )
 DELAY = (
     *FIRST,
@@ -298,8 +320,18 @@ DELAY = (
     *_percentiles(
         "endpoint",
         "end of speech detected",
-        "From the end of the last word until the end of speech is reported, where the stream went on.",
-        lambda scored: scored.endpoint_delays_s,
+        "From the end of the last word until the end of speech is reported, where the stream went on. With a reference "
+        "alignment: of the last reference word, whether it was recognised or not.",
+        lambda scored: scored.endpoints.delays_s,
+    ),
+    Metric(
+        "premature_ends",
+        "ends reported within a word",
+        "% of reported ends",
+        "Ends of speech that were reported while a word of the aligned reference was being spoken.",
+        sums=_streamed_all(lambda s: _premature(s.endpoints)),
+        scale=100,
+        digits=1,
     ),
     *_percentiles(
         "lag",
@@ -317,7 +349,8 @@ DELAY = (
         "laal",
         "LAAL, computation-aware",
         "s",
-        "Length-adaptive average lagging of final words (Papi et al. 2022), mean over utterances.",
+        "Length-adaptive average lagging of final words (Papi et al. 2022), mean over recordings. For "
+        "recordings of one sentence; long ones have StreamLAAL.",
         sums=_mean(lambda scored: scored.laal_s()),
     ),
     Metric(
@@ -327,7 +360,23 @@ DELAY = (
         "LAAL on the clock of the audio received: the cost of waiting alone.",
         sums=_mean(lambda scored: scored.laal_s("audio")),
     ),
+    Metric(
+        "stream_laal",
+        "StreamLAAL, computation-aware",
+        "s",
+        "LAAL of each reference segment from its own start, the words cut to segments by a minimal alignment (Papi et "
+        "al. 2024), mean over segments.",
+        sums=_streamed_all(lambda scored: [(lagging_s, 1.0) for lagging_s in scored.stream_laal_s()]),
+    ),
+    Metric(
+        "stream_laal_audio",
+        "StreamLAAL",
+        "s",
+        "StreamLAAL on the clock of the audio received.",
+        sums=_streamed_all(lambda scored: [(lagging_s, 1.0) for lagging_s in scored.stream_laal_s("audio")]),
+    ),
     COVERAGE,
+    REFERENCE_COVERAGE,
 )
 FIRST_MESSAGE = _percentiles(
     "first_message",
@@ -386,19 +435,36 @@ TURNS = (*TTFS, *FIRST_FINAL, WER_FIRST_FINAL, *FIRST_MESSAGE, WER_FIRST_MESSAGE
 STABILITY = (
     Metric(
         "changed",
-        "taken back",
+        "taken back, by place",
         "% of shown words",
-        "Shown words that changed or vanished later.",
+        "Shown words at whose place another word, or none, stood later: a word put in front changes all behind it.",
         sums=_streamed(lambda scored: (scored.stability.changed, scored.stability.shown)),
         scale=100,
         digits=1,
     ),
     Metric(
         "flicker",
-        "flicker",
+        "flicker, by place",
         "changes per s",
-        "Shown words that changed or vanished later, per second of audio.",
+        "Shown words at whose place another word, or none, stood later, per second of audio.",
         sums=_streamed(lambda scored: (scored.stability.changed, scored.trace.duration_s)),
+    ),
+    Metric(
+        "changed_aligned",
+        "taken back, by alignment",
+        "% of shown words",
+        "Shown words that changed or vanished later, by a minimal alignment of each display with the one before: a "
+        "word put in front moves those behind it and changes none.",
+        sums=_streamed(lambda scored: (scored.stability.changed_aligned, scored.stability.shown_aligned)),
+        scale=100,
+        digits=1,
+    ),
+    Metric(
+        "flicker_aligned",
+        "flicker, by alignment",
+        "changes per s",
+        "Shown words that changed or vanished later, by alignment, per second of audio.",
+        sums=_streamed(lambda scored: (scored.stability.changed_aligned, scored.trace.duration_s)),
     ),
     Metric(
         "unstable",

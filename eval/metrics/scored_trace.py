@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from asr.events import Final, Partial, SpeechEnded, SpeechStarted
+from asr.events import Partial, SpeechStarted
 from eval.equivalents import plain_reference
+from eval.metrics.average_lagging import laal_s, stream_laal_s
+from eval.metrics.endpoints import Endpoints, endpoints
 from eval.metrics.punctuation import WrittenErrors, written_errors
 from eval.metrics.stability import Stability, stability
 from eval.metrics.turns import Answer, Turn, turn_of
@@ -21,7 +23,7 @@ from eval.metrics.word_errors import (
     total,
 )
 from eval.metrics.word_kinds import has_loop, keyword_errors, made_up_in_speech, name_errors, number_errors
-from eval.metrics.word_times import WordTimes, displays, final_words, finalisation_s, word_ends, word_times
+from eval.metrics.word_times import WordTimes, displays, final_words, finalisation_s, word_times
 from eval.trace import KEYWORDS, OFFLINE, Trace
 
 
@@ -158,24 +160,9 @@ class ScoredTrace:
         return None if shown is None or not words else shown - words[0].end_s
 
     @cached_property
-    def endpoint_delays_s(self) -> tuple[float, ...]:
-        """For each end of speech: from the end of its last word until the event.
-
-        Only ends before the end of the stream: one that comes with the end of the recording says nothing about
-        endpointing.
-        """
-        delays: list[float] = []
-        ends = iter(word_ends(self.trace))
-        last_end: float | None = None
-        for entry in self.trace.entries:
-            if isinstance(entry.event, Final):
-                for _ in entry.event.words:
-                    last_end = next(ends) or last_end
-            elif isinstance(entry.event, SpeechEnded):
-                if last_end is not None and entry.wall_s < self.trace.end_wall_s:
-                    delays.append(entry.wall_s - last_end)
-                last_end = None
-        return tuple(delays)
+    def endpoints(self) -> Endpoints:
+        """The ends of speech that were reported while the stream went on."""
+        return endpoints(self.trace)
 
     @cached_property
     def lags_s(self) -> tuple[tuple[float, float], ...]:
@@ -188,20 +175,20 @@ class ScoredTrace:
         return tuple(lags)
 
     def laal_s(self, clock: str = "wall") -> float | None:
-        """Length-adaptive average lagging (Papi et al. 2022, "Over-generation cannot be rewarded"); None without words.
+        """Length-adaptive average lagging of the whole, see `eval.metrics.average_lagging`; None without words.
 
-        The mean of d_i - (i - 1) * X / max(|Y|, |Y*|) over the words i up to the first that comes after the end of the
-        source: d_i is when the word is final, X the length of the source, Y the transcript, Y* the reference.
         ``clock`` wall gives the computation-aware variant.
         """
         words = self.word_times
         if not words:
             return None
-        longest = max(len(words), sum(edit.kind != INSERT for edit in self.edits))
-        delays = [word.committed.wall_s if clock == "wall" else word.committed.audio_s for word in words]
-        ended = next((i for i, d in enumerate(delays) if d >= self.trace.duration_s), len(delays) - 1) + 1
-        ideal = self.trace.duration_s / longest
-        return sum(delay - i * ideal for i, delay in enumerate(delays[:ended])) / ended
+        reference_length = sum(edit.kind != INSERT for edit in self.edits)
+        delays_s = [word.committed.wall_s if clock == "wall" else word.committed.audio_s for word in words]
+        return laal_s(delays_s, self.trace.duration_s, reference_length)
+
+    def stream_laal_s(self, clock: str = "wall") -> tuple[float, ...]:
+        """The average lagging of each reference segment with words."""
+        return stream_laal_s(self.trace, self.word_times, clock)
 
     def _answer_counts(self, answer: Answer | None) -> Counts | None:
         if answer is None:

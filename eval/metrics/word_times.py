@@ -14,12 +14,13 @@ alignment decides which word of a display is which word of the transcript (`_mat
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 from asr.events import Final, Partial, Word
-from eval.metrics.word_errors import EQUAL, INSERT, align
+from eval.metrics.word_errors import EQUAL, INSERT, Edit, align
 from eval.normalise import is_by_character, normalise, plain
 from eval.trace import Span, Trace
 
@@ -148,6 +149,11 @@ def tail_after(event: Partial | Final, tail: tuple[Word, ...]) -> tuple[Word, ..
     return tuple(word for word in tail if (word.start_s + word.end_s) / 2 > event.end_s)
 
 
+def one_unit(word: str, language: str) -> str:
+    """A word as it is compared with another, without spaces."""
+    return normalise(word, language).replace(" ", "_") or "_"
+
+
 def _end_source(trace: Trace) -> str:
     if trace.reference_words:
         return f"reference alignment ({trace.aligner})" if trace.aligner else "reference alignment"
@@ -195,19 +201,53 @@ def _moments(shown: Sequence[Display], places: Iterable[int]) -> list[Moment]:
 
 
 def _aligned_ends(reference: Sequence[Span], words: Sequence[str], language: str) -> tuple[float | None, ...]:
-    """For each word the end of the equal reference word in a minimal alignment; None where there is none.
+    """For each word the end of the reference word that it stands for; None for one that stands for none.
 
-    Each word stays one unit here, also where normalising splits it ("21st" -> two words), so that it has one end. This
-    alignment is therefore not that of the word errors.
+    A minimal alignment pairs the equal words. Between two of them, the words that were misheard stand for the reference
+    words there (`_misheard_ends`); words where the reference has none were made up. Each word stays one unit here, also
+    where normalising splits it ("21st" -> two words), so that it has one end. This alignment is therefore not that of
+    the word errors.
     """
-    edits = align([_one_unit(span.text, language) for span in reference], [_one_unit(word, language) for word in words])
-    spans, ends = iter(reference), list[float | None]()
-    for edit in edits:
-        span = None if edit.kind == INSERT else next(spans)
-        if edit.hypothesis:
-            ends.append(span.end_s if span is not None and edit.kind == EQUAL else None)
+    units = [one_unit(span.text, language) for span in reference]
+    keys = [one_unit(word, language) for word in words]
+    ends: list[float | None] = []
+    span = 0
+    for is_equal, block in groupby(align(units, keys), key=lambda edit: edit.kind == EQUAL):
+        edits = list(block)
+        stop, last = span + sum(edit.kind != INSERT for edit in edits), len(ends) + sum(map(_has_word, edits))
+        if is_equal:
+            ends += [reference[place].end_s for place in range(span, stop)]
+        else:
+            spans = [(unit, each.end_s) for unit, each in zip(units[span:stop], reference[span:stop], strict=True)]
+            ends += _misheard_ends(spans, keys[len(ends) : last])
+        span = stop
     return tuple(ends)
 
 
-def _one_unit(word: str, language: str) -> str:
-    return normalise(word, language).replace(" ", "_") or "_"
+def _has_word(edit: Edit) -> bool:
+    return bool(edit.hypothesis)
+
+
+def _misheard_ends(spans: Sequence[tuple[str, float]], words: Sequence[str]) -> list[float | None]:
+    """For each of these wrong words the end of the reference word with the last letter that it took the place of.
+
+    Letters are paired by a minimal alignment of both sides without spaces, so that "in to" for "into", or "into" for
+    "in to", ends with the whole. A word none of whose letters has a partner ends with the word before it.
+    """
+    if not spans:
+        return [None] * len(words)
+    letters = [(letter, end_s) for unit, end_s in spans for letter in unit]
+    opcodes = Levenshtein.opcodes([letter for letter, _ in letters], list("".join(words)))
+    partners = {
+        there: letters[here][1]
+        for op in opcodes
+        if op.tag in ("equal", "replace")
+        for here, there in zip(range(op.src_start, op.src_end), range(op.dest_start, op.dest_end), strict=True)
+    }
+    ends: list[float | None] = []
+    place, end_s = 0, spans[0][1]
+    for word in words:
+        end_s = max((partners[at] for at in range(place, place + len(word)) if at in partners), default=end_s)
+        ends.append(end_s)
+        place += len(word)
+    return ends

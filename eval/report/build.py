@@ -7,7 +7,7 @@ from typing import Any
 from eval.html.formatting import p_value, plain
 from eval.html.plots import colour_of
 from eval.metrics.catalogue import BY_KEY, COVERAGE, METRICS, WER, WER_RAW, Metric
-from eval.metrics.estimates import estimate, peak_memory_bytes, units_of_traces, value_of
+from eval.metrics.estimates import estimate, measured, peak_memory_bytes, units_of_traces, value_of
 from eval.metrics.resampling import SEED, SPLITS, Interval
 from eval.metrics.summary import group, streamed_losses, summaries, unit_of
 from eval.metrics.word_times import end_source
@@ -62,11 +62,23 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "delay, computing included",
         (
             *("first_p50", "first_p95", "stable_p50", "stable_p90", "stable_p95", "stable_p99"),
-            *("settled_p95", "committed_p95", "finalisation_p95", "endpoint_p50", "lag_p95", "laal"),
+            *("settled_p95", "committed_p95", "endpoint_p50", "endpoint_p95", "premature_ends", "lag_p95"),
+            *("laal", "stream_laal", "reference_coverage"),
         ),
     ),
-    ("delay, computing left out", ("stable_audio_p50", "stable_audio_p95", "lag_audio_p95", "laal_audio")),
-    ("stability", ("changed", "flicker")),
+    (
+        "turns: from the end of speech",
+        (
+            *("ttfs_p50", "ttfs_p95", "ttfs_p99", "first_final_p50", "first_final_p95", "wer_first_final"),
+            *("first_message_p50", "first_message_p95", "wer_first_message", "cut_turns"),
+        ),
+    ),
+    ("when the client ends the stream", ("finalisation_p50", "finalisation_p95")),
+    (
+        "delay, computing left out",
+        ("stable_audio_p50", "stable_audio_p95", "lag_audio_p95", "laal_audio", "stream_laal_audio"),
+    ),
+    ("stability", ("changed", "flicker", "changed_aligned", "flicker_aligned")),
     ("cost", ("cpu", "rtfx")),
 )
 """The metrics of a report's first table, in order, by their keys. All other metrics stand below it."""
@@ -134,6 +146,7 @@ def _figures(system: System, models: Sequence[str]) -> SystemFigures:
         utterances=len(system.scored),
         unit=unit_of(system.scored),
         figures={metric.key: _estimate(metric, system) for metric in METRICS},
+        measured={m.key: measured(m, system.scored) for m in METRICS},
         peak_memory_bytes=peak_memory_bytes(system.scored),
         counts=EditCounts(
             substitutions=sum(c.substitutions for c in counts),
@@ -185,7 +198,8 @@ def _cells(metric: Metric, systems: Sequence[SystemFigures]) -> tuple[FigureCell
         values = [round(value, metric.digits) for value in rivals if value is not None]
         leading = max(values, default=0) if metric.better == "higher" else min(values, default=0)
         best = interval.value is not None and round(interval.value, metric.digits) == leading
-        cells.append(FigureCell(interval, best and values.count(leading) == 1 and len(values) > 1))
+        best = best and values.count(leading) == 1 and len(values) > 1
+        cells.append(FigureCell(interval, best, system.measured[metric.key]))
     return tuple(cells)
 
 

@@ -43,6 +43,7 @@ class SystemFigures(SystemHead):
         utterances: Number of recordings.
         unit: The scoring unit: words, characters or both.
         figures: Every metric with its interval, by key.
+        measured: How many values each percentile ranks, by key; None for a metric that is none.
         peak_memory_bytes: The largest resident memory; None where not measured.
         counts: Summed edits.
     """
@@ -50,6 +51,7 @@ class SystemFigures(SystemHead):
     utterances: int
     unit: str
     figures: Mapping[str, Interval]
+    measured: Mapping[str, int | None]
     peak_memory_bytes: int | None
     counts: EditCounts
 
@@ -76,10 +78,14 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class FigureCell:
-    """One system's value ``found`` in the first table; ``best`` marks the single best of its mode."""
+    """One system's value ``found`` in the first table; ``best`` marks the single best of its mode.
+
+    ``count`` is the number of values that a percentile ranks; None for another metric.
+    """
 
     found: Interval
     best: bool
+    count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,16 @@ def summary_table(traces: Sequence[Trace], title: str = "") -> Table:
     table = Table(title=title or None, title_justify="left")
     for heading in ("data", "mode", "utterances", "minutes"):
         table.add_column(heading, justify="left" if heading in ("data", "mode") else "right", no_wrap=True)
-    for heading in ("error rate", "normalised", "S D I", "- offline", "lost ends", "delay p50", "p95", "end p95"):
+    for heading in (
+        "error rate",
+        "normalised",
+        "S D I",
+        "- offline",
+        "lost ends",
+        "delay p50",
+        "p95",
+        "stream end p95",
+    ):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("CPU-s/audio-s", justify="right", no_wrap=True)
     groups = group(ScoredTrace(trace) for trace in traces)
@@ -35,7 +44,8 @@ def summary_table(traces: Sequence[Trace], title: str = "") -> Table:
 def caption(rows: Iterable[Summary]) -> str | None:
     """What the delays in a table count from; None where it has none."""
     sources = " + ".join(sorted({row.end_source for row in rows} - {""}))
-    return f"delay: from a word's end ({sources}) until it is shown and never changes again, s" if sources else None
+    delay = f"delay: from a word's end ({sources}) until it is shown and never changes again"
+    return f"{delay}; stream end: from the client's end of stream to the last final, s" if sources else None
 
 
 def rate(counts: Counts) -> str:

@@ -28,6 +28,11 @@ def final(wall_s: float, *words: Word, ends: bool = False) -> Entry:
     return Entry(Final(words, words[0].start_s if words else 0.0, end_s, "en", ends), wall_s, wall_s)
 
 
+def final_at(word: Word, audio_s: float, wall_s: float) -> Entry:
+    """One word that is final at these times of the two clocks."""
+    return Entry(Final((word,), word.start_s, word.end_s, "en"), audio_s, wall_s)
+
+
 def trace(*entries: Entry, reference: str = "", mode: str = "replay", utterance: str = "u", **fields: object) -> Trace:
     """A trace of these entries; 10 s of English unless the fields say otherwise."""
     defaults = {"dataset": "d", "model": "m", "language": "en", "duration_s": 10.0, "end_wall_s": 10.0} | fields

@@ -71,10 +71,27 @@ def test_case_and_punctuation_count_as_a_change_only_where_the_metric_says_so() 
 
 
 def test_an_end_of_speech_is_timed_where_the_stream_went_on() -> None:
-    """Word ends at 1.0, said at 1.6; the second end comes with the stream's own and says nothing."""
-    entries = [final(1.5, word("a", 0.5, 1.0), ends=True), Entry(SpeechEnded(1.2), 1.6, 1.6)]
+    """Word ends at 1.0, reported at 1.6; the second end comes with the stream's own and is no decision."""
+    entries = [final(1.6, word("a", 0.5, 1.0), ends=True), Entry(SpeechEnded(1.2), 1.6, 1.6)]
     entries += [final(10.1, word("b", 9.0, 9.5), ends=True), Entry(SpeechEnded(9.7), 10.0, 10.1)]
     assert value("endpoint_p99", trace(*entries)) == pytest.approx(0.6)
+    assert value("premature_ends", trace(*entries)) is None  # not known without the times of the reference
+
+
+def test_ends_reported_within_a_word_are_counted_apart() -> None:
+    """Of two ends one comes 0.5 s before its word is over."""
+    words = (Span("a", 0.5, 1.0), Span("b", 1.5, 3.0))
+    entries = [final(1.4, word("a", 0.5, 1.0), ends=True), final(2.5, word("b", 1.5, 2.0), ends=True)]
+    cut = trace(*entries, reference="a b", reference_words=words)
+    assert value("endpoint_p99", cut) == pytest.approx(0.4)
+    assert value("premature_ends", cut) == 50.0
+
+
+def test_reference_words_that_were_never_recognised_have_no_delay() -> None:
+    """Of four words one is missing; a misheard one has a delay."""
+    heard = trace(final(3.0, word("a"), word("x"), word("d")), reference="a b c d")
+    assert value("reference_coverage", heard) == 75.0
+    assert value("reference_coverage", said("a", reference="", mode="live")) is None
 
 
 def test_lag_is_audio_spoken_and_not_yet_processed() -> None:
@@ -100,6 +117,24 @@ def test_flicker_is_changes_per_second() -> None:
     assert value("flicker", flickering) == pytest.approx(0.2)
     assert value("changed", flickering) == pytest.approx(100 * 2 / 4)
     assert value("unstable", flickering) == 1.0
+
+
+def test_flicker_by_alignment_leaves_out_words_that_only_moved() -> None:
+    """A word put in front of two: both places show another word, neither word changed."""
+    moved = trace(partial(1.0, "b", "c"), final(3.0, word("a"), word("b"), word("c"), ends=True))
+    assert value("flicker", moved) == pytest.approx(0.2)
+    assert value("flicker_aligned", moved) == 0.0
+    assert value("changed_aligned", moved) == 0.0
+
+
+def test_stream_laal_is_the_mean_over_segments() -> None:
+    """Two segments of 2 s with two words each, all words final 1 s and 3 s after the start of theirs: (1 + (3 - 1)) / 2
+    each. LAAL over the whole would measure against words that come evenly over both."""
+    segments = (Span("a b", 0.0, 2.0), Span("c d", 2.0, 4.0))
+    words = [final(at, word(text)) for at, text in ((1.0, "a"), (3.0, "b"), (3.0, "c"), (5.0, "d"))]
+    streamed = trace(*words, reference="a b c d", reference_segments=segments, duration_s=4.0)
+    assert value("stream_laal", streamed) == pytest.approx(1.5)
+    assert value("stream_laal_audio", streamed) == pytest.approx(1.5)
 
 
 def test_stability_is_summed_over_traces_before_it_is_divided() -> None:
