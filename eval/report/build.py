@@ -6,7 +6,16 @@ from typing import Any
 
 from eval.html.formatting import p_value, plain
 from eval.html.plots import colour_of
-from eval.metrics.catalogue import BY_KEY, COVERAGE, METRICS, WER, WER_RAW, Metric
+from eval.metrics.catalogue import (
+    BY_KEY,
+    COVERAGE,
+    METRICS,
+    WER,
+    WER_FIRST_FINAL,
+    WER_FIRST_MESSAGE,
+    WER_RAW,
+    Metric,
+)
 from eval.metrics.estimates import estimate, measured, peak_memory_bytes, units_of_traces, value_of
 from eval.metrics.resampling import SEED, SPLITS, Interval
 from eval.metrics.summary import group, streamed_losses, summaries, unit_of
@@ -159,7 +168,7 @@ def _figures(system: System, models: Sequence[str]) -> SystemFigures:
 
 def _estimate(metric: Metric, system: System) -> Interval:
     """The metric and its interval; none for a rate that would add words to characters."""
-    if metric in (WER, WER_RAW) and len(by_unit([system])) > 1:
+    if metric in (WER, WER_RAW, WER_FIRST_FINAL, WER_FIRST_MESSAGE) and len(by_unit([system])) > 1:
         return Interval(None)
     return estimate(metric, system.scored)
 
