@@ -7,6 +7,7 @@ tables             reads rows of CSV and of Common Voice's TSV
 huggingface        reads rows of data sets saved by Hugging Face's `datasets`
 rows               turns rows into utterances, broken ones into problems
 problems           counts problems by kind
+speech_bounds      finds start and end of speech in a recording's energy
 writing_systems    says which scripts a language is written in
 conditions         changes samples: noise, room, telephone line, codec, gain; seeded
 apply_conditions   parses the command line's conditions and derives a data set for each
