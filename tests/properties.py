@@ -1,6 +1,7 @@
-"""The four properties that hold for every engine: a stream's words depend on its audio and nothing else.
+"""The five properties that hold for every engine: a stream's words depend on its audio and nothing else.
 
-Fed in pieces is fed at once, batched is alone, committed text is never taken back, live is replay. Each asserts
+Fed in pieces is fed at once, batched is alone, committed text is never taken back, finals hold whole words, live is
+replay. Each asserts
 one of them for the engine that it is given: every architecture is held to the same.
 """
 
@@ -89,6 +90,13 @@ def committed_text_is_never_taken_back(events: list[Event]) -> None:
         if isinstance(event, Final) and event.words:
             committed_end_s = event.words[-1].end_s
     assert committed_end_s > 0
+
+
+def finals_hold_whole_words(events: list[Event]) -> None:
+    """Joined with a space or without, the finals give the same words."""
+    finals = [event.text for event in events if isinstance(event, Final) and event.words]
+    assert len(finals) > 1
+    assert "".join(finals).split() == " ".join(finals).split()
 
 
 def live_is_replay(engine: Engine, model: str, samples: np.ndarray) -> "Trace":

@@ -27,7 +27,7 @@ IMPURE = {
 """`asr/` imports none of these: no socket, thread, process, clock or log. Callers own those, so the core is the same in
 a server, a batch job and a test."""
 
-FOUNDATION = {"asr.config", "asr.errors", "asr.events", "asr.languages", "asr.text_files"}
+FOUNDATION = {"asr.config", "asr.errors", "asr.events", "asr.languages", "asr.text_files", "asr.word_boundaries"}
 MODELS = {"asr.models.base", "asr.models.linear", "asr.models.layers", "asr.models.torchscript"}
 """What the networks and searches of the architectures share."""
 ARCHITECTURES = {
@@ -42,6 +42,7 @@ ROOMS: Mapping[str, set[str]] = {
     "asr.events": set(),
     "asr.languages": {"asr.errors"},
     "asr.text_files": set(),
+    "asr.word_boundaries": set(),
     "asr.config": {"asr.errors", "asr.text_files"},
     "asr.audio": FOUNDATION,
     **dict.fromkeys(MODELS, FOUNDATION | MODELS),

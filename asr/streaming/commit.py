@@ -58,6 +58,10 @@ Rules of both
 * **Silence.** A window of a new utterance without speech is not decoded (`is_worth_decoding`): silence makes models
   invent words. After a finalize request the rest of an utterance can be silence.
 * **Committed times.** No word begins before the end of the last committed word (`in_stream_time`).
+* **Written words.** A piece is a word as it is written: what stands between two spaces, or a character of a script
+  without spaces. Words are committed whole, and no final continues the last word of the final before it: a word that
+  would is written apart, without the marks before it (`beginning_a_word`). The model may change its mind about the end
+  of a committed word, and a window or an utterance may begin in the middle of one.
 * **Known times.** Word times of old committed words are not computed again (`words_with_known_times`).
 
 The decisions
@@ -105,6 +109,7 @@ from asr.streaming.buffers import SpeechCurve
 from asr.streaming.unread import Gap, first_gap
 from asr.streaming.utterance import Utterance
 from asr.streaming.vad import FRAME_SAMPLES
+from asr.word_boundaries import is_word_boundary
 
 MAX_DOUBTS = 3
 """After this many doubted hypotheses in a row, accept the next one: the model really took the words back."""
@@ -121,6 +126,9 @@ KNOWN_TIMES_S = 2.0
 words that follow."""
 _SENTENCE_ENDS = (".", "?", "!", "。", "？", "！")
 _PUNCTUATION = ".,;:!?…\"'“”‘’()[]-–—¿¡。、，！？：；"
+
+_CONTINUING = '.,;:!?…"”)]-–—。、，！？：；'
+"""Left out where the rest of a word is written apart, as in ``,950``. An apostrophe stays, as in ``'s``."""
 
 
 # -- what goes in, what comes out --------------------------------------------------------------------------------------
@@ -403,6 +411,25 @@ def _dropped_words(prefix: Sequence[Piece], overlap_s: float) -> int:
     if sentences:
         return sentences[-1]
     return max(places[len(places) // 2 :], key=lambda i: prefix[i].start_s - prefix[i - 1].end_s)
+
+
+# -- whole words -------------------------------------------------------------------------------------------------------
+
+
+def beginning_a_word(pieces: tuple[Piece, ...], before: str) -> tuple[Piece, ...]:
+    """The pieces behind the committed text `before`, so that they begin with a new word.
+
+    Leading pieces of punctuation alone are dropped: what they belong to is final without them.
+    """
+    first = next((i for i, piece in enumerate(pieces) if not _is_punctuation(piece.text)), len(pieces))
+    pieces = pieces[first:]
+    if not pieces or is_word_boundary(before, pieces[0].text):
+        return pieces
+    return (replace(pieces[0], text=" " + pieces[0].text.lstrip(_CONTINUING)), *pieces[1:])
+
+
+def _is_punctuation(text: str) -> bool:
+    return bool(text.strip()) and not text.strip().strip(_PUNCTUATION)
 
 
 # -- times of words ----------------------------------------------------------------------------------------------------

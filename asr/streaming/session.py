@@ -39,6 +39,7 @@ from asr.streaming.commit import (
     Restart,
     Shrink,
     Wait,
+    beginning_a_word,
     held_words,
     in_stream_time,
     is_collapsed,
@@ -101,6 +102,7 @@ class Session:
         self._answer: _Answer | None = None
         self._show_samples = 0
         self._committed_end_s = 0.0
+        self._committed_text = ""  # of the last committed word
         self._ending = self._end_planned = self._ended = False
 
     # -- the owner's side ----------------------------------------------------------------------------------------
@@ -374,14 +376,16 @@ class Session:
         """A hypothesis as the policy sees it."""
         start_s = utterance.window_start / SAMPLE_RATE_HZ
         pieces = in_stream_time(hypothesis.pieces, start_s, self._committed_end_s)
+        pieces = without_doubtful(pieces, utterance.gap_until / SAMPLE_RATE_HZ)
+        pieces = beginning_a_word(pieces, self._committed_text)
         read_s = hypothesis.read_s
         return Decoded(
-            pieces=without_doubtful(pieces, utterance.gap_until / SAMPLE_RATE_HZ),
+            pieces=pieces,
             window_end=request.window_end if read_s is None else round((start_s + read_s) * SAMPLE_RATE_HZ),
             requested_end=request.entry.until,
             is_last=request.entry.kind is Kind.FINAL,
             committed_end_s=self._committed_end_s,
-            settled=hypothesis.settled,
+            settled=max(0, hypothesis.settled - (len(hypothesis.pieces) - len(pieces))),
         )
 
     def _update(self, utterance: Utterance, decoded: Decoded, commit: Commit, released: int) -> None:
@@ -435,6 +439,7 @@ class Session:
         start_s = words[0].start_s if words else self._committed_end_s
         end_s = words[-1].end_s if words else self._committed_end_s
         self._committed_end_s = end_s
+        self._committed_text = words[-1].text if words else self._committed_text
         utterance.prefix += words
         self._emit(Final(words_of(words), start_s, end_s, utterance.language or "", ends, finalizes))
 

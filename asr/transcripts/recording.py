@@ -29,7 +29,7 @@ from asr.config import SAMPLE_RATE_HZ, SessionSettings
 from asr.engine import Engine
 from asr.events import Event, Final
 from asr.models.base import Finality, Hypothesis, Piece, Window
-from asr.streaming.commit import in_stream_time
+from asr.streaming.commit import beginning_a_word, in_stream_time
 from asr.streaming.session import Session
 from asr.streaming.unread import first_gap, without_doubtful
 from asr.streaming.utterance import words_of
@@ -167,7 +167,7 @@ def filled(events: Iterable[Event], recognised: Sequence[tuple[Part, ...]]) -> l
     empty."""
     answers = iter(recognised)
     finals: list[Event] = []
-    floor_s = 0.0
+    floor_s, text = 0.0, ""
     for final in events:
         if not isinstance(final, Final):
             continue
@@ -177,7 +177,8 @@ def filled(events: Iterable[Event], recognised: Sequence[tuple[Part, ...]]) -> l
         parts = next(answers)
         for part in parts:
             pieces = in_stream_time(part.hypothesis.pieces, final.words[0].start_s + part.start_s, floor_s)
-            floor_s = pieces[-1].end_s if pieces else floor_s
+            pieces = beginning_a_word(pieces, text)
+            floor_s, text = (pieces[-1].end_s, pieces[-1].text) if pieces else (floor_s, text)
             ends = final.ends_utterance and part is parts[-1]
             language = part.hypothesis.language
             finals.append(replace(final, words=words_of(pieces), language=language, ends_utterance=ends))

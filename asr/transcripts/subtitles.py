@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from asr.events import Word
+from asr.word_boundaries import UNSPACED, belongs_to_left, is_word_boundary
 
 LINE_CHARS = 42
 """Characters in a line. Full-width ones, such as those of Japanese, count as two."""
@@ -20,18 +21,8 @@ MIN_CUE_S = 5 / 6
 READING_CHARS_PER_S = 20
 """From a broadcaster's guideline (Netflix Timed Text Style Guide, English)."""
 
-_UNSPACED = re.compile(
-    "[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u1950-\u19df\u1a20-\u1aad\ua9e0-\ua9fe\uaa60-\uaa7f"
-    "\u2e80-\u312f\u3190-\ua4cf\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff9f\U00020000-\U0003ffff]"
-)
-"""Characters of scripts that write no spaces between words: Chinese, Japanese, Thai, Lao, Tibetan, Burmese, Khmer."""
 _KATAKANA = re.compile("[\u30a1-\u30fa\u30fc-\u30ff\uff66-\uff9f]")
 """Words of foreign origin: a run of it is one word. The middle dot separates two."""
-_NEVER_FIRST = frozenset(
-    ",.:;?!)]}»’”…‥%、。，．・：；？！％」』】）〕］｝〉》〟ー々〻ヽヾゝゞぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶ"
-)
-_NEVER_LAST = frozenset("「『【（〔［｛〈《〝‘“([{«￥＄")
-"""Of a line (JIS X 4051 has more)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,21 +74,15 @@ def _whole_words(words: Iterable[Word]) -> Iterator[Word]:
 
 
 def _may_break(before: str, after: str) -> bool:
-    """Whether a line may end between two texts: at a space, or between words of a script without spaces."""
+    """Whether a line may end between two texts: between words, but not beside a number nor in a word of foreign origin.
+
+    In Japanese that is ``3月`` and a run of katakana.
+    """
     last, first = before[-1], after[0]
-    if last.isspace() or first.isspace():
-        return True
-    if first in _NEVER_FIRST or last in _NEVER_LAST or _belongs_to_left(last, first):
-        return False
     if _KATAKANA.match(last) and _KATAKANA.match(first):
         return False
-    unspaced = bool(_UNSPACED.match(last)), bool(_UNSPACED.match(first))
-    return all(unspaced) or (any(unspaced) and not (last.isdigit() or first.isdigit()))
-
-
-def _belongs_to_left(last: str, first: str) -> bool:
-    """A combining mark belongs to its letter, and a joiner joins both sides."""
-    return unicodedata.category(first)[0] == "M" or "\u200d" in (last, first)
+    mixed = bool(UNSPACED.match(last)) != bool(UNSPACED.match(first))
+    return is_word_boundary(before, after) and not (mixed and (last.isdigit() or first.isdigit()))
 
 
 def _readable(cue: Cue, after: Cue | None) -> Cue:
@@ -178,7 +163,7 @@ def _cut(text: str) -> int:
     widths = itertools.accumulate(map(width, text))
     most = sum(columns <= LINE_CHARS for columns in widths)
     cut = most
-    while 1 < cut < len(text) and _belongs_to_left(text[cut - 1], text[cut]):
+    while 1 < cut < len(text) and belongs_to_left(text[cut - 1], text[cut]):
         cut -= 1
     return cut if cut > 1 else most
 

@@ -2,7 +2,7 @@
 
 import { joined } from "./transcript.js";
 
-// The limits and the rules for lines of asr/transcripts/subtitles.py; a test compares the two.
+// The limits and the rules for lines of asr/transcripts/subtitles.py and asr/word_boundaries.py; a test compares them.
 export const LINE_CHARS = 42;
 export const MAX_LINES = 2;
 export const MAX_CUE_S = 7;
@@ -36,29 +36,39 @@ const WIDE = new RegExp(
 );
 const UNSPACED = new RegExp(
   "[\\u0e00-\\u0fff\\u1000-\\u109f\\u1780-\\u17ff\\u1950-\\u19df\\u1a20-\\u1aad\\ua9e0-\\ua9fe\\uaa60-\\uaa7f" +
-    "\\u2e80-\\u312f\\u3190-\\ua4cf\\uf900-\\ufaff\\ufe30-\\ufe4f\\uff00-\\uff9f\\u{20000}-\\u{3ffff}]",
+    "\\u2e80-\\u312f\\u3190-\\ua4cf\\uf900-\\ufaff\\ufe30-\\ufe4f" +
+    "\\uff00-\\uff0f\\uff1a-\\uff20\\uff3b-\\uff40\\uff5b-\\uff9f\\u{20000}-\\u{3ffff}]",
   "u",
 );
 const KATAKANA = /[\u30a1-\u30fa\u30fc-\u30ff\uff66-\uff9f]/u;
 const NEVER_FIRST = new Set(
   ",.:;?!)]}»’”…‥%、。，．・：；？！％」』】）〕］｝〉》〟ー々〻ヽヾゝゞぁぃぅぇ" +
-    "ぉっゃゅょゎァィゥェォッャュョヮヵヶ",
+    "ぉっゃゅょゎァィゥェォッャュョヮヵヶ" +
+    "ะาำๅๆฯະາຳໆຯ་།၊။។៕៖ៗ",
 );
-const NEVER_LAST = new Set("「『【（〔［｛〈《〝‘“([{«￥＄");
+const NEVER_LAST = new Set("「『【（〔［｛〈《〝‘“([{«￥＄เแโใไເແໂໃໄ");
 
 const widthOf = (char) => (WIDE.test(char) ? 2 : 1);
 export const width = (text) => [...text].reduce((sum, char) => sum + widthOf(char), 0);
 
 const belongsToLeft = (last, first) => /\p{M}/u.test(first) || last === "\u200d" || first === "\u200d";
 
-/** Whether a line may end between two texts: at a space, or between words of a script without spaces. */
-function mayBreak(before, after) {
+const inNumber = (before, first) => /\p{Nd}[，．：]$/u.test(before) && /\p{Nd}/u.test(first);
+
+/** Whether a new word begins between two texts; the rules of asr/word_boundaries.py. */
+function isWordBoundary(before, after) {
   const [last, first] = [[...before].at(-1), [...after][0]];
   if (/\s/.test(last) || /\s/.test(first)) return true;
   if (NEVER_FIRST.has(first) || NEVER_LAST.has(last) || belongsToLeft(last, first)) return false;
+  return !inNumber(before, first) && (UNSPACED.test(last) || UNSPACED.test(first));
+}
+
+/** Whether a line may end between two texts: between words, but not beside a number nor in a run of katakana. */
+function mayBreak(before, after) {
+  const [last, first] = [[...before].at(-1), [...after][0]];
   if (KATAKANA.test(last) && KATAKANA.test(first)) return false;
-  const unspaced = [UNSPACED.test(last), UNSPACED.test(first)];
-  return unspaced.every(Boolean) || (unspaced.some(Boolean) && !/\p{Nd}/u.test(last + first));
+  const mixed = UNSPACED.test(last) !== UNSPACED.test(first);
+  return isWordBoundary(before, after) && !(mixed && /\p{Nd}/u.test(last + first));
 }
 
 /** Joins what no line may break: recognisers split "285,950" and "low-fat" into several words. */

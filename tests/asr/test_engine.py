@@ -78,6 +78,16 @@ def test_committed_text_is_never_taken_back(engine: Engine) -> None:
     properties.committed_text_is_never_taken_back(run(engine, speech()))
 
 
+def test_finals_hold_whole_words(engine: Engine) -> None:
+    """Also where the owner finalizes in the middle of a word: the rest is another word."""
+    properties.finals_hold_whole_words(run(engine, speech()))
+    session, samples = engine.open(), speech()
+    for start in range(0, len(samples), RATE_HZ // 2):
+        session.receive_audio(samples[start : start + RATE_HZ // 2])
+        session.receive_finalize()
+    properties.finals_hold_whole_words(finish(engine, session))
+
+
 def test_events_come_in_their_order(engine: Engine) -> None:
     """Started, words, the utterance's last final, ended: for each utterance; then the end of the stream."""
     kinds = [

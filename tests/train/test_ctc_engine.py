@@ -65,6 +65,11 @@ def test_committed_text_is_never_taken_back(engine: Engine) -> None:
     properties.committed_text_is_never_taken_back(run(engine, speech()))
 
 
+def test_finals_hold_whole_words(engine: Engine) -> None:
+    """A word is settled when the next one has begun."""
+    properties.finals_hold_whole_words(run(engine, speech()))
+
+
 @pytest.mark.slow
 def test_live_is_replay(engine: Engine, folder: str) -> None:
     """A real server with this model gives the words of a replay."""

@@ -20,6 +20,7 @@ from asr.config import CtcSettings
 from asr.errors import ConfigError
 from asr.models.ctc.forced_align import Emission, emissions, merge_runs
 from asr.models.ctc.vocabulary import Vocabulary
+from asr.word_boundaries import UNSPACED, is_word_boundary
 
 _LEAST = math.log(1e-3)
 """A frame's tokens below this log-probability are not tried, except its best one."""
@@ -74,32 +75,39 @@ def search(
 
 
 def words_of(tokens: Sequence[Emission], vocabulary: Vocabulary) -> list[LatticeWord]:
-    """Tokens with their frames -> words, split at the delimiter; without a delimiter each token is a word."""
+    """Tokens with their frames -> words, split at the delimiter and between characters of scripts without spaces.
+
+    Without a delimiter each token is a word.
+    """
     delimiter = vocabulary.letters.index(vocabulary.delimiter) if vocabulary.delimiter else -1
     words: list[LatticeWord] = []
     part: list[Emission] = []
-    for emission in tokens:
-        if emission.token in vocabulary.special:
-            continue
+    written = [emission for emission in tokens if emission.token not in vocabulary.special]
+    space = " " if delimiter >= 0 and written and not UNSPACED.match(_text(written[:1], vocabulary)) else ""
+    for emission in written:
+        if part and (delimiter < 0 or emission.token == delimiter or _is_boundary(part, emission, vocabulary)):
+            words.append(_word(space, part, vocabulary, emission.first))
+            part, space = [], ""
         if emission.token == delimiter:
-            words += _word(part, vocabulary, emission.first)
-            part = []
-        elif delimiter < 0:
-            words += _word(part, vocabulary, emission.first)
-            part = [emission]
+            space = " "
         else:
             part.append(emission)
-    return words + _word(part, vocabulary, NEVER)
+    return [*words, _word(space, part, vocabulary, NEVER)] if part else words
 
 
-def _word(part: Sequence[Emission], vocabulary: Vocabulary, until: int) -> list[LatticeWord]:
-    if not part:
-        return []
-    text = "".join(vocabulary.letters[emission.token] for emission in part)
-    space = " " if vocabulary.delimiter else ""
+def _is_boundary(part: Sequence[Emission], emission: Emission, vocabulary: Vocabulary) -> bool:
+    """Whether a word begins with this token although no delimiter stands before it."""
+    return is_word_boundary(_text(part, vocabulary), vocabulary.letters[emission.token])
+
+
+def _word(space: str, part: Sequence[Emission], vocabulary: Vocabulary, until: int) -> LatticeWord:
     confidence = math.exp(sum(emission.logprob for emission in part) / len(part))
     tokens = tuple(emission.token for emission in part)
-    return [LatticeWord(space + text, tokens, part[0].first, part[-1].last, until, confidence)]
+    return LatticeWord(space + _text(part, vocabulary), tokens, part[0].first, part[-1].last, until, confidence)
+
+
+def _text(part: Sequence[Emission], vocabulary: Vocabulary) -> str:
+    return "".join(vocabulary.letters[emission.token] for emission in part)
 
 
 def _best_path(lattice: torch.Tensor, blank: int) -> list[Emission]:

@@ -120,7 +120,7 @@ class WhisperRecogniser:
     def _words_of_text(self, text: str, language: str) -> list[tuple[str, tuple[int, ...]]]:
         """The words of a given text with their tokens."""
         if language in UNSPACED_LANGUAGES:
-            return self._tokenizer.words(self._tokenizer.encode("".join(text.split())), language)
+            return self._tokenizer.words(self._tokenizer.encode("".join(text.split())))
         return [(word, self._tokenizer.encode(f" {word}")) for word in text.split()]
 
     def _check_length(self, tokens: Sequence[int], state: SearchState) -> None:
@@ -212,7 +212,7 @@ class WhisperRecogniser:
 
     def _hypothesis(self, state: SearchState, run: _Run) -> Hypothesis:
         prefix = len(state.window.prefix)
-        words = self._tokenizer.words(state.tokens[prefix:], state.language)
+        words = self._tokenizer.words(state.tokens[prefix:])
         if words and not prefix and state.language not in UNSPACED_LANGUAGES and not words[0][0].startswith(" "):
             words[0] = (" " + words[0][0], words[0][1])
         starts_s = self._starts_s(state, run.memory)

@@ -1,6 +1,5 @@
 """Text -> tokens, tokens -> text and words, for byte-level BPE vocabularies (GPT-2's and Whisper's)."""
 
-import string
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +8,10 @@ from typing import Any
 from tokenizers import Tokenizer as Encoding
 
 from asr.errors import ModelError
+from asr.word_boundaries import is_word_boundary
 
 UNSPACED_LANGUAGES = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
-"""Languages written without spaces. Every character is a word, as in Whisper's own splitting."""
+"""Languages whose text begins without a space."""
 
 _OPENING = frozenset("\"'“¿([{-")
 _CLOSING = frozenset("\"'.。,，!！?？:：”)]}、;；…")
@@ -52,11 +52,12 @@ class Tokenizer:
         """Tokens -> text. Special tokens are left out; incomplete UTF-8 becomes U+FFFD."""
         return b"".join(self._bytes.get(token, b"") for token in tokens).decode("utf-8", "replace")
 
-    def words(self, tokens: Sequence[int], language: str) -> list[tuple[str, tuple[int, ...]]]:
-        """Tokens -> words with their tokens. Punctuation belongs to a word, an opening mark to the next one."""
-        units = self._units(tokens)
-        words = list(units if language in UNSPACED_LANGUAGES else _join_spaced(units))
-        return _merge_punctuation(words)
+    def words(self, tokens: Sequence[int]) -> list[tuple[str, tuple[int, ...]]]:
+        """Tokens -> written words with their tokens; joined they are the text.
+
+        A mark that stands between two spaces belongs to the word before it, an opening one to the next.
+        """
+        return _merge_punctuation(list(_joined(self._units(tokens))))
 
     def _units(self, tokens: Sequence[int]) -> Iterator[tuple[str, tuple[int, ...]]]:
         """The shortest runs of tokens that are complete characters, with their text."""
@@ -102,13 +103,12 @@ class SpecialTokens:
         )
 
 
-def _join_spaced(units: Iterator[tuple[str, tuple[int, ...]]]) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Characters -> words: a word begins at a space or at a punctuation mark."""
+def _joined(units: Iterator[tuple[str, tuple[int, ...]]]) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Characters -> words."""
     word = ""
     tokens: tuple[int, ...] = ()
     for text, ids in units:
-        starts = text.startswith(" ") or text.strip() in string.punctuation
-        if tokens and starts:
+        if word.strip() and is_word_boundary(word, text):
             yield word, tokens
             word, tokens = "", ()
         word, tokens = word + text, tokens + ids

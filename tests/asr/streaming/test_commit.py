@@ -93,6 +93,17 @@ Silence
 Committed words
     times are not bounded, or wrongly -> test_no_word_begins_before_the_end_of_what_is_committed
     the session forgets the end of what is committed -> test_what_is_committed_never_changes
+Written words
+    never; always; without the space, the marks or the apostrophe; marks alone are kept, or empty pieces are not
+        -> test_a_final_begins_with_a_new_word
+    the session does not ask, or forgets what is committed -> test_no_final_continues_the_word_before_it
+    it keeps the first word instead of the last, or forgets it at a final without words
+        -> test_the_last_committed_word_counts_behind_a_final_without_words_too
+    marks alone count as a word: they hide a stall -> test_punctuation_alone_is_no_word_and_hides_no_stall
+    dropped pieces stay counted as settled -> test_settled_words_are_counted_without_the_punctuation_before_them
+    not in recordings, or forgotten between windows -> test_recording: test_a_window_does_not_continue_a_word
+    a tokenizer, or a vocabulary, that makes words of the parts of one: see tests/asr/models/whisper/test_tokenizer.py,
+        tests/asr/models/ctc/test_search.py, tests/asr/test_word_boundaries.py
 Settled words
     none, all, or one more -> test_settled_words_are_committed_and_no_others
     the session does not pass them, or does not release samples -> test_a_stream_of_settled_words_commits_them_at_once
@@ -125,6 +136,7 @@ from asr.streaming.commit import (
     Restart,
     SettledPolicy,
     Wait,
+    beginning_a_word,
     held_words,
     in_stream_time,
     is_worth_decoding,
@@ -591,6 +603,50 @@ def test_times_of_committed_words_are_known_but_for_the_last_two_seconds(prefix:
     assert words_with_known_times(prefix) == prefix[:count]
 
 
+# -- written words -----------------------------------------------------------------------------------------------------
+
+
+def written(*texts: str) -> tuple[Piece, ...]:
+    """Pieces with these texts as they are, a quarter of a second each."""
+    return tuple(
+        Piece(text, tokens(text) or (1, 1), i * SHORT_S, (i + 1) * SHORT_S, 0.9) for i, text in enumerate(texts)
+    )
+
+
+BEGINNINGS = {
+    "a new word": (" the", (" cat",), (" cat",)),
+    "the first word of a stream": ("", ("cat",), ("cat",)),
+    "the rest of a number": (" 285", (",950", " pounds"), (" 950", " pounds")),
+    "the rest of a compound": (" low", ("-fat", " milk"), (" fat", " milk")),
+    "more letters": (" cat", ("s", " sat"), (" s", " sat")),
+    "an apostrophe": (" it", ("'s", " fine"), (" 's", " fine")),
+    "an opening mark": (" it", ("(so)",), (" (so)",)),
+    "a full stop": (" letters", (".", " With"), (" With",)),
+    "a mark between spaces": (" Bonjour", (" !", " Salut"), (" Salut",)),
+    "several marks": (" so", ('."', " -", " With"), (" With",)),
+    "marks alone": (" so", ("...",), ()),
+    "what is spoken and no letter": (" 100", ("%", " sure"), (" %", " sure")),
+    "nothing": (" so", (), ()),
+    "no text": (" so", ("",), ("",)),
+    "a character without spaces": ("你", ("好", "吗？"), ("好", "吗？")),
+    "a full stop without spaces": ("好", ("。", "你"), ("你",)),
+    "a character behind a name": (" iPhone13", ("を",), ("を",)),
+    "a name behind a character": ("買", ("iPhone13",), ("iPhone13",)),
+    "the rest of a name among characters": ("iPhone", ("13", "を"), (" 13", "を")),
+}
+
+
+@pytest.mark.parametrize(("before", "texts", "begun"), BEGINNINGS.values(), ids=BEGINNINGS)
+def test_a_final_begins_with_a_new_word(before: str, texts: tuple[str, ...], begun: tuple[str, ...]) -> None:
+    """Clients join finals with a space, or without: the words must be the same. The tokens stay as the model wrote."""
+    pieces = written(*texts)
+    after = beginning_a_word(pieces, before)
+    assert tuple(piece.text for piece in after) == begun
+    assert [replace(piece, text="") for piece in after] == [
+        replace(piece, text="") for piece in pieces[len(pieces) - len(after) :]
+    ]
+
+
 # -- settled words -----------------------------------------------------------------------------------------------------
 
 
@@ -710,6 +766,61 @@ def test_what_is_committed_never_changes() -> None:
     assert played.finals == ["one two", "won too three"]
     spans = [(word.start_s, word.end_s) for event in played.events[-3:-2] for word in event.words]
     assert spans == [(0.5, 0.5), (0.5, 0.5), (0.5, 0.75)]
+
+
+def test_no_final_continues_the_word_before_it() -> None:
+    """The model goes on with a number that is committed, and with a word that a finalize request has cut."""
+    played = play(
+        [
+            hypothesis(say("about 285")),
+            hypothesis(say("about 285")),
+            hypothesis(written(",950", " pounds")),
+            hypothesis(written(" pounds", " a")),
+            hypothesis(written("nd", " so")),
+        ],
+        sound((0.9, 3 * UPDATE_FRAMES + 28)),
+        EAGER,
+        finalize_frame=3 * UPDATE_FRAMES + 10,
+    )
+    assert played.shown == ["about 285", "=about 285", "", "950 pounds", "=pounds a", "=nd so"]
+    assert [event.text for event in played.final_events] == [" about 285", " pounds a", " nd so"]
+
+
+def test_the_last_committed_word_counts_behind_a_final_without_words_too() -> None:
+    """ "iPhone" and not the character before it; the finalize request brings no word."""
+    played = play(
+        [*[hypothesis(written("買", "iPhone"))] * 2, hypothesis(), hypothesis(written("13", "を"))],
+        sound((0.9, 2 * UPDATE_FRAMES + 28)),
+        EAGER,
+        finalize_frame=2 * UPDATE_FRAMES + 10,
+    )
+    assert [event.text for event in played.final_events] == ["買iPhone", "", " 13を"]
+
+
+def test_punctuation_alone_is_no_word_and_hides_no_stall() -> None:
+    """The model writes the full stop that it left out before, and nothing else: the window restarts."""
+    played = play(
+        [
+            hypothesis(words("one two", 0.4, 0.5)),
+            hypothesis(words("one two", 0.4, 0.5)),
+            hypothesis(written(".")),
+            hypothesis(say("three four")),
+            hypothesis(say("three four")),
+        ],
+        sound((0.9, 42), (0.4, 5), (0.9, 3 * UPDATE_FRAMES + 5 - 47)),
+        EAGER,
+    )
+    assert played.finals == ["one two", "three four"]
+
+
+def test_settled_words_are_counted_without_the_punctuation_before_them() -> None:
+    """A model may settle a mark as a word of its own."""
+    played = play(
+        [hypothesis(written(".", " a", " b"), settled=2), hypothesis(written(" b"))],
+        sound((0.9, UPDATE_FRAMES + 5)),
+        finality=Finality.SETTLED,
+    )
+    assert played.finals == ["a", "b"]
 
 
 LONG = "a b c d e f g h"

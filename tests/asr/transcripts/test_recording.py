@@ -44,6 +44,17 @@ def test_finals_get_the_words_of_their_windows_in_order() -> None:
     assert first.language == third.language == "en"
 
 
+def test_a_window_does_not_continue_a_word() -> None:
+    """A window that was cut within a number, also within its parts; one without words lies between."""
+    texts = (((" 285",),), ((),), ((",950", " low"), ("-fat",)))
+    recognised = [
+        tuple(Part(0.0, Hypothesis(tuple(Piece(text, (), 0.0, 0.5, 0.9) for text in part), "en")) for part in window)
+        for window in texts
+    ]
+    events = [final(start_s, start_s + 1, "", "") for start_s in (1.0, 2.0, 3.0)]
+    assert [event.text for event in filled(events, recognised)] == [" 285", "", " 950 low", " fat"]
+
+
 def test_a_transcripts_language_is_that_of_most_words() -> None:
     """Not that of most finals; and no words, no language."""
     events = [final(0, 1, "de", " ja"), final(1, 2, "de", " ja"), final(2, 3, "en", " yes", " of", " course")]

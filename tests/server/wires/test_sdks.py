@@ -99,6 +99,22 @@ def test_committed_text_is_never_taken_back_over_the_wire(real: Running, clip: P
     assert [m["sequence"] for m in messages] == list(range(1, len(messages) + 1))
 
 
+def test_finals_may_be_joined_with_a_space_or_without(real: Running, clip: Path) -> None:
+    """Also where `Finalize` comes in the middle of words; each entry of `words` is one written word."""
+    data = pcm_of(clip)
+    with real.listen("encoding=linear16&sample_rate=16000") as socket:
+        for start in range(0, len(data), 19_000):
+            socket.send(data[start : start + 19_000])
+            socket.send('{"type": "Finalize"}')
+        socket.send('{"type": "CloseStream"}')
+        messages, _ = until_closed(socket)
+    finals = [m["channel"]["alternatives"][0] for m in messages if m["type"] == "Results" and m["is_final"]]
+    apart = " ".join(final["transcript"] for final in finals).split()
+    assert len([final for final in finals if final["words"]]) > 2
+    assert "".join(final["text"] for final in finals).split() == apart
+    assert [word["punctuated_word"] for final in finals for word in final["words"]] == apart
+
+
 def test_a_socket_that_vanishes_leaves_the_model_to_others(real: Running, clip: Path) -> None:
     """Mid-word, without a close frame; the next stream gets its text."""
     with real.listen() as gone:

@@ -1,6 +1,7 @@
 """From a lattice to words: the best path, beams, language model and hotwords, on lattices written by hand."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ import torch
 
 from asr.config import CtcSettings
 from asr.errors import ConfigError
-from asr.models.ctc.search import NEVER, SearchOptions, search
+from asr.models.ctc.forced_align import merge_runs
+from asr.models.ctc.search import NEVER, SearchOptions, search, words_of
 from asr.models.ctc.vocabulary import Vocabulary
 from tests.asr.models.ctc.lattices import LETTERS, VOCABULARY, doubtful, lattice
 from train.language_model import write_language_model
@@ -22,6 +24,20 @@ def test_a_run_is_one_letter_and_a_blank_separates_doubles(settings: SearchOptio
     words = search(lattice("__nn_i_nn|_aa_b_b_"), VOCABULARY, settings)
     assert [word.text for word in words] == [" nin", " abb"]
     assert [(word.first, word.until) for word in words] == [(2, 9), (11, NEVER)]
+
+
+def test_scripts_without_spaces_are_divided_by_characters() -> None:
+    """A word is settled when the next character begins, although no delimiter is written between them."""
+    letters = ("_", "<unk>", "|", *"ab我有。")
+    path = [(letters.index(letter), 0.0) for letter in "_我__有_|_ab_我_。_"]
+    words = words_of(merge_runs(path, 0), replace(VOCABULARY, letters=letters))
+    assert [word.text for word in words] == ["我", "有", " ab", "我。"]
+    assert [(word.first, word.last, word.until) for word in words] == [
+        (1, 1, 4),
+        (4, 4, 6),
+        (8, 9, 11),
+        (11, 13, NEVER),
+    ]
 
 
 @pytest.mark.parametrize("settings", [GREEDY, BEAM])
