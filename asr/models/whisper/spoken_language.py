@@ -1,7 +1,7 @@
 """Which language is spoken, and where it changes: Whisper's language tokens, for a window and for spans between pauses.
 
-A span needs no encoder run of its own: the decoder sees only the window's states of that span. On 12 recordings each of
-ten languages that names the language at least as often as a window of the span alone (docs/log/decoding.md).
+A span needs no encoder run of its own: the decoder sees only the window's states of that span, which names the language
+about as often as a window of the span alone (docs/log/decoding.md#speech-left-out-and-languages-that-change).
 """
 
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ from asr.models.whisper.network import WhisperMemory, WhisperNetwork
 PAUSE_S = 0.15
 """The language changes only at a pause of at least this length."""
 CHANGE_PENALTY = 2.0
-"""A change needs this much more log-probability than no change (natural logarithm). With 1 one pair of recordings of
-the same language in eight is split, with 3 a change in three is missed."""
+"""A change needs this much more log-probability than no change (natural logarithm). With less, recordings of one
+language are split; with more, changes are missed."""
 _SILENT_SPAN_S = 0.5
 _FULL_SPAN_S = 1.5
 """The evidence of a span grows from none at the first length to its own at the second: of short ones Whisper often
