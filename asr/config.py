@@ -29,6 +29,9 @@ class VadSettings:
 
     start_threshold: float = 0.5
     end_threshold: float = 0.35
+    sure_threshold: float = 0.7
+    """An utterance is decoded once a frame reaches this. Noise that passes for speech seldom does, a word always
+    (docs/log/decoding.md#words-in-noise)."""
     min_speech_ms: int = 96
     """Speech must last this long before an utterance opens."""
     endpoint_ms: int = 1300

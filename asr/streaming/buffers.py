@@ -79,6 +79,11 @@ class SpeechCurve:
         first, last = start // FRAME_SAMPLES - self._first, end // FRAME_SAMPLES - self._first
         return sum(probability >= 0.5 for probability in self._probabilities[first:last]) * FRAME_S
 
+    def likeliest(self, start: int, end: int) -> float:
+        """The highest speech probability of the frames between two samples; 0 without frames."""
+        first, last = start // FRAME_SAMPLES - self._first, end // FRAME_SAMPLES - self._first
+        return max(self._probabilities[max(0, first) : last], default=0.0)
+
     def pauses(self, start: int, end: int) -> list[tuple[int, int]]:
         """Start and end of the silences between two samples that are too long to be part of a word."""
         first, last = start // FRAME_SAMPLES - self._first, -(-end // FRAME_SAMPLES) - self._first

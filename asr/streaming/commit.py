@@ -55,8 +55,9 @@ Rules of both
 * **Longest window.** A window cannot exceed `window_max_s` (`window_end`). It is cut at a pause near its end and all of
   its words are committed: no later window sees their audio.
 * **Last window.** At the end of an utterance, or on a finalize request, all words are committed.
-* **Silence.** A window of a new utterance without speech is not decoded (`is_worth_decoding`): silence makes models
-  invent words. After a finalize request the rest of an utterance can be silence.
+* **Silence and noise.** A window of a new utterance without speech, or without a frame that is surely speech, is not
+  decoded (`is_worth_decoding`): silence and noise make models invent words. After a finalize request the rest of an
+  utterance can be silence.
 * **Committed times.** No word begins before the end of the last committed word (`in_stream_time`).
 * **Written words.** A piece is a word as it is written: what stands between two spaces, or a character of a script
   without spaces. Words are committed whole, and no final continues the last word of the final before it: a word that
@@ -103,7 +104,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from asr.config import SAMPLE_RATE_HZ, StreamSettings
+from asr.config import SAMPLE_RATE_HZ, StreamSettings, VadSettings
 from asr.models.base import Finality, Piece
 from asr.streaming.buffers import SpeechCurve
 from asr.streaming.unread import Gap, first_gap
@@ -384,10 +385,13 @@ def window_end(window_start: int, requested_end: int, curve: SpeechCurve, settin
     return pause(late, end, SENTENCE_PAUSE_S) or pause(half, end, 0.0) or curve.quietest(half, end)
 
 
-def is_worth_decoding(utterance: Utterance, end: int, curve: SpeechCurve, min_speech_s: float) -> bool:
-    """Whether a window that ends at the sample `end` needs the model: unless the utterance is new and silent."""
-    is_new = not utterance.prefix and utterance.memory is None
-    return not is_new or curve.speech_s(utterance.window_start, end) >= min_speech_s
+def is_worth_decoding(utterance: Utterance, end: int, curve: SpeechCurve, settings: VadSettings) -> bool:
+    """Whether a window that ends at the sample `end` needs the model: unless the utterance is new and hardly speech."""
+    if utterance.prefix or utterance.memory is not None:
+        return True
+    start = utterance.window_start
+    is_long_enough = curve.speech_s(start, end) >= settings.min_speech_ms / 1000
+    return is_long_enough and curve.likeliest(start, end) >= settings.sure_threshold
 
 
 def _dropped(utterance: Utterance, decoded: Decoded, count: int, settings: StreamSettings) -> int:

@@ -287,7 +287,7 @@ class Session:
         end = self._window_end(utterance, entry.until)
         if entry.kind is not Kind.FINAL and not self._partials and end == entry.until:
             return None
-        if not is_worth_decoding(utterance, end, self._curve, self.settings.vad.min_speech_ms / 1000):
+        if not is_worth_decoding(utterance, end, self._curve, self.settings.vad):
             return None
         self._request = _Request(entry, end)
         return self._window_of(utterance, end)

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from asr.config import SAMPLE_RATE_HZ, VadSettings
+from asr.streaming.level import Level
 
 FRAME_SAMPLES = 512
 FRAME_S = FRAME_SAMPLES / SAMPLE_RATE_HZ
@@ -24,12 +25,24 @@ SILENT = 0.35
 """A frame less likely speech than this is silence (`VadSettings.end_threshold`)."""
 
 
-class VadState:
-    """The network's state of one stream between two frames: the recurrent state and the last 64 samples."""
+class _Recurrence:
+    """The recurrent state of the network after a frame."""
 
     def __init__(self) -> None:
         self.hidden = torch.zeros(_HIDDEN)
         self.cell = torch.zeros(_HIDDEN)
+
+
+class VadState:
+    """What is kept of one stream between two frames: its last 64 samples, its level, and the network's states.
+
+    The network runs twice, on the frames as they are and on the amplified ones (`asr.streaming.level`). The gain alone
+    would not do: it makes the noise before the first word as loud as the word, which Silero then finds late.
+    """
+
+    def __init__(self) -> None:
+        self.plain, self.amplified = _Recurrence(), _Recurrence()
+        self.level = Level()
         self.context = np.zeros(_CONTEXT_SAMPLES, np.float32)
 
 
@@ -52,18 +65,29 @@ class SileroVad:
 
     @torch.inference_mode()
     def probabilities(self, states: Sequence[VadState], chunks: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """For each stream: samples of whole frames ``(n * 512,)`` -> probabilities ``(n,)``. Advances the states."""
+        """For each stream: samples of whole frames ``(n * 512,)`` -> probabilities ``(n,)``. Advances the states.
+
+        Where the audio is quiet, the higher of two: of the frame as it is and of the amplified one.
+        """
         frames = [_frames(state, chunk) for state, chunk in zip(states, chunks, strict=True)]
+        amplified, quiet = zip(*(s.level.amplified(f) for s, f in zip(states, frames, strict=True)), strict=True)
+        rows = [state.plain for state in states] + [state.amplified for state in states]
+        scores = self._scores(rows, [*frames, *amplified])
+        pairs = zip(scores[: len(states)], scores[len(states) :], quiet, strict=True)
+        return [np.where(is_quiet, np.maximum(plain, louder), plain) for plain, louder, is_quiet in pairs]
+
+    def _scores(self, states: Sequence[_Recurrence], frames: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """For each row: frames ``(n, 576)`` -> speech probabilities ``(n,)``. Advances the states."""
         encoded = self._encode(torch.from_numpy(np.concatenate(frames)))  # (sum n, 128)
         counts = [len(part) for part in frames]
         parts = encoded.split(counts)
-        probabilities: list[np.ndarray] = [np.zeros(0, np.float32)] * len(states)
-        for count in set(counts) - {0}:  # streams with the same number of frames share the recurrent steps
+        scores: list[np.ndarray] = [np.zeros(0, np.float32)] * len(states)
+        for count in set(counts) - {0}:  # rows with the same number of frames share the recurrent steps
             rows = [i for i, n in enumerate(counts) if n == count]
             batch = self._recur([states[i] for i in rows], torch.stack([parts[i] for i in rows], dim=1))
             for row, i in enumerate(rows):
-                probabilities[i] = batch[row]
-        return probabilities
+                scores[i] = batch[row]
+        return scores
 
     def _encode(self, x: torch.Tensor) -> torch.Tensor:
         """Frames with their context ``(N, 576)`` -> features ``(N, 128)``."""
@@ -75,7 +99,7 @@ class SileroVad:
             x = F.linear(x, weight, bias).relu()
         return x  # (N, 128)
 
-    def _recur(self, states: Sequence[VadState], x: torch.Tensor) -> np.ndarray:
+    def _recur(self, states: Sequence[_Recurrence], x: torch.Tensor) -> np.ndarray:
         """Encoded frames ``(n, B, 128)`` of `B` streams -> probabilities ``(B, n)``; advances the states."""
         hidden, cell = (torch.stack(parts)[None] for parts in zip(*((s.hidden, s.cell) for s in states), strict=True))
         y, hidden, cell = torch.lstm(  # type: ignore[call-overload]

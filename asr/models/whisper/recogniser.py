@@ -17,9 +17,6 @@ from asr.models.whisper.spoken_language import LanguageDetector
 from asr.models.whisper.tokenizer import UNSPACED_LANGUAGES, SpecialTokens, Tokenizer
 from asr.models.whisper.word_times import at_pauses, word_starts
 
-_MIN_TOKENS_PER_S = 1.0
-"""A text with fewer tokens per second of speech ended too early: Whisper sometimes stops after a sentence. People speak
-three to five tokens a second."""
 _MAX_ALIGNED_TOKENS_PER_S = 30
 """A given text with more tokens per second cannot have been spoken."""
 _SPARE_TOKENS = 10
@@ -191,7 +188,7 @@ class WhisperRecogniser:
             else:
                 self.searcher.beams(*some, size)
         for memory, state in zip(memories, states, strict=True):
-            if len(state.tokens) < _MIN_TOKENS_PER_S * state.window.speech_s:
+            if state.sparse:
                 self.searcher.extend(memory, state)
             self._fall_back(memory, state)
 
@@ -211,11 +208,22 @@ class WhisperRecogniser:
     # -- words -----------------------------------------------------------------------------------------------------
 
     def _hypothesis(self, state: SearchState, run: _Run) -> Hypothesis:
+        pieces = [] if state.invented else self._pieces(state, run.memory)
+        return Hypothesis(
+            pieces=tuple(pieces[: echo_start(pieces)]),
+            language=state.language,
+            looped=state.looped,
+            memory=run.memory if run.read_s is None else None,
+            read_s=run.read_s,
+        )
+
+    def _pieces(self, state: SearchState, memory: WhisperMemory) -> list[Piece]:
+        """The words of a text after its prefix, up to the first that begins behind the audio."""
         prefix = len(state.window.prefix)
         words = self._tokenizer.words(state.tokens[prefix:])
         if words and not prefix and state.language not in UNSPACED_LANGUAGES and not words[0][0].startswith(" "):
             words[0] = (" " + words[0][0], words[0][1])
-        starts_s = self._starts_s(state, run.memory)
+        starts_s = self._starts_s(state, memory)
         audio_s = len(state.window.samples) / SAMPLE_RATE_HZ
         edges = np.cumsum([prefix, *(len(ids) for _, ids in words)])
         spans = at_pauses(starts_s[edges[:-1]].tolist(), starts_s[edges[1:]].tolist(), state.window.pauses)
@@ -225,13 +233,7 @@ class WhisperRecogniser:
                 break  # aligned with the zeros after the audio: mostly a repetition
             logprob = float(np.mean(state.logprobs[at - prefix : at + len(ids) - prefix]))
             pieces.append(Piece(text, ids, start_s, end_s, float(np.exp(logprob))))
-        return Hypothesis(
-            pieces=tuple(pieces[: echo_start(pieces)]),
-            language=state.language,
-            looped=state.looped,
-            memory=run.memory if run.read_s is None else None,
-            read_s=run.read_s,
-        )
+        return pieces
 
     def _starts_s(self, state: SearchState, memory: WhisperMemory) -> np.ndarray:
         """When each token begins, then when the last one ends ``(tokens + 1,)``.

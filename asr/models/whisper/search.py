@@ -18,6 +18,17 @@ from asr.models.whisper.network import WhisperMemory, WhisperNetwork
 
 UNLIKELY = -1.0
 """A text with a mean log-probability below this is doubtful: the threshold that OpenAI published with the models."""
+UNLIKELY_START, UNLIKELY_START_SHORT = -2.5, -2.75
+"""A text whose first token has a lower log-probability began with a guess. The second holds for less than a second of
+speech: a word spoken alone, cut close, is hard for the model too (docs/log/decoding.md#words-in-noise)."""
+_SHORT_S = 1.0
+UNLIKELY_LONE, SURE_END = -1.85, -0.3
+"""A text of one token with a lower log-probability, and an end with a higher one: what Whisper writes for a click."""
+_OPENING_TOKENS = 6
+"""A guessed text is improbable in these first tokens. Later ones may repeat them, and a repetition is probable."""
+_MIN_TOKENS_PER_S = 1.0
+"""A text with fewer tokens per second of speech ended too early: Whisper sometimes stops after a sentence. People speak
+three to five tokens a second."""
 _SAMPLING_SEED = 0
 """Fixed, so that sampled text is the same in each run."""
 
@@ -52,6 +63,28 @@ class SearchState:
     def doubtful(self) -> bool:
         """Whether the text loops or is improbable."""
         return self.looped or self.confidence < UNLIKELY
+
+    @property
+    def sparse(self) -> bool:
+        """Whether the text is too short for the speech in its window."""
+        return len(self.tokens) < _MIN_TOKENS_PER_S * self.window.speech_s
+
+    @property
+    def invented(self) -> bool:
+        """Whether the audio does not hold this text.
+
+        In noise Whisper begins as most texts begin ("I", "you", "the"), with the probability that these words have
+        without any audio: 3 %. What follows is improbable too, or too short for the sound; or the text ends there,
+        for sure. After committed words a text does not begin, so it is never invented.
+        """
+        opening = self.logprobs[:_OPENING_TOKENS]
+        if not opening or self.window.prefix:
+            return False
+        improbable = sum(opening) < UNLIKELY * len(opening)
+        limit = UNLIKELY_START if self.window.speech_s >= _SHORT_S else UNLIKELY_START_SHORT
+        if (improbable and self.sparse) or (opening[0] < limit and (improbable or self.sparse)):
+            return True
+        return len(self.tokens) == 1 and opening[0] < UNLIKELY_LONE and opening[-1] > SURE_END
 
     def take(self, other: "SearchState") -> None:
         """Copy the text of another search of the same window."""

@@ -20,7 +20,13 @@ from asr.streaming.vad import FRAME_SAMPLES, VadState
 UPDATE_FRAMES = 32
 
 VAD = VadSettings(
-    start_threshold=0.5, end_threshold=0.35, min_speech_ms=64, pad_before_ms=0, pad_after_ms=320, endpoint_ms=640
+    start_threshold=0.5,
+    end_threshold=0.35,
+    sure_threshold=0.7,
+    min_speech_ms=64,
+    pad_before_ms=0,
+    pad_after_ms=320,
+    endpoint_ms=640,
 )
 """An utterance begins with 2 frames of speech, pauses after 10 silent frames and ends after 20."""
 

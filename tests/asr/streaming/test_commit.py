@@ -145,7 +145,18 @@ from asr.streaming.commit import (
 )
 from asr.streaming.utterance import Utterance
 from asr.streaming.vad import FRAME_S, FRAME_SAMPLES
-from tests.asr.streaming.scripted import STREAM, UPDATE_FRAMES, Memory, curve, hypothesis, play, sound, tokens, words
+from tests.asr.streaming.scripted import (
+    STREAM,
+    UPDATE_FRAMES,
+    VAD,
+    Memory,
+    curve,
+    hypothesis,
+    play,
+    sound,
+    tokens,
+    words,
+)
 
 FRAME = FRAME_SAMPLES
 TICK_S = 1 / 16
@@ -548,6 +559,13 @@ SILENT = {
     "no speech": ([(0.1, 40)], Utterance(0), False),
     "less speech than an utterance needs": ([(0.1, 10), (0.9, 1), (0.1, 29)], Utterance(0), False),
     "as much as it needs": ([(0.1, 10), (0.9, 2), (0.1, 28)], Utterance(0), True),
+    "long, and never surely speech": ([(0.69, 40)], Utterance(0), False),
+    "long, and surely speech once": ([(0.6, 20), (0.7, 1), (0.6, 19)], Utterance(0), True),
+    "surely speech only before and after the window": (
+        [(0.9, 10), (0.6, 30), (0.9, 10)],
+        Utterance(10 * FRAME),
+        False,
+    ),
     "speech before the window": ([(0.9, 10), (0.1, 30)], Utterance(10 * FRAME), False),
     "speech after the window": ([(0.1, 40), (0.9, 40)], Utterance(0), False),
     "silence behind committed words": ([(0.1, 40)], Utterance(0, prefix=words("a")), True),
@@ -559,8 +577,8 @@ SILENT = {
 def test_a_new_window_without_speech_is_not_decoded(
     runs: list[tuple[float, int]], utterance: Utterance, decoded: bool
 ) -> None:
-    """Silence makes a model invent words. An utterance needs 64 ms of speech, two frames."""
-    assert is_worth_decoding(utterance, 40 * FRAME, curve(*runs), 2 * FRAME_S) is decoded
+    """Silence and noise make a model invent words. An utterance needs two frames of speech, 64 ms, one of them sure."""
+    assert is_worth_decoding(utterance, 40 * FRAME, curve(*runs), VAD) is decoded
 
 
 # -- times -------------------------------------------------------------------------------------------------------------

@@ -1,12 +1,15 @@
 """Voice activity against the package's own model, and the endpoint rules as a table."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import silero_vad
 import torch
 
 from asr.config import VadSettings
-from asr.streaming.vad import FRAME_SAMPLES, Activity, Endpointer, SileroVad, VadState
+from asr.streaming.level import Level
+from asr.streaming.vad import FRAME_S, FRAME_SAMPLES, Activity, Endpointer, SileroVad, VadState
 from tests.speech import speech
 
 
@@ -16,18 +19,19 @@ def vad() -> SileroVad:
 
 
 def test_probabilities_are_those_of_the_package(vad: SileroVad) -> None:
-    """Our forward pass gives what `silero_vad`'s own TorchScript model gives, frame by frame."""
-    samples = speech()
+    """Our forward pass gives what `silero_vad`'s own TorchScript model gives, frame by frame, without the gain."""
+    samples, state = speech(), VadState()
+    state.level = Level(most_db=0.0)
     samples = samples[: len(samples) // FRAME_SAMPLES * FRAME_SAMPLES]
     reference = silero_vad.load_silero_vad()
     expected = [reference(torch.from_numpy(frame), 16000).item() for frame in samples.reshape(-1, FRAME_SAMPLES)]
-    got = vad.probabilities([VadState()], [samples])[0]
+    got = vad.probabilities([state], [samples])[0]
     np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
 def test_streams_in_one_batch_do_not_touch_each_other(vad: SileroVad) -> None:
     """Pieces of several streams at once, of several lengths and of none, give what each gives alone."""
-    one, two = speech()[: 60 * FRAME_SAMPLES], speech()[8000 : 8000 + 40 * FRAME_SAMPLES]
+    one, two = speech()[: 60 * FRAME_SAMPLES], 0.01 * speech()[8000 : 8000 + 40 * FRAME_SAMPLES]
     alone = [vad.probabilities([VadState()], [samples])[0] for samples in (one, two)]
     states, got = [VadState(), VadState()], [[], []]
     for i in range(0, 60, 3):
@@ -38,9 +42,53 @@ def test_streams_in_one_batch_do_not_touch_each_other(vad: SileroVad) -> None:
         np.testing.assert_allclose(np.concatenate(part), expected, atol=1e-5)
 
 
+def spans(probabilities: np.ndarray) -> list[tuple[int, int]]:
+    """First and last frame of each utterance."""
+    changes = transitions(probabilities.tolist(), endpoint_ms=1300)
+    starts = [since for activity, _, since in changes if activity is Activity.STARTED]
+    ends = [since for activity, _, since in changes if activity is Activity.ENDED]
+    return list(zip(starts, [*ends, len(probabilities)], strict=False))
+
+
+def in_16_bits(samples: np.ndarray, db: float) -> np.ndarray:
+    """Samples ``(n,)`` at another level, as a 16-bit file holds them."""
+    return np.asarray(np.round(samples * 10 ** (db / 20) * 32768) / 32768, np.float32)
+
+
+def click(samples: np.ndarray) -> np.ndarray:
+    """A loud pop before the speech, as of a microphone that is switched on."""
+    return np.concatenate([np.linspace(0.5, -0.5, 600, dtype=np.float32), np.zeros(4000, np.float32), samples])
+
+
+QUIET = {
+    "-20 dB": lambda x: in_16_bits(x, -20),
+    "-40 dB": lambda x: in_16_bits(x, -40),
+    "-60 dB": lambda x: in_16_bits(x, -60),
+    "-50 dB with the offset of a sound card": lambda x: in_16_bits(x, -50) + np.float32(0.01),
+    "-50 dB after a click": lambda x: click(in_16_bits(x, -50)),
+    "-50 dB after loud speech": lambda x: np.concatenate([x, np.zeros(8 * 16000, np.float32), in_16_bits(x, -50)]),
+}
+
+
+@pytest.mark.parametrize("change", QUIET.values(), ids=QUIET)
+def test_quiet_speech_is_found_from_its_first_word(vad: SileroVad, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Each utterance opens at most as late as the audio kept from before it (320 ms), and most of it is speech."""
+    samples = speech()[: len(speech()) // FRAME_SAMPLES * FRAME_SAMPLES]
+    ordinary = vad.probabilities([VadState()], [samples])[0]
+    changed = change(samples)
+    changed = np.pad(changed, (0, -len(changed) % FRAME_SAMPLES))
+    quiet = vad.probabilities([VadState()], [changed])[0]
+    kept_frames = round(VadSettings().pad_before_ms / 1000 / FRAME_S)
+    offset = len(quiet) - len(ordinary)
+    for start, _ in spans(ordinary):
+        assert min(abs(begin - offset - start) for begin, _ in spans(quiet)) <= kept_frames
+    assert (quiet[offset:][ordinary >= 0.5] >= 0.35).mean() > 0.85
+
+
 def transitions(probabilities: list[float], **settings: int) -> list[tuple[Activity, int, int]]:
     """Activity, frame and since-frame of the transitions that these speech probabilities cause."""
-    endpointer = Endpointer(VadSettings(min_speech_ms=96, pad_after_ms=64, endpoint_ms=160, **settings))
+    defaults = {"min_speech_ms": 96, "pad_after_ms": 64, "endpoint_ms": 160}
+    endpointer = Endpointer(VadSettings(**{**defaults, **settings}))
     return [
         (transition.activity, transition.frame, transition.since_frame)
         for frame, probability in enumerate(probabilities)

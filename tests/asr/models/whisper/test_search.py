@@ -1,6 +1,7 @@
 """The searches on a scripted network, whose probabilities of the next token stand in the test."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -232,3 +233,44 @@ def test_a_loop_is_a_run_of_repetitions() -> None:
     assert loop_length([1, 2, *[8] * 6]) == 5
     assert loop_length([8] * 5) == 0
     assert loop_length([1, 2, 3, 1, 2, 3]) == 0
+
+
+# -- texts that the audio does not hold --------------------------------------------------------------------------------
+
+# Log-probabilities of the tokens and of the end. Seen in whisper-tiny.en (docs/log/decoding.md#words-in-noise).
+INVENTED = {
+    "many speakers: you": ([-3.41, -0.52], 16.0, True),
+    "many speakers: I'm not sure if I'm going to": ([-3.5, -2.2, -1.9, -1.9, -1.3, -1.2, -0.5, -0.9, -0.1], 6.0, True),
+    "a guess that repeats itself: its mean is high": ([-3.1, -1.8, -1.7, -2.1, -1.2, -1.2] + 80 * [-0.2], 11.6, True),
+    "a guess, too short for the speech": ([-2.6, -0.3, -0.4, -0.3, -0.3, -0.3, -0.9], 8.0, True),
+    "improbable and too short for the speech": ([-1.96, -1.0, -0.2], 2.5, True),
+    "a click: you, and surely no more": ([-2.28, -0.1], 0.1, True),
+    "a word spoken alone: 4": ([-2.41, -0.99], 0.4, False),
+    "a word spoken alone: 9": ([-2.72, -0.92], 0.4, False),
+    "a word spoken alone: zero": ([-2.04, -0.42, -0.42], 0.1, False),
+    "a sentence with an unusual first word": ([-2.5] + 12 * [-0.3], 3.0, False),
+    "an unclear sentence with a sure first word": ([-0.6] + 12 * [-1.2], 5.0, False),
+    "a sentence with an unusual name first": (
+        [-2.44, -0.69, -0.09, -0.97, -0.58, -0.19, -0.55, -2.5, -0.01, -0.04, -0.11, -1.25, -0.41, -0.14, -0.03],
+        3.2,
+        False,
+    ),
+    "a sentence": (10 * [-0.2], 3.0, False),
+    "no text": ([-3.0], 2.0, True),
+}
+
+
+@pytest.mark.parametrize(("logprobs", "speech_s", "invented"), INVENTED.values(), ids=INVENTED)
+def test_a_text_that_begins_with_a_guess_is_invented(logprobs: list[float], speech_s: float, invented: bool) -> None:
+    """Neither a hard word spoken alone nor an unclear sentence is."""
+    text = state()
+    text.window = replace(text.window, speech_s=speech_s)
+    text.tokens, text.logprobs = [A] * (len(logprobs) - 1), logprobs
+    assert text.invented is invented
+
+
+def test_a_text_that_continues_committed_words_is_not_invented() -> None:
+    """Any word may follow."""
+    text = state(prefix=(A,))
+    text.tokens, text.logprobs = [A, B], [-3.4, -0.5]
+    assert not text.invented
