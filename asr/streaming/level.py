@@ -12,7 +12,7 @@ from asr.config import SAMPLE_RATE_HZ
 FULL_DB = -35.0
 """RMS of a frame, in dB of full scale. Audio with sustained frames above this level is not amplified."""
 MOST_DB = 45.0
-"""The largest gain. It lifts speech that is 60 dB too quiet by enough, and the rounding error of 16 bits to -56 dB only."""
+"""The largest gain. It is enough for speech that is 60 dB too quiet, and lifts the rounding of 16 bits to -56 dB."""
 FALL_DB_PER_S = 6.0
 """How fast the level falls. Ordinary speech is some 20 dB above `FULL_DB`, so its pauses stay as they are for 3 s."""
 SUSTAINED_FRAMES = 3
