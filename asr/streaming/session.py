@@ -313,8 +313,8 @@ class Session:
             return None
         is_wanted = self._partials or entry.kind is Kind.AHEAD
         is_whole = self._window_end(utterance, entry.until) == entry.until
-        min_speech_s = self.settings.vad.min_speech_ms / 1000
-        if not (is_wanted and is_whole and is_worth_decoding(utterance, entry.until, self._curve, min_speech_s)):
+        vad = self.settings.vad
+        if not (is_wanted and is_whole and is_worth_decoding(utterance, entry.until, self._curve, vad)):
             utterance.early_until = entry.until
             return None
         self._request = _Request(entry, entry.until)
