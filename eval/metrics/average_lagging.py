@@ -29,8 +29,8 @@ def stream_laal_s(trace: Trace, words: Sequence[WordTimes], clock: str = "wall")
     """LAAL of each reference segment with words (Papi et al. 2024, "StreamAtt", section 5.2).
 
     `words` are the transcript's. A minimal alignment with the whole reference gives each to the segment of its
-    reference word, an inserted one to that of the word before it. The metric is the mean of the segments'; a segment
-    without words has none. Without segments, the whole is one.
+    reference word, an inserted one to that of the next (as mweralign does). The metric is the mean of the segments'; a
+    segment without words has none. Without segments, the whole is one.
     """
     segments = trace.reference_segments or (Span(trace.reference, 0.0, trace.duration_s),)
     units = [list(_units(plain_reference(segment.text), trace.language)) for segment in segments]
@@ -51,9 +51,9 @@ def _cut(
     edits = align([unit for segment in units for unit in segment], [unit for unit, _ in pairs])
     moments, used, parts = iter(pairs), 0, [list[float]() for _ in units]
     for edit in edits:
-        used += edit.kind != INSERT
         if edit.hypothesis:
-            parts[owners[max(0, used - 1)] if owners else 0].append(next(moments)[1])
+            parts[owners[min(used, len(owners) - 1)] if owners else 0].append(next(moments)[1])
+        used += edit.kind != INSERT
     return parts
 
 

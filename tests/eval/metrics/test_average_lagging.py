@@ -49,12 +49,14 @@ def test_a_segment_without_words_has_no_lagging() -> None:
     assert stream_laal_s(streamed, word_times(streamed)) == pytest.approx((1.5, 1.5))
 
 
-def test_a_word_that_was_made_up_belongs_to_the_segment_before_it() -> None:
-    """Before the first segment there is none: it belongs to the first."""
+def test_a_word_that_was_made_up_belongs_to_the_segment_behind_it() -> None:
+    """As in mweralign 1.4.1; behind the last segment there is none: it belongs to the last."""
     segments = (Span("red", 0.0, 1.0), Span("green", 1.0, 2.0))
-    streamed = spoken("well red so green", [0.5, 0.6, 0.7, 1.5], [0.5, 0.6, 0.7, 1.5], segments, "en")
-    first = (0.5 + (0.6 - 1 / 3) + (0.7 - 2 / 3)) / 3
-    assert stream_laal_s(streamed, word_times(streamed)) == pytest.approx((first, 0.5))
+    times_s = [0.4, 0.6, 1.3, 1.5, 1.9]
+    streamed = spoken("well red so green end", times_s, times_s, segments, "en")
+    first = (0.4 + (0.6 - 1 / 2)) / 2
+    second = (0.3 + (0.5 - 1 / 3) + (0.9 - 2 / 3)) / 3
+    assert stream_laal_s(streamed, word_times(streamed)) == pytest.approx((first, second))
 
 
 def test_languages_without_spaces_count_characters() -> None:
