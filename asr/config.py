@@ -116,7 +116,7 @@ class DecodeSettings:
     """A word of the previous hypothesis that ended `StreamSettings.hold_s` ago changes only if the new one is more
     probable by this much (natural logarithm). Whisper only."""
     hotword_boost: float = 3.0
-    """Added to the score of a token that continues a hotword (natural logarithm). Whisper only."""
+    """What each token of a hotword is worth: it is written where it costs less log-probability. Whisper only."""
     ctc: CtcSettings = field(default_factory=CtcSettings)
     """What only CTC models read. An architecture with settings of its own gets such a field."""
 

@@ -40,10 +40,14 @@ class CrossAttention:
 
 @dataclass(frozen=True, slots=True)
 class WhisperMemory(ModelMemory):
-    """What the model keeps of a window that grows: the encoder's state, and by layer what the decoder sees of it."""
+    """What the model keeps of a window that grows: the encoder's state, and by layer what the decoder sees of it.
+
+    ``proposal``: the tokens, prefix included, that the search with hotwords wrote; a draft for the next one.
+    """
 
     encoder: EncoderState
     layers: tuple[CrossAttention, ...]
+    proposal: tuple[int, ...] = ()
 
 
 class WhisperNetwork:

@@ -9,9 +9,11 @@ import torch
 from asr.config import SAMPLE_RATE_HZ
 from asr.errors import CallerError, ConfigError
 from asr.models.base import Finality, Hypothesis, Piece, Placed, Window
+from asr.models.whisper.biasing import HotwordList
 from asr.models.whisper.features import FRAME_S
 from asr.models.whisper.hotwords import Hotwords
 from asr.models.whisper.network import WhisperMemory, WhisperNetwork
+from asr.models.whisper.rescoring import Rescorer
 from asr.models.whisper.search import Searcher, SearchState
 from asr.models.whisper.spoken_language import LanguageDetector
 from asr.models.whisper.tokenizer import UNSPACED_LANGUAGES, SpecialTokens, Tokenizer
@@ -21,6 +23,9 @@ _MAX_ALIGNED_TOKENS_PER_S = 30
 """A given text with more tokens per second cannot have been spoken."""
 _SPARE_TOKENS = 10
 """Added to a window's token limits, so that they leave room in a window of a second."""
+_CONTEXT_HOTWORDS = 12
+"""The hotwords most like the text stand before it in a second search. With more, the list itself becomes the text more
+often (docs/log/decoding.md#hotwords-are-proposed-and-judged)."""
 UPDATE_MS = 1300
 """Decoding a window again costs the same for little new audio as for much. Shorter updates do not make words final
 earlier (docs/log/decoding.md#update-every-1300-ms)."""
@@ -60,7 +65,8 @@ class WhisperRecogniser:
         self.languages = tuple(sorted(special.languages)) or ("en",)
         self.network, self.searcher = network, Searcher(network, special.end, special.blank)
         self._tokenizer, self._special = tokenizer, special
-        self._hotwords_cache: dict[tuple[tuple[str, ...], float], Hotwords] = {}
+        self._hotwords_cache: dict[tuple[tuple[str, ...], float, bool], HotwordList] = {}
+        self._rescorer = Rescorer(self.searcher, tokenizer)
         self._detector = LanguageDetector(network, special.start, special.languages)
 
     def tokens_of(self, text: str) -> tuple[int, ...]:
@@ -151,26 +157,31 @@ class WhisperRecogniser:
             raise ConfigError(f"model {self.name} does not know language {language!r}; use one of its codes, e.g. en")
         return language
 
-    def start(self, window: Window, language: str) -> SearchState:
-        """A search of the window with nothing written yet: the tokens before its text, and its token limit."""
+    def start(self, window: Window, language: str, hotwords: Sequence[str] = ()) -> SearchState:
+        """A search of the window with nothing written yet: the tokens before its text, and its token limit.
+
+        `hotwords` stand before the text as context, and their tokens have a bonus.
+        """
         s = self._special
         longest = self.network.max_tokens // 2 - 1  # as Whisper was trained: the end of a long context
-        text_before = [*self.tokens_of(", ".join(window.hotwords)), *window.context]
-        context = [s.previous, *text_before[-longest:]] if text_before else []
+        names = self.tokens_of(", ".join(hotwords))[:longest]
+        text_before = [*names, *window.context[max(0, len(window.context) + len(names) - longest) :]]
+        context = [s.previous, *text_before] if text_before else []
         task = [s.languages[language], s.transcribe] if s.transcribe is not None else []
         head = [*context, s.start, *(t for t in task if t is not None), s.no_timestamps]
         room = self.network.max_tokens - len(head) - 1
         seconds = len(window.samples) / SAMPLE_RATE_HZ
         spoken = len(window.prefix) + _SPARE_TOKENS + int(window.settings.max_tokens_per_s * seconds)
-        return SearchState(window, language, head, min(room, spoken), self._hotwords(window))
+        bonus = Hotwords([*map(self._listed(window, language).tokens_of, hotwords)], window.settings.hotword_boost)
+        return SearchState(window, language, head, min(room, spoken), bonus if hotwords else None)
 
-    def _hotwords(self, window: Window) -> Hotwords | None:
-        if not window.hotwords:
-            return None
-        key = (window.hotwords, window.settings.hotword_boost)
+    def _listed(self, window: Window, language: str) -> HotwordList:
+        """The window's hotwords. Those of the last window are kept, since a thousand take a while to prepare."""
+        spaced = language not in UNSPACED_LANGUAGES
+        key = (window.hotwords, window.settings.hotword_boost, spaced)
         if key not in self._hotwords_cache:
-            sequences = [self._tokenizer.encode(f" {word.strip()}") for word in window.hotwords if word.strip()]
-            self._hotwords_cache = {key: Hotwords(sequences, window.settings.hotword_boost)}
+            hotwords = HotwordList(key[0], self._tokenizer.encode, key[1], spaced=spaced)
+            self._hotwords_cache = {key: hotwords}
         return self._hotwords_cache[key]
 
     # -- the search ------------------------------------------------------------------------------------------------
@@ -191,6 +202,8 @@ class WhisperRecogniser:
             if state.sparse:
                 self.searcher.extend(memory, state)
             self._fall_back(memory, state)
+            if state.window.hotwords:
+                self._prefer_hotwords(memory, state)
 
     def _fall_back(self, memory: WhisperMemory, state: SearchState) -> None:
         """Sample a doubtful text again at higher temperatures until one is not doubtful; keep the best.
@@ -205,6 +218,21 @@ class WhisperRecogniser:
             attempts.append(replace(state))
         state.take(max(attempts, key=lambda attempt: (not attempt.looped, attempt.confidence)))
 
+    def _prefer_hotwords(self, memory: WhisperMemory, state: SearchState) -> None:
+        """Put hotwords into a text that was found without them, where the model says that they may stand there."""
+        prefix, hotwords = len(state.window.prefix), self._listed(state.window, state.language)
+        words = self._tokenizer.words(state.tokens[prefix:])
+        matches = hotwords.matches(words)
+        if not matches or state.looped or state.invented:
+            return
+        likely = [match.hotword for match in matches[:_CONTEXT_HOTWORDS]]
+        proposal = self.start(replace(state.window, draft=_proposal_draft(state.window)), state.language, likely)
+        self.searcher.greedy([memory], [proposal])
+        state.proposal = tuple(proposal.tokens)
+        proposed = self._tokenizer.words(proposal.tokens[prefix:])
+        edits = [*hotwords.similar_edits(words, matches), *hotwords.borrowed_edits(words, proposed)]
+        self._rescorer.apply(memory, state, edits, hotwords, proposal.head)
+
     # -- words -----------------------------------------------------------------------------------------------------
 
     def _hypothesis(self, state: SearchState, run: _Run) -> Hypothesis:
@@ -213,7 +241,7 @@ class WhisperRecogniser:
             pieces=tuple(pieces[: echo_start(pieces)]),
             language=state.language,
             looped=state.looped,
-            memory=run.memory if run.read_s is None else None,
+            memory=replace(run.memory, proposal=state.proposal) if run.read_s is None else None,
             read_s=run.read_s,
         )
 
@@ -244,6 +272,13 @@ class WhisperRecogniser:
         queries = torch.cat(state.queries, dim=1)[:, skipped : len(state.tokens) + 1]
         starts = word_starts(self.network.attention(memory, queries, first_frame)) + first_frame
         return np.concatenate([np.zeros(skipped), starts * FRAME_S])
+
+
+def _proposal_draft(window: Window) -> tuple[int, ...]:
+    """The draft of the search with hotwords: what it wrote last time, if that begins with the window's prefix."""
+    earlier = window.memory.proposal if isinstance(window.memory, WhisperMemory) else ()
+    prefix = len(window.prefix)
+    return earlier[prefix:] if earlier[:prefix] == window.prefix else window.draft
 
 
 def _placed(words: Sequence[tuple[str, tuple[int, ...]]], starts_s: np.ndarray, logprobs: np.ndarray) -> list[Placed]:

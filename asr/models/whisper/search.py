@@ -41,6 +41,7 @@ class SearchState:
     prefix. ``budget``: the most tokens the text may have. ``logprobs``: of the tokens after the prefix, and of the end.
     ``queries``: of the alignment heads, from which word times are computed, each ``(h, n, D)``; together one for each
     token and one for the end if it was written. ``looped``: the text was cut because it repeated itself.
+    ``proposal``: as `WhisperMemory.proposal`. ``edited``: hotwords were put into a text that was not `invented`.
     """
 
     window: Window
@@ -53,6 +54,8 @@ class SearchState:
     queries: list[torch.Tensor] = field(default_factory=list)
     done: bool = False
     looped: bool = False
+    proposal: tuple[int, ...] = ()
+    edited: bool = False
 
     @property
     def confidence(self) -> float:
@@ -75,10 +78,11 @@ class SearchState:
 
         In noise Whisper begins as most texts begin ("I", "you", "the"), with the probability that these words have
         without any audio: 3 %. What follows is improbable too, or too short for the sound; or the text ends there,
-        for sure. After committed words a text does not begin, so it is never invented.
+        for sure. After committed words a text does not begin, so it is never invented. A name that begins a text may be
+        improbable; the text that it was put into was not.
         """
         opening = self.logprobs[:_OPENING_TOKENS]
-        if not opening or self.window.prefix:
+        if not opening or self.window.prefix or self.edited:
             return False
         improbable = sum(opening) < UNLIKELY * len(opening)
         limit = UNLIKELY_START if self.window.speech_s >= _SHORT_S else UNLIKELY_START_SHORT
@@ -122,9 +126,13 @@ class Searcher:
 
     def beams(self, memories: Sequence[WhisperMemory], states: Sequence[SearchState], size: int) -> None:
         """Beam search: the text with the highest mean log-probability that `size` beams reach."""
-        texts = [self._best_of_beams(*pair, size) for pair in zip(memories, states, strict=True)]
-        batch = self._begin(memories, states)
-        self._force(batch, states, texts)
+        self.write(memories, states, [self._best_of_beams(*pair, size) for pair in zip(memories, states, strict=True)])
+
+    def write(
+        self, memories: Sequence[WhisperMemory], states: Sequence[SearchState], texts: Sequence[Sequence[int]]
+    ) -> None:
+        """Write given tokens after the prefix, with their log-probabilities and that of the end."""
+        self._force(self._begin(memories, states), states, texts)
 
     def extend(self, memory: WhisperMemory, state: SearchState) -> None:
         """Continue a text that ended too early. A continuation that is improbable or loops is dropped."""
