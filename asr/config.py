@@ -42,7 +42,7 @@ class VadSettings:
     """Audio kept from before the first speech frame."""
     pad_after_ms: int = 200
     """Audio kept after the last speech frame. After this much silence the partial hypothesis is updated."""
-    ahead_ms: int = 96
+    ahead_ms: int = 64
     """After this much silence the text of a finalize request is ready, because it is decoded ahead. The window ends
     here even if the request comes later."""
 

@@ -26,6 +26,7 @@ VAD = VadSettings(
     min_speech_ms=64,
     pad_before_ms=0,
     pad_after_ms=320,
+    ahead_ms=96,
     endpoint_ms=640,
 )
 """An utterance begins with 2 frames of speech, pauses after 10 silent frames and ends after 20."""

@@ -12,7 +12,8 @@ from asr.streaming.vad import FRAME_S, FRAME_SAMPLES
 
 FRAME = FRAME_SAMPLES
 SETTINGS = SessionSettings(
-    VadSettings(min_speech_ms=64, pad_before_ms=96, pad_after_ms=128, endpoint_ms=256), StreamSettings(update_ms=320)
+    VadSettings(min_speech_ms=64, pad_before_ms=96, pad_after_ms=128, ahead_ms=96, endpoint_ms=256),
+    StreamSettings(update_ms=320),
 )
 """Speech from 2 frames on, 3 frames before it kept, a pause at 4 silent frames, the end at 8; updates each 10."""
 
