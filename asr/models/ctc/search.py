@@ -9,7 +9,7 @@ import importlib.util
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -159,7 +159,9 @@ class _Scorer:
         self._delimiter = vocabulary.letters.index(vocabulary.delimiter) if vocabulary.delimiter else -1
         self._model = language_model(settings.lm) if settings.lm else None
         self._beginnings = beginnings(settings.lm) if settings.lm else frozenset()
-        self._hotwords = tuple(word.casefold() for word in options.hotwords)
+        self._hotwords = frozenset(tuple(word.casefold().split()) for word in options.hotwords if word.strip())
+        self._lengths = {len(hotword) for hotword in self._hotwords}
+        self._shares = shares(self._hotwords)
 
     def score(self, prefix: Prefix, whole: bool = False) -> float:
         """The score of the complete words and of what the last one may become; with `whole` it counts as complete."""
@@ -167,7 +169,7 @@ class _Scorer:
             return 0.0
         words, rest = self._split(prefix)
         ended = (*words, rest) if whole and rest else words
-        return self._of_words(ended) + (0.0 if whole else self._of_part(rest))
+        return self._of_words(ended) + (0.0 if whole else self._of_part(words, rest))
 
     def _split(self, prefix: Prefix) -> tuple[tuple[str, ...], str]:
         letters = self._vocabulary.letters
@@ -177,7 +179,7 @@ class _Scorer:
 
     def _of_words(self, words: tuple[str, ...]) -> float:
         s = self._settings
-        total = sum(s.hotword_weight for word in words if word.casefold() in self._hotwords)
+        total = s.hotword_weight * self._complete(tuple(word.casefold() for word in words))
         if self._model is not None and words:
             context = (*self._context, *words)
             scores = [
@@ -186,8 +188,13 @@ class _Scorer:
             total += sum(s.lm_weight * _TO_NATURAL * score + s.word_bonus for score in scores[len(self._context) :])
         return total
 
-    def _of_part(self, rest: str) -> float:
-        """The score of an unfinished word.
+    def _complete(self, words: tuple[str, ...]) -> int:
+        """How many hotwords stand complete among these words; one may have several words."""
+        lengths = self._lengths
+        return sum(words[i : i + n] in self._hotwords for n in lengths for i in range(len(words) - n + 1))
+
+    def _of_part(self, words: tuple[str, ...], rest: str) -> float:
+        """The score of an unfinished word after complete ones.
 
         If no word of the language model begins like this, it is scored as a finished, unknown word; otherwise the beam
         would fill with words that never end. The beginning of a hotword has part of the hotword's weight.
@@ -195,8 +202,22 @@ class _Scorer:
         bare = rest.casefold()
         if self._beginnings and bare and bare not in self._beginnings:
             return self._of_words((rest,))
-        parts = [len(bare) / len(word) for word in self._hotwords if bare and word.startswith(bare)]
-        return self._settings.hotword_weight * max(parts, default=0.0)
+        last = tuple(word.casefold() for word in words[-max(self._lengths, default=1) :])
+        begun = (self._shares.get((*last[i:], bare), 0.0) for i in range(len(last) + 1))
+        return self._settings.hotword_weight * max(begun)
+
+
+def shares(hotwords: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], float]:
+    """Beginnings of hotwords, as complete words and a part of the next -> the share of their letters; the largest."""
+    largest: dict[tuple[str, ...], float] = {}
+    for hotword in hotwords:
+        total, before = sum(map(len, hotword)), 0
+        for count, word in enumerate(hotword):
+            for letters in range(len(word) + 1):
+                key = (*hotword[:count], word[:letters])
+                largest[key] = max(largest.get(key, 0.0), (before + letters) / total)
+            before += len(word)
+    return largest
 
 
 @functools.cache

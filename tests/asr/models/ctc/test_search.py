@@ -64,6 +64,17 @@ def test_a_hotword_is_preferred_where_the_audio_leaves_it_open() -> None:
     assert [word.text for word in search(lattice("_t_wo_|", sure=0.999), VOCABULARY, boosted)] == [" two"]
 
 
+def test_a_hotword_may_have_several_words() -> None:
+    """Also when it is given twice or empty; where the audio is clear it changes nothing."""
+    rows = torch.cat([doubtful("_o_n_e_|", 1, "ao", (0.55, 0.44)), doubtful("_o_n_e_|", 3, "rn", (0.55, 0.44))])
+    for hotwords in (("One one",), ("one one", "one  one", " ", "")):
+        boosted = SearchOptions(8, hotwords, CtcSettings(hotword_weight=3.0))
+        assert [word.text for word in search(rows, VOCABULARY, boosted)] == [" one", " one"]
+    clear = torch.cat([lattice("_t_wo_|", sure=0.999), lattice("_o_n_e_|", sure=0.999)])
+    boosted = SearchOptions(8, ("ten one", "two ten"), CtcSettings(hotword_weight=3.0))
+    assert [word.text for word in search(clear, VOCABULARY, boosted)] == [" two", " one"]
+
+
 ARPA = "\\data\\\nngram 1=5\nngram 2=2\n\n\\1-grams:\n-1.0\t<unk>\n-1.0\t<s>\t-0.3\n-0.5\t</s>\n-0.8\tone\t-0.3\n" + (
     "-0.8\tore\t-0.3\n\n\\2-grams:\n-0.1\tone ore\n-2.5\tone one\n\n\\end\\\n"
 )

@@ -7,7 +7,7 @@ import pytest
 
 from asr.models.whisper.biasing import Edit, HotwordList, Words
 from asr.models.whisper.rescoring import Rescorer, with_prior
-from asr.models.whisper.search import SearchState
+from asr.models.whisper.search import UNLIKELY_START_SHORT, SearchState
 from tests.asr.models.whisper.scripted import END, MEMORY, A, B, C, D, searcher, state
 
 LETTERS = {A: " a", B: " b", C: " c", D: " d"}
@@ -72,8 +72,10 @@ def test_a_better_text_of_the_whole_window_is_taken_with_its_hotword() -> None:
 
 def test_a_text_that_begins_with_an_improbable_name_is_not_invented() -> None:
     """Texts that begin with a guess are left out as noise; this one replaced a text that did not."""
-    text = rescored({(): {A: 0.96, D: 0.06}, (A,): {END: 1.0}, (D,): {END: 1.0}}, Edit(0, 1, (D,)))
-    assert text.tokens == [D]
+    ends = {(A,): {END: 0.6, B: 0.4}, (C, D): {END: 0.6, B: 0.4}}
+    text = rescored({(): {A: 0.997, C: 0.003}, (C,): {D: 1.0}, **ends}, Edit(0, 1, (C, D)), hotwords="c d")
+    assert text.tokens == [C, D]
+    assert text.logprobs[0] < UNLIKELY_START_SHORT
     assert not text.invented
 
 
