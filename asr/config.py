@@ -64,13 +64,13 @@ class StreamSettings:
     """How much committed speech a shortened window keeps."""
     stall_s: float = 0.65
     """After this much speech without a new word the window restarts behind the committed text."""
-    holdback_ms: int = 1000
+    holdback_ms: int = 2000
     """A word is not committed before it ends this far from the window's end."""
-    unsure_holdback_ms: int = 2600
+    unsure_holdback_ms: int = 6000
     """The same for a word whose confidence is below `sure`."""
     hold_s: float = 1.5
     """A word that ended this long before the window's end is held: see `DecodeSettings.hold_nats`."""
-    sure: float = 0.4
+    sure: float = 0.7
     """The confidence that a word needs for the shorter holdback."""
     collapse_s: float = 1.0
     """A hypothesis that ends this much earlier than the previous one is doubted."""
@@ -112,9 +112,10 @@ class DecodeSettings:
     search. For a CTC model 1 means the model's own value, else 8 with hotwords or a language model, else greedy."""
     fallback_temperatures: tuple[float, ...] = ()
     """A text that loops or is improbable is sampled again at these temperatures, in order, until one is neither."""
-    hold_nats: float = 0.5
+    hold_nats: float = 0.0
     """A word of the previous hypothesis that ended `StreamSettings.hold_s` ago changes only if the new one is more
-    probable by this much (natural logarithm). Whisper only."""
+    probable by this much (natural logarithm). Whisper only. With 0.5 words settle sooner and finals can come sooner,
+    for a few more errors (docs/log/decoding.md#old-words-held-and-finals-within-three-seconds)."""
     hotword_boost: float = 3.0
     """What each token of a hotword is worth: it is written where it costs less log-probability. Whisper only."""
     ctc: CtcSettings = field(default_factory=CtcSettings)

@@ -24,8 +24,8 @@ Rules of `AgreementPolicy`, for models whose words can all change (Whisper)
   `holdback_ms` before the window's end; `unsure_holdback_ms` if its confidence is below `sure`.
 * **Held words.** What two hypotheses disagree on is often as good as a coin toss ("Neild", "Neald"), and the model
   can toss it again with each window. So a word of the last hypothesis that ended `hold_s` before the window's end
-  changes only if the model finds another clearly more probable (`DecodeSettings.hold_nats`). The text on screen rests,
-  hypotheses agree sooner, and the holdback can be short.
+  changes only if the model finds another clearly more probable (`DecodeSettings.hold_nats`; 0, the default: never
+  held). The text on screen rests and hypotheses agree sooner, for a few more errors. The last window holds nothing.
 * **Collapsed hypothesis.** Now and then Whisper ends its text in the middle of speech, and writes all of it an update
   later. So a hypothesis that ends more than `collapse_s` before the tail is doubted: the tail stays as it is. (One
   without words ends where the committed words end.) After `MAX_DOUBTS` doubted hypotheses in a row the next one is

@@ -290,7 +290,7 @@ class Session:
         if not is_worth_decoding(utterance, end, self._curve, self.settings.vad):
             return None
         self._request = _Request(entry, end)
-        return self._window_of(utterance, end)
+        return self._window_of(utterance, end, entry.kind)
 
     def _window_end(self, utterance: Utterance, until: int) -> int:
         """Where the window ends that is to be decoded up to the sample `until`."""
@@ -318,12 +318,14 @@ class Session:
             utterance.early_until = entry.until
             return None
         self._request = _Request(entry, entry.until)
-        return self._window_of(utterance, entry.until, is_shown=entry.kind is Kind.SHOW)
+        return self._window_of(utterance, entry.until, entry.kind)
 
     def _answered(self) -> bool:
-        """Whether the window that is due was decoded ahead; then its hypothesis is taken."""
+        """Whether the last window of the utterance is due and was decoded ahead; then its hypothesis is taken."""
         request, answer, utterance = self._request, self._answer, self._utterance
-        if request is None or answer is None or utterance is None or answer.window_end != request.window_end:
+        if request is None or answer is None or utterance is None or request.entry.kind is not Kind.FINAL:
+            return False
+        if answer.window_end != request.window_end:
             return False
         self._request = None
         self._decide(answer.hypothesis, request, utterance)
@@ -340,10 +342,15 @@ class Session:
         utterance.draft = decoded.pieces
         self._show(utterance, utterance.draft, request.window_end, utterance.language or hypothesis.language)
 
-    def _window_of(self, utterance: Utterance, end: int, *, is_shown: bool = False) -> Window:
-        """The window up to the sample `end`. `is_shown`: only for display, in less detail and beginning with the words
-        that are on screen."""
+    def _window_of(self, utterance: Utterance, end: int, kind: Kind) -> Window:
+        """The window up to the sample `end`.
+
+        One that only shows words has less detail, and begins with the words on screen. The last one of an utterance
+        holds no word: nothing is gained by keeping a text that no later one is compared with.
+        """
+        is_shown, is_last = kind is Kind.SHOW, kind in (Kind.FINAL, Kind.AHEAD)
         start, tail = utterance.window_start, utterance.draft if is_shown else utterance.tail
+        held = () if is_last else held_words(tail, end, self.settings.stream)
         known = words_with_known_times(utterance.prefix)
         known_until_s = known[-1].end_s - start / SAMPLE_RATE_HZ if known else 0.0
         prefix_end_s = utterance.prefix[-1].end_s - start / SAMPLE_RATE_HZ if utterance.prefix else 0.0
@@ -355,7 +362,7 @@ class Session:
             context=self._context,
             prefix=_tokens(utterance.prefix),
             draft=_tokens(tail),
-            held=len(_tokens(held_words(tail, end, self.settings.stream))),
+            held=len(_tokens(held)),
             hotwords=self._hotwords,
             known_tokens=sum(len(piece.tokens) for piece in known),
             known_until_s=max(0.0, known_until_s),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
+from asr.config import DecodeSettings
 from asr.models.base import Window
 from asr.models.whisper.hotwords import Hotwords
 from asr.models.whisper.network import WhisperMemory
@@ -79,5 +80,11 @@ def state(
     held: int = 0,
 ) -> SearchState:
     """A search with nothing written yet."""
-    window = Window(torch.zeros(0).numpy(), draft=tuple(draft), held=held, prefix=tuple(prefix))
+    window = Window(
+        torch.zeros(0).numpy(),
+        draft=tuple(draft),
+        held=held,
+        prefix=tuple(prefix),
+        settings=DecodeSettings(hold_nats=0.5),
+    )
     return SearchState(window, "en", list(HEAD), budget, hotwords)
