@@ -19,9 +19,10 @@ from asr.models.whisper.network import WhisperMemory
 from asr.models.whisper.search import Searcher, SearchState
 from asr.models.whisper.tokenizer import Tokenizer
 
-_FLOOR = 3.0
-"""An edit is scored with hotwords before the text if it costs at most this many times its reward without them. Sound
-alikes cost up to 2.8 times ("Foxx" for "fox"), other names of similar spelling mostly more."""
+_SOUND_ALIKE = 6.0
+"""An edit is scored with hotwords before the text if it costs at most this many times the boost without them. Names
+that sound alike cost up to 16.5 nats ("Foxx" for "fox"). Others of similar spelling cost 20 and more ("Chittagong" for
+"Chicago"), and the second score takes some of those."""
 
 
 class Rescorer:
@@ -58,7 +59,7 @@ class Rescorer:
         alike = [
             text
             for (text, edit), reward, cost in zip(tried.items(), rewards, costs, strict=True)
-            if edit.similar and reward <= cost < _FLOOR * reward
+            if edit.similar and reward <= cost < _SOUND_ALIKE * hotwords.boost
         ]
         knowing = replace(state, head=list(with_hotwords))
         for text, cost in zip(alike, self._costs(memory, knowing, [before, *alike]), strict=True):
