@@ -7,7 +7,7 @@ from pathlib import Path
 
 from batch.messages import Task
 
-VERSION = 2
+VERSION = 3
 """Raised when texts change for reasons that are neither in the weights nor in the settings."""
 
 
