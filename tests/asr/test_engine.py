@@ -67,6 +67,32 @@ def test_random_pieces_equal_fed_at_once(engine: Engine) -> None:
     assert events + finish(engine, session) == run(engine, speech())
 
 
+@pytest.mark.parametrize("intervals_s", [(0.256,), (0.256, 0.256, 0.0, 0.5, 0.0, 0.0)], ids=["idle", "changing"])
+def test_the_load_changes_what_is_shown_and_nothing_that_is_final(
+    engine: Engine, intervals_s: tuple[float, ...]
+) -> None:
+    """Early windows, at an interval that changes within the stream, and a finalize request in it: the same finals."""
+
+    def finals(intervals_s: tuple[float, ...]) -> tuple[list[Event], int]:
+        session, samples, events = engine.open(), speech(), []
+        for i, start in enumerate(range(0, len(samples), 1600)):
+            session.show_every(intervals_s[i % len(intervals_s)])
+            session.receive_audio(samples[start : start + 1600])
+            if i == 40:
+                session.receive_finalize()
+            while session.ready:
+                engine.step([session])
+            events += session.take_events()
+        events += finish(engine, session)
+        partials = sum(isinstance(event, Partial) for event in events)
+        return [event for event in events if not isinstance(event, Partial)], partials
+
+    without, few = finals((0.0,))
+    early, many = finals(intervals_s)
+    assert early == without
+    assert many > few
+
+
 @pytest.mark.slow
 def test_batched_equals_alone(engine: Engine) -> None:
     """To the last bit of their text."""
