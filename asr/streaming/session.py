@@ -218,10 +218,10 @@ class Session:
         while (entry := self._schedule.head) is not None:
             if isinstance(entry, Decode):
                 window = self._window(entry)
-                if window is not None and not self._answered():
-                    return window
                 if window is not None:
-                    continue
+                    if self._answered():
+                        continue
+                    return window
                 self._finish(entry)
             elif isinstance(entry, Open):
                 self._utterance, self._answer = Utterance(entry.start), None

@@ -1,8 +1,8 @@
 """The machine's noise in costs and delays: what only a repeated run shows.
 
-Two runs of the same code differ by more than chance of speakers: memory is laid out anew, other tenants come and go.
+Two runs of the same code differ by more than chance of speakers: memory lies elsewhere, other tenants come and go.
 The recordings of one run share that, so no resampling of speakers sees it. A run with `--repeats` recognises everything
-several times, each time with engines loaded anew and all models in turns; one such repeat is a round.
+several times, each time with reloaded engines and all models in turns; one such repeat is a round.
 """
 
 import math

@@ -262,7 +262,7 @@ def _run_repeat(repeat: int, plan: Plan, engines: EngineSlot, collector: TraceCo
     """Everything once: all models in turns in this process, then each model's server."""
     if plan.in_process:
         if repeat:
-            engines.drop()  # loaded anew, so that a lucky place in memory does not last through all repeats
+            engines.drop()  # loaded again, so that a lucky place in memory does not last through all repeats
         _run_in_turns(repeat, plan, engines, collector)
     for model in plan.models:
         if plan.options.wire == OPENAI:
