@@ -123,9 +123,12 @@ class KeepAlive:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Send these frames when everything received before has been processed."""
+    """Send these frames when everything received before has been processed.
 
-    frames: tuple[Frame, ...]
+    They are iterated then, and once: a wire that numbers its frames gives a generator.
+    """
+
+    frames: Iterable[Frame]
 
 
 Command = Open | Audio | Finalize | Release | End | KeepAlive | Reply

@@ -8,7 +8,6 @@ Where Flux has a model that says how likely a turn is over, a pause stands here:
 Specification: https://developers.deepgram.com/reference/speech-to-text/listen-flux
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -25,7 +24,6 @@ from server.wires.base import (
     Finalize,
     Frame,
     KeepAlive,
-    MessageError,
     Open,
     Progress,
     Reply,
@@ -33,7 +31,7 @@ from server.wires.base import (
     StreamRequest,
     Summary,
 )
-from server.wires.deepgram import CLOSES
+from server.wires.deepgram_frames import CLOSES, read, written
 from server.wires.deepgram_messages import ModelInfo, rounded, word_fields
 from server.wires.deepgram_query import (
     IGNORED,
@@ -115,16 +113,12 @@ FLUX_PARAMETERS = {
     "eot_threshold": _threshold,
     "eot_timeout_ms": lambda name, value: round(_threshold(name, value)),
 }
-_PARAMETERS = Parameters(FLUX_PARAMETERS, IGNORED, tuple(name for name in UNSUPPORTED if name != "language_hint"))
+_PARAMETERS = Parameters(FLUX_PARAMETERS, IGNORED, UNSUPPORTED)
 
 
 def parse_flux(items: Iterable[tuple[str, str]]) -> FluxOptions:
     """The options of a query's decoded pairs. Raises `ParameterError` for the first that is wrong."""
-    pairs = list(items)
-    hints = tuple(parse_name(name, value) for name, value in pairs if name == "language_hint" and value)
-    options = FluxOptions(
-        **_PARAMETERS.parse((name, value) for name, value in pairs if name != "language_hint"), language_hint=hints
-    )
+    options = FluxOptions(**_PARAMETERS.parse(items))
     check_together(options)
     return options
 
@@ -144,26 +138,25 @@ class FluxWire:
     # -- what the client sends ---------------------------------------------------------------------------------------
 
     def receive(self, frame: Frame) -> tuple[Command, ...]:
-        if isinstance(frame, bytes):
-            return (Audio(frame),) if frame else (End(),)
-        message = _client_message(frame)
-        kind = message["type"]
-        if kind == "Configure":
+        message = read(frame, FLUX_MESSAGES)
+        if isinstance(message, bytes):
+            return (Audio(message),)
+        if message["type"] == "Configure":
             return self._configure(message)
-        return (COMMANDS[kind],)
+        return (COMMANDS[message["type"]],)
 
     def _configure(self, message: Mapping[str, Any]) -> tuple[Command, ...]:
         try:
             options = _configured(self._options, message)
         except CallerError as error:
-            return (Reply((self._message("ConfigureFailure", code="INVALID_CONFIGURATION", description=str(error)),)),)
+            return (self._reply("ConfigureFailure", code="INVALID_CONFIGURATION", description=str(error)),)
         changed = options.stream != self._options.stream
         self._options = options
         self._turns.eager_threshold = options.eager_eot_threshold
         thresholds = {name: getattr(options, name) for name in THRESHOLDS}
         fields = {"thresholds": thresholds, "keyterms": list(options.hotwords)}
         hints = {"language_hints": list(options.language_hint)} if options.language_hint else {}
-        reply = Reply((self._message("ConfigureSuccess", **fields, **hints),))
+        reply = self._reply("ConfigureSuccess", **fields, **hints)
         return (Open(options.stream), reply) if changed else (reply,)
 
     # -- what the server sends ---------------------------------------------------------------------------------------
@@ -182,7 +175,11 @@ class FluxWire:
     def _message(self, kind: str, **fields: Any) -> str:
         message = {"type": kind, "request_id": self._request_id, "sequence_id": self._sequence, **fields}
         self._sequence += 1
-        return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+        return written(message)
+
+    def _reply(self, kind: str, **fields: Any) -> Reply:
+        """Numbered when it is sent, among the results."""
+        return Reply(self._message(kind, **fields) for _ in range(1))
 
 
 class _Turns:
@@ -281,19 +278,6 @@ def _word(word: Word) -> dict[str, Any]:
 
 COMMANDS: Mapping[str, Command] = {"CloseStream": End(), "ForceEndTurn": Finalize(), "KeepAlive": KeepAlive()}
 FLUX_MESSAGES = ("Configure", *COMMANDS)
-
-
-def _client_message(text: str) -> dict[str, Any]:
-    """Raises `MessageError`."""
-    wanted = 'wanted {"type": ...} with one of ' + ", ".join(FLUX_MESSAGES)
-    try:
-        message = json.loads(text)
-    except (ValueError, RecursionError):
-        raise MessageError(f"found a text message that is not JSON, {wanted}") from None
-    kind = message.get("type") if isinstance(message, dict) else None
-    if not isinstance(kind, str) or kind not in FLUX_MESSAGES:
-        raise MessageError(f"found a text message of unknown type {ascii(kind)[:60]}, {wanted}")
-    return dict(message)
 
 
 def _configured(options: FluxOptions, message: Mapping[str, Any]) -> FluxOptions:

@@ -9,7 +9,7 @@ docs/PROTOCOL.md.
 
 import string
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -98,6 +98,15 @@ class Sender:
             lag_s=rounded(summary.lag_s),
             **({"notices": list(summary.notices)} if summary.notices else {}),
         )
+
+    def configured(self, message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """The answer to `Configure`: what formats the text is ignored as in the query, and words cannot be changed."""
+        if message.get("keyterms") is None:
+            yield self._message("ConfigureSuccess", request_id=self._request_id)
+            return
+        description = "keyterms cannot change within a stream; give them as keyterm when another one is opened"
+        code = "CONFIGURE_KEYTERMS_NOT_SUPPORTED"
+        yield self._message("ConfigureFailure", request_id=self._request_id, code=code, description=description)
 
     def error(self, variant: str, description: str) -> dict[str, Any]:
         """Why the stream ends early: the last message."""

@@ -17,6 +17,7 @@ from asr.languages import language_code
 from asr.transcripts.formats import Transcript, ends_sentence
 from server.wires.deepgram_messages import ModelInfo, mean_confidence, rounded, timestamp, word_fields
 from server.wires.deepgram_query import (
+    HINTS,
     IGNORED,
     PARAMETERS,
     UNSUPPORTED,
@@ -49,7 +50,9 @@ class PrerecordedOptions:
     model: str | None = None
     language: str | None = None
     detect_language: tuple[str, ...] = ()
-    """Languages it may be in; ``("multi",)`` is any."""
+    """Languages it may be in; "multi" is any, "" none."""
+    language_hint: tuple[str, ...] = ()
+    """As `detect_language`, but the answer does not name the language."""
     prompt: str = ""
     hotwords: tuple[str, ...] = ()
     multichannel: bool = False
@@ -63,7 +66,13 @@ class PrerecordedOptions:
     @property
     def languages(self) -> tuple[str, ...]:
         """Those the recording may be in; any, if none is given."""
-        return (self.language,) if self.language else self.detect_language
+        candidates = tuple(name for name in self.detect_language if name) or self.language_hint
+        return (self.language,) if self.language else candidates
+
+    @property
+    def names_language(self) -> bool:
+        """Whether the answer names the language that was detected."""
+        return any(self.detect_language)
 
 
 def _split(name: str, value: str) -> float:
@@ -87,26 +96,30 @@ PRERECORDED_UNSUPPORTED = (
     *UNSUPPORTED, "summarize", "topics", "intents", "sentiment", "custom_topic", "custom_topic_mode", "custom_intent",
     "custom_intent_mode",
 )  # fmt: skip
-_PARAMETERS = Parameters(PRERECORDED_PARAMETERS, PRERECORDED_IGNORED, PRERECORDED_UNSUPPORTED)
+
+
+def _candidate(name: str, value: str) -> str:
+    """Of `detect_language`: a switch, or a language that it may be."""
+    if value.lower() in ("true", "1"):
+        return "multi"
+    return "" if value.lower() in ("false", "0") else parse_name(name, value)
+
+
+_PARAMETERS = Parameters(
+    PRERECORDED_PARAMETERS,
+    PRERECORDED_IGNORED,
+    PRERECORDED_UNSUPPORTED,
+    repeated=HINTS | {"detect_language": _candidate},
+)
 
 
 def parse_prerecorded(items: Iterable[tuple[str, str]]) -> PrerecordedOptions:
     """The options of a query's decoded pairs. Raises `ParameterError` for the first that is wrong."""
-    pairs = list(items)
-    detected = [candidate for name, value in pairs if name == "detect_language" for candidate in _candidates(value)]
-    values = _PARAMETERS.parse((name, value) for name, value in pairs if name != "detect_language")
-    options = PrerecordedOptions(**values, detect_language=tuple(detected))
+    options = PrerecordedOptions(**_PARAMETERS.parse(items))
     if ENCODINGS[options.encoding].is_packets:
         raise ParameterError(f"encoding={options.encoding} is single packets; send a recording, such as Ogg with Opus")
     check_together(options)
     return options
-
-
-def _candidates(value: str) -> tuple[str, ...]:
-    """Of `detect_language`: a switch, or a language that it may be; it may be repeated."""
-    if value.lower() in ("true", "1"):
-        return ("multi",)
-    return () if value.lower() in ("false", "0", "") else (parse_name("detect_language", value),)
 
 
 def address_in(body: bytes) -> str:
@@ -165,7 +178,7 @@ def _channel(transcript: Transcript, options: PrerecordedOptions) -> dict[str, A
     if options.paragraphs or options.smart_format:
         alternative["paragraphs"] = _paragraphs(words)
     channel: dict[str, Any] = {"alternatives": [alternative]}
-    if options.detect_language and transcript.language:
+    if options.names_language and transcript.language:
         channel |= {"detected_language": language_code(transcript.language)}
     return channel
 

@@ -5,7 +5,7 @@ Specification: https://developers.deepgram.com/reference/speech-to-text/listen-s
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from asr.audio.pcm import MAX_CHANNELS
@@ -47,6 +47,8 @@ class ListenOptions:
     """Text that the audio continues: its spellings and style."""
     multichannel: bool = False
     """Whether each channel is recognised alone; otherwise they are mixed down."""
+    language_hint: tuple[str, ...] = ()
+    """Without `language`: those that may be spoken."""
     hotwords: tuple[str, ...] = ()
     """Words and names to expect."""
 
@@ -60,6 +62,7 @@ class ListenOptions:
             multichannel=self.multichannel,
             model=self.model,
             language=self.language,
+            languages=self.language_hint,
             partials=self.interim_results,
             endpoint_ms=self.endpointing,
             prompt=self.prompt,
@@ -151,6 +154,9 @@ PARAMETERS: dict[str, Callable[[str, str], Any]] = {
 HOTWORDS: dict[str, Callable[[str, str], str]] = {"keyterm": parse_name, "keywords": _keyword}
 """Parameters that may be repeated: each is an expected word, or a phrase."""
 
+HINTS: dict[str, Callable[[str, str], str]] = {"language_hint": parse_name}
+"""Parameters that may be repeated: each is a language that may be spoken."""
+
 IGNORED = (
     "punctuate", "smart_format", "numerals", "filler_words", "profanity_filter", "dictation", "measurements",
     "no_delay", "mip_opt_out", "tier", "version", "tag", "extra", "detect_language",
@@ -159,27 +165,30 @@ IGNORED = (
 the language wherever none is given."""
 
 UNSUPPORTED = (
-    "diarize", "diarize_model", "redact", "replace", "search", "detect_entities", "language_hint",
-    "callback", "callback_method", "alternatives",
+    "diarize", "diarize_model", "redact", "replace", "search", "detect_entities", "callback", "callback_method",
+    "alternatives",
 )  # fmt: skip
 """Deepgram's, but not supported here: accepted if switched off (``alternatives`` as 1), refused otherwise."""
 
-KNOWN = frozenset((*PARAMETERS, *HOTWORDS, *IGNORED, *UNSUPPORTED))
+KNOWN = frozenset((*PARAMETERS, *HOTWORDS, *HINTS, *IGNORED, *UNSUPPORTED))
 
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """The parameters of one address, besides `HOTWORDS`, which each has."""
+    """The parameters of one address, besides `HOTWORDS`, which each has. Those in `repeated` may be given again."""
 
     parsers: Mapping[str, Callable[[str, str], Any]]
     ignored: Collection[str]
     unsupported: Collection[str]
+    repeated: Mapping[str, Callable[[str, str], Any]] = field(default_factory=lambda: HINTS)
 
     def parse(self, items: Iterable[tuple[str, str]]) -> dict[str, Any]:
-        """The values of a query's decoded pairs, by name, and ``hotwords``. Raises `ParameterError` for the first that
-        is wrong."""
+        """The values of a query's decoded pairs, by name: tuples of the `repeated` and of ``hotwords``.
+
+        Raises `ParameterError` for the first that is wrong.
+        """
         values: dict[str, Any] = {}
-        hotwords: list[str] = []
+        lists: dict[str, list[Any]] = {"hotwords": []}
         for name, value in items:
             if not value and self._knows(name):  # templates write parameters without a value: none is given
                 continue
@@ -187,16 +196,19 @@ class Parameters:
                 if name in values:
                     raise ParameterError(f"{name} is given twice; give it once")
                 values[name] = self.parsers[name](name, value)
+            elif name in self.repeated:
+                lists.setdefault(name, []).append(self.repeated[name](name, value))
             elif name in HOTWORDS:
-                hotwords.append(HOTWORDS[name](name, value))
+                lists["hotwords"].append(HOTWORDS[name](name, value))
             else:
                 self._check_other(name, value)
-        if len(hotwords) > MAX_HOTWORDS:
-            raise ParameterError(f"found {len(hotwords)} hotwords, wanted at most {MAX_HOTWORDS}")
-        return values | {"hotwords": tuple(hotwords)}
+        for name, given in lists.items():
+            if len(given) > MAX_HOTWORDS:
+                raise ParameterError(f"found {len(given)} {name}, wanted at most {MAX_HOTWORDS}")
+        return values | {name: tuple(given) for name, given in lists.items()}
 
     def _knows(self, name: str) -> bool:
-        return any(name in names for names in (self.parsers, HOTWORDS, self.ignored, self.unsupported))
+        return any(name in names for names in (self.parsers, self.repeated, HOTWORDS, self.ignored, self.unsupported))
 
     def _check_other(self, name: str, value: str) -> None:
         if name in self.ignored:
@@ -205,7 +217,8 @@ class Parameters:
             if _off(value) or (name, value) == ("alternatives", "1"):
                 return
             raise ParameterError(f"{name}={value[:100]} is not supported here; leave it out")
-        raise ParameterError(f"unknown parameter {name[:100]!r}; known are {', '.join([*self.parsers, *HOTWORDS])}")
+        known = ", ".join([*self.parsers, *self.repeated, *HOTWORDS])
+        raise ParameterError(f"unknown parameter {name[:100]!r}; known are {known}")
 
 
 _LIVE = Parameters(PARAMETERS, IGNORED, UNSUPPORTED)

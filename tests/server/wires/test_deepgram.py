@@ -5,12 +5,31 @@ import json
 from typing import Any
 
 import pytest
-from deepgram.listen.v1.types import ListenV1Error, ListenV1Metadata, ListenV1Results, ListenV1SpeechStarted
+from deepgram.listen.v1.types import (
+    ListenV1ConfigureFailure,
+    ListenV1ConfigureSuccess,
+    ListenV1Error,
+    ListenV1Metadata,
+    ListenV1Results,
+    ListenV1SpeechStarted,
+)
 from deepgram.listen.v1.types import ListenV1UtteranceEnd as UtteranceEnd
 
 from asr.events import Ended, Event, Final, Partial, SpeechEnded, SpeechStarted, Word
-from server.wires.base import Audio, Cause, Command, End, Finalize, Frame, KeepAlive, MessageError, Progress, Summary
-from server.wires.deepgram import CLIENT_MESSAGES, DeepgramWire
+from server.wires.base import (
+    Audio,
+    Cause,
+    Command,
+    End,
+    Finalize,
+    Frame,
+    KeepAlive,
+    MessageError,
+    Progress,
+    Reply,
+    Summary,
+)
+from server.wires.deepgram import COMMANDS, DeepgramWire
 from server.wires.deepgram_messages import ModelInfo, Sender
 from server.wires.deepgram_query import ListenOptions
 
@@ -48,11 +67,36 @@ def test_an_empty_binary_message_closes_the_stream() -> None:
     assert command(b"") == End()
 
 
-@pytest.mark.parametrize("kind", CLIENT_MESSAGES)
+@pytest.mark.parametrize("kind", COMMANDS)
 @pytest.mark.parametrize("form", ['{"type": "%s"}', '{"type":"%s"}', ' {"type" : "%s", "more": [1]}\r\n'])
 def test_a_message_may_come_in_a_binary_frame(kind: str, form: str) -> None:
     """As the bytes of its JSON: clients with one way to send send everything so."""
-    assert command((form % kind).encode()) == CLIENT_MESSAGES[kind]
+    assert command((form % kind).encode()) == COMMANDS[kind]
+
+
+def test_configure_changes_no_words_and_is_answered() -> None:
+    """In Deepgram's forms: what formats text is ignored as in the query, new keyterms are refused."""
+    wire = DeepgramWire(ALL, MODEL, "id")
+
+    def answer(**fields: Any) -> dict[str, Any]:
+        [reply] = wire.receive(json.dumps({"type": "Configure", **fields}))
+        assert isinstance(reply, Reply)
+        [frame] = reply.frames
+        return dict(json.loads(frame))
+
+    ListenV1ConfigureSuccess.model_validate(answer(features={"numerals": True}, keyterms=None))
+    refused = answer(keyterms=["Ada"])
+    assert ListenV1ConfigureFailure.model_validate(refused).code == "CONFIGURE_KEYTERMS_NOT_SUPPORTED"
+    assert "cannot change within a stream" in refused["description"]
+
+
+def test_a_reply_is_numbered_when_it_is_sent() -> None:
+    """Results of the audio before it come first, and have the numbers before it."""
+    wire = DeepgramWire(ALL, MODEL, "id")
+    [reply] = wire.receive('{"type": "Configure"}')
+    assert isinstance(reply, Reply)
+    sent = [*wire.send([final(" a", 0.0, 0.5)], Progress(1.0, 1.0)), *reply.frames]
+    assert [json.loads(frame)["sequence"] for frame in sent] == [1, 2]
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from asr.events import Ended, Event, Final, Partial, SpeechEnded, SpeechStarted, Word
 from server.wires.base import Cause, MessageError, Progress, Summary
-from server.wires.deepgram import CLOSES
 from server.wires.deepgram_flux import FLUX_MESSAGES, FluxOptions, FluxWire, parse_flux
+from server.wires.deepgram_frames import CLOSES
 from server.wires.deepgram_messages import ModelInfo
 from server.wires.deepgram_query import ParameterError
 from tests.server.fakes import ScriptedEngine, words

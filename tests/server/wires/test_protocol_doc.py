@@ -10,8 +10,9 @@ from server.streams.connection import CAUSE_OF
 from server.wires import openai_transcriptions as openai
 from server.wires import wyoming
 from server.wires.base import Cause, Progress, Summary
-from server.wires.deepgram import CLIENT_MESSAGES, CLOSES
+from server.wires.deepgram import CLIENT_MESSAGES
 from server.wires.deepgram_flux import FLUX_MESSAGES, FLUX_PARAMETERS
+from server.wires.deepgram_frames import CLOSES
 from server.wires.deepgram_messages import ModelInfo, Sender
 from server.wires.deepgram_prerecorded import (
     PRERECORDED_IGNORED,
@@ -20,6 +21,7 @@ from server.wires.deepgram_prerecorded import (
 )
 from server.wires.deepgram_query import (
     ENCODING_NAMES,
+    HINTS,
     HOTWORDS,
     IGNORED,
     PARAMETERS,
@@ -40,7 +42,7 @@ def test_every_close_code_is_written_down_and_no_other() -> None:
 def test_every_parameter_is_written_down_and_no_other() -> None:
     """In the table; what is ignored and what is not here by name."""
     written = {name for names, *_ in rows("Parameters") for name in re.findall(r"`(\w+)`", names)}
-    assert written == {*PARAMETERS, *HOTWORDS}
+    assert written == {*PARAMETERS, *HOTWORDS, *HINTS}
     for name in (*IGNORED, *UNSUPPORTED, *ENCODING_NAMES):
         assert f"`{name}`" in DOC
 
