@@ -23,6 +23,8 @@ class ServerSettings:
     allowed_origins: tuple[str, ...]
     max_batch: int
     max_streams: int
+    max_connections: int
+    max_connections_per_address: int
     max_load: float
     max_lag_s: float
     max_lagging_s: float
@@ -31,6 +33,7 @@ class ServerSettings:
     fetch_urls: bool
     max_buffered_audio_s: float
     max_spooled_bytes: int
+    head_timeout_s: float
     idle_timeout_s: float
     send_timeout_s: float
     drain_timeout_s: float

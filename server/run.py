@@ -3,18 +3,47 @@
 import asyncio
 import logging
 import socket
+import time
 from collections.abc import Callable
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
 
 from server.config import ServerSettings
+from server.http.protocols import MAX_HEAD_BYTES, Bounds, OneLength
 from server.http.service import Service
+from server.limits import BACKLOG, Connections, FrameBudgets, files_for_connections
 from server.tcp import listen_wyoming
+
+_log = logging.getLogger("steadyword.server")
 
 PING_INTERVAL_S = 20.0
 """Keeps middleboxes from dropping a connection. Pongs have no deadline: those of a client that is slowed down, when
 its spool is full, queue behind unread audio. `idle_timeout_s` and `send_timeout_s` find clients that have gone."""
+
+
+_QUEUED = 1_024
+"""Connections that wait in the kernel. asyncio takes `BACKLOG` of them at a time."""
+_OUT_OF_FILES = "socket.accept() out of system resource"
+_QUIET_S = 60.0
+
+
+class _OutOfFiles:
+    """An event loop's exception handler: asyncio's own, but one line a minute where no connection can be accepted.
+
+    asyncio (3.11) reports each failed try with a traceback, thousands of them a second.
+    """
+
+    def __init__(self) -> None:
+        self._last_s = -_QUIET_S
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if context.get("message") != _OUT_OF_FILES:
+            loop.default_exception_handler(context)
+        elif time.monotonic() >= self._last_s + _QUIET_S:
+            self._last_s = time.monotonic()
+            _log.error("no connection can be accepted: %s; raise the limit of open files", context.get("exception"))
 
 
 class _NotAnError(logging.Filter):
@@ -42,13 +71,21 @@ class Server(uvicorn.Server):
         self._wyoming_socket = wyoming
         self._wyoming: asyncio.Server | None = None
         logging.getLogger("uvicorn.error").addFilter(_NotAnError())
-        super().__init__(uvicorn.Config(app, **uvicorn_options(settings)))  # type: ignore[arg-type]
+        most = min(settings.max_connections, files_for_connections(settings.max_streams))
+        self._connections = Connections(most, settings.max_connections_per_address)
+        self._budgets = FrameBudgets()
+        bounds = Bounds(settings, self._connections, self._budgets)
+        config = uvicorn.Config(OneLength(app), **bounds.protocols, **uvicorn_options(settings))  # type: ignore[arg-type]
+        super().__init__(config)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Starts listening, then calls `on_started` if startup succeeded."""
+        asyncio.get_running_loop().set_exception_handler(_OutOfFiles())
         await super().startup(sockets)
         if self._wyoming_socket and not self.should_exit:
-            self._wyoming = await listen_wyoming(self._service, self._wyoming_socket)
+            self._wyoming = await listen_wyoming(self._service, self._wyoming_socket, self._connections, self._budgets)
+        for listening in [*(sockets or ()), *([self._wyoming_socket] if self._wyoming_socket else ())]:
+            listening.listen(_QUEUED)
         if self._on_started and not self.should_exit:
             self._on_started(self._service)
 
@@ -67,8 +104,9 @@ def uvicorn_options(settings: ServerSettings) -> dict[str, object]:
     not read it, and closes with a bare 1009.
     """
     return {
-        "ws": "websockets-sansio",
         "loop": "asyncio",
+        "backlog": BACKLOG,
+        "h11_max_incomplete_event_size": 2 * MAX_HEAD_BYTES,  # our own limit comes first
         "lifespan": "on",
         "ws_max_size": 4 * settings.max_message_bytes,
         "ws_ping_interval": PING_INTERVAL_S,

@@ -7,22 +7,35 @@ from contextlib import suppress
 from asr.errors import AsrError
 from server.http.refusals import new_request_id
 from server.http.service import Service
+from server.limits import BACKLOG, BYTES_A_FRAME, Connections, FrameBudget, FrameBudgets
 from server.streams.connection import Connection, PeerGone
 from server.wires.base import Frame, MessageError, MessageTooBig
 from server.wires.wyoming import OfferedModel, WyomingWire, lengths
 
 MAX_LINE_BYTES = 65_536
+_CLOSE_S = 5.0
+"""For a client to take the last bytes, before its connection is cut."""
 
 
-async def listen_wyoming(service: Service, listening: socket.socket) -> asyncio.Server:
+async def listen_wyoming(
+    service: Service, listening: socket.socket, connections: Connections, budgets: FrameBudgets
+) -> asyncio.Server:
     """Serves Wyoming on a listening socket until the returned server is closed."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(AsrError):  # the server is shutting down
-            await _serve(service, WyomingTransport(reader, writer, service.settings.max_message_bytes))
-        writer.close()
+        transport = WyomingTransport(reader, writer, service.settings.max_message_bytes, budgets.open())
+        address = str((writer.get_extra_info("peername") or ("",))[0])
+        try:
+            if connections.enter(writer, address, writer.transport.abort):
+                connections.serve(writer)  # `idle_timeout_s` ends it if nothing comes
+                with suppress(AsrError):  # the server is shutting down
+                    await _serve(service, transport)
+        finally:
+            connections.leave(writer)
+            with suppress(PeerGone):
+                await transport.close(0, "")
 
-    return await asyncio.start_server(serve, sock=listening, limit=MAX_LINE_BYTES)
+    return await asyncio.start_server(serve, sock=listening, limit=MAX_LINE_BYTES, backlog=BACKLOG)
 
 
 async def _serve(service: Service, transport: "WyomingTransport") -> None:
@@ -47,8 +60,10 @@ async def _serve(service: Service, transport: "WyomingTransport") -> None:
 class WyomingTransport:
     """A TCP connection, whose frames are whole events. Each method raises `PeerGone` when the client has gone."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, max_bytes: int) -> None:
-        self._reader, self._writer, self._max_bytes = reader, writer, max_bytes
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, max_bytes: int, budget: FrameBudget
+    ) -> None:
+        self._reader, self._writer, self._max_bytes, self._budget = reader, writer, max_bytes, budget
         self._broken = False
 
     async def receive(self) -> Frame:
@@ -72,7 +87,9 @@ class WyomingTransport:
         size = data_bytes + payload_bytes
         if size > self._max_bytes:
             raise MessageTooBig(f"found an event of {size} bytes, wanted at most {self._max_bytes}")
-        return line + await self._reader.readexactly(size)
+        event = line + await self._reader.readexactly(size)
+        await asyncio.sleep(self._budget.pay(1 + size / BYTES_A_FRAME))
+        return event
 
     async def _discard(self) -> None:
         """Reads until the client has gone."""
@@ -92,6 +109,9 @@ class WyomingTransport:
         """Closes the connection; its `error` event has said why."""
         self._writer.close()
         try:
-            await self._writer.wait_closed()
+            async with asyncio.timeout(_CLOSE_S):
+                await self._writer.wait_closed()
+        except TimeoutError:
+            self._writer.transport.abort()
         except OSError:
             raise PeerGone from None

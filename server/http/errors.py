@@ -21,6 +21,10 @@ class UploadTooBig(CallerError):
     """An upload over `max_upload_bytes`; HTTP 413."""
 
 
+class UploadTooSlow(CallerError):
+    """A request's body that trickles; HTTP 408."""
+
+
 class UpgradeRequired(CallerError):
     """A plain HTTP request to an address of WebSockets; HTTP 426."""
 
@@ -29,6 +33,7 @@ STATUSES: tuple[tuple[type[AsrError], int, str | None], ...] = (
     (OriginError, 403, "forbidden_origin"),
     (ModelError, 404, "model_not_found"),
     (UploadTooBig, 413, "file_too_large"),
+    (UploadTooSlow, 408, "request_timeout"),
     (UpgradeRequired, 426, "upgrade_required"),
     (Unavailable, 503, "server_full"),
     (CallerError, 400, None),
@@ -36,11 +41,18 @@ STATUSES: tuple[tuple[type[AsrError], int, str | None], ...] = (
 )
 """HTTP status and ``code``; the first that matches."""
 
+HEADERS: Mapping[int, Mapping[str, str]] = {
+    408: {"Connection": "close"},
+    426: {"Upgrade": "websocket"},
+    503: {"Retry-After": str(RETRY_AFTER_S)},
+}
+"""Those that a status comes with."""
+
 
 def error_response(error: AsrError, request: HTTPConnection) -> JSONResponse:
     """The error as a response; counted and logged."""
     status, body = _reported(error, request)
-    headers = {503: {"Retry-After": str(RETRY_AFTER_S)}, 426: {"Upgrade": "websocket"}}.get(status, {})
+    headers = HEADERS.get(status, {})
     return _refusal(request, status, body, headers)
 
 

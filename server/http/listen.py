@@ -9,11 +9,12 @@ from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket
 
 from asr.errors import AsrError
+from server.http.errors import HEADERS
 from server.http.origin import OriginError, check_origin
 from server.http.refusals import log_refusal, new_request_id
 from server.http.service import Service
 from server.http.websocket import WebSocketTransport
-from server.streams.admission import RETRY_AFTER_S, Unavailable
+from server.streams.admission import Unavailable
 from server.streams.channels import AnyStream
 from server.streams.connection import Connection
 from server.wires.base import StreamRequest, Wire
@@ -112,8 +113,7 @@ def refusal(
     if not isinstance(error, Unavailable):  # counted, with its reason, where it was raised
         request.app.state.service.metrics.refused.labels(code.lower()).inc()
     log_refusal(request, status, str(error), request_id)
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if isinstance(error, Unavailable) else {}
-    headers["dg-request-id"] = request_id
+    headers = {**HEADERS.get(status, {}), "dg-request-id": request_id}
     return JSONResponse({"err_code": code, "err_msg": str(error), "request_id": request_id}, status, headers)
 
 

@@ -17,7 +17,7 @@ from asr.errors import AsrError, AudioError, CallerError
 from asr.transcripts.formats import Transcript
 from asr.transcripts.recording import transcript_of
 from server.audio_blocks import audio_blocks
-from server.http.errors import UploadTooBig
+from server.http.errors import UploadTooBig, UploadTooSlow
 from server.http.fetch import FetchError
 from server.http.listen import refusal
 from server.http.origin import OriginError, check_origin
@@ -39,6 +39,7 @@ from server.wires.deepgram_prerecorded import (
 REFUSALS: tuple[tuple[type[AsrError], int, str], ...] = (
     (OriginError, 403, "FORBIDDEN_ORIGIN"),
     (UploadTooBig, 413, "PAYLOAD_TOO_LARGE"),
+    (UploadTooSlow, 408, "REQUEST_TIMEOUT"),
     (Unavailable, 503, "SERVER_FULL"),
     (AudioError, 400, "INVALID_AUDIO"),
     (BodyError, 400, "INVALID_BODY"),
@@ -62,10 +63,12 @@ async def listen_prerecorded(request: Request) -> JSONResponse:
         check_origin(request.headers, service.settings.allowed_origins)
         options = parse_prerecorded(request.query_params.multi_items())
         scheduler = service.scheduler(options.model)
-        with service.admission.place(wait_for_upload), _spooled() as file:
+        service.admission.check()
+        with _spooled() as file:
             audio_sha256 = await _receive(request, service, file)
-            service.admission.check_load(scheduler)
-            channels = await unless_gone(request, _recognised(service, scheduler, file, options))
+            with service.admission.place(wait_for_upload):
+                service.admission.check_load(scheduler)
+                channels = await unless_gone(request, _recognised(service, scheduler, file, options))
     except AsrError as error:
         return refusal(error, request_id, request, REFUSALS)
     engine = scheduler.engine

@@ -32,8 +32,9 @@ async def transcriptions(request: Request) -> Response:
     try:
         check_origin(request.headers, service.settings.allowed_origins)
         async with AsyncExitStack() as held:
-            held.enter_context(service.admission.place(wait_for_upload))
+            service.admission.check()
             file, options = await _form(request, service, held)
+            held.enter_context(service.admission.place(wait_for_upload))
             recognition = await _recognition(service, file, options, held)
             batches = _batches(recognition)
             if options.stream:
