@@ -53,8 +53,12 @@ from asr.streaming.utterance import Utterance, words_of
 from asr.streaming.vad import FRAME_SAMPLES, VadState
 
 EARLY = (Kind.SHOW, Kind.AHEAD)
-SHOWN_SETTLE_S = 1.5
-"""`DecodeSettings.settle_s` of a window that only shows words early: it encodes 2 s of audio instead of 5."""
+SHOWN_SETTLE_S = 1.0
+"""`DecodeSettings.settle_s` of a window that only shows words early: it encodes 1.8 s of audio instead of 5.4.
+1.5 and 0.7 show words as soon and keep them as long (docs/log/decoding.md#one-early-window-between-two-updates)."""
+FIRST_SHOW_SHARE = 0.6
+"""The first words of an utterance are shown after this share of the interval: nothing on screen is worse than old text.
+"""
 STEP_FRAMES = 4
 """Run voice activity on at least this many frames (0.13 s): a step for each 0.1 s message costs more than it gains."""
 
@@ -177,6 +181,8 @@ class Session:
 
     def show_every(self, seconds: float) -> None:
         """Show words early: decode also when nothing is due, once this much speech is new; 0 (at first): never.
+
+        The first words of an utterance come after `FIRST_SHOW_SHARE` of it.
 
         It changes what partials come and when, and how soon a final comes, never the text of a final: those follow
         audio time alone. So the owner may change it at any time, to spend what the engine has to spare.
@@ -304,7 +310,9 @@ class Session:
         if utterance is None or not self._show_samples:
             return None
         done_until = max(utterance.window_start, utterance.decoded_until, utterance.early_until)
-        return self._schedule.early(done_until, self._show_samples)
+        is_first = not utterance.shown and not utterance.prefix
+        interval = round(FIRST_SHOW_SHARE * self._show_samples) if is_first else self._show_samples
+        return self._schedule.early(done_until, interval)
 
     def _early_window(self) -> Window | None:
         """The window of `_early`; None if nobody would see it, if it is silent, or if it would have to be cut."""
