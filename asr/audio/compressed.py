@@ -13,8 +13,6 @@ from asr.errors import AudioError
 
 _MAX_UNDECODED_BYTES = 1 << 18
 """Without a frame in this many bytes it is not audio. A frame has less than 64 KiB, and FLAC's parser waits for ten."""
-_MAX_CALL_S = 600.0
-"""Ten bytes of FLAC may stand for seconds of silence, so a small message could otherwise ask for hours of memory."""
 _TAG_HEADER_BYTES = 10
 _PIECE_BYTES = 4_096
 """Parsed together: the parsers' packets may depend on how the bytes are cut, and calls for a few bytes cost time."""
@@ -33,9 +31,6 @@ class BareReader:
 
     def read(self, data: bytes) -> Iterator[tuple[AudioForm, np.ndarray]]:
         """Pairs of a form and frames ``(n, channels)``."""
-        return _limited(self._read(data))
-
-    def _read(self, data: bytes) -> Iterator[tuple[AudioForm, np.ndarray]]:
         self._buffer += data
         if not self._began and len(self._buffer) >= _TAG_HEADER_BYTES:
             self._began, self._skip_bytes = True, _tag_bytes(self._buffer)
@@ -91,9 +86,6 @@ class FragmentReader:
 
     def read(self, data: bytes) -> Iterator[tuple[AudioForm, np.ndarray]]:
         """Pairs of a form and frames ``(n, channels)``."""
-        return _limited(self._read(data))
-
-    def _read(self, data: bytes) -> Iterator[tuple[AudioForm, np.ndarray]]:
         self._began = self._began or bool(data)
         for piece in self._splitter.receive(data):
             yield from self._decode(piece)
@@ -125,15 +117,6 @@ def _decoder(codec: str) -> Any:
     context = av.CodecContext.create(codec, "r")
     context.thread_count = 1
     return context
-
-
-def _limited(pieces: Iterator[tuple[AudioForm, np.ndarray]]) -> Iterator[tuple[AudioForm, np.ndarray]]:
-    total_s = 0.0
-    for form, frames in pieces:
-        total_s += len(frames) / max(1, form.rate_hz)
-        if total_s > _MAX_CALL_S:
-            raise AudioError(f"found more than {_MAX_CALL_S:g} s of audio in one message; wanted it in smaller pieces")
-        yield form, frames
 
 
 def _decoded(context: Any, packet: Any) -> Iterable[tuple[AudioForm, np.ndarray]]:

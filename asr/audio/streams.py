@@ -13,17 +13,19 @@ import numpy as np
 from asr.audio.compressed import BareReader, FragmentReader
 from asr.audio.containers import OggDemuxer, OpusHead, OpusPacket, WavDemuxer, WebmDemuxer, ogg, wav, webm
 from asr.audio.containers.fragments import is_mp4
-from asr.audio.containers.opus import OPUS_RATE_HZ, make_head
+from asr.audio.containers.opus import make_head
 from asr.audio.downmix import OneChannel, StreamDownmix
 from asr.audio.opus_decoder import OpusDecoder
 from asr.audio.pcm import MAX_CHANNELS, SAMPLE_FORMATS, AudioForm, PcmReader, gathered
 from asr.audio.resample import StreamResampler
+from asr.config import SAMPLE_RATE_HZ
 from asr.errors import AudioError
 
 MIN_RATE_HZ, MAX_RATE_HZ = 8_000, 48_000
 
 _MAX_CALL_S = 600
-"""A two-byte Opus packet may stand for 120 ms, so a small message could otherwise ask for hours of memory."""
+"""Of `StreamDecoder.decode`: a two-byte Opus packet may stand for 120 ms, and 14 bytes of FLAC for eight seconds, so a
+small message could otherwise ask for hours of memory. `pieces` needs no such bound."""
 
 
 class StreamDecoder:
@@ -44,16 +46,32 @@ class StreamDecoder:
         self._rate_hz = 0
 
     def decode(self, data: bytes) -> np.ndarray:
-        """The samples ``(n,)`` that these bytes complete. Raises `AudioError` if the bytes are not in this encoding."""
-        pieces = gathered(self._reader.read(bytes(data)))
-        mixed = (self._mixer.process(form, frames) for form, frames in pieces)
-        return _joined([self._resampled(rate_hz, mono) for parts in mixed for rate_hz, mono in parts])
+        """The samples ``(n,)`` that these bytes complete.
+
+        Raises `AudioError` if the bytes are not in this encoding, and for more than ten minutes.
+        """
+        return _joined(self.pieces(data))
+
+    def pieces(self, data: bytes) -> Iterator[np.ndarray]:
+        """As `decode`, in pieces of about half a second, each decoded when it is asked for. Ask for all of them."""
+        for form, frames in gathered(self._reader.read(bytes(data))):
+            _checked_rate(form.rate_hz, "a stream")  # before the channels are mixed, in blocks of 20 ms
+            for rate_hz, mono in self._mixer.process(form, frames):
+                yield self._resampled(rate_hz, mono)
 
     def flush(self) -> np.ndarray:
         """The last samples ``(n,)``. Raises `AudioError` if the stream ended inside a sample or a header."""
-        last = [part for form, frames in self._reader.end() for part in self._mixer.process(form, frames)]
-        rest = [self._resampled(rate_hz, mono) for rate_hz, mono in [*last, *self._mixer.flush()]]
-        return _joined([*rest, self._resampler.flush()] if self._resampler else rest)
+        return _joined(self.last_pieces())
+
+    def last_pieces(self) -> Iterator[np.ndarray]:
+        """As `flush`, in pieces."""
+        for form, frames in self._reader.end():
+            for rate_hz, mono in self._mixer.process(form, frames):
+                yield self._resampled(rate_hz, mono)
+        for rate_hz, mono in self._mixer.flush():
+            yield self._resampled(rate_hz, mono)
+        if self._resampler:
+            yield self._resampler.flush()
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -132,15 +150,11 @@ class _OpusReader:
 
     def read(self, data: bytes) -> Iterator[tuple[AudioForm, np.ndarray]]:
         self._began = self._began or bool(data)
-        samples = 0
         for unit in self._demuxer.receive(data):
             if isinstance(unit, OpusHead):
                 self._decoder = OpusDecoder(unit)
             elif self._decoder:
-                form, frames = self._decoder.decode(unit)
-                yield form, frames
-                samples += len(frames)
-                _check_length(samples)
+                yield self._decoder.decode(unit)
 
     def end(self) -> Iterable[tuple[AudioForm, np.ndarray]]:
         _check_header_ended(self._decoder is not None or not self._began)
@@ -258,10 +272,12 @@ def _check_header_ended(ended: bool) -> None:
         raise AudioError("found a stream that ends within its header; wanted a container with audio")
 
 
-def _check_length(samples: int) -> None:
-    if samples > _MAX_CALL_S * OPUS_RATE_HZ:
-        raise AudioError(f"found more than {_MAX_CALL_S} s of audio in one message; wanted it in smaller pieces")
-
-
-def _joined(parts: list[np.ndarray]) -> np.ndarray:
-    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+def _joined(pieces: Iterator[np.ndarray]) -> np.ndarray:
+    """Raises `AudioError` beyond `_MAX_CALL_S`."""
+    parts, samples = [np.zeros(0, np.float32)], 0
+    for part in pieces:
+        parts.append(part)
+        samples += len(part)
+        if samples > _MAX_CALL_S * SAMPLE_RATE_HZ:
+            raise AudioError(f"found more than {_MAX_CALL_S} s of audio in one message; wanted it in smaller pieces")
+    return np.concatenate(parts)

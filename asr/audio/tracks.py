@@ -10,6 +10,7 @@ import numpy as np
 from av.audio.stream import AudioStream
 from av.stream import Disposition
 
+from asr.audio.containers.mp4_tables import check_tables
 from asr.audio.pcm import AudioForm, frame_form, frame_samples
 from asr.errors import AudioError
 
@@ -44,6 +45,8 @@ def ignored(notice: str) -> None:
 
 def open_container(file: BinaryIO, name: str) -> "av.container.InputContainer":
     """Raises `AudioError` if there is no recording."""
+    if file.seekable():
+        check_tables(file, name or "the recording")
     try:
         return av.open(file, "r", options={"format_whitelist": _FORMATS}, metadata_errors="ignore")
     except av.error.FFmpegError:

@@ -271,7 +271,10 @@ class Connection:
             self._stream.cut()
 
     async def _step(self, stream: AnyStream) -> None:
-        await stream.step()
+        try:
+            await stream.step()
+        except AudioError as error:
+            self._fail(error)
         if not self._failure and stream.must_give_way():
             self._fail(_overload(stream.progress))
         events = stream.take_events()

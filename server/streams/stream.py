@@ -6,12 +6,15 @@ stream.close()
 """
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import numpy as np
 
 from asr.audio.streams import ENCODINGS
+from asr.config import SAMPLE_RATE_HZ
+from asr.errors import AudioError
 from asr.events import Event, Final, Partial
 from server.config import ServerSettings
 from server.metrics import Metrics
@@ -20,17 +23,22 @@ from server.streams.scheduler import Scheduler
 from server.wires.base import Progress, StreamRequest, says_something
 from server.workers.contract import StreamEngine, StreamSession
 
-SLICE_BYTES = 16_384
-"""Decoded without a pause: a long message must not hold up the event loop, and with it all other streams.
+SLICE_BYTES = 4_096
+"""Parsed without a pause: a long message must not hold up the event loop, and with it all other streams.
 
 Messages that are packets (raw Opus) are not sliced."""
+PAUSE_S = 0.005
+"""After so much decoding other tasks get their turn."""
+MAX_MESSAGE_S = 600.0
+"""Audio in one message. It is decoded as the model takes it, but its sender cannot take it back: 14 bytes of FLAC may
+stand for eight seconds."""
 
 
 class Decoder(Protocol):
-    """What a stream needs of `asr.audio.streams.StreamDecoder`. Both return mono float32 samples ``(n,)`` at 16 kHz."""
+    """What a stream needs of `asr.audio.streams.StreamDecoder`: pieces of mono float32 ``(n,)`` at 16 kHz."""
 
-    def decode(self, data: bytes) -> np.ndarray: ...
-    def flush(self) -> np.ndarray: ...
+    def pieces(self, data: bytes) -> Iterator[np.ndarray]: ...
+    def last_pieces(self) -> Iterator[np.ndarray]: ...
     @property
     def notices(self) -> tuple[str, ...]: ...
 
@@ -53,6 +61,9 @@ class Stream:
         is_packets = ENCODINGS[request.encoding].is_packets
         self._slice_bytes = limits.max_message_bytes if is_packets else SLICE_BYTES
         self._lateness = Lateness(limits.max_lag_s, limits.max_lagging_s)
+        self._pieces: Iterator[np.ndarray] | None = None
+        """What is received and not decoded yet: so much that the model must take some of it first."""
+        self._is_last = False
         self.on_close: Callable[[], None] | None = None
         """Called once, after `close`."""
 
@@ -69,7 +80,7 @@ class Stream:
     @property
     def ready(self) -> bool:
         """Whether there is something to do for `step`."""
-        return self._session.ready
+        return self._session.ready or self._pieces is not None
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -82,32 +93,71 @@ class Stream:
         return self._session.ended
 
     async def receive_audio(self, data: bytes) -> None:
-        """Decodes the bytes and passes them to the session. Raises `AudioError`."""
-        before_s = self._session.received_s
-        for start in range(0, len(data), self._slice_bytes):
-            self._session.receive_audio(self._decoder.decode(data[start : start + self._slice_bytes]))
-            if start:
-                await asyncio.sleep(0)
-        self._metrics.audio_s.inc(self._session.received_s - before_s)
+        """Decodes the bytes and passes them to the session; `step` decodes what is too much for now.
+
+        While `progress` lags by `max_buffered_audio_s`, pass nothing more. Raises `AudioError`.
+        """
+        self._pieces = self._within_limit(self._pieces_of(data))
+        await self._decode()
 
     def receive_finalize(self) -> None:
         """Commit everything received so far."""
         self._session.receive_finalize()
 
     def receive_end(self) -> None:
-        """No audio follows; step until `ended`. Raises `AudioError` when the bytes end within a sample or a header."""
-        self._session.receive_audio(self._decoder.flush())
-        self._session.receive_end()
+        """No audio follows; step until `ended`."""
+        self._pieces, self._is_last = self._decoder.last_pieces(), True
 
     def cut(self) -> None:
         """As `receive_end`, after an error: what is left in the decoder is dropped. A second call changes nothing."""
+        self._pieces = None
         self._session.receive_end()
 
     async def step(self) -> None:
-        """One model step, in a batch with other streams that wait. Raises `StepError`."""
-        self._session.show_every(self._scheduler.show_interval_s(self._session))
-        await self._scheduler.step(self._session)
-        self._metrics.lag_s.observe(self._session.lag_s)
+        """One model step, in a batch with other streams that wait. Raises `StepError`.
+
+        Raises `AudioError` when the bytes received before cannot be decoded, or end within a sample or a header.
+        """
+        if self._session.ready:
+            self._session.show_every(self._scheduler.show_interval_s(self._session))
+            await self._scheduler.step(self._session)
+            self._metrics.lag_s.observe(self._session.lag_s)
+        await self._decode()
+
+    async def _decode(self) -> None:
+        """Decodes what was received, as far as the session has room for it."""
+        pause_at_s = time.perf_counter() + PAUSE_S
+        while self._pieces is not None and self._has_room():
+            piece = next(self._pieces, None)
+            if piece is None:
+                self._end_pieces()
+            elif len(piece):
+                self._session.receive_audio(piece)
+                self._metrics.audio_s.inc(len(piece) / SAMPLE_RATE_HZ)
+            if time.perf_counter() >= pause_at_s:
+                await asyncio.sleep(0)
+                pause_at_s = time.perf_counter() + PAUSE_S
+
+    def _has_room(self) -> bool:
+        return self._session.lag_s < self._limits.max_buffered_audio_s or not self._session.ready
+
+    def _end_pieces(self) -> None:
+        self._pieces = None
+        if self._is_last:
+            self._session.receive_end()
+
+    def _pieces_of(self, data: bytes) -> Iterator[np.ndarray]:
+        for start in range(0, len(data), self._slice_bytes):
+            yield np.zeros(0, np.float32)  # a pause is possible here, also where no slice has audio
+            yield from self._decoder.pieces(data[start : start + self._slice_bytes])
+
+    def _within_limit(self, pieces: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        seconds = 0.0
+        for piece in pieces:
+            seconds += len(piece) / SAMPLE_RATE_HZ
+            if seconds > MAX_MESSAGE_S:
+                raise AudioError(f"found more than {MAX_MESSAGE_S:g} s of audio in one message; wanted smaller ones")
+            yield piece
 
     def must_give_way(self) -> bool:
         """After a step: whether the engine cannot keep up and this is the stream to close, so that the others can."""

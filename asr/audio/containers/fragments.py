@@ -18,6 +18,12 @@ def is_mp4(head: bytes) -> bool:
     return head[4:8] in (b"ftyp", b"styp", b"moov", b"wide")
 
 
+_MAX_TABLE_BYTES = 1 << 18
+"""Of a `moov` or a `moof`: recorders' have a few hundred bytes. The header is parsed again with every fragment."""
+_MAX_SAMPLES = 50_000
+"""In one fragment. FFmpeg makes room for as many as it claims, and four bytes may claim four billion."""
+
+
 class FragmentSplitter:
     """Bytes split anywhere -> whole pieces. Holds the header and the bytes of one fragment."""
 
@@ -53,6 +59,8 @@ class FragmentSplitter:
             raise AudioError(
                 f"found a box {kind!r} of {size} bytes in an MP4 stream; wanted fragments of a few seconds"
             )
+        if kind in (b"moov", b"moof") and size > _MAX_TABLE_BYTES:
+            raise AudioError(f"found a box {kind!r} of {size} bytes; wanted at most {_MAX_TABLE_BYTES}")
         if kind == b"mdat" and not self._fragment:
             raise AudioError(
                 "found an MP4 without fragments; wanted a fragmented one, as browsers record it, or a file"
@@ -67,13 +75,18 @@ class FragmentSplitter:
 def _moved(moof: bytes, by_bytes: int) -> bytes:
     """The box for a fragment that lies elsewhere: some writers count places from the beginning of the file."""
     moved = bytearray(moof)
+    samples = 0
     for kind, start in _children(moof, _HEADER, len(moof)):
         if kind != b"traf":
             continue
         for kind_inside, at in _children(moof, start + _HEADER, start + int.from_bytes(moof[start : start + 4], "big")):
             if kind_inside == b"tfhd" and moof[at + 11 : at + 12] and moof[at + 11] & 1:  # base-data-offset-present
                 place = int.from_bytes(moof[at + 16 : at + 24], "big") + by_bytes
-                moved[at + 16 : at + 24] = max(0, place).to_bytes(8, "big")
+                moved[at + 16 : at + 24] = min(max(0, place), 2**63 - 1).to_bytes(8, "big")
+            elif kind_inside == b"trun":
+                samples += int.from_bytes(moof[at + 12 : at + 16], "big")
+    if samples > _MAX_SAMPLES:
+        raise AudioError(f"found a fragment that claims {samples} samples; wanted at most {_MAX_SAMPLES}")
     return bytes(moved)
 
 

@@ -20,6 +20,8 @@ _AUDIO = 2
 
 _MAX_READ_BYTES = 4 << 20
 """Room for a key frame of a video track: blocks are read whole before their track is known."""
+_MAX_CHILDREN = 256
+"""Elements in one track or group of blocks, each of which costs time: recorders write about ten."""
 _MAX_SKIPPED_BYTES = 64 << 20
 """Skipped elements are not buffered, but a live stream with a longer stretch without audio is broken."""
 
@@ -122,8 +124,10 @@ def _checked(identifier: int, size: int | None, limit: int) -> int:
 
 def _children(payload: bytes) -> Iterator[tuple[int, bytes]]:
     """Identifier and payload of each element inside a complete payload."""
-    at = 0
+    at = count = 0
     while at < len(payload):
+        if (count := count + 1) > _MAX_CHILDREN:
+            raise AudioError(f"found a WebM element with more than {_MAX_CHILDREN} others; wanted a recorder's stream")
         identifier, size, start = _header(payload[at : at + 12]) or (0, None, 0)
         if size is None or at + start + size > len(payload):
             raise AudioError("found a WebM element that ends beyond its parent; wanted an undamaged WebM stream")

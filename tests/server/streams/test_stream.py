@@ -1,7 +1,7 @@
 """One stream without socket and wire: slices, counts, the end."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from server.wires.base import Progress, StreamRequest
 from server.wires.deepgram_messages import ModelInfo, Sender
 from server.wires.deepgram_query import ListenOptions
 from server.workers.messages import StreamOptions
+from tests.asr.media import OGG_HEADER, ogg_page
 from tests.server.fakes import ScriptedEngine, ScriptedSession
 from tests.server.running import pcm
 
@@ -32,16 +33,16 @@ class NotingDecoder:
         self._decoder = StreamDecoder(encoding, 16_000, 1)
         self.sizes: list[int] = []
 
-    def decode(self, data: bytes) -> np.ndarray:
+    def pieces(self, data: bytes) -> Iterator[np.ndarray]:
         self.sizes.append(len(data))
-        return self._decoder.decode(data)
+        return self._decoder.pieces(data)
 
     @property
     def notices(self) -> tuple[str, ...]:
         return self._decoder.notices
 
-    def flush(self) -> np.ndarray:
-        return self._decoder.flush()
+    def last_pieces(self) -> Iterator[np.ndarray]:
+        return self._decoder.last_pieces()
 
 
 def streaming(
@@ -62,6 +63,12 @@ def streaming(
         await scheduler.stop()
 
     asyncio.run(run())
+
+
+async def stepped(stream: Stream) -> None:
+    """All steps that the stream is ready for."""
+    while stream.ready:
+        await stream.step()
 
 
 def test_a_stream_runs_from_audio_to_its_last_event() -> None:
@@ -106,13 +113,38 @@ def test_a_long_message_is_decoded_in_slices() -> None:
     assert max(decoder.sizes) == SLICE_BYTES
 
 
+def test_hours_in_a_small_message_are_decoded_as_the_model_takes_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two bytes of Opus may stand for 120 ms. Memory is bounded, others get their turn, and there is a limit."""
+    monkeypatch.setattr("server.streams.stream.MAX_MESSAGE_S", 150.0)
+    pages = OGG_HEADER + ogg_page(0, -1, b"\x02" * 255, b"\x1b\x02" * 255) * 6  # 184 s in 5 KB
+    lags_s: list[float] = []
+
+    async def others(session: ScriptedSession) -> None:
+        while True:
+            lags_s.append(session.lag_s)
+            await asyncio.sleep(0)
+
+    async def work(stream: Stream, session: ScriptedSession) -> None:
+        other = asyncio.create_task(others(session))
+        await stream.receive_audio(pages)
+        with pytest.raises(AudioError, match="found more than 150 s of audio in one message"):
+            await stepped(stream)
+        assert max(lags_s) < load_settings().max_buffered_audio_s + 1
+        assert session.received_s > 145
+        assert len(lags_s) > 20
+        other.cancel()
+
+    streaming(work, StreamDecoder("ogg-opus"))
+
+
 def test_an_end_within_a_sample_is_an_error_but_a_cut_is_not() -> None:
     """After an error what is left in the decoder is dropped, and the rest is still recognised."""
 
     async def work(stream: Stream, session: ScriptedSession) -> None:
         await stream.receive_audio(pcm(0.5) + b"\1")
+        stream.receive_end()
         with pytest.raises(AudioError):
-            stream.receive_end()
+            await stepped(stream)
         stream.cut()
         while stream.ready:
             await stream.step()

@@ -131,7 +131,7 @@ def test_the_turns_are_written_down() -> None:
 def test_the_limits_named_are_settings() -> None:
     """Every key that looks like a limit exists, and every limit that a client can feel is named."""
     keys = set(ServerSettings.__dataclass_fields__)
-    named = set(re.findall(r"`((?:max|idle|send|drain|thin)_\w+)`", DOC))
+    named = set(re.findall(r"`((?:max|head|idle|send|drain|thin)_\w+)`", DOC))
     assert named <= keys
     assert named >= {key for key in keys if key.startswith("max_") or key.endswith("_s")} - {"max_batch"}
 
