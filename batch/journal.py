@@ -100,10 +100,18 @@ class Journal:
 
 @contextlib.contextmanager
 def open_journal(folder: Path) -> Iterator[Journal]:
-    """The journal of a folder, locked; a new one if there is none. Raises `ConfigError` while another run has it."""
+    """The journal of a folder, locked; a new one if there is none.
+
+    Raises `ConfigError` while another run has it, and for a folder that cannot be written to.
+    """
     path = folder / STATE_FOLDER / "journal.jsonl"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "rb+", buffering=1 << 16) as file:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise ConfigError(f"{folder} cannot be written to ({why}); wanted a folder for the texts") from None
+    with open(descriptor, "rb+", buffering=1 << 16) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -55,6 +55,10 @@ class Outputs:
         except OSError:
             return False
 
+    def lost(self, stems: Sequence[str], formats: Sequence[str]) -> list[str]:
+        """Those of these texts that are not there any more."""
+        return [stem for stem in stems if not all(self.path(stem, name).exists() for name in formats)]
+
     def _replace(self, path: Path, content: bytes) -> None:
         self._temporary.mkdir(parents=True, exist_ok=True)
         path.parent.mkdir(parents=True, exist_ok=True)

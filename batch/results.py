@@ -45,6 +45,7 @@ class ResultWriter:
         self._journal, self._outputs, self._progress = journal, outputs, progress
         self.failures: list[Failure] = []
         self.done, self.audio_s = 0, 0.0
+        self._written: dict[str, Recording] = {}
 
     def write(self, outcome: Outcome, hello: Hello) -> None:
         """Raises `CallerError` when the disk is full. Another error of the file system fails this recording alone."""
@@ -57,6 +58,7 @@ class ResultWriter:
             self._fail_to_write(outcome.recording, error)
             return
         self.done += 1
+        self._written[outcome.recording.stem] = outcome.recording
         self.audio_s += outcome.end.duration_s
         self._progress.done(outcome.recording, outcome.end.notices)
 
@@ -88,6 +90,14 @@ class ResultWriter:
         why = error.strerror or type(error).__name__
         where = self._outputs.path(recording.stem, self._job.formats[0])
         self.fail(Failure(recording.path, f"{where} cannot be written ({why}); wanted a folder to write to"))
+
+    def check_kept(self) -> None:
+        """Counts as failed what was written and is not there any more: somebody removed it while the run went on."""
+        for stem in self._outputs.lost(list(self._written), self._job.formats):
+            recording = self._written.pop(stem)
+            self.done -= 1
+            where = self._outputs.path(stem, self._job.formats[0])
+            self.fail(Failure(recording.path, f"{where} was written and then removed; run the same command again"))
 
     def fail(self, failure: Failure) -> None:
         self.failures.append(failure)

@@ -62,6 +62,7 @@ def run(
             writer.fail(failure)
         try:
             wall_s = _transcribe(job, todo, start, writer, journal, progress) if todo else 0.0
+            writer.check_kept()
         finally:
             write_failures(outputs, (*earlier, *writer.failures))
             outputs.clear()

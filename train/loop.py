@@ -7,6 +7,7 @@ continues with the same batches, and ends with the same weights.
 import contextlib
 import json
 import math
+import pickle
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -190,8 +191,17 @@ def is_finished(folder: Path, settings: TrainSettings, split: Split) -> bool:
 
 
 def _checkpoint(path: Path, settings: TrainSettings, split: Split) -> dict[str, Any]:
-    """The checkpoint. Raises `ConfigError` if it is of another training."""
-    table: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=False)
+    """The checkpoint. Raises `ConfigError` if it is of another training, or holds more than tensors and plain values.
+
+    A pickle may run any code when it is loaded, and an `--out` folder may come from somebody else.
+    """
+    try:
+        table: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError):
+        wanted = (
+            "wanted one of this program, with tensors and plain values alone; delete it to train from the beginning"
+        )
+        raise ConfigError(f"found {path} to be no checkpoint, or a damaged one; {wanted}") from None
     if _fixed(table["settings"]) != _fixed(asdict(settings)) or table["data"] != split.sha256:
         raise ConfigError(
             f"{path.parent.parent} holds a training with other settings or data; wanted the same ones, or another --out"

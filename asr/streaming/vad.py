@@ -4,6 +4,7 @@ The network is Silero VAD v6 (package ``silero-vad``, MIT), its 16 kHz weights r
 of all streams go through the convolutions in one batch; only the recurrent cell needs one frame after the other.
 """
 
+import hashlib
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,12 +16,15 @@ import torch
 import torch.nn.functional as F
 
 from asr.config import SAMPLE_RATE_HZ, VadSettings
+from asr.errors import ModelError
 from asr.streaming.level import Level
 
 FRAME_SAMPLES = 512
 FRAME_S = FRAME_SAMPLES / SAMPLE_RATE_HZ
 _CONTEXT_SAMPLES = 64
 _HIDDEN = 128
+_PACKAGE = "silero-vad==6.2.3"
+WEIGHTS_SHA256 = "e1122837f4154c511485fe0b9c64455f7b929c96fbb8d79fbdb336383ebd3720"
 SILENT = 0.35
 """A frame less likely speech than this is silence (`VadSettings.end_threshold`)."""
 
@@ -46,13 +50,26 @@ class VadState:
         self.context = np.zeros(_CONTEXT_SAMPLES, np.float32)
 
 
+def _checked_file() -> bytes:
+    """The package's weights. TorchScript may run code when it is loaded, so they are compared with a known hash first.
+
+    Raises `ModelError` for other ones.
+    """
+    path = files("silero_vad").joinpath("data/silero_vad.jit")
+    data = path.read_bytes()
+    found = hashlib.sha256(data).hexdigest()
+    if found != WEIGHTS_SHA256:
+        remedy = f"run: pip install --force-reinstall --no-deps {_PACKAGE}"
+        raise ModelError(f"found {path} damaged (SHA-256 {found[:12]}), wanted {WEIGHTS_SHA256[:12]}; {remedy}")
+    return data
+
+
 class SileroVad:
     """Silero VAD: speech probabilities of frames, batched across streams. Stateless; see `VadState`."""
 
     def __init__(self) -> None:
         # The package's TorchScript file holds v6; its safetensors file is an older version with other probabilities.
-        path = files("silero_vad").joinpath("data/silero_vad.jit")
-        weights = torch.jit.load(io.BytesIO(path.read_bytes()), "cpu")._model.state_dict()
+        weights = torch.jit.load(io.BytesIO(_checked_file()), "cpu")._model.state_dict()
         self._stft = weights["stft.forward_basis_buffer"][:, 0].contiguous()  # (258, 256)
         self._layers = []
         length = 4

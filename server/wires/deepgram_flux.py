@@ -43,6 +43,7 @@ from server.wires.deepgram_query import (
     check_together,
     parse_name,
 )
+from server.wires.numbers import decimal_number
 
 FULL_PAUSE_S = 1.0
 """A pause this long is the end of a turn beyond doubt."""
@@ -98,11 +99,8 @@ class FluxOptions:
 
 def _threshold(name: str, value: str) -> float:
     low, high = THRESHOLDS[name]
-    try:
-        number = float(value)
-    except ValueError:
-        number = -1.0
-    if not low <= number <= high:
+    number = decimal_number(value, low, high)
+    if number is None:
         raise ParameterError(f"{name}: found {value[:100]!r}, wanted a number from {low:g} to {high:g}")
     return number
 

@@ -4,7 +4,6 @@ Specification: https://developers.deepgram.com/reference/speech-to-text/listen-p
 """
 
 import json
-import math
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from server.wires.deepgram_query import (
     parse_flag,
     parse_name,
 )
+from server.wires.numbers import decimal_number
 
 UTTERANCE_SPLIT_S = 0.8
 """Deepgram's default of `utt_split`."""
@@ -76,11 +76,8 @@ class PrerecordedOptions:
 
 
 def _split(name: str, value: str) -> float:
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = math.nan
-    if not 0 < seconds <= 60:
+    seconds = decimal_number(value, 0, 60)
+    if not seconds:
         raise ParameterError(f"{name}: found {value[:100]!r}, wanted seconds above 0, up to 60")
     return seconds
 

@@ -12,6 +12,7 @@ from asr.audio.pcm import MAX_CHANNELS
 from asr.audio.streams import AUTO, ENCODINGS, MAX_RATE_HZ, MIN_RATE_HZ
 from asr.errors import CallerError
 from server.wires.base import StreamRequest
+from server.wires.numbers import whole_number
 
 ENCODING_NAMES = tuple(name for name in ENCODINGS if name != AUTO)
 """What a client may name. For `AUTO` it names none."""
@@ -72,9 +73,10 @@ class ListenOptions:
 
 def _whole(low: int, high: int) -> Callable[[str, str], int]:
     def parse(name: str, value: str) -> int:
-        if not (value.isascii() and value.isdigit() and low <= int(value[:9]) <= high):
-            raise ParameterError(f"{name}: found {value!r}, wanted a whole number from {low} to {high}")
-        return int(value)
+        number = whole_number(value, low, high)
+        if number is None:
+            raise ParameterError(f"{name}: found {value[:100]!r}, wanted a whole number from {low} to {high}")
+        return number
 
     return parse
 
@@ -82,7 +84,7 @@ def _whole(low: int, high: int) -> Callable[[str, str], int]:
 def parse_flag(name: str, value: str) -> bool:
     """A switch. Raises `ParameterError`."""
     if value.lower() not in ("true", "false", "1", "0"):
-        raise ParameterError(f"{name}: found {value!r}, wanted true or false")
+        raise ParameterError(f"{name}: found {value[:100]!r}, wanted true or false")
     return value.lower() in ("true", "1")
 
 
@@ -94,7 +96,7 @@ def _encoding(name: str, value: str) -> str:
     if value not in ENCODING_NAMES:
         listed = ", ".join(ENCODING_NAMES)
         raise ParameterError(
-            f"{name}: found {value!r}, wanted one of {listed} (or none for Ogg, WebM, WAV, FLAC, MP3 or MP4)"
+            f"{name}: found {value[:100]!r}, wanted one of {listed} (or none for Ogg, WebM, WAV, FLAC, MP3 or MP4)"
         )
     return value
 

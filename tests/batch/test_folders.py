@@ -165,6 +165,28 @@ def test_a_full_disk_ends_the_run_with_a_sentence_and_the_next_run_resumes(
     assert "2 done" in capsys.readouterr().err
 
 
+def test_texts_that_are_removed_while_the_run_goes_on_are_failures(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run never reports as done what is not there; the next one does it again."""
+    real, calls = Outputs.write, []
+
+    def write(self: Outputs, stem: str, texts: Mapping[str, str]) -> dict[str, str]:
+        calls.append(stem)
+        if len(calls) == 3:
+            shutil.rmtree(self.folder)
+        return real(self, stem, texts)
+
+    monkeypatch.setattr(Outputs, "write", write)
+    assert transcribe(folder) == 1
+    said = capsys.readouterr().err
+    assert "1 done" in said
+    assert "2 failed" in said
+    assert "was written and then removed; run the same command again" in said
+    assert transcribe(folder) == 0
+    assert len(written(folder)) == 3
+
+
 def test_a_name_that_is_too_long_to_write_is_cut(folder: Path) -> None:
     """File systems take names of 255 bytes: x.wav may fit where x.jsonl does not. A second run finds it again."""
     (folder / "fox.wav").rename(folder / ("x" * 251 + ".wav"))

@@ -29,6 +29,14 @@ def test_entries_are_read_back(tmp_path: Path) -> None:
     assert read_journal(tmp_path).entries == {"a": DONE, odd.stem: odd}
 
 
+def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path: Path) -> None:
+    """Here a file is in its way; a read-only folder is refused by the same calls."""
+    (tmp_path / "file").write_text("")
+    sentence = r"file/out cannot be written to \(Not a directory\); wanted a folder"
+    with pytest.raises(ConfigError, match=sentence), open_journal(tmp_path / "file" / "out"):
+        pass
+
+
 @pytest.mark.parametrize("kept", range(0, 200, 7))
 def test_an_incomplete_last_line_costs_that_line_only(tmp_path: Path, kept: int) -> None:
     """Wherever a power cut stopped the write, the next run begins on a new line."""

@@ -15,7 +15,7 @@ from eval.progress import Bar
 from tests.train.learned import SETTINGS, examples, training
 from train.config import AugmentSettings, LoopSettings
 from train.ctc_task import CtcTask
-from train.loop import RECORD, WORK, is_finished, learning_rate
+from train.loop import CHECKPOINT, RECORD, WORK, is_finished, learning_rate
 
 pytestmark = pytest.mark.slow
 
@@ -38,6 +38,29 @@ def test_a_few_recordings_are_learned_to_zero_errors(
     for example in examples():
         (hypothesis,) = engine.recogniser.recognise([Window(example.samples)])
         assert "".join(piece.text for piece in hypothesis.pieces).strip() == example.text
+
+
+class Planted:
+    """What a pickle may do: it makes a file when it is loaded."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("content", ["planted", "no checkpoint", ""])
+def test_a_checkpoint_runs_no_code(tmp_path: Path, bar: Bar, content: str) -> None:
+    """An output folder may come from somebody else. It is refused in a sentence."""
+    path = tmp_path / "out" / WORK / CHECKPOINT
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    if content == "planted":
+        torch.save({"settings": Planted(tmp_path / "ran")}, path)
+    with pytest.raises(ConfigError, match="to be no checkpoint, or a damaged one"):
+        training(tmp_path / "out").run(bar)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_an_interrupted_training_continues_with_the_same_weights(tmp_path: Path, bar: Bar) -> None:

@@ -8,6 +8,7 @@ import silero_vad
 import torch
 
 from asr.config import VadSettings
+from asr.errors import ModelError
 from asr.streaming.level import Level
 from asr.streaming.vad import FRAME_S, FRAME_SAMPLES, Activity, Endpointer, SileroVad, VadState
 from tests.speech import speech
@@ -27,6 +28,14 @@ def test_probabilities_are_those_of_the_package(vad: SileroVad) -> None:
     expected = [reference(torch.from_numpy(frame), 16000).item() for frame in samples.reshape(-1, FRAME_SAMPLES)]
     got = vad.probabilities([state], [samples])[0]
     np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
+def test_other_weights_are_refused_before_they_are_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TorchScript may run code when it is loaded, and zeroed weights hear no speech at all."""
+    monkeypatch.setattr("asr.streaming.vad.WEIGHTS_SHA256", "0" * 64)
+    monkeypatch.setattr(torch.jit, "load", lambda *args: pytest.fail("loaded"))
+    with pytest.raises(ModelError, match=r"silero_vad.jit damaged .* pip install --force-reinstall"):
+        SileroVad()
 
 
 def test_streams_in_one_batch_do_not_touch_each_other(vad: SileroVad) -> None:
