@@ -56,10 +56,13 @@ fix: setup
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-lock: setup
+lock: setup .lock-tools
 	$(PIP) --upgrade --upgrade-strategy eager -e '.[dev]'
-	$(PY) scripts/lock.py
+	UV=.lock-tools/bin/uv $(PY) scripts/lock.py
 	@touch $(RUNTIME) $(DEV) $(PROJECT)
+
+.lock-tools:
+	$(PYTHON) -m venv $@ && $@/bin/python -m pip install -q uv==0.13.9
 
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "found Python %d.%d, wanted 3.11: make PYTHON=/path/to/python3.11" % sys.version_info[:2])'
@@ -67,12 +70,12 @@ $(PY):
 
 $(RUNTIME): requirements.lock | $(PY)
 	@echo "Installing the server and its default model (the first time: some minutes, about 5 GB)"
-	@$(PIP) -r requirements.lock
+	@$(PIP) --require-hashes -r requirements.lock
 	@touch $@
 
 $(DEV): requirements-dev.lock $(RUNTIME)
 	@echo "Installing what the tests need"
-	@$(PIP) -r requirements.lock -r requirements-dev.lock
+	@$(PIP) --require-hashes -r requirements.lock -r requirements-dev.lock
 	@touch $@
 
 $(PROJECT): pyproject.toml $(RUNTIME)

@@ -3,8 +3,13 @@
 ``make lock`` first installs the newest versions that ``pyproject.toml`` allows, then runs this. There are two files, so
 that ``make serve`` need not install packages that only tests use: ``requirements.lock`` (the server, the default model
 and the build backend) and ``requirements-dev.lock`` (what extra ``dev`` adds on top).
+
+Each version has the SHA-256 of all its files on PyPI, for every platform: ``pip install --require-hashes`` takes no
+other ones. ``uv`` (``UV`` names it) asks the index for them and downloads nothing.
 """
 
+import os
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -62,12 +67,28 @@ def closure(roots: Iterable[str], platform: dict[str, str]) -> Versions:
 
 
 def _pins(names: Iterable[str], here: Versions, everywhere: Versions) -> str:
-    """The lock lines. Packages that only Linux needs (torch's CUDA parts) get a marker, for other systems."""
+    """The lock's lines with hashes. Packages that only Linux needs (torch's CUDA parts) get a marker."""
     lines = (
         f"{name}=={here[name].split('+')[0]}" + ("" if name in everywhere else ' ; sys_platform == "linux"')
         for name in sorted(names)
     )
-    return HEADER + "\n".join(lines) + "\n"
+    return HEADER + _with_hashes("\n".join(lines) + "\n")
+
+
+def _with_hashes(pins: str) -> str:
+    """The same pins, each with the hashes of its files."""
+    command = [
+        os.environ.get("UV", "uv"),
+        "pip",
+        "compile",
+        "-",
+        "--universal",
+        "--python-version",
+        "3.11",
+        "--no-deps",
+    ]
+    command += ["--generate-hashes", "--no-header", "--no-annotate", "--quiet"]
+    return subprocess.run(command, input=pins, capture_output=True, text=True, check=True).stdout
 
 
 def main() -> None:

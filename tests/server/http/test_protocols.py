@@ -1,14 +1,19 @@
 """What one client may cost: heads, bodies, connections and frames, over raw sockets."""
 
+import asyncio
 import re
 import socket as sockets
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, suppress
 from urllib.parse import quote
 
 import httpx
 import pytest
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+from starlette.routing import Route
 from websockets.frames import Frame, Opcode
 
 from server.http import uploads
@@ -274,6 +279,30 @@ def test_a_client_that_reads_no_pong_is_cut(server: Running) -> None:
         raw.sendall(handshake(RAW).encode())
         eventually(lambda: not _takes(raw, pings), patience_s=60)
     eventually(lambda: server.metric("asr_open_streams") == 0)
+
+
+left = threading.Event()
+"""Set when the response below has ended."""
+
+
+async def endless(request: Request) -> StreamingResponse:
+    async def body() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b"data: x\n\n" * 1_000
+                await asyncio.sleep(0)
+        finally:
+            left.set()
+
+    return StreamingResponse(body(), media_type="text/event-stream")
+
+
+def test_a_reader_of_events_that_never_reads_is_cut() -> None:
+    """Its response, and with it the upload's place, ends after `send_timeout_s`."""
+    routes = [Route("/endless", endless)]
+    with running(ScriptedEngine(), routes=routes, send_timeout_s=1.0) as server, open_socket(server) as raw:
+        raw.sendall(f"GET /endless HTTP/1.1\r\n{HOST}\r\n".encode())
+        assert left.wait(30)
 
 
 def _takes(raw: sockets.socket, data: bytes) -> bool:

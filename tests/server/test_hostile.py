@@ -1,0 +1,74 @@
+"""The attack of `scripts/hostile.py`, small: every scenario, in this process, with a scripted engine.
+
+Unreal: no model and no worker, so no time is compared and no word recognised. The whole attack is a command.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Sequence
+
+import pytest
+
+from scripts.hostile import attack, failures_of
+from tests.server.fakes import ScriptedEngine, ScriptedSession, words
+from tests.server.running import CLOSE, eventually, pcm, running, transcript, until_closed
+
+pytestmark = pytest.mark.slow
+
+
+class Immune(ScriptedEngine):
+    """Random audio may hold the sample at which the scripted engine fails."""
+
+    def step(self, sessions: Sequence[ScriptedSession]) -> bool:
+        for session in sessions:
+            session.poisoned = False
+        return super().step(sessions)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_hostile_messages_are_answered_and_touch_no_other_stream(seed: int, caplog: pytest.LogCaptureFixture) -> None:
+    """All wires, floods, bombs, broken connections: nothing unanswered, no traceback, no place kept, no word lost."""
+    wyoming = socket.create_server(("127.0.0.1", 0))
+    with running(Immune(), wyoming=wyoming, idle_timeout_s=100.0) as server, server.listen() as healthy:
+        healthy.send(pcm(1.2))
+        made = asyncio.run(attack(server.url, wyoming.getsockname()[:2], seed, messages=700))
+        healthy.send(pcm(1.4))
+        healthy.send(CLOSE)
+        messages, code = until_closed(healthy)
+        eventually(lambda: server.metric("asr_open_streams") == 0)
+    assert (transcript(messages), code) == (words(5), 1000)
+    assert not made.unanswered
+    assert made.sent.total() >= 700
+    assert made.frames > 1_000
+    assert set(made.sent) == {
+        "listen", "flux", "realtime", "query", "head", "prerecorded", "upload", "wyoming", "bomb", "vanishing",
+    }  # fmt: skip
+    assert [r for r in caplog.records if r.exc_info or r.levelno >= logging.ERROR] == []
+
+
+GOOD = {
+    "unanswered": [],
+    "equal": True,
+    "p95_ratio": 1.1,
+    "left_open": 0.0,
+    "memory_mb": {"server": 100, "worker 7": 200},
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "log", "alive", "failure"),
+    [
+        ({}, "", False, "the server died"),
+        ({"unanswered": ["query: x"]}, "", True, "round 2: unanswered: query: x"),
+        ({"equal": False}, "", True, "round 2: a healthy text changed"),
+        ({"p95_ratio": 1.3}, "", True, "round 2: p95 is 1.3 times as long"),
+        ({"left_open": 2.0}, "", True, "round 2: 2 places stay taken"),
+        ({"memory_mb": {"server": 120}}, "", True, "memory of server: 100 -> 120 MB"),
+        ({}, "Traceback (most recent call last)", True, "1 tracebacks in the log"),
+    ],
+)  # fmt: skip
+def test_each_loss_is_a_failure(change: dict[str, object], log: str, alive: bool, failure: str) -> None:
+    """And a run without any has none."""
+    assert failures_of([GOOD, GOOD], "", True) == []
+    assert failures_of([GOOD, GOOD | change], log, alive) == [failure]
