@@ -9,6 +9,9 @@ from typing import Any
 from asr.config import SessionSettings, build, config_dir, read_toml
 from asr.errors import ConfigError
 
+OFF_AT_ZERO = ("max_resume_s",)
+"""Limits of what 0 switches off."""
+
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
@@ -36,6 +39,9 @@ class ServerSettings:
     head_timeout_s: float
     idle_timeout_s: float
     send_timeout_s: float
+    max_resume_s: float
+    max_kept_bytes: int
+    max_kept_total_bytes: int
     drain_timeout_s: float
     session: SessionSettings = field(default_factory=SessionSettings)
 
@@ -48,7 +54,7 @@ class ServerSettings:
         if self.workers < 0:
             raise ConfigError(f"workers: found {self.workers}, wanted a number of processes, or 0")
         for name in (f.name for f in dataclasses.fields(self) if f.name.startswith("max_") or f.name.endswith("_s")):
-            if getattr(self, name) <= 0:
+            if getattr(self, name) < 0 or (getattr(self, name) == 0 and name not in OFF_AT_ZERO):
                 raise ConfigError(f"{name}: found {getattr(self, name)}, wanted more than 0")
 
 

@@ -11,6 +11,15 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         self.open_streams = Gauge("asr_open_streams", "Streams and uploads being served", registry=registry)
+        self.detached_streams = Gauge(
+            "asr_detached_streams", "Streams whose connection is lost, waiting for another", registry=registry
+        )
+        self.kept_bytes = Gauge(
+            "asr_kept_bytes", "Memory of messages kept for clients that may come back", registry=registry
+        )
+        self.resumes = Counter(
+            "asr_resumes", "Lost connections, by how their stream went on", ["outcome"], registry=registry
+        )
         self.refused = Counter(
             "asr_refused", "Requests refused before any audio, by reason", ["reason"], registry=registry
         )

@@ -8,7 +8,8 @@ from asr.errors import AsrError
 from server.http.refusals import new_request_id
 from server.http.service import Service
 from server.limits import BACKLOG, BYTES_A_FRAME, Connections, FrameBudget, FrameBudgets
-from server.streams.connection import Connection, PeerGone
+from server.streams.connection import Connection
+from server.streams.transport import HalfClosed, PeerGone
 from server.wires.base import Frame, MessageError, MessageTooBig
 from server.wires.wyoming import OfferedModel, WyomingWire, lengths
 
@@ -64,18 +65,27 @@ class WyomingTransport:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, max_bytes: int, budget: FrameBudget
     ) -> None:
         self._reader, self._writer, self._max_bytes, self._budget = reader, writer, max_bytes, budget
-        self._broken = False
+        self._broken = self._ended = False
 
     async def receive(self) -> Frame:
-        """The next event. Raises `MessageError` once; what follows it is discarded, since events no longer begin."""
+        """The next event. Raises `MessageError` once; what follows it is discarded, since events no longer begin.
+
+        Raises `HalfClosed` once, at the end of what the client sends.
+        """
         try:
             if self._broken:
                 await self._discard()
+            if self._ended:
+                await self._writer.wait_closed()
+                raise PeerGone
             return await self._event()
         except MessageError:
             self._broken = True
             raise
-        except (OSError, asyncio.IncompleteReadError):
+        except asyncio.IncompleteReadError:
+            self._ended = True
+            raise HalfClosed from None
+        except OSError:
             raise PeerGone from None
 
     async def _event(self) -> bytes:

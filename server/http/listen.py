@@ -1,8 +1,10 @@
 """`GET /v1/listen` and `/v2/listen`, Deepgram's live wires: the checks before a WebSocket is accepted, and refusals."""
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Protocol, cast
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse
@@ -17,14 +19,17 @@ from server.http.websocket import WebSocketTransport
 from server.streams.admission import Unavailable
 from server.streams.channels import AnyStream
 from server.streams.connection import Connection
-from server.wires.base import StreamRequest, Wire
+from server.streams.resumption import Gone, ResumableTransport
+from server.streams.transport import Transport
+from server.wires.base import ResumableWire, StreamRequest, Wire
 from server.wires.deepgram import DeepgramWire
 from server.wires.deepgram_flux import FluxWire, parse_flux
 from server.wires.deepgram_messages import ModelInfo
-from server.wires.deepgram_query import parse_query
+from server.wires.deepgram_query import ListenOptions, parse_query
 
 REFUSALS: tuple[tuple[type[AsrError], int, str], ...] = (
     (OriginError, 403, "FORBIDDEN_ORIGIN"),
+    (Gone, 410, "GONE"),
     (Unavailable, 503, "SERVER_FULL"),
     (AsrError, 400, "INVALID_QUERY_PARAMETER"),
 )
@@ -36,6 +41,12 @@ class Options(Protocol):
 
     @property
     def stream(self) -> StreamRequest: ...
+    @property
+    def resumable(self) -> int: ...
+    @property
+    def resume(self) -> str: ...
+    @property
+    def sequence(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +68,57 @@ def listen(api: LiveApi) -> Callable[[WebSocket], Awaitable[None]]:
         service: Service = socket.app.state.service
         request_id = new_request_id()
         try:
-            options, stream = await _admitted(api, socket, service)
-            connection = _connection(service, socket, api, options, stream, request_id)
-            try:
-                with service.admission.place(connection.shut_down):
-                    await _accept(socket, request_id)
-                    await connection.run()
-            finally:
-                connection.close()
+            options = _options(api, socket, service)
+            if options.resume:
+                await _kept(service, options).serve(
+                    WebSocketTransport(socket), options.sequence, partial(_accept, socket, request_id)
+                )
+            elif options.resumable:
+                await _serve_resumable(api, socket, options, request_id)
+            else:
+                await _serve(api, socket, options, request_id)
         except AsrError as error:
             await socket.send_denial_response(refusal(error, request_id, socket))
 
     return serve
+
+
+async def _serve(api: LiveApi, socket: WebSocket, options: Options, request_id: str) -> None:
+    """A stream that ends with its connection."""
+    service: Service = socket.app.state.service
+    stream = await _opened(service, options)
+    wire = api.wire(options, _model(stream), request_id)
+    connection = _connection(service, WebSocketTransport(socket), wire, stream, request_id)
+    try:
+        with service.admission.place(connection.shut_down):
+            await _accept(socket, request_id)
+            await connection.run()
+    finally:
+        connection.close()
+
+
+async def _serve_resumable(api: LiveApi, socket: WebSocket, options: Options, request_id: str) -> None:
+    """A stream that outlives this socket: its connection runs in a task of its own, and holds its place there."""
+    service: Service = socket.app.state.service
+    stream = await _opened(service, options)
+    wire = api.wire(options, _model(stream), request_id)
+    kept = service.kept_streams.add(cast(ResumableWire, wire), options.resumable, _identity())
+    connection = _connection(service, kept, wire, stream, request_id)
+    with ExitStack() as held:
+        held.callback(connection.close)
+        held.enter_context(service.admission.place(connection.shut_down))
+        kept.run(connection, held.pop_all())
+    await kept.serve(WebSocketTransport(socket), 0, partial(_accept, socket, request_id))
+
+
+def _kept(service: Service, options: Options) -> ResumableTransport:
+    """The stream to go on with. Raises `Gone`, `SequenceError`."""
+    return service.kept_streams.find(options.resume, options.sequence, _identity())
+
+
+def _identity() -> str:
+    """Whose streams a client may resume: those that were opened with the same key."""
+    return ""
 
 
 def listen_without_upgrade(api: LiveApi) -> Callable[[Request], Awaitable[JSONResponse]]:
@@ -78,8 +128,11 @@ def listen_without_upgrade(api: LiveApi) -> Callable[[Request], Awaitable[JSONRe
         service: Service = request.app.state.service
         request_id = new_request_id()
         try:
-            _, stream = await _admitted(api, request, service)
-            stream.close()
+            options = _options(api, request, service)
+            if options.resume:
+                _kept(service, options)
+            else:
+                (await _opened(service, options)).close()
         except AsrError as error:
             return refusal(error, request_id, request)
         sentence = "this address speaks WebSocket; connect with ws:// or wss://"
@@ -89,17 +142,23 @@ def listen_without_upgrade(api: LiveApi) -> Callable[[Request], Awaitable[JSONRe
     return answer
 
 
-async def _admitted(api: LiveApi, request: HTTPConnection, service: Service) -> tuple[Options, AnyStream]:
-    """All checks before the upgrade, in the order in which their errors are reported; then the open stream.
-
-    Raises `OriginError`, `ParameterError`, `ModelError`, `AudioError`, `Unavailable`, and `ConfigError` for a language
-    that the model does not know.
-    """
+def _options(api: LiveApi, request: HTTPConnection, service: Service) -> Options:
+    """The first checks before the upgrade. Raises `OriginError`, `ParameterError`."""
     check_origin(request.headers, service.settings.allowed_origins)
     options = api.parse(request.query_params.multi_items())
+    if options.resumable and not service.settings.max_resume_s:
+        return replace(cast(ListenOptions, options), resumable=0)
+    return options
+
+
+async def _opened(service: Service, options: Options) -> AnyStream:
+    """The other checks, in the order in which their errors are reported; then the open stream.
+
+    Raises `ModelError`, `AudioError`, `Unavailable`, and `ConfigError` for a language that the model does not know.
+    """
     opening = service.opening(options.stream)
     service.admission.check()
-    return options, await opening.open()
+    return await opening.open()
 
 
 def refusal(
@@ -117,16 +176,20 @@ def refusal(
     return JSONResponse({"err_code": code, "err_msg": str(error), "request_id": request_id}, status, headers)
 
 
-def _connection(
-    service: Service, socket: WebSocket, api: LiveApi, options: Options, stream: AnyStream, request_id: str
-) -> Connection:
+def _model(stream: AnyStream) -> ModelInfo:
     engine = stream.engine
-    model = ModelInfo(engine.name, engine.weights_sha256, engine.architecture)
+    return ModelInfo(engine.name, engine.weights_sha256, engine.architecture)
+
+
+def _connection(service: Service, transport: Transport, wire: Wire, stream: AnyStream, request_id: str) -> Connection:
+    kept = transport if isinstance(transport, ResumableTransport) else None
     return Connection(
-        WebSocketTransport(socket),
-        api.wire(options, model, request_id),
+        transport,
+        wire,
         stream,
         open_stream=service.open_stream,
+        on_idle=kept.on_idle if kept else None,
+        on_acknowledge=kept.acknowledge if kept else None,
         limits=service.settings,
         metrics=service.metrics,
         request_id=request_id,

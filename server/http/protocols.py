@@ -25,9 +25,9 @@ from uvicorn._types import ASGIReceiveEvent
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.utils import get_remote_addr
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from server.config import ServerSettings
+from server.http.half_close import HalfClosing
 from server.limits import BYTES_A_FRAME, OWN_FRAMES_PER_S, Connections, FrameBudgets
 from server.streams.admission import RETRY_AFTER_S
 
@@ -255,7 +255,7 @@ class HttpProtocol(H11Protocol, _Bounded):
             self.transport.resume_reading()
 
 
-class WebSocketProtocol(WebSocketsSansIOProtocol, _Bounded):
+class WebSocketProtocol(HalfClosing, _Bounded):
     """A WebSocket whose frames a second are bounded, and whose handshake is always answered."""
 
     def __init__(self, *args: Any, bounds: Bounds, **options: Any) -> None:

@@ -24,6 +24,7 @@ from server.http.fetch import Fetcher, FetchError
 from server.metrics import Metrics
 from server.streams.admission import Admission
 from server.streams.channels import AnyStream, ChannelStreams
+from server.streams.resumption import KeptStreams
 from server.streams.scheduler import Scheduler
 from server.streams.stream import Stream
 from server.wires.base import StreamRequest
@@ -88,6 +89,7 @@ class Service:
         self.metrics = Metrics()
         self._fetcher = Fetcher(settings.max_upload_bytes)
         self.admission = Admission(settings.max_streams, settings.max_load, self.metrics)
+        self.kept_streams = KeptStreams(settings, self.metrics)
         self.schedulers = {name: self._scheduler(name, engines) for name in dict.fromkeys(e.name for e in engines)}
         self.default_model = engines[0].name
         self.not_ready = "the built-in sample has not been recognised yet"

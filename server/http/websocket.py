@@ -2,7 +2,8 @@
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from server.streams.connection import PeerGone
+from server.http.half_close import HALF_CLOSED
+from server.streams.transport import HalfClosed, PeerGone
 from server.wires.base import Frame
 
 MAX_REASON_BYTES = 123
@@ -16,10 +17,12 @@ class WebSocketTransport:
         self._socket = socket
 
     async def receive(self) -> Frame:
-        """The next text or binary message. Raises `PeerGone` when the client has closed."""
+        """The next text or binary message. Raises `PeerGone` when the client has closed, `HalfClosed` for its half."""
         message = await self._socket.receive()
         if message["type"] == "websocket.disconnect":
-            raise PeerGone
+            raise PeerGone(message.get("code", 1006))
+        if HALF_CLOSED in message:
+            raise HalfClosed
         data: bytes | None = message.get("bytes")
         text: str | None = message.get("text")
         return data if data is not None else text or ""

@@ -10,15 +10,17 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Protocol
+from contextlib import suppress
 
 from asr.errors import AsrError, AudioError, CallerError
 from server.config import ServerSettings
 from server.metrics import Metrics
 from server.streams.admission import RETRY_AFTER_S, Unavailable
 from server.streams.channels import AnyStream
-from server.streams.inbox import Inbox
+from server.streams.inbox import Inbox, Item
+from server.streams.transport import HalfClosed, PeerGone, Transport
 from server.wires.base import (
+    Acknowledge,
     Audio,
     Cause,
     Command,
@@ -38,18 +40,6 @@ from server.wires.base import (
 )
 
 _log = logging.getLogger("steadyword.server")
-
-
-class PeerGone(Exception):
-    """The client has gone, or does not take what it is sent: nothing can be sent any more."""
-
-
-class Transport(Protocol):
-    """The socket under a connection. Each method raises `PeerGone` when the client has gone."""
-
-    async def receive(self) -> Frame: ...
-    async def send(self, frame: Frame) -> None: ...
-    async def close(self, code: int, reason: str) -> None: ...
 
 
 class IdleError(AsrError):
@@ -81,6 +71,9 @@ CAUSE_OF: tuple[tuple[type[BaseException], Cause], ...] = (
 )
 """The first that matches. An error that is not in the table is the server's fault."""
 
+ANSWERED = (Finalize, Release, End, Reply)
+"""A client that closes its half after one of these gets the answer."""
+
 OpenStream = Callable[[StreamRequest], Awaitable[AnyStream]]
 """Opens a stream during a connection. Raises `CallerError` for what cannot be served, and `Unavailable`."""
 
@@ -90,7 +83,8 @@ class Connection:
 
     `stream` is already open for a wire whose settings come with the handshake, else None: the wire's `Open` opens it
     with `open_stream`. `on_idle` gives the commands of a wire without keep-alive messages after `idle_timeout_s`
-    without a frame; without it the connection ends then. `request_id` names the connection in the log.
+    without a frame; without it the connection ends then. `on_acknowledge` is called with the number of the last message
+    that the client has, as soon as it says so. `request_id` names the connection in the log.
     """
 
     def __init__(
@@ -101,15 +95,18 @@ class Connection:
         *,
         open_stream: OpenStream,
         on_idle: Callable[[], Sequence[Command]] | None = None,
+        on_acknowledge: Callable[[int], None] | None = None,
         limits: ServerSettings,
         metrics: Metrics,
         request_id: str,
     ) -> None:
         self._transport, self._wire, self._stream, self._open_stream = transport, wire, stream, open_stream
-        self._on_idle = on_idle
+        self._on_idle, self._on_acknowledge = on_idle, on_acknowledge
         self._limits, self._metrics, self._request_id = limits, metrics, request_id
         self._inbox = Inbox(limits.max_message_bytes, limits.max_spooled_bytes)
         self._ending = False
+        self._awaits_answer = False
+        """Whether the client's last command asked for something: then it may close its half of the connection."""
         self._failure: AsrError | None = None
         self._audio_hash = hashlib.sha256()
         self._audio_bytes = 0
@@ -155,17 +152,29 @@ class Connection:
                 await self._inbox.room()
         except AsrError as error:
             self._inbox.put(error)
+        except HalfClosed:
+            if not self._awaits_answer:
+                raise
+            self._inbox.put(HalfClosed())
         while True:
-            await self._transport.receive()
+            with suppress(HalfClosed):
+                await self._transport.receive()
 
     async def _read_frame(self) -> bool:
         """Puts a frame's commands into the inbox. Returns whether its last one was `End`."""
         for command in await self._next_commands():
-            if not isinstance(command, KeepAlive):  # its frame has restarted the idle timer
+            if isinstance(command, Acknowledge):
+                self._acknowledge(command.sequence)
+            elif not isinstance(command, KeepAlive):  # its frame has restarted the idle timer
                 self._inbox.put(command)
+                self._awaits_answer = isinstance(command, ANSWERED)
             if isinstance(command, End):
                 return True
         return False
+
+    def _acknowledge(self, sequence: int) -> None:
+        if self._on_acknowledge:
+            self._on_acknowledge(sequence)
 
     async def _next_commands(self) -> Sequence[Command]:
         """Those of the next frame, or of a long pause without one. Raises `IdleError`, `MessageError`."""
@@ -212,9 +221,11 @@ class Connection:
     def _has_room(self) -> bool:
         return self._stream is None or self._stream.progress.lag_s < self._limits.max_buffered_audio_s
 
-    async def _apply(self, item: Command | AsrError) -> None:
+    async def _apply(self, item: Item) -> None:
         if isinstance(item, AsrError):
             raise item
+        if isinstance(item, HalfClosed):
+            await self._finish_asked(item)
         if isinstance(item, Audio):
             await self._apply_audio(item.data)
         elif isinstance(item, Finalize):
@@ -258,6 +269,14 @@ class Connection:
                 await self._step(self._stream)
             self._stream.close()
             self._stream = None
+
+    async def _finish_asked(self, gone: HalfClosed) -> None:
+        """Nothing follows: sends what the last command asked for. Raises `PeerGone`, unless that was the `End`."""
+        if self._ending:
+            return
+        while self._stream and self._stream.ready:
+            await self._step(self._stream)
+        raise gone
 
     def _opened(self) -> AnyStream:
         if self._stream is None:

@@ -10,12 +10,13 @@ from collections import deque
 
 from asr.errors import AsrError
 from server.streams.spool import Spool
+from server.streams.transport import HalfClosed
 from server.wires.base import Audio, Command
 
 _MIN_SIZE_BYTES = 64
 """Every item in memory counts at least this much: many empty messages take memory, too."""
 
-Item = Command | AsrError
+Item = Command | AsrError | HalfClosed
 
 
 class _Spooled:

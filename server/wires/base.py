@@ -46,6 +46,22 @@ Frame = str | bytes
 """One message of the transport: text or binary."""
 
 
+class NumberedFrame(str):
+    """A text frame of a stream that can be resumed: what was not received is sent again by its number."""
+
+    __slots__ = ("is_interim", "sequence")
+
+    sequence: int
+    """1, 2, 3, ... in a stream."""
+    is_interim: bool
+    """Whether a later frame replaces it: then it is not sent again."""
+
+    def __new__(cls, text: str, sequence: int, is_interim: bool) -> "NumberedFrame":
+        frame = super().__new__(cls, text)
+        frame.sequence, frame.is_interim = sequence, is_interim
+        return frame
+
+
 # -- errors that a wire raises ---------------------------------------------------------------------------------------
 
 
@@ -131,7 +147,14 @@ class Reply:
     frames: Iterable[Frame]
 
 
-Command = Open | Audio | Finalize | Release | End | KeepAlive | Reply
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """The client has received the messages up to this number: they need not be kept. Only of `ResumableWire`s."""
+
+    sequence: int
+
+
+Command = Open | Audio | Finalize | Release | End | KeepAlive | Reply | Acknowledge
 
 
 # -- results ---------------------------------------------------------------------------------------------------------
@@ -235,3 +258,21 @@ class Wire(Protocol):
 
     def end(self, cause: Cause, description: str, summary: Summary) -> Ending:
         """The last frames and the close. `description` is a sentence for the client, "" with `Cause.FINISHED`."""
+
+
+class ResumableWire(Wire, Protocol):
+    """A wire whose streams outlive their connection. Its frames are `NumberedFrame`s, but those of these methods."""
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether the client's `End` was received."""
+
+    def session(self, token: str | None, seconds: float, sequence: int) -> Frame:
+        """The first frame of each connection: what was received so far, and that frames above `sequence` follow.
+
+        With `token` another connection may resume the stream until `seconds` after this one is lost. None: never
+        again.
+        """
+
+    def received(self) -> Frame:
+        """What was received so far, sent when there is nothing else to send."""

@@ -37,6 +37,7 @@ from server.wires.deepgram_query import (
     IGNORED,
     MAX_HOTWORDS,
     PARAMETERS,
+    RESUMING,
     UNSUPPORTED,
     ParameterError,
     Parameters,
@@ -71,6 +72,11 @@ class FluxOptions:
     eot_threshold: float = EOT_THRESHOLD
     eot_timeout_ms: int = EOT_TIMEOUT_MS
     hotwords: tuple[str, ...] = ()
+
+    resumable: int = 0
+    """A conversation ends with its connection: there is no resuming, so these three are never set."""
+    resume: str = ""
+    sequence: int = 0
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -111,7 +117,8 @@ FLUX_PARAMETERS = {
     "eot_threshold": _threshold,
     "eot_timeout_ms": lambda name, value: round(_threshold(name, value)),
 }
-_PARAMETERS = Parameters(FLUX_PARAMETERS, IGNORED, UNSUPPORTED)
+FLUX_UNSUPPORTED = (*UNSUPPORTED, *RESUMING)
+_PARAMETERS = Parameters(FLUX_PARAMETERS, IGNORED, FLUX_UNSUPPORTED)
 
 
 def parse_flux(items: Iterable[tuple[str, str]]) -> FluxOptions:

@@ -15,12 +15,15 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
-from asr.events import Event, Final, Partial, SpeechEnded, SpeechStarted, Word
+from asr.events import Event, Final, Partial, SpeechEnded, SpeechStarted, Word, shifted
 from server.wires.base import Progress, Summary, says_something
 from server.wires.deepgram_query import ListenOptions
 
 WORDS_END_EARLY_S = 0.3
 """A voice that goes on for longer after a word belongs to another word: times of words are not exact."""
+
+SPEECH_IS_NOTICED_S = 1.0
+"""Speech is noticed at most so long after it began, its lead included (`asr.config.VadSettings`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +71,29 @@ class Sender:
         self._utterance_ended_s = 0.0
         self._in_utterance = False
         self._language = ""
+        self._settled_s = options.offset
+
+    @property
+    def settled_s(self) -> float:
+        """Up to here nothing follows: every utterance that began before is final."""
+        return self._settled_s
 
     def results(self, events: Iterable[Event], progress: Progress) -> Iterator[dict[str, Any]]:
         """The messages for a session's events."""
-        for event in events:
+        offset_s = self._options.offset
+        for event in (shifted(event, offset_s) for event in events):
             if isinstance(event, SpeechStarted):
                 yield from self._speech_started(event.at_s)
             elif isinstance(event, SpeechEnded):
                 self._in_utterance, self._voiced_until_s = False, max(event.at_s, self._voiced_until_s)
             elif isinstance(event, Partial | Final):
                 yield from self._text(event, progress.lag_s)
-        self._voiced_until_s = max(progress.voiced_until_s, self._voiced_until_s)
+        decoded_s = offset_s + progress.decoded_s
+        self._voiced_until_s = max(offset_s + progress.voiced_until_s, self._voiced_until_s)
+        if not self._in_utterance:
+            self._settled_s = max(self._settled_s, decoded_s - SPEECH_IS_NOTICED_S)
         if not self._awaits_words():
-            yield from self._utterance_end(progress.decoded_s)
+            yield from self._utterance_end(decoded_s)
 
     def metadata(self, summary: Summary) -> dict[str, Any]:
         """The summary: the last message of a stream that ends well."""
@@ -135,6 +148,8 @@ class Sender:
             if event.words[-1].end_s > self._utterance_ended_s:  # not the final of words that were reported before
                 self._last_word_end_s = event.words[-1].end_s
         self._language = event.language or self._language
+        if isinstance(event, Final) and event.ends_utterance:
+            self._settled_s = max(self._settled_s, event.end_s)
         yield self._results(event, lag_s)
 
     def _results(self, event: Partial | Final, lag_s: float) -> dict[str, Any]:

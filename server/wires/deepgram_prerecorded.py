@@ -19,6 +19,7 @@ from server.wires.deepgram_query import (
     HINTS,
     IGNORED,
     PARAMETERS,
+    RESUMING,
     UNSUPPORTED,
     ParameterError,
     Parameters,
@@ -90,7 +91,8 @@ PRERECORDED_PARAMETERS = {
 LIVE_ONLY = ("interim_results", "endpointing", "utterance_end_ms", "vad_events")
 PRERECORDED_IGNORED = tuple(name for name in IGNORED if name not in ("smart_format", "detect_language")) + LIVE_ONLY
 PRERECORDED_UNSUPPORTED = (
-    *UNSUPPORTED, "summarize", "topics", "intents", "sentiment", "custom_topic", "custom_topic_mode", "custom_intent",
+    *UNSUPPORTED, *RESUMING,
+    "summarize", "topics", "intents", "sentiment", "custom_topic", "custom_topic_mode", "custom_intent",
     "custom_intent_mode",
 )  # fmt: skip
 

@@ -22,6 +22,9 @@ ENDPOINTING_MS = (10, 5_000)
 UTTERANCE_END_MS = (1_000, 5_000)
 MAX_PROMPT_CHARACTERS = 4_000
 MAX_HOTWORDS = 100
+RESUMABLE_S = (1, 86_400)
+MAX_OFFSET_S = 1e7
+MAX_TOKEN_CHARACTERS = 100
 _BOOST = re.compile(r":-?[0-9]+(\.[0-9]+)?$")
 
 
@@ -52,6 +55,14 @@ class ListenOptions:
     """Without `language`: those that may be spoken."""
     hotwords: tuple[str, ...] = ()
     """Words and names to expect."""
+    resumable: int = 0
+    """Seconds for which the stream is kept after its connection is lost; 0: it ends then."""
+    resume: str = ""
+    """The token of a stream to go on with; the other options are those that it was opened with."""
+    sequence: int = 0
+    """With `resume`: the number of the last message received."""
+    offset: float = 0.0
+    """The time of the first sample, in seconds: times go on from a stream before."""
 
     @property
     def stream(self) -> StreamRequest:
@@ -138,6 +149,33 @@ def _keyword(name: str, value: str) -> str:
     return parse_name(name, word)
 
 
+def _token(name: str, value: str) -> str:
+    """The value is a secret, so no sentence repeats it."""
+    if len(value) > MAX_TOKEN_CHARACTERS or not (value.isascii() and value.isprintable()):
+        raise ParameterError(f"{name}: found no token, wanted the one of the stream's last Session message")
+    return value
+
+
+def _sequence(name: str, value: str) -> int:
+    if not (value.isascii() and value.isdigit() and len(value) <= 15):
+        raise ParameterError(f"{name}: found {value[:100]!r}, wanted the number of the last message received, or 0")
+    return int(value)
+
+
+def _resumable(name: str, value: str) -> int:
+    return 0 if _off(value) else _whole(*RESUMABLE_S)(name, value)
+
+
+def _offset(name: str, value: str) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1.0
+    if not 0.0 <= seconds <= MAX_OFFSET_S:
+        raise ParameterError(f"{name}: found {value[:100]!r}, wanted seconds from 0 to {MAX_OFFSET_S:g}")
+    return seconds
+
+
 PARAMETERS: dict[str, Callable[[str, str], Any]] = {
     "encoding": _encoding,
     "sample_rate": _whole(*SAMPLE_RATES_HZ),
@@ -150,6 +188,10 @@ PARAMETERS: dict[str, Callable[[str, str], Any]] = {
     "vad_events": parse_flag,
     "prompt": _prompt,
     "multichannel": parse_flag,
+    "resumable": _resumable,
+    "resume": _token,
+    "sequence": _sequence,
+    "offset": _offset,
 }
 """The parameters that change something, each with its parser."""
 
@@ -165,6 +207,9 @@ IGNORED = (
 )  # fmt: skip
 """Accepted with any value, without effect: the model writes punctuation and numbers as it was trained to, and detects
 the language wherever none is given."""
+
+RESUMING = ("resumable", "resume", "sequence", "offset")
+"""Parameters of streams that outlive their connection, which other addresses do not have."""
 
 UNSUPPORTED = (
     "diarize", "diarize_model", "redact", "replace", "search", "detect_entities", "callback", "callback_method",
@@ -218,7 +263,8 @@ class Parameters:
         if name in self.unsupported:
             if _off(value) or (name, value) == ("alternatives", "1"):
                 return
-            raise ParameterError(f"{name}={value[:100]} is not supported here; leave it out")
+            given = name if name == "resume" else f"{name}={value[:100]}"  # a token is in no answer and no log
+            raise ParameterError(f"{given} is not supported here; leave it out")
         known = ", ".join([*self.parsers, *self.repeated, *HOTWORDS])
         raise ParameterError(f"unknown parameter {name[:100]!r}; known are {known}")
 
@@ -229,7 +275,10 @@ _LIVE = Parameters(PARAMETERS, IGNORED, UNSUPPORTED)
 def parse_query(items: Iterable[tuple[str, str]]) -> ListenOptions:
     """The options of a live stream's query, in decoded pairs. Raises `ParameterError` for the first that is wrong."""
     options = ListenOptions(**_LIVE.parse(items))
-    check_together(options)
+    if options.sequence and not options.resume:
+        raise ParameterError("sequence goes with resume, the token of a stream; give both or neither")
+    if not options.resume:
+        check_together(options)
     return options
 
 

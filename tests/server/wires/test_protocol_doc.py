@@ -1,5 +1,6 @@
 """`docs/PROTOCOL.md` says what the code does: every code, message, parameter, field and limit."""
 
+import json
 import re
 from typing import Any
 
@@ -7,10 +8,11 @@ from asr.events import Final, SpeechStarted, Word
 from server.config import ServerSettings, load_settings
 from server.http import errors, listen, prerecorded
 from server.streams.connection import CAUSE_OF
+from server.streams.resumption import TAKEN_OVER
 from server.wires import openai_transcriptions as openai
 from server.wires import wyoming
 from server.wires.base import Cause, Progress, Summary
-from server.wires.deepgram import CLIENT_MESSAGES
+from server.wires.deepgram import CLIENT_MESSAGES, RESUMABLE_MESSAGES, DeepgramWire
 from server.wires.deepgram_flux import FLUX_MESSAGES, FLUX_PARAMETERS
 from server.wires.deepgram_frames import CLOSES
 from server.wires.deepgram_messages import ModelInfo, Sender
@@ -27,6 +29,7 @@ from server.wires.deepgram_query import (
     PARAMETERS,
     UNSUPPORTED,
     ListenOptions,
+    parse_query,
 )
 from server.wires.openai_realtime import CLIENT_EVENTS, CLOSE_CODES
 from server.wires.openai_realtime_session import COMMITTED_MODELS, EAGERNESS_MS, FORMATS, LOGPROBS
@@ -61,6 +64,19 @@ def test_every_message_is_written_down_and_no_other() -> None:
     for name in CLIENT_MESSAGES:
         assert f'{{"type": "{name}"}}' in DOC
     assert set(re.findall(r"^\*\*`(\w+)`\*\*", DOC, re.MULTILINE)) == set(server_messages())
+
+
+def test_streams_that_outlive_their_connection_are_written_down() -> None:
+    """Each message and field that only they have."""
+    wire = DeepgramWire(parse_query([(name, "30") for name in ("resumable", "offset")]), ModelInfo("m", "1a"), "id")
+    section = DOC.split("# Streams that outlive their connection\n", 1)[1].split("\n## ", 1)[0]
+    for message in (json.loads(wire.session("TOKEN", 30, 0)), json.loads(wire.received())):
+        assert f"`{message['type']}`" in section
+        for name in message.keys() - {"type"}:
+            assert f"`{name}`" in section
+    for name in RESUMABLE_MESSAGES:
+        assert f'{{"type": "{name}", ' in section
+    assert str(TAKEN_OVER[0]) in section
 
 
 def test_every_field_of_a_result_is_written_down() -> None:

@@ -101,6 +101,21 @@ def test_a_recording_is_transcribed_while_it_comes(served: Served) -> None:
         eventually(lambda: served.server.metric("asr_open_streams") == 0)
 
 
+@pytest.mark.parametrize("asked", ["transcript", "info"])
+def test_a_client_that_closes_its_half_gets_its_answer(served: Served, asked: str) -> None:
+    """As `nc` does at the end of its input; then the server closes."""
+    with served.client() as client:
+        if asked == "transcript":
+            client.say(2.2)
+        else:
+            client.send("describe")
+        client.socket.shutdown(socket.SHUT_WR)
+        assert client.until(asked)[-1][0] == asked
+        while client.receive():
+            pass
+    eventually(lambda: served.server.metric("asr_open_streams") == 0)
+
+
 def test_the_server_describes_itself(served: Served) -> None:
     """With the models that may be named, and that transcripts are streamed."""
     with served.client() as client:
