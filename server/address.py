@@ -35,7 +35,8 @@ def bind(settings: ServerSettings, port: int | None = None) -> socket.socket:
     return listening
 
 
-def address(listening: socket.socket) -> str:
+def address(listening: socket.socket, settings: ServerSettings | None = None) -> str:
     """The URL under which a browser on this machine reaches the server."""
     host, port = listening.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if settings and settings.tls_cert else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,7 @@ import typer
 
 from asr.cli import say
 from asr.errors import ConfigError
+from server.access.commands import register as register_keys
 
 if TYPE_CHECKING:
     from server.config import ServerSettings
@@ -29,6 +31,7 @@ def register(app: typer.Typer) -> None:
     """Adds the subcommands to the command `asr`."""
     app.command()(serve)
     app.command()(stream)
+    register_keys(app)
 
 
 def serve(
@@ -41,31 +44,43 @@ def serve(
     workers: Annotated[
         int | None, typer.Option(help="Worker processes for each model; 0: one for each CPU core, at most 4.")
     ] = None,
+    tls_cert: Annotated[str | None, typer.Option(help="Certificate with its chain (PEM): https and wss.")] = None,
+    tls_key: Annotated[str | None, typer.Option(help="The certificate's key (PEM).")] = None,
+    insecure: Annotated[
+        bool | None, typer.Option("--insecure", help="Let other machines in without keys, and to the Wyoming port.")
+    ] = None,
 ) -> None:
     """Serve live streams, uploads and the page; print the address when ready."""
+    from server.access.exposure import check_exposure, wyoming_host
+    from server.access.keyring import Keyring
     from server.address import bind
     from server.config import load_settings
 
-    settings = load_settings(config, models=model or None, host=host, port=port, workers=workers)
+    options = {"host": host, "port": port, "workers": workers, "tls_cert": tls_cert, "tls_key": tls_key}
+    settings = load_settings(config, models=model or None, insecure=insecure, **options)
     with ExitStack() as sockets:  # before the models are loaded: a taken port is reported immediately
         listening = sockets.enter_context(bind(settings))
-        wyoming = sockets.enter_context(bind(settings, settings.wyoming_port)) if settings.wyoming_port else None
+        check_exposure(settings, Keyring.of(settings), listening)
+        at = replace(settings, host=wyoming_host(settings))
+        wyoming = sockets.enter_context(bind(at, settings.wyoming_port)) if settings.wyoming_port else None
         _serve(settings, listening, wyoming)
 
 
 def _serve(settings: "ServerSettings", listening: socket.socket, wyoming: socket.socket | None) -> None:
+    from server.access.logs import start_logs
     from server.address import address
     from server.http.app import create_app
     from server.run import Server
     from server.workers.remote import load_engines
 
     def greet(service: "Service") -> None:
-        typer.echo(f"{', '.join(service.schedulers)} on {address(listening)} (Ctrl-C ends it)")
+        typer.echo(f"{', '.join(service.schedulers)} on {address(listening, settings)} (Ctrl-C ends it)")
         if wyoming:
             typer.echo("Wyoming on {}:{}".format(*wyoming.getsockname()[:2]))
         if service.not_ready:
             say(f"not ready: {service.not_ready}")
 
+    start_logs(settings)
     engines = load_engines(settings)
     try:
         Server(create_app(settings, engines), settings, greet, wyoming).run(sockets=[listening])

@@ -23,7 +23,14 @@ class ServerSettings:
     models: tuple[str, ...]
     model_aliases: tuple[str, ...]
     workers: int
+    allowed_hosts: tuple[str, ...]
     allowed_origins: tuple[str, ...]
+    keys_file: str
+    insecure: bool
+    tls_cert: str
+    tls_key: str
+    request_log: str
+    audit_log: str
     max_batch: int
     max_streams: int
     max_connections: int

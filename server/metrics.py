@@ -23,6 +23,7 @@ class Metrics:
         self.refused = Counter(
             "asr_refused", "Requests refused before any audio, by reason", ["reason"], registry=registry
         )
+        self.failed_tries = Counter("asr_failed_tries", "Requests with a wrong key or token", registry=registry)
         self.ended = Counter("asr_ended", "Streams ended, by close code", ["code"], registry=registry)
         self.errors = Counter("asr_errors", "Errors reported to clients, by kind", ["kind"], registry=registry)
         self.audio_s = Counter("asr_audio_seconds", "Audio received", registry=registry)

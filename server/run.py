@@ -10,6 +10,8 @@ from typing import Any
 import uvicorn
 from starlette.applications import Starlette
 
+from server.access.tls import Certificates
+from server.access.watch import state, watch
 from server.config import ServerSettings
 from server.http.protocols import MAX_HEAD_BYTES, Bounds, OneLength
 from server.http.service import Service
@@ -71,17 +73,25 @@ class Server(uvicorn.Server):
         self._wyoming_socket = wyoming
         self._wyoming: asyncio.Server | None = None
         logging.getLogger("uvicorn.error").addFilter(_NotAnError())
+        self._certificates = Certificates.of(settings)
+        self._watching: asyncio.Task[None] | None = None
+        options = uvicorn_options(settings)
+        if certificates := self._certificates:
+            options["ssl_context_factory"] = lambda config, default: certificates.context
         most = min(settings.max_connections, files_for_connections(settings.max_streams))
         self._connections = Connections(most, settings.max_connections_per_address)
         self._budgets = FrameBudgets()
         bounds = Bounds(settings, self._connections, self._budgets)
-        config = uvicorn.Config(OneLength(app), **bounds.protocols, **uvicorn_options(settings))  # type: ignore[arg-type]
+        config = uvicorn.Config(OneLength(app), **bounds.protocols, **options)  # type: ignore[arg-type]
         super().__init__(config)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Starts listening, then calls `on_started` if startup succeeded."""
         asyncio.get_running_loop().set_exception_handler(_OutOfFiles())
         await super().startup(sockets)
+        if certificates := self._certificates:
+            files = certificates.files
+            self._watching = asyncio.create_task(watch(files, state(files), certificates.reload))
         if self._wyoming_socket and not self.should_exit:
             self._wyoming = await listen_wyoming(self._service, self._wyoming_socket, self._connections, self._budgets)
         for listening in [*(sockets or ()), *([self._wyoming_socket] if self._wyoming_socket else ())]:
@@ -91,6 +101,8 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Ends all streams, then closes the connections."""
+        if self._watching:
+            self._watching.cancel()
         if self._wyoming:
             self._wyoming.close()
         await self._service.drain()

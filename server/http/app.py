@@ -18,6 +18,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from server.config import ServerSettings
 from server.http import errors, routes
 from server.http.cors import Cors
+from server.http.gate import Gate
+from server.http.grants import client_secrets, grant
 from server.http.listen import V1, V2, listen, listen_without_upgrade
 from server.http.prerecorded import listen_prerecorded
 from server.http.realtime import realtime, realtime_without_upgrade
@@ -46,6 +48,7 @@ def create_app(settings: ServerSettings, engines: Sequence[StreamEngine]) -> Sta
 
     The first engine's model is the default. Engines of the same name are replicas of one model.
     """
+    service = Service(settings, engines)
     app = Starlette(
         routes=[
             Route("/", page),
@@ -61,11 +64,18 @@ def create_app(settings: ServerSettings, engines: Sequence[StreamEngine]) -> Sta
             WebSocketRoute("/v1/listen", listen(V1)),
             Route("/v2/listen", listen_without_upgrade(V2)),
             WebSocketRoute("/v2/listen", listen(V2)),
+            Route("/v1/auth/grant", grant, methods=["POST"]),
+            Route("/v1/realtime/client_secrets", client_secrets, methods=["POST"]),
+            Route("/v1/operate/usage", routes.usage),
             Route("/v1/realtime", realtime_without_upgrade),
             WebSocketRoute("/v1/realtime", realtime),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
-        middleware=[Middleware(SecurityHeaders), Middleware(Cors, allowed_origins=settings.allowed_origins)],
+        middleware=[
+            Middleware(SecurityHeaders),
+            Middleware(Cors, allowed_origins=settings.allowed_origins),  # before the gate: a preflight shows no key
+            Middleware(Gate, service=service),
+        ],
         exception_handlers={
             HTTPException: errors.on_http_exception,
             ClientDisconnect: errors.on_disconnect,
@@ -74,7 +84,7 @@ def create_app(settings: ServerSettings, engines: Sequence[StreamEngine]) -> Sta
         lifespan=_lifespan,
     )
     app.router.default = errors.unknown_address
-    app.state.service = Service(settings, engines)
+    app.state.service = service
     return app
 
 
@@ -94,14 +104,14 @@ async def page(request: Request) -> FileResponse:
 
 
 class SecurityHeaders:
-    """Middleware that adds `SECURITY_HEADERS` to every HTTP response."""
+    """Middleware that adds `SECURITY_HEADERS` to every HTTP response, refusals of WebSockets included."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)

@@ -10,6 +10,11 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from asr.errors import AsrError, CallerError, ModelError
+from server.access.credentials import CredentialsError, KeyInAddressError, ScopeError
+from server.access.failed_tries import TooManyTriesError
+from server.access.hosts import HostError
+from server.access.keyring import UnknownKeyError
+from server.access.quotas import KeyRemovedError, QuotaError
 from server.http.cors import cors_headers
 from server.http.origin import OriginError
 from server.http.refusals import log_refusal, new_request_id
@@ -30,6 +35,14 @@ class UpgradeRequired(CallerError):
 
 
 STATUSES: tuple[tuple[type[AsrError], int, str | None], ...] = (
+    (HostError, 403, "forbidden_host"),
+    (KeyInAddressError, 400, "key_in_address"),
+    (CredentialsError, 401, "invalid_api_key"),
+    (UnknownKeyError, 401, "invalid_api_key"),
+    (KeyRemovedError, 401, "invalid_api_key"),
+    (ScopeError, 403, "missing_scope"),
+    (QuotaError, 429, "rate_limit_exceeded"),
+    (TooManyTriesError, 429, "too_many_tries"),
     (OriginError, 403, "forbidden_origin"),
     (ModelError, 404, "model_not_found"),
     (UploadTooBig, 413, "file_too_large"),
@@ -42,6 +55,7 @@ STATUSES: tuple[tuple[type[AsrError], int, str | None], ...] = (
 """HTTP status and ``code``; the first that matches."""
 
 HEADERS: Mapping[int, Mapping[str, str]] = {
+    401: {"WWW-Authenticate": "Bearer"},
     408: {"Connection": "close"},
     426: {"Upgrade": "websocket"},
     503: {"Retry-After": str(RETRY_AFTER_S)},
@@ -49,11 +63,16 @@ HEADERS: Mapping[int, Mapping[str, str]] = {
 """Those that a status comes with."""
 
 
+def refusal_headers(error: AsrError, status: int) -> dict[str, str]:
+    """Those of a refusal: of its status, and when to try again, where the error knows better."""
+    wait_s = getattr(error, "retry_after_s", None)
+    return {**HEADERS.get(status, {}), **({"Retry-After": str(wait_s)} if wait_s is not None else {})}
+
+
 def error_response(error: AsrError, request: HTTPConnection) -> JSONResponse:
     """The error as a response; counted and logged."""
     status, body = _reported(error, request)
-    headers = HEADERS.get(status, {})
-    return _refusal(request, status, body, headers)
+    return _refusal(request, status, body, refusal_headers(error, status))
 
 
 def log_failure(error: AsrError, request: HTTPConnection) -> dict[str, Any]:

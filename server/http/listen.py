@@ -11,7 +11,12 @@ from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket
 
 from asr.errors import AsrError
-from server.http.errors import HEADERS
+from server.access.credentials import CredentialsError, KeyInAddressError, ScopeError, answered_subprotocol
+from server.access.failed_tries import TooManyTriesError
+from server.access.hosts import HostError
+from server.access.keyring import UnknownKeyError
+from server.access.quotas import KeyRemovedError, QuotaError
+from server.http.errors import refusal_headers
 from server.http.origin import OriginError, check_origin
 from server.http.refusals import log_refusal, new_request_id
 from server.http.service import Service
@@ -27,7 +32,19 @@ from server.wires.deepgram_flux import FluxWire, parse_flux
 from server.wires.deepgram_messages import ModelInfo
 from server.wires.deepgram_query import ListenOptions, parse_query
 
+ACCESS_REFUSALS: tuple[tuple[type[AsrError], int, str], ...] = (
+    (HostError, 403, "FORBIDDEN_HOST"),
+    (KeyInAddressError, 400, "KEY_IN_ADDRESS"),
+    (CredentialsError, 401, "INVALID_AUTH"),
+    (UnknownKeyError, 401, "INVALID_AUTH"),
+    (KeyRemovedError, 401, "INVALID_AUTH"),
+    (ScopeError, 403, "INSUFFICIENT_PERMISSIONS"),
+    (QuotaError, 429, "TOO_MANY_REQUESTS"),
+    (TooManyTriesError, 429, "TOO_MANY_REQUESTS"),
+)
+"""Who may come in at all; the codes are Deepgram's where it has them."""
 REFUSALS: tuple[tuple[type[AsrError], int, str], ...] = (
+    *ACCESS_REFUSALS,
     (OriginError, 403, "FORBIDDEN_ORIGIN"),
     (Gone, 410, "GONE"),
     (Unavailable, 503, "SERVER_FULL"),
@@ -144,7 +161,7 @@ def listen_without_upgrade(api: LiveApi) -> Callable[[Request], Awaitable[JSONRe
 
 def _options(api: LiveApi, request: HTTPConnection, service: Service) -> Options:
     """The first checks before the upgrade. Raises `OriginError`, `ParameterError`."""
-    check_origin(request.headers, service.settings.allowed_origins)
+    check_origin(request.headers, service.settings.allowed_origins, service.settings.allowed_hosts)
     options = api.parse(request.query_params.multi_items())
     if options.resumable and not service.settings.max_resume_s:
         return replace(cast(ListenOptions, options), resumable=0)
@@ -172,7 +189,7 @@ def refusal(
     if not isinstance(error, Unavailable):  # counted, with its reason, where it was raised
         request.app.state.service.metrics.refused.labels(code.lower()).inc()
     log_refusal(request, status, str(error), request_id)
-    headers = {**HEADERS.get(status, {}), "dg-request-id": request_id}
+    headers = refusal_headers(error, status) | {"dg-request-id": request_id}
     return JSONResponse({"err_code": code, "err_msg": str(error), "request_id": request_id}, status, headers)
 
 
@@ -197,6 +214,6 @@ def _connection(service: Service, transport: Transport, wire: Wire, stream: AnyS
 
 
 async def _accept(socket: WebSocket, request_id: str) -> None:
-    """Accepts the first subprotocol offered (Deepgram's browser clients send their key as one): browsers require it."""
-    offered: list[str] = socket.scope.get("subprotocols", [])
-    await socket.accept(offered[0] if offered else None, [(b"dg-request-id", request_id.encode())])
+    """Accepts the subprotocol before the key that Deepgram's browser clients send as another one."""
+    subprotocol = answered_subprotocol(socket.scope.get("subprotocols", []))
+    await socket.accept(subprotocol, [(b"dg-request-id", request_id.encode())])

@@ -1,29 +1,28 @@
 """Which web pages may connect. Browsers always send the page's Origin; programs send none and are allowed."""
 
-import ipaddress
-import socket
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from asr.errors import CallerError
+from server.access.hosts import is_own
 
 
 class OriginError(CallerError):
     """A page that may not connect; HTTP 403."""
 
 
-def check_origin(headers: Mapping[str, str], allowed: Sequence[str]) -> None:
+def check_origin(headers: Mapping[str, str], allowed: Sequence[str], allowed_hosts: Sequence[str] = ()) -> None:
     """Accepts the server's own page and those in `allowed`; raises `OriginError` for all others.
 
-    A page is the server's own only on hosts whose name nobody else controls: an IP address, localhost, this machine's
-    name. With DNS rebinding (``evil.example`` now points to 127.0.0.1) Origin and Host are equal, too.
+    A page is the server's own only on hosts that `server.access.hosts` accepts. With DNS rebinding (``evil.example``
+    now points to 127.0.0.1) Origin and Host are equal, too.
     """
     origin = headers.get("origin")
     if origin is None or is_listed(origin, allowed):
         return
     try:
         parts = urlsplit(origin)
-        own = parts.netloc.lower() == headers.get("host", "").lower() and _is_ours(parts.hostname or "")
+        own = parts.netloc.lower() == headers.get("host", "").lower() and is_own(parts.netloc, allowed_hosts)
     except ValueError:
         own = False
     if not own:
@@ -35,12 +34,3 @@ def check_origin(headers: Mapping[str, str], allowed: Sequence[str]) -> None:
 def is_listed(origin: str, allowed: Sequence[str]) -> bool:
     """Whether the origin is one of `allowed`; a slash at the end and the case of letters do not matter."""
     return origin.rstrip("/").lower() in (entry.rstrip("/").lower() for entry in allowed)
-
-
-def _is_ours(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-        return True
-    except ValueError:
-        name = socket.gethostname().lower()
-        return host == "localhost" or host.endswith(".localhost") or host in (name, f"{name}.local")

@@ -19,7 +19,7 @@ from asr.transcripts.recording import transcript_of
 from server.audio_blocks import audio_blocks
 from server.http.errors import UploadTooBig, UploadTooSlow
 from server.http.fetch import FetchError
-from server.http.listen import refusal
+from server.http.listen import ACCESS_REFUSALS, refusal
 from server.http.origin import OriginError, check_origin
 from server.http.refusals import new_request_id
 from server.http.service import Service
@@ -37,6 +37,7 @@ from server.wires.deepgram_prerecorded import (
 )
 
 REFUSALS: tuple[tuple[type[AsrError], int, str], ...] = (
+    *ACCESS_REFUSALS,
     (OriginError, 403, "FORBIDDEN_ORIGIN"),
     (UploadTooBig, 413, "PAYLOAD_TOO_LARGE"),
     (UploadTooSlow, 408, "REQUEST_TIMEOUT"),
@@ -60,7 +61,7 @@ async def listen_prerecorded(request: Request) -> JSONResponse:
     service: Service = request.app.state.service
     request_id = new_request_id()
     try:
-        check_origin(request.headers, service.settings.allowed_origins)
+        check_origin(request.headers, service.settings.allowed_origins, service.settings.allowed_hosts)
         options = parse_prerecorded(request.query_params.multi_items())
         scheduler = service.scheduler(options.model)
         service.admission.check()

@@ -8,6 +8,8 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from asr.errors import AsrError
+from server.access.context import current
+from server.access.credentials import answered_subprotocol
 from server.http.errors import UpgradeRequired, error_response
 from server.http.origin import check_origin
 from server.http.refusals import new_request_id
@@ -18,7 +20,6 @@ from server.wires.openai_realtime import RealtimeWire
 from server.wires.openai_realtime_session import RealtimeSession
 from server.wires.openai_transcriptions import FormError
 
-SUBPROTOCOL = "realtime"
 CONVERSATION_MODELS = "gpt-realtime"
 """Names that begin so are models to talk with. SDKs name one in the address; the transcription's comes later."""
 
@@ -40,8 +41,9 @@ async def realtime(socket: WebSocket) -> None:
             request_id=request_id,
         )
         try:
+            subprotocol = answered_subprotocol(socket.scope.get("subprotocols", []))
             with service.admission.presence(connection.shut_down):
-                await socket.accept(_subprotocol(socket), [(b"x-request-id", request_id.encode())])
+                await socket.accept(subprotocol, [(b"x-request-id", request_id.encode())])
                 await connection.run()
         finally:
             connection.close()
@@ -60,19 +62,17 @@ async def realtime_without_upgrade(request: Request) -> Response:
 
 def _wire(request: HTTPConnection, service: Service, request_id: str) -> RealtimeWire:
     """All checks before the upgrade. Raises `OriginError`, `FormError`, `ModelError`, `Unavailable`."""
-    check_origin(request.headers, service.settings.allowed_origins)
+    check_origin(request.headers, service.settings.allowed_origins, service.settings.allowed_hosts)
     intent = request.query_params.get("intent") or "transcription"
     if intent != "transcription":
         raise FormError("intent", f"intent: found {intent[:100]!r}, wanted transcription: there is nobody to talk to")
     model = request.query_params.get("model") or ""
     is_aliased = model.startswith(CONVERSATION_MODELS) and model not in service.schedulers
     wanted = model if model and not (is_aliased and not service.is_alias(model)) else service.default_model
-    wire = RealtimeWire(RealtimeSession.of_model(wanted), service.choose, request_id)
+    session = RealtimeSession.of_model(wanted)
+    caller = current().caller
+    if caller and caller.session is not None:
+        session = session.updated(caller.session)
+    wire = RealtimeWire(session, service.choose, request_id)
     service.admission.check()
     return wire
-
-
-def _subprotocol(socket: WebSocket) -> str | None:
-    """The one to accept, never a key: browsers send theirs as another one."""
-    offered: list[str] = socket.scope.get("subprotocols", [])
-    return SUBPROTOCOL if SUBPROTOCOL in offered else None

@@ -28,6 +28,23 @@ async def metrics(request: Request) -> Response:
     return Response(_service(request).metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
 
+async def usage(request: Request) -> JSONResponse:
+    """`GET /v1/operate/usage`: what each key has open and has sent today, and its limits."""
+    service = _service(request)
+    keys = {
+        key.name: {
+            "scopes": key.scopes,
+            "open_streams": service.quotas.open_streams(key.name),
+            "max_streams": key.max_streams or None,
+            "audio_s_today": round(service.quotas.audio_s(key.name), 3),
+            "audio_s_per_day": key.audio_s_per_day or None,
+            "expires": key.expires or None,
+        }
+        for key in service.keyring.keys
+    }
+    return JSONResponse({"keys": keys})
+
+
 async def models(request: Request) -> JSONResponse:
     """`GET /v1/models`: the models, in OpenAI's form (`data`) and in Deepgram's (`stt`): both have this address."""
     service = _service(request)

@@ -17,6 +17,10 @@ from asr.errors import AsrError, AudioError, ConfigError, ModelError
 from asr.events import Event, text_of
 from asr.languages import closest_code, knows, language_code
 from asr.transcripts.recording import offline_settings
+from server.access.context import current
+from server.access.keyring import Keyring
+from server.access.quotas import Quotas
+from server.access.watch import state, watch
 from server.audio_blocks import audio_blocks
 from server.client.protocol import CHUNK_S
 from server.config import ServerSettings
@@ -70,6 +74,7 @@ class Opening:
             settings = replace(settings, vad=replace(settings.vad, endpoint_ms=request.endpoint_ms))
         language = request.language or chosen_language(request.languages, self.scheduler.engine.languages)
         options = StreamOptions(language, request.prompt, request.hotwords, request.partials)
+        current().serves(self.scheduler.engine)
         session = await self.scheduler.open(settings, options)
         return Stream(
             session,
@@ -78,6 +83,7 @@ class Opening:
             scheduler=self.scheduler,
             limits=service.settings,
             metrics=service.metrics,
+            quotas=service.quotas,
         )
 
 
@@ -87,8 +93,11 @@ class Service:
     def __init__(self, settings: ServerSettings, engines: Sequence[StreamEngine]) -> None:
         self.settings = settings
         self.metrics = Metrics()
+        self.keyring = Keyring.of(settings)
+        self.quotas = Quotas(self.keyring)
+        self._watching: asyncio.Task[None] | None = None
         self._fetcher = Fetcher(settings.max_upload_bytes)
-        self.admission = Admission(settings.max_streams, settings.max_load, self.metrics)
+        self.admission = Admission(settings.max_streams, settings.max_load, self.metrics, self.quotas)
         self.kept_streams = KeptStreams(settings, self.metrics)
         self.schedulers = {name: self._scheduler(name, engines) for name in dict.fromkeys(e.name for e in engines)}
         self.default_model = engines[0].name
@@ -102,6 +111,9 @@ class Service:
 
     async def start(self) -> None:
         """Starts the schedulers, lets every model recognise the built-in sample, and measures what a stream costs."""
+        if self.keyring.file:
+            files = [self.keyring.file]
+            self._watching = asyncio.create_task(watch(files, state(files), self.keyring.reload))
         for scheduler in self.schedulers.values():
             scheduler.start()
         reasons = [reason for scheduler in self.schedulers.values() if (reason := await self._try(scheduler))]
@@ -113,6 +125,8 @@ class Service:
     async def stop(self) -> None:
         """Stops the schedulers; steps that wait are cancelled."""
         self.not_ready = "the server is shutting down"
+        if self._watching:
+            self._watching.cancel()
         for scheduler in self.schedulers.values():
             await scheduler.stop()
         self._fetcher.stop()
@@ -188,9 +202,10 @@ class Service:
         """
         settings = offline_settings(self.settings.session)
         language = chosen_language(languages, scheduler.engine.languages)
+        current().serves(scheduler.engine)
         session = await scheduler.open(settings, StreamOptions(language, prompt, hotwords, partials=False))
         try:
-            yield Recognition(blocks, session, scheduler, self.metrics)
+            yield Recognition(blocks, session, scheduler, self)
         finally:
             scheduler.close(session)
 
@@ -247,9 +262,9 @@ class Recognition:
     """One recording at the model."""
 
     def __init__(
-        self, blocks: AsyncIterator[np.ndarray], session: StreamSession, scheduler: Scheduler, metrics: Metrics
+        self, blocks: AsyncIterator[np.ndarray], session: StreamSession, scheduler: Scheduler, service: Service
     ) -> None:
-        self._blocks, self._session, self._scheduler, self._metrics = blocks, session, scheduler, metrics
+        self._blocks, self._session, self._scheduler, self._service = blocks, session, scheduler, service
 
     @property
     def engine(self) -> StreamEngine:
@@ -264,10 +279,11 @@ class Recognition:
     async def events(self) -> AsyncIterator[list[Event]]:
         """The session's events as they come, once. The first list shows that the audio can be decoded.
 
-        Raises `AudioError`, `StepError`.
+        Raises `AudioError`, `StepError`, `QuotaError`, `KeyRemovedError`.
         """
         async for block in self._blocks:
             self._session.receive_audio(block)
+            self._count(len(block) / SAMPLE_RATE_HZ)
             async for events in self._steps():
                 yield events
         if not self.received_s:
@@ -275,7 +291,10 @@ class Recognition:
         self._session.receive_end()
         async for events in self._steps():
             yield events
-        self._metrics.audio_s.inc(self.received_s)
+
+    def _count(self, seconds: float) -> None:
+        self._service.metrics.audio_s.inc(seconds)
+        self._service.quotas.count_audio(seconds)
 
     async def _steps(self) -> AsyncIterator[list[Event]]:
         yield self._session.take_events()

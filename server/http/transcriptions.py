@@ -30,7 +30,7 @@ async def transcriptions(request: Request) -> Response:
     """The route. Errors before the first word are HTTP statuses; in a stream of events, later ones are an event."""
     service: Service = request.app.state.service
     try:
-        check_origin(request.headers, service.settings.allowed_origins)
+        check_origin(request.headers, service.settings.allowed_origins, service.settings.allowed_hosts)
         async with AsyncExitStack() as held:
             service.admission.check()
             file, options = await _form(request, service, held)

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from asr.errors import AsrError
+from server.access.keyring import Keyring
+from server.access.quotas import Quotas
 from server.metrics import Metrics
 from server.streams.scheduler import Scheduler
 
@@ -19,9 +21,10 @@ class Unavailable(AsrError):
 class Admission:
     """The places of one server."""
 
-    def __init__(self, max_streams: int, max_load: float, metrics: Metrics) -> None:
+    def __init__(self, max_streams: int, max_load: float, metrics: Metrics, quotas: Quotas | None = None) -> None:
         self._max_streams, self._max_load = max_streams, max_load
         self._metrics = metrics
+        self._quotas = quotas or Quotas(Keyring(None))
         self._present: dict[object, Callable[[], None]] = {}
         self._taken = 0
         self._left = asyncio.Event()
@@ -33,8 +36,9 @@ class Admission:
         return self._taken
 
     def check(self) -> None:
-        """Raises `Unavailable` when all places are taken, or at shutdown."""
+        """Raises `Unavailable` when all places are taken, or at shutdown; `QuotaError` over the key's own limit."""
         self._check_draining()
+        self._quotas.check_place()
         if self.open_streams >= self._max_streams:
             self._refuse("full", f"all {self._max_streams} places are taken; try again in {RETRY_AFTER_S} seconds")
 
@@ -53,9 +57,9 @@ class Admission:
 
     @contextmanager
     def place(self, end: Callable[[], None]) -> Iterator[None]:
-        """Holds a place; `end` is called when the server shuts down. Raises `Unavailable`."""
+        """Holds a place; `end` is called when the server shuts down. Raises `Unavailable`, `QuotaError`."""
         self.check()
-        with self.presence(end):
+        with self._quotas.place(), self.presence(end):
             self._take(1)
             try:
                 yield

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 
 from asr.errors import AsrError, AudioError, CallerError
+from server.access.quotas import KeyRemovedError, QuotaError
 from server.config import ServerSettings
 from server.metrics import Metrics
 from server.streams.admission import RETRY_AFTER_S, Unavailable
@@ -67,6 +68,8 @@ CAUSE_OF: tuple[tuple[type[BaseException], Cause], ...] = (
     (ShutdownError, Cause.SHUTDOWN),
     (OverloadError, Cause.OVERLOADED),
     (Unavailable, Cause.OVERLOADED),
+    (QuotaError, Cause.KEY_LIMIT),
+    (KeyRemovedError, Cause.KEY_LIMIT),
     (BaseException, Cause.INTERNAL),
 )
 """The first that matches. An error that is not in the table is the server's fault."""

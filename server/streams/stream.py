@@ -16,6 +16,8 @@ from asr.audio.streams import ENCODINGS
 from asr.config import SAMPLE_RATE_HZ
 from asr.errors import AudioError
 from asr.events import Event, Final, Partial
+from server.access.keyring import Keyring
+from server.access.quotas import Quotas
 from server.config import ServerSettings
 from server.metrics import Metrics
 from server.streams.load_meter import Lateness
@@ -55,9 +57,11 @@ class Stream:
         scheduler: Scheduler,
         limits: ServerSettings,
         metrics: Metrics,
+        quotas: Quotas | None = None,
     ) -> None:
         self._session, self._decoder, self._scheduler = session, decoder, scheduler
         self._limits, self._metrics = limits, metrics
+        self._quotas = quotas or Quotas(Keyring(None))
         is_packets = ENCODINGS[request.encoding].is_packets
         self._slice_bytes = limits.max_message_bytes if is_packets else SLICE_BYTES
         self._lateness = Lateness(limits.max_lag_s, limits.max_lagging_s)
@@ -95,7 +99,8 @@ class Stream:
     async def receive_audio(self, data: bytes) -> None:
         """Decodes the bytes and passes them to the session; `step` decodes what is too much for now.
 
-        While `progress` lags by `max_buffered_audio_s`, pass nothing more. Raises `AudioError`.
+        While `progress` lags by `max_buffered_audio_s`, pass nothing more. Raises `AudioError`, `QuotaError`,
+        `KeyRemovedError`.
         """
         self._pieces = self._within_limit(self._pieces_of(data))
         await self._decode()
@@ -116,7 +121,8 @@ class Stream:
     async def step(self) -> None:
         """One model step, in a batch with other streams that wait. Raises `StepError`.
 
-        Raises `AudioError` when the bytes received before cannot be decoded, or end within a sample or a header.
+        Raises `AudioError` when the bytes received before cannot be decoded, or end within a sample or a header; and
+        `QuotaError`, `KeyRemovedError`.
         """
         if self._session.ready:
             self._session.show_every(self._scheduler.show_interval_s(self._session))
@@ -134,6 +140,7 @@ class Stream:
             elif len(piece):
                 self._session.receive_audio(piece)
                 self._metrics.audio_s.inc(len(piece) / SAMPLE_RATE_HZ)
+                self._quotas.count_audio(len(piece) / SAMPLE_RATE_HZ)
             if time.perf_counter() >= pause_at_s:
                 await asyncio.sleep(0)
                 pause_at_s = time.perf_counter() + PAUSE_S

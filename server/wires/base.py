@@ -220,6 +220,7 @@ class Cause(Enum):
     BAD_AUDIO = "the audio cannot be decoded"
     NO_AUDIO = "the stream ended without any audio"
     IDLE = "the client sent nothing for too long"
+    KEY_LIMIT = "the key has used its audio of the day, has as many streams as it may, or was removed"
     # The server's fault.
     OVERLOADED = "the server cannot keep up with this stream, or has no room for it"
     INTERNAL = "the server failed"

@@ -75,6 +75,7 @@ CLOSES: Mapping[Cause, Close] = {
     Cause.NO_AUDIO: Close(1008, "DATA-0002"),
     Cause.MESSAGE_TOO_BIG: Close(1009, "DATA-0003"),
     Cause.IDLE: Close(1011, "NET-0001"),
+    Cause.KEY_LIMIT: Close(1008, "KEY-LIMIT"),
     Cause.INTERNAL: Close(1011, "INTERNAL"),
     Cause.OVERLOADED: Close(1013, "NET-0002"),
 }

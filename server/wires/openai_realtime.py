@@ -177,6 +177,7 @@ CLOSE_CODES: Mapping[Cause, int] = {
     Cause.NO_AUDIO: 1008,
     Cause.MESSAGE_TOO_BIG: 1009,
     Cause.IDLE: 1011,
+    Cause.KEY_LIMIT: 1008,
     Cause.INTERNAL: 1011,
     Cause.OVERLOADED: 1013,
 }

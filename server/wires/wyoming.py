@@ -176,6 +176,7 @@ CLOSES: Mapping[Cause, tuple[int, str]] = {
     Cause.NO_AUDIO: (1008, "no-audio"),
     Cause.MESSAGE_TOO_BIG: (1009, "message-too-big"),
     Cause.IDLE: (1011, "idle"),
+    Cause.KEY_LIMIT: (1008, "bad-message"),  # never: there are no keys here
     Cause.INTERNAL: (1011, "internal"),
     Cause.OVERLOADED: (1013, "overloaded"),
 }

@@ -1,0 +1,42 @@
+"""The request that is served now: its key, and what its line in the log will say.
+
+A context variable: each request runs in tasks of its own, and the tasks that it starts inherit it. So a route cannot
+forget to pass the key on to the limits that depend on it. Wyoming's connections and the server's own work have none.
+"""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from server.access.keyring import Caller
+from server.workers.contract import StreamEngine
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """One request; the rooms that serve it write into it."""
+
+    caller: Caller | None = None
+    """None where no key is asked for."""
+    model: str = ""
+    weights_sha256: str = ""
+    audio_s: float = 0.0
+    """Seconds of audio received."""
+
+    def serves(self, engine: StreamEngine) -> None:
+        """Notes the model that the request has."""
+        self.model, self.weights_sha256 = engine.name, engine.weights_sha256
+
+
+_now: ContextVar[RequestContext | None] = ContextVar("request", default=None)
+
+
+def begin(caller: Caller | None) -> RequestContext:
+    """From here on, in this task and those that it starts, the request is this one."""
+    context = RequestContext(caller)
+    _now.set(context)
+    return context
+
+
+def current() -> RequestContext:
+    """The request of the task that asks. Outside of requests an empty one."""
+    return _now.get() or RequestContext()

@@ -1,0 +1,93 @@
+"""Two logs, each entry a line of JSON: the streams and uploads that were served, and the audit of keys and refusals.
+
+No entry has a word that was said, audio, a key or a token. Keys stand there by their names.
+"""
+
+import json
+import logging
+import re
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from logging.handlers import WatchedFileHandler
+from typing import Any
+
+from server.config import ServerSettings
+
+_REQUESTS = logging.getLogger("steadyword.requests")
+_AUDIT = logging.getLogger("steadyword.audit")
+STANDARD_ERROR = "-"
+_SECRET = re.compile(r"(sw_|swt_|ek_)[A-Za-z0-9._~+/=-]{8,}")
+
+
+def log_request(**fields: Any) -> None:
+    """One stream or upload that has ended."""
+    _write(_REQUESTS, "request", fields)
+
+
+def audit(event: str, **fields: Any) -> None:
+    """Something that was done to the keys, or refused because of them."""
+    _write(_AUDIT, event, fields)
+
+
+def audit_refusal(reason: str, path: str, address: str) -> None:
+    """A request that was refused for its host or key. A flood of them is cut short: it must not fill the disk."""
+    if (dropped := _refusals.passed()) is not None:
+        audit(
+            "refused", reason=reason, path=path[:200], address=address, **({"not_logged": dropped} if dropped else {})
+        )
+
+
+class LineLimit:
+    """Lets `BURST` lines pass at once, and then `LINES_PER_S`."""
+
+    BURST, LINES_PER_S = 200, 10.0
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._left, self._seen_s, self._dropped = float(self.BURST), clock(), 0
+
+    def passed(self) -> int | None:
+        """None where the line has to be dropped; otherwise how many were dropped before it."""
+        now_s = self._clock()
+        self._left = min(self.BURST, self._left + (now_s - self._seen_s) * self.LINES_PER_S)
+        self._seen_s = now_s
+        if self._left < 1:
+            self._dropped += 1
+            return None
+        self._left -= 1
+        dropped, self._dropped = self._dropped, 0
+        return dropped
+
+
+_refusals = LineLimit()
+
+
+def redacted(text: str) -> str:
+    """The text without what looks like one of our keys or tokens, wherever a client may have put it."""
+    return _SECRET.sub(r"\1...", text)
+
+
+def start_logs(settings: ServerSettings) -> None:
+    """Sends the logs where the settings say: "-" is standard error, "" nowhere, everything else a file."""
+    for logger, where in ((_REQUESTS, settings.request_log), (_AUDIT, settings.audit_log)):
+        logger.propagate = False
+        logger.setLevel(logging.INFO)
+        for handler in list(logger.handlers):
+            logger.removeHandler(handler)
+            handler.close()
+        logger.addHandler(_handler(where))
+
+
+def _handler(where: str) -> logging.Handler:
+    if not where:
+        return logging.NullHandler()
+    if where == STANDARD_ERROR:
+        return logging.StreamHandler()
+    return WatchedFileHandler(where, encoding="utf-8")  # opens a new file when logrotate has moved the old one
+
+
+def _write(logger: logging.Logger, event: str, fields: dict[str, Any]) -> None:
+    if logger.isEnabledFor(logging.INFO):
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        logger.info("%s", redacted(json.dumps({"time": now, "event": event, **fields}, ensure_ascii=True)))
