@@ -53,6 +53,7 @@ def serve(
     """Serve live streams, uploads and the page; print the address when ready."""
     from server.access.exposure import check_exposure, wyoming_host
     from server.access.keyring import Keyring
+    from server.access.tls import Certificates
     from server.address import bind
     from server.config import load_settings
 
@@ -61,6 +62,7 @@ def serve(
     with ExitStack() as sockets:  # before the models are loaded: a taken port is reported immediately
         listening = sockets.enter_context(bind(settings))
         check_exposure(settings, Keyring.of(settings), listening)
+        Certificates.of(settings)
         at = replace(settings, host=wyoming_host(settings))
         wyoming = sockets.enter_context(bind(at, settings.wyoming_port)) if settings.wyoming_port else None
         _serve(settings, listening, wyoming)
