@@ -30,6 +30,8 @@ GRANTED = ("listen", "transcribe")
 SECRET_VARIABLE = "STEADYWORD_TOKEN_SECRET"
 """Servers that share it accept each other's tokens. Otherwise tokens end with the process that made them."""
 _MIN_SECRET_CHARACTERS = 32
+MAX_SHOWN_BYTES = 8_192
+"""Of a key or token: a stranger's JSON is not read without a bound."""
 
 _log = logging.getLogger("steadyword.server")
 
@@ -108,6 +110,8 @@ class Keyring:
 
         Every key is compared, each in constant time: how long it takes tells nothing about the keys there are.
         """
+        if len(shown) > MAX_SHOWN_BYTES:
+            raise UnknownKeyError(f"found a key of {len(shown)} bytes, wanted at most {MAX_SHOWN_BYTES}")
         if shown.startswith((TOKEN_PREFIX.encode(), CLIENT_SECRET_PREFIX.encode())):
             return self._token_caller(shown)
         wanted, found = digest(shown), None

@@ -82,8 +82,9 @@ class _Bounded(asyncio.BufferedProtocol):
         self._held = False
         self._cut_at: asyncio.TimerHandle | None = None
 
-    def get_buffer(self, sizehint: int) -> bytearray:
-        return self._buffer
+    def get_buffer(self, sizehint: int) -> memoryview:  # type: ignore[override]
+        """A view: asyncio's TLS fills it in slices, and a slice of a bytearray is a copy."""
+        return memoryview(self._buffer)
 
     def buffer_updated(self, nbytes: int) -> None:
         self.data_received(bytes(memoryview(self._buffer)[:nbytes]))

@@ -79,7 +79,7 @@ def running(
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
     thread.start()
     eventually(lambda: server.started)
-    server_in_thread = Running(address(listening), app.state.service, server, thread)
+    server_in_thread = Running(address(listening, made), app.state.service, server, thread)
     try:
         yield server_in_thread
     finally:

@@ -1,0 +1,117 @@
+"""What is logged about streams, uploads and refusals, and what never is: words, audio, keys, tokens."""
+
+import dataclasses
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from server.access.keys import new_key
+from server.access.logs import LineLimit, redacted, start_logs
+from server.config import load_settings
+from tests.server.access.keys import made
+from tests.server.access.test_gate import SPELLINGS
+from tests.server.fakes import ScriptedEngine
+from tests.server.running import CLOSE, RAW, eventually, pcm, running, until_closed, wav
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Iterator[tuple[Path, Path, Path]]:
+    """The files of the requests, of the audit, and of everything else that the server's side logs."""
+    requests, audit, rest = (tmp_path / name for name in ("requests.log", "audit.log", "rest.log"))
+    start_logs(dataclasses.replace(load_settings(), request_log=str(requests), audit_log=str(audit)))
+    handler = logging.FileHandler(rest)
+    names = ("steadyword.server", "uvicorn", "asyncio")
+    for name in names:
+        logging.getLogger(name).addHandler(handler)
+    yield requests, audit, rest
+    for name in names:
+        logging.getLogger(name).removeHandler(handler)
+    handler.close()
+    start_logs(dataclasses.replace(load_settings(), request_log="", audit_log=""))
+
+
+def entries(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+@pytest.mark.slow
+def test_a_line_for_each_stream_and_upload_and_nothing_secret_in_any_byte(
+    tmp_path: Path, logs: tuple[Path, Path, Path]
+) -> None:
+    """Keys, right and wrong, in every spelling and in places where none belongs; tokens; prompts; recognised words."""
+    requests, audit, _ = logs
+    keys = made(tmp_path)
+    right, wrong = keys.secrets["all"], new_key()
+    with running(ScriptedEngine(), keys_file=str(keys.file)) as server:
+        where = server.ws_url
+        with server.listen(f"{RAW}&prompt=secretprompt&keyterm=secretterm", **ws(SPELLINGS["Token"](right))) as socket:
+            socket.send(pcm(2.0))
+            socket.send(CLOSE)
+            messages, _ = until_closed(socket)
+        headers = {"Authorization": f"Bearer {right}"}
+        files = {"file": ("secretname.wav", wav(1.0))}
+        uploaded = httpx.post(server.url + "/v1/audio/transcriptions", files=files, headers=headers)
+        token = httpx.post(server.url + "/v1/auth/grant", headers=headers).json()["access_token"]
+        secret = httpx.post(server.url + "/v1/realtime/client_secrets", headers=headers).json()["value"]
+        secrets = [right, wrong, token, secret, token[:-9] + "AAAAAAAAA", keys.secrets["not-listen"]]
+        for key in secrets:
+            for spell in SPELLINGS.values():
+                attempt(f"{where}?{RAW}", **ws(spell(key)))
+            for query in (f"token={key}", f"{RAW}&model={key}", f"{RAW}&{key}=1", f"{RAW}&language={key}"):
+                attempt(f"{where}?{query}", additional_headers=headers)
+            attempt(f"{server.url.replace('http', 'ws')}/{key}", additional_headers=headers)
+            for path in (f"/v1/models/{key}", f"/{key}", f"/v1/models?api_key={key}"):
+                httpx.get(server.url + path, headers=headers)
+            httpx.post(server.url + "/v1/audio/transcriptions", data={"model": key}, files=files, headers=headers)
+        eventually(lambda: any(entry.get("kind") == "stream" for entry in entries(requests)))
+    logged = b"".join(file.read_bytes() for file in logs)
+    assert len(logged) > 20_000
+    for secret in (*secrets, "secretprompt", "secretterm", "secretname", "w0 w1", "w0"):
+        assert secret.encode() not in logged, secret
+    assert wrong[3:].encode() not in logged
+    stream = next(entry for entry in entries(requests) if entry["kind"] == "stream")
+    assert stream["request_id"] == messages[-1]["request_id"]
+    wanted = {"key": "all", "path": "/v1/listen", "model": "scripted-1", "audio_s": 2.0, "code": 1000}
+    assert stream | wanted == stream
+    assert stream["weights_sha256"] == ScriptedEngine.weights_sha256
+    upload = next(entry for entry in entries(requests) if entry["kind"] == "POST")
+    assert uploaded.status_code == 200
+    assert (upload["key"], upload["audio_s"], upload["code"]) == ("all", 1.0, 200)
+    reasons = {entry["reason"] for entry in entries(audit) if entry["event"] == "refused"}
+    assert {"UnknownKey", "KeyInAddress", "Scope"} <= reasons
+    assert {entry["address"] for entry in entries(audit) if entry["event"] == "refused"} == {"127.0.0.1"}
+
+
+def ws(shown: dict[str, Any]) -> dict[str, Any]:
+    return {"additional_headers": shown.get("headers"), "subprotocols": shown.get("subprotocols")}
+
+
+def attempt(address: str, **options: Any) -> None:
+    with suppress(InvalidStatus), connect(address, **options):
+        pass
+
+
+def test_what_looks_like_a_key_is_cut_out_of_any_text() -> None:
+    """Wherever a client has put it."""
+    key = new_key()
+    assert redacted(f"unknown model '{key}'; try") == "unknown model 'sw_...'; try"
+    assert redacted("ek_abc and swt_a.b") == "ek_abc and swt_a.b"
+
+
+def test_a_flood_of_refusals_does_not_fill_the_disk() -> None:
+    """200 lines at once, then 10 a second; the next line says how many are missing."""
+    now = [0.0]
+    limit = LineLimit(lambda: now[0])
+    assert [limit.passed() for _ in range(1000)] == [0] * 200 + [None] * 800
+    now[0] += 0.11
+    assert [limit.passed() for _ in range(3)] == [800, None, None]
+    now[0] += 3600.0
+    assert limit.passed() == 2
