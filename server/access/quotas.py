@@ -15,7 +15,11 @@ PLACE_RETRY_S = 5
 """As for a full server: about an utterance, after which a stream may have ended."""
 
 
-class QuotaError(AsrError):
+class KeyLimitError(AsrError):
+    """The key of a request allows no more."""
+
+
+class QuotaError(KeyLimitError):
     """A key's limit is reached; HTTP 429 with Retry-After."""
 
     def __init__(self, message: str, retry_after_s: int) -> None:
@@ -23,7 +27,7 @@ class QuotaError(AsrError):
         self.retry_after_s = retry_after_s
 
 
-class KeyRemovedError(AsrError):
+class KeyRemovedError(KeyLimitError):
     """The key was removed or has expired while its stream was open."""
 
 

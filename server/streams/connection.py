@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 
 from asr.errors import AsrError, AudioError, CallerError
-from server.access.quotas import KeyRemovedError, QuotaError
+from server.access.quotas import KeyLimitError
 from server.config import ServerSettings
 from server.metrics import Metrics
 from server.streams.admission import RETRY_AFTER_S, Unavailable
@@ -68,8 +68,7 @@ CAUSE_OF: tuple[tuple[type[BaseException], Cause], ...] = (
     (ShutdownError, Cause.SHUTDOWN),
     (OverloadError, Cause.OVERLOADED),
     (Unavailable, Cause.OVERLOADED),
-    (QuotaError, Cause.KEY_LIMIT),
-    (KeyRemovedError, Cause.KEY_LIMIT),
+    (KeyLimitError, Cause.KEY_LIMIT),
     (BaseException, Cause.INTERNAL),
 )
 """The first that matches. An error that is not in the table is the server's fault."""
@@ -295,7 +294,7 @@ class Connection:
     async def _step(self, stream: AnyStream) -> None:
         try:
             await stream.step()
-        except AudioError as error:
+        except (AudioError, KeyLimitError) as error:
             self._fail(error)
         if not self._failure and stream.must_give_way():
             self._fail(_overload(stream.progress))
