@@ -44,7 +44,7 @@ Minutes = Annotated[float | None, typer.Option(min=0.01, help="Use at most about
 JoinS = Annotated[float | None, typer.Option("--join", help="Join clips into clips of about this many seconds.")]
 ClipS = Annotated[float, typer.Option("--clip", min=1, help="Join clips into clips of about this many seconds.")]
 Url = Annotated[str | None, typer.Option(help="A running server; without it one is started.")]
-KeyEnv = Annotated[str, typer.Option(help="Environment variable with the key for the service at --url.")]
+KeyEnv = Annotated[str, typer.Option(help="Environment variable with the key for the server or service at --url.")]
 Pid = Annotated[int | None, typer.Option(help="That server's process id, to measure its CPU time.")]
 Workers = Annotated[int | None, typer.Option(min=0, help="Worker processes of the started server.")]
 PlanStreams = Annotated[int, typer.Option(min=1, help="Plan the machine for this many streams at once.")]

@@ -5,6 +5,7 @@ Nothing heavy is imported here: `asr --help` must answer immediately.
 
 import asyncio
 import math
+import os
 import signal
 import socket
 import sys
@@ -101,6 +102,9 @@ def stream(
     pace: Annotated[float, typer.Option(help="Seconds of audio sent per second; 0: as fast as possible.")] = 1.0,
     rate: Annotated[int, typer.Option(help="Sample rate of standard input in hertz.")] = 16_000,
     channels: Annotated[int, typer.Option(help="Channels of standard input.")] = 1,
+    key_env: Annotated[
+        str, typer.Option(help="The environment variable with the server's key, where the server asks for one.")
+    ] = "ASR_KEY",
 ) -> None:
     """Stream a recording or the microphone to a server, and show the words as they arrive."""
     from server.client.protocol import listen_url
@@ -119,10 +123,11 @@ def stream(
         prompt=prompt or None,
         keyterm=hotword,
     )
-    asyncio.run(_stream(source, address, None if pace == 0 or source == "mic" else pace, rate, channels))
+    key = os.environ.get(key_env, "")  # never as an option: other users see a process's arguments
+    asyncio.run(_stream(source, address, None if pace == 0 or source == "mic" else pace, rate, channels, key))
 
 
-async def _stream(source: str, address: str, pace: float | None, rate: int, channels: int) -> None:
+async def _stream(source: str, address: str, pace: float | None, rate: int, channels: int, key: str) -> None:
     """Ctrl-C ends the audio, not the program: the last words are still shown. A second Ctrl-C ends the program."""
     from server.client import sources
     from server.client.display import Display
@@ -140,7 +145,7 @@ async def _stream(source: str, address: str, pace: float | None, rate: int, chan
         loop.add_signal_handler(signal.SIGINT, interrupt)
     with Display() as display:
         chunks = sources.until(stop, _chunks(source, rate, channels))
-        await stream_audio(address, chunks if pace is None else paced(chunks, pace), display.show)
+        await stream_audio(address, chunks if pace is None else paced(chunks, pace), display.show, key=key)
 
 
 def _chunks(source: str, rate: int, channels: int) -> AsyncIterator[bytes]:

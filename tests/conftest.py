@@ -16,7 +16,7 @@ torch.set_num_threads(1)
 # Models that somebody trained on this machine are no part of what is tested here.
 os.environ["STEADYWORD_MODELS"] = tempfile.mkdtemp(prefix="steadyword-models-")
 # Nor are the keys of a server that runs here.
-os.environ["STEADYWORD_KEYS"] = os.environ["STEADYWORD_MODELS"] + "/no-keys.toml"
+os.environ["STEADYWORD_KEYS"] = ""
 
 
 MODEL_FIXTURES = {"whisper_tiny", "whisper_tiny_float32", "whisper_base", "real", "learned", "remote"}

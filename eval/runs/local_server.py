@@ -64,7 +64,9 @@ def start_process(command: Sequence[str], ready: Callable[[], bool], what: str, 
 
 def _environment(threads: int | None) -> dict[str, str]:
     limits = {} if threads is None else dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
-    return os.environ | limits
+    return (
+        os.environ | limits | {"STEADYWORD_KEYS": ""}
+    )  # a server of this run only, on this machine: it asks for no key
 
 
 def free_port() -> int:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from asr.cli import say
+from asr.errors import ConfigError
 
 ConfigOption = Annotated[Path | None, typer.Option(help="The server's settings; their keys_file is changed.")]
 
@@ -69,4 +70,7 @@ def _file(config: Path | None) -> Path:
     from server.config import load_settings
 
     named = load_settings(config).keys_file
-    return Path(named).expanduser() if named else default_file()
+    file = Path(named).expanduser() if named else default_file()
+    if file is None:
+        raise ConfigError("STEADYWORD_KEYS is empty; wanted the file of keys, or no such variable")
+    return file

@@ -66,8 +66,9 @@ class Keyring:
         """That of the settings. Raises `ConfigError`: a file of keys that was named must be there."""
         if settings.keys_file:
             return cls(Path(settings.keys_file).expanduser())
-        keyring = cls(default_file() if default_file().exists() else None)
-        keyring._file = default_file()  # it may be made while the server runs
+        file = default_file()
+        keyring = cls(file if file and file.exists() else None)
+        keyring._file = file  # it may be made while the server runs
         return keyring
 
     @property

@@ -92,10 +92,13 @@ def digest(secret: bytes) -> bytes:
     return hashlib.sha256(secret).digest()
 
 
-def default_file() -> Path:
-    """`$STEADYWORD_KEYS`, else `$XDG_CONFIG_HOME/steadyword/keys.toml`, else `~/.config/steadyword/keys.toml`."""
-    if own := os.environ.get("STEADYWORD_KEYS"):
-        return Path(own).expanduser()
+def default_file() -> Path | None:
+    """`$STEADYWORD_KEYS`, else `$XDG_CONFIG_HOME/steadyword/keys.toml`, else `~/.config/steadyword/keys.toml`.
+
+    None where the variable is empty: servers that are started with it ask for no keys.
+    """
+    if (own := os.environ.get("STEADYWORD_KEYS")) is not None:
+        return Path(own).expanduser() if own else None
     shared = os.environ.get("XDG_CONFIG_HOME")
     return (Path(shared).expanduser() if shared else Path.home() / ".config") / "steadyword" / "keys.toml"
 

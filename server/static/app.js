@@ -1,5 +1,6 @@
 // The page's state machine: idle -> opening -> listening -> finishing -> idle. The other files are its parts.
 
+import * as access from "./access.js";
 import { Delays } from "./delays.js";
 import { toSrt, toTxt, toVtt } from "./formats.js";
 import { Microphone, NO_SERVER, SourceError, openFile } from "./sources.js";
@@ -150,7 +151,8 @@ async function upload(recording) {
   form.append("timestamp_granularities[]", "word");
   form.append("model", model.value);
   if (language.value) form.append("language", language.value);
-  const answer = await fetch(endpoint("v1/audio/transcriptions"), { method: "POST", body: form }).catch(() => null);
+  const address = endpoint("v1/audio/transcriptions");
+  const answer = await access.request(address, { method: "POST", body: form }).catch(() => null);
   if (!answer) throw new StreamError(NO_SERVER);
   const body = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new StreamError(`${recording.name} was refused: ${body.error?.message ?? `HTTP ${answer.status}`}`);
@@ -217,11 +219,25 @@ function chooseLanguages() {
 }
 
 async function loadModels() {
-  const answer = await fetch(endpoint("v1/models")).catch(() => null);
+  const answer = await access.request(endpoint("v1/models")).catch(() => null);
+  if (answer?.status === 401) return view.showNotice("");
   if (!answer?.ok) return view.showNotice(NO_SERVER);
   page.models = (await answer.json()).data;
   view.showModels(page.models, page.models.find((entry) => entry.default)?.id);
   chooseLanguages();
+}
+
+/** The user has typed a key: the page is as if it had been loaded with it. */
+async function takeKey(event) {
+  event.preventDefault();
+  try {
+    await access.take(view.elements.key.value, endpoint("v1/auth/grant"));
+  } catch (error) {
+    return view.showNotice(error.message);
+  }
+  view.showEntry(false);
+  view.showNotice("");
+  await loadModels();
 }
 
 function dropZone() {
@@ -249,6 +265,8 @@ clear.addEventListener("click", () => mayReplace() && clearAll());
 view.elements.copy.addEventListener("click", copyText);
 for (const format of Object.keys(FORMATS)) view.elements[format].addEventListener("click", () => download(format));
 addEventListener("beforeunload", (event) => page.phase !== "idle" && event.preventDefault());
+access.needed.addEventListener("needed", () => view.showEntry(true));
+view.elements.entry.addEventListener("submit", takeKey);
 dropZone();
 enter("idle");
 await loadModels();

@@ -3,6 +3,7 @@
 // A broken connection loses nothing that is still on the tape: the next one starts at the end of the last final. The
 // server counts time from the first sample of a connection; `offset_s` converts it to the tape's time.
 
+import * as access from "./access.js";
 import { NO_SERVER } from "./sources.js";
 
 const CHUNK_S = 0.1;
@@ -25,7 +26,7 @@ async function refusal(url) {
   const address = new URL(url);
   address.protocol = address.protocol.replace("ws", "http");
   try {
-    const answer = await fetch(address, { cache: "no-store", signal: AbortSignal.timeout(OPEN_S * 1000) });
+    const answer = await access.request(address, { cache: "no-store", signal: AbortSignal.timeout(OPEN_S * 1000) });
     const body = await answer.json().catch(() => ({}));
     return { status: answer.status, message: reasonIn(body) };
   } catch {
@@ -64,7 +65,7 @@ export class Stream {
   connect() {
     this.closing = false;
     this.fault = "";
-    const socket = new WebSocket(this.url);
+    const socket = new WebSocket(this.url, access.subprotocols());
     this.socket = socket;
     const timer = setTimeout(() => socket.close(), OPEN_S * 1000);
     let keepAlive = null; // an interval, once open

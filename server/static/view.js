@@ -59,6 +59,15 @@ export function clearText() {
 
 // --- state
 
+/** The field for a key, where the server asks for one. What was typed does not stay in the page. */
+export function showEntry(wanted) {
+  const { entry, key } = elements;
+  const appears = wanted && entry.hidden;
+  entry.hidden = !wanted;
+  key.value = "";
+  if (appears) key.focus();
+}
+
 /** kind: "error" (needs the user), "busy" (in progress) or "good" (disappears after 4 s). */
 export function showNotice(text, kind = "error") {
   notice.textContent = text;

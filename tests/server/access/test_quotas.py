@@ -90,7 +90,7 @@ def test_a_stream_ends_when_the_day_is_used_up_with_its_text(server: Running, ke
     assert messages[-1]["type"] == "Error"
     assert messages[-1]["variant"] == "KEY-LIMIT"
     assert "3 seconds of audio of this day" in messages[-1]["description"]
-    assert len(transcript(messages).split()) == 8
+    assert transcript(messages).startswith("w0 w1 w2 w3 w4 w5")
     with pytest.raises(InvalidStatus) as refused, listen(server, keys.secrets["short"]):
         pass
     assert refused.value.response.status_code == 429

@@ -1,8 +1,6 @@
 """The page in a real Chromium with recordings as its microphone, on the real server with the default model."""
 
-import os
 import re
-import shutil
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,25 +17,12 @@ from asr.events import Word
 from asr.transcripts import subtitles
 from server.client.protocol import listen_url
 from tests.server.running import ServerProcess
+from tests.server.static.browser import CHROMIUM, NEEDS_CHROMIUM, QUIET
 from tests.speech import RATE_HZ, clip, silence
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        CHROMIUM is None and not IN_CI, reason="no chromium here: `apt-get install chromium` to run these"
-    ),
-]
+pytestmark = [pytest.mark.browser, NEEDS_CHROMIUM]
 
 PATIENCE_MS = 60_000  # for what takes as long as the machine takes; nothing is asserted on time
-QUIET = [
-    "--no-sandbox",
-    "--no-first-run",
-    "--disable-sync",
-    "--disable-background-networking",
-    "--disable-component-update",
-]
 
 
 def recording(path: Path, *parts: str | float) -> Path:
