@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket
 
 from asr.errors import AsrError
+from server.access.context import current
 from server.access.credentials import CredentialsError, KeyInAddressError, ScopeError, answered_subprotocol
 from server.access.failed_tries import TooManyTriesError
 from server.access.hosts import HostError
@@ -134,8 +135,9 @@ def _kept(service: Service, options: Options) -> ResumableTransport:
 
 
 def _identity() -> str:
-    """Whose streams a client may resume: those that were opened with the same key."""
-    return ""
+    """Whose streams a client may resume: those that were opened with the same key, or a token of it."""
+    caller = current().caller
+    return caller.key.sha256 if caller else ""
 
 
 def listen_without_upgrade(api: LiveApi) -> Callable[[Request], Awaitable[JSONResponse]]:

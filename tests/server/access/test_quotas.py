@@ -1,5 +1,7 @@
 """The limits of a key: streams at a time, audio a day, and what a removed key ends."""
 
+import json
+import socket as sockets
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -128,6 +130,29 @@ def test_a_key_that_is_added_comes_in_without_a_restart(server: Running, keys: M
     key = keys.add("new")
     eventually(lambda: server.service.keyring.named("new") is not None)
     assert httpx.get(server.url + "/v1/models", headers={"Authorization": f"Token {key}"}).status_code == 200
+
+
+def test_a_stream_is_resumed_only_with_the_key_that_opened_it(server: Running, keys: Made) -> None:
+    """Or with a token of that key. It keeps its place, and the key's count, while nobody is there."""
+    query = f"{RAW}&resumable=30"
+    with listen(server, keys.secrets["two"], query) as socket:
+        session = json.loads(socket.recv(timeout=30))
+        socket.send(pcm(1.0))
+        socket.socket.shutdown(sockets.SHUT_RDWR)  # without a farewell
+    resume = f"resume={session['resume']}&sequence=0"
+    with pytest.raises(InvalidStatus) as refused, listen(server, keys.secrets["all"], resume):
+        pass
+    assert refused.value.response.status_code == 410
+    assert server.service.quotas.open_streams("two") == 1
+    headers = {"Authorization": f"Token {keys.secrets['two']}"}
+    token = httpx.post(server.url + "/v1/auth/grant", headers=headers).json()["access_token"]
+    with listen(server, token, resume) as socket:
+        socket.send(pcm(1.0))
+        socket.send(CLOSE)
+        messages, code = until_closed(socket)
+    assert code == 1000
+    assert transcript(messages).startswith("w0 w1")
+    eventually(lambda: server.service.quotas.open_streams("two") == 0)
 
 
 def test_what_each_key_uses_is_listed(server: Running, keys: Made) -> None:
