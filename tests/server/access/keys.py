@@ -1,7 +1,9 @@
 """Keys for the tests: made as `asr keys add` makes them, each known by what it may do."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from server.access.keys import SCOPES, Key, add_key, digest, new_key
 
@@ -29,3 +31,15 @@ def made(folder: Path) -> Made:
         keys.add(f"only-{scope}", (scope,))
         keys.add(f"not-{scope}", tuple(other for other in SCOPES if other != scope))
     return keys
+
+
+Shown = dict[str, Any]
+SPELLINGS: dict[str, Callable[[str], Shown]] = {
+    "Token": lambda key: {"headers": {"Authorization": f"Token {key}"}},
+    "Bearer": lambda key: {"headers": {"Authorization": f"Bearer {key}"}},
+    "any case": lambda key: {"headers": {"authorization": f"bEARER   {key}"}},
+    "api-key": lambda key: {"headers": {"api-key": key}},
+    "token,KEY": lambda key: {"subprotocols": ["token", key]},
+    "bearer,KEY": lambda key: {"subprotocols": ["bearer", key]},
+    "openai": lambda key: {"subprotocols": ["realtime", f"openai-insecure-api-key.{key}"]},
+}

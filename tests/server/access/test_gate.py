@@ -3,7 +3,7 @@
 import logging
 import socket as sockets
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import httpx
 import pytest
@@ -14,7 +14,7 @@ from websockets.sync.client import connect
 from server.access import failed_tries, keyring
 from server.http.app import create_app
 from server.http.gate import OPEN_PATHS, OPERATE_PREFIX, SCOPE_OF
-from tests.server.access.keys import Made, made
+from tests.server.access.keys import SPELLINGS, Made, Shown, made
 from tests.server.fakes import ScriptedEngine
 from tests.server.running import RAW, Running, running
 
@@ -63,16 +63,6 @@ ADDRESSES = [
 ]
 
 HTTP = httpx.Client(verify=False)
-Shown = dict[str, Any]
-SPELLINGS: dict[str, Callable[[str], Shown]] = {
-    "Token": lambda key: {"headers": {"Authorization": f"Token {key}"}},
-    "Bearer": lambda key: {"headers": {"Authorization": f"Bearer {key}"}},
-    "any case": lambda key: {"headers": {"authorization": f"bEARER   {key}"}},
-    "api-key": lambda key: {"headers": {"api-key": key}},
-    "token,KEY": lambda key: {"subprotocols": ["token", key]},
-    "bearer,KEY": lambda key: {"subprotocols": ["bearer", key]},
-    "openai": lambda key: {"subprotocols": ["realtime", f"openai-insecure-api-key.{key}"]},
-}
 
 
 class Served(NamedTuple):

@@ -16,8 +16,7 @@ from websockets.sync.client import connect
 from server.access.keys import new_key
 from server.access.logs import LineLimit, redacted, start_logs
 from server.config import load_settings
-from tests.server.access.keys import made
-from tests.server.access.test_gate import SPELLINGS
+from tests.server.access.keys import SPELLINGS, made
 from tests.server.fakes import ScriptedEngine
 from tests.server.running import CLOSE, RAW, eventually, pcm, running, until_closed, wav
 
