@@ -118,6 +118,8 @@ class DecodeSettings:
     for a few more errors (docs/log/decoding.md#old-words-held-and-finals-within-three-seconds)."""
     hotword_boost: float = 3.0
     """What each token of a hotword is worth: it is written where it costs less log-probability. Whisper only."""
+    translate: bool = False
+    """Write in English what is said in any language. Whisper models of several languages only."""
     ctc: CtcSettings = field(default_factory=CtcSettings)
     """What only CTC models read. An architecture with settings of its own gets such a field."""
 

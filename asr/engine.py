@@ -95,9 +95,11 @@ class Engine:
         `language` None: a multilingual model detects it. `prompt`: text that the decoder treats as spoken before, so
         that it continues its spelling and style. `hotwords`: words to expect, such as names; the search prefers them
         where they are likely. `partials` False: the session emits finals only.
-        Raises `ConfigError` for a language that the model does not know.
+        Raises `ConfigError` for a language that the model does not know, and for a translation if it makes none.
         """
         code = self.language_code(language)
+        if settings and settings.decode.translate and not self._recogniser.translates:
+            raise ConfigError(f"model {self.name} does not translate; wanted a Whisper model of several languages")
         tokens = self._recogniser.tokens_of(prompt)
         return Session(
             self._complete(settings or SessionSettings()),

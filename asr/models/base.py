@@ -153,6 +153,8 @@ class Recogniser(Protocol):
     ``languages``: codes of the languages that the model knows; empty if it does not say. ``update_ms``: how much new
     audio it wants between two hypotheses, unless the settings say. ``finality``: which commit policy its streams need.
 
+    ``translates``: whether it follows `DecodeSettings.translate`.
+
     ``aligner``: the name of the method that `place` uses. `place` takes at most ``longest_placed_s`` of audio.
     ``places_silence``: the silence between words is not part of their spans.
     """
@@ -164,6 +166,7 @@ class Recogniser(Protocol):
     languages: tuple[str, ...]
     update_ms: int
     finality: Finality
+    translates: bool
     aligner: str
     longest_placed_s: float
     places_silence: bool

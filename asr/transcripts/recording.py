@@ -208,6 +208,15 @@ def offline_settings(
     return replace(base, vad=replace(base.vad, endpoint_ms=base.vad.file_endpoint_ms), stream=stream, decode=decode)
 
 
+def translating(settings: SessionSettings) -> SessionSettings:
+    """The settings, to write in English what is said in any language.
+
+    No gaps are looked for: where words change places, their times say little about what the model left out.
+    """
+    stream = replace(settings.stream, gap_s=math.inf)
+    return replace(settings, stream=stream, decode=replace(settings.decode, translate=True))
+
+
 def transcript_of(events: Iterable[Event], engine: Named, duration_s: float) -> Transcript:
     """The transcript of a session's events. Its language is that of most words."""
     finals = [event for event in events if isinstance(event, Final)]

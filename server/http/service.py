@@ -16,7 +16,7 @@ from asr.config import SAMPLE_RATE_HZ
 from asr.errors import AsrError, AudioError, ConfigError, ModelError
 from asr.events import Event, text_of
 from asr.languages import closest_code, knows, language_code
-from asr.transcripts.recording import offline_settings
+from asr.transcripts.recording import offline_settings, translating
 from server.access.context import current
 from server.access.keyring import Keyring
 from server.access.quotas import Quotas
@@ -195,12 +195,19 @@ class Service:
         languages: Sequence[str] = (),
         prompt: str = "",
         hotwords: tuple[str, ...] = (),
+        endpoint_ms: int | None = None,
+        translate: bool = False,
     ) -> AsyncIterator["Recognition"]:
         """A whole recording, in blocks ``(n,)`` of 16 kHz mono float32, to be recognised among live streams.
 
-        Raises `ConfigError` for a language that the model does not know.
+        `endpoint_ms`: silence that ends an utterance. Raises `ConfigError` for a language that the model does not know,
+        and for a translation if it makes none.
         """
         settings = offline_settings(self.settings.session)
+        if endpoint_ms is not None:
+            settings = replace(settings, vad=replace(settings.vad, endpoint_ms=endpoint_ms))
+        if translate:
+            settings = translating(settings)
         language = chosen_language(languages, scheduler.engine.languages)
         current().serves(scheduler.engine)
         session = await scheduler.open(settings, StreamOptions(language, prompt, hotwords, partials=False))

@@ -1,4 +1,5 @@
-"""`POST /v1/audio/transcriptions`, OpenAI's upload API: one recording, its text whole or as server-sent events."""
+"""`POST /v1/audio/transcriptions`, OpenAI's upload API: one recording, its text whole or as server-sent events; and
+`/v1/audio/translations`, its text in English."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -28,12 +29,21 @@ MAX_FIELDS = 250
 
 async def transcriptions(request: Request) -> Response:
     """The route. Errors before the first word are HTTP statuses; in a stream of events, later ones are an event."""
+    return await _answered(request, translate=False)
+
+
+async def translations(request: Request) -> Response:
+    """`POST /v1/audio/translations`: the same in English, whatever is spoken, where the model can."""
+    return await _answered(request, translate=True)
+
+
+async def _answered(request: Request, *, translate: bool) -> Response:
     service: Service = request.app.state.service
     try:
         check_origin(request.headers, service.settings.allowed_origins, service.settings.allowed_hosts)
         async with AsyncExitStack() as held:
             service.admission.check()
-            file, options = await _form(request, service, held)
+            file, options = await _form(request, service, held, translate=translate)
             held.enter_context(service.admission.place(wait_for_upload))
             recognition = await _recognition(service, file, options, held)
             batches = _batches(recognition)
@@ -49,18 +59,9 @@ async def transcriptions(request: Request) -> Response:
     return Response(text, media_type=media_type)
 
 
-async def translations(request: Request) -> Response:
-    """`POST /v1/audio/translations`: refused, after the body: a client reads no response while it sends."""
-    body = limited(request, request.app.state.service.settings.max_upload_bytes + MULTIPART_ROOM_BYTES)
-    try:
-        async for _ in body.stream():
-            pass
-        raise FormError("model", "no model here translates; /v1/audio/transcriptions has the text in its own language")
-    except AsrError as error:
-        return error_response(error, request)
-
-
-async def _form(request: Request, service: Service, held: AsyncExitStack) -> tuple[BinaryIO, TranscriptionOptions]:
+async def _form(
+    request: Request, service: Service, held: AsyncExitStack, *, translate: bool
+) -> tuple[BinaryIO, TranscriptionOptions]:
     """The recording, open as long as `held` is, and the options. Raises `FormError`, `UploadTooBig`."""
     body = limited(request, service.settings.max_upload_bytes + MULTIPART_ROOM_BYTES)
     form = await held.enter_async_context(body.form(max_files=1, max_fields=MAX_FIELDS))
@@ -68,13 +69,13 @@ async def _form(request: Request, service: Service, held: AsyncExitStack) -> tup
     fields = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
     if not isinstance(file, UploadFile):
         raise FormError("file", "file: found none, wanted a recording as multipart/form-data")
-    return file.file, openai.parse_form(fields)
+    return file.file, openai.parse_form(fields, translate=translate)
 
 
 async def _recognition(
     service: Service, file: BinaryIO, options: TranscriptionOptions, held: AsyncExitStack
 ) -> Recognition:
-    """The recording at the model. Raises `ModelError`, `Unavailable`, and `FormError` for a language."""
+    """The recording at the model. Raises `ModelError`, `Unavailable`, and `FormError` for what the model cannot do."""
     scheduler = service.scheduler(options.model)
     service.admission.check_load(scheduler)
     recognition = service.recognition(
@@ -83,11 +84,13 @@ async def _recognition(
         languages=options.languages,
         prompt=options.prompt,
         hotwords=options.hotwords,
+        endpoint_ms=options.endpoint_ms,
+        translate=options.translate,
     )
     try:
         return await held.enter_async_context(recognition)
-    except ConfigError as error:
-        raise FormError("language", str(error)) from error
+    except ConfigError as error:  # a translation has no field for the language
+        raise FormError("model" if options.translate else "language", str(error)) from error
 
 
 async def _batches(recognition: Recognition) -> AsyncIterator[list[Event]]:

@@ -124,6 +124,12 @@ def _endpointing(name: str, value: str) -> int | None:
         raise ParameterError(f"{error} milliseconds, true or false") from None
 
 
+def pause_ms(milliseconds: float) -> int:
+    """The pause that ends an utterance where another API asks for this one: the closest that is allowed."""
+    low, high = ENDPOINTING_MS
+    return round(min(max(milliseconds, low), high))
+
+
 def _utterance_end(name: str, value: str) -> int | None:
     return None if _off(value) else _whole(*UTTERANCE_END_MS)(name, value)
 

@@ -12,7 +12,7 @@ from typing import Any
 from asr.audio.streams import MAX_RATE_HZ, MIN_RATE_HZ
 from asr.errors import CallerError
 from server.wires.base import StreamRequest
-from server.wires.deepgram_query import ENDPOINTING_MS, MAX_HOTWORDS, MAX_PROMPT_CHARACTERS
+from server.wires.deepgram_query import MAX_HOTWORDS, MAX_PROMPT_CHARACTERS, pause_ms
 
 FORMATS: Mapping[str, tuple[str, int, int]] = {
     "audio/pcm": ("linear16", 24_000, 2),
@@ -118,8 +118,7 @@ class RealtimeSession:
         if detection["type"] == "semantic_vad":
             return EAGERNESS_MS[detection.get("eagerness") or "auto"]
         silence_ms = detection.get("silence_duration_ms")
-        low, high = ENDPOINTING_MS
-        return min(max(round(silence_ms), low), high) if silence_ms is not None else SILENCE_MS
+        return pause_ms(silence_ms) if silence_ms is not None else SILENCE_MS
 
     def updated(self, session: Any) -> "RealtimeSession":
         """With the settings of a `session.update`; what it leaves out stays. Raises `SessionError`."""

@@ -1,10 +1,12 @@
-"""OpenAI's `POST /v1/audio/transcriptions`, without I/O: form fields -> options, transcript -> response body.
+"""OpenAI's `POST /v1/audio/transcriptions` and `/v1/audio/translations`, without I/O: forms -> options, transcripts ->
+response bodies.
 
-Specification: https://platform.openai.com/docs/api-reference/audio/createTranscription
+Specification: https://platform.openai.com/docs/api-reference/audio
 """
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 from asr.errors import CallerError
 from asr.events import Event, Final, Word
 from asr.transcripts.formats import FORMATS, Transcript
-from server.wires.deepgram_query import MAX_HOTWORDS, MAX_PROMPT_CHARACTERS
+from server.wires.deepgram_query import MAX_HOTWORDS, MAX_PROMPT_CHARACTERS, pause_ms
 
 RESPONSE_FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
 GRANULARITIES = ("segment", "word")
@@ -21,14 +23,21 @@ INCLUDED = ("logprobs",)
 STREAMED_FORMATS = ("json", "text")
 LOGPROB_FORMATS = ("json", "verbose_json")
 
-IGNORED = ("temperature", "chunking_strategy")
-"""Accepted without effect: decoding is greedy, and voice activity cuts the recording."""
+IGNORED = ("temperature",)
+"""Accepted without effect: decoding is greedy."""
 
 FIELDS = (
     "file", "model", "language", "languages[]", "prompt", "hotwords", "keywords[]", "response_format",
-    "timestamp_granularities[]", "include[]", "stream",
+    "timestamp_granularities[]", "include[]", "chunking_strategy", "stream",
 )  # fmt: skip
 """The fields that change something."""
+TRANSLATION_FIELDS = ("file", "model", "prompt", "response_format")
+"""Those of a translation."""
+CHUNKING_FIELDS = ("type", "silence_duration_ms", "prefix_padding_ms", "threshold")
+"""Of a `chunking_strategy`. The last two have no effect: the voice detector has thresholds of its own."""
+
+_CHUNKING = re.compile(r"chunking_strategy(?:\[(\w*)\])?")
+"""Forms write objects as `chunking_strategy[type]`."""
 
 
 class FormError(CallerError):
@@ -54,20 +63,30 @@ class TranscriptionOptions:
     """Whether to send each word's logarithmic probability."""
     stream: bool = False
     """Whether to send the text as server-sent events while it is recognised."""
+    endpoint_ms: int | None = None
+    """Silence that ends an utterance, and with it a segment."""
+    translate: bool = False
+    """Whether to write in English what is said in any language."""
 
 
-def parse_form(items: Iterable[tuple[str, str]]) -> TranscriptionOptions:
+def parse_form(items: Iterable[tuple[str, str]], *, translate: bool = False) -> TranscriptionOptions:
     """The options of a form's text fields. Raises `FormError`."""
+    fields = TRANSLATION_FIELDS if translate else FIELDS
     lists: dict[str, list[str]] = {}
     values: dict[str, Any] = {}
+    chunking: dict[str, str] = {}
     for name, value in items:
         base = name.removesuffix("[]")
-        if base in _LISTS:
+        if base in _LISTS and not {base, f"{base}[]"}.isdisjoint(fields):
             lists.setdefault(base, []).extend(_LISTS[base](name, value))
-        elif name in _VALUES:
+        elif part := "chunking_strategy" in fields and _CHUNKING.fullmatch(name):
+            chunking[part[1] or ""] = value
+        elif name not in fields and name not in IGNORED:
+            raise FormError(name, f"unknown field {name[:100]!r}; known are {', '.join(fields)}")
+        elif value and name in _VALUES:  # without a value it is not given
+            if name in values:
+                raise FormError(name, f"{name} is given twice; give it once")
             values[name] = _VALUES[name](name, value)
-        elif base.partition("[")[0] not in IGNORED:  # forms write objects as `chunking_strategy[type]`
-            raise FormError(name, f"unknown field {name[:100]!r}; known are {', '.join(FIELDS)}")
     hotwords = lists.get("hotwords", []) + lists.get("keywords", [])
     if len(hotwords) > MAX_HOTWORDS:
         raise FormError("hotwords", f"hotwords: found {len(hotwords)}, wanted at most {MAX_HOTWORDS}")
@@ -78,6 +97,8 @@ def parse_form(items: Iterable[tuple[str, str]]) -> TranscriptionOptions:
         hotwords=tuple(hotwords),
         granularities=tuple(lists.get("timestamp_granularities", [])) or ("segment",),
         logprobs="logprobs" in lists.get("include", []),
+        endpoint_ms=_pause_ms(chunking),
+        translate=translate,
     )
     _check_together(options, with_granularities="timestamp_granularities" in lists)
     return options
@@ -94,6 +115,35 @@ def _check_together(options: TranscriptionOptions, *, with_granularities: bool) 
     if options.stream and found not in STREAMED_FORMATS:
         wanted = " or ".join(STREAMED_FORMATS)
         raise FormError("stream", f"stream=true needs response_format={wanted}, found {found}: events carry text only")
+
+
+def _pause_ms(chunking: dict[str, str]) -> int | None:
+    """Of a `chunking_strategy`: "auto", or an object, as fields or as JSON. Raises `FormError`."""
+    whole = chunking.pop("", "")
+    given: Any = dict(chunking)
+    if whole and whole != "auto":
+        try:
+            given = json.loads(whole) | given
+        except (ValueError, TypeError, RecursionError):
+            given = {"type": whole}
+    if not given:
+        return None
+    name, kind = "chunking_strategy", given.get("type")
+    if kind != "server_vad" or not set(given) <= set(CHUNKING_FIELDS):
+        wanted = f"wanted auto, or an object of type server_vad with {', '.join(CHUNKING_FIELDS[1:])}"
+        raise FormError(name, f"{name}: found {ascii(given)[:100]}, {wanted}")
+    silence_ms = given.get("silence_duration_ms")
+    return None if silence_ms is None else pause_ms(_milliseconds(name, silence_ms))
+
+
+def _milliseconds(name: str, value: Any) -> float:
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise FormError(name, f"{name}: found a silence_duration_ms of {ascii(value)[:60]}, wanted milliseconds")
+    return number
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> str:
@@ -149,7 +199,7 @@ def response_body(transcript: Transcript, options: TranscriptionOptions) -> tupl
         words = [word for segment in transcript.segments for word in segment.words]
         body["logprobs"] = [_logprob(word, is_first=not i) for i, word in enumerate(words)]
     if options.response_format == "verbose_json":
-        body |= _verbose(transcript, options.granularities)
+        body |= _verbose(transcript, options)
     return "application/json", json.dumps(body, ensure_ascii=False)
 
 
@@ -214,15 +264,15 @@ def server_sent(event: Mapping[str, Any]) -> str:
     return f"data: {json.dumps(event, ensure_ascii=False)}\n\n"
 
 
-def _verbose(transcript: Transcript, granularities: tuple[str, ...]) -> dict[str, Any]:
+def _verbose(transcript: Transcript, options: TranscriptionOptions) -> dict[str, Any]:
     body: dict[str, Any] = {
-        "task": "transcribe",
-        "language": transcript.language,
+        "task": "translate" if options.translate else "transcribe",
+        "language": "en" if options.translate else transcript.language,
         "duration": round(transcript.duration_s, 3),
     }
-    if "segment" in granularities:
+    if "segment" in options.granularities:
         body["segments"] = [_segment(i, segment) for i, segment in enumerate(transcript.segments)]
-    if "word" in granularities:
+    if "word" in options.granularities:
         words = (word for segment in transcript.segments for word in segment.words)
         body["words"] = [{"word": word.text.strip(), "start": word.start_s, "end": word.end_s} for word in words]
     return body

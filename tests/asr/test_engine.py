@@ -12,6 +12,7 @@ from asr.errors import ConfigError
 from asr.events import Ended, Event, Final, Partial, SpeechEnded, SpeechStarted, text_of
 from asr.models.base import Window
 from asr.streaming.session import Session
+from asr.transcripts.recording import offline_settings, transcribe, translating
 from tests import properties
 from tests.properties import finish
 from tests.speech import RATE_HZ, SPEECH_WORDS, clip, silence, speech
@@ -206,6 +207,21 @@ def test_an_unknown_language_is_refused_by_name(engine: Engine) -> None:
     with pytest.raises(ConfigError, match=r"'tlh'.*en"):
         engine.open(language="tlh")
     assert engine.open(language="en-US")
+
+
+def test_a_translation_is_english_in_a_file_and_in_steps(multilingual: Engine, engine: Engine) -> None:
+    """A Spanish count, whose language is reported; a model of English alone refuses."""
+    settings = translating(offline_settings())
+    samples = clip("conteo", "es")
+    transcript = transcribe(samples, multilingual, settings=settings)
+    assert (bare_words(transcript.text), transcript.language) == (
+        "one two three four five six seven eight nine ten",
+        "es",
+    )
+    events = properties.run(multilingual, samples, multilingual.open(settings, partials=False))
+    assert text_of(events) == transcript.text
+    with pytest.raises(ConfigError, match=r"model whisper-tiny\.en does not translate"):
+        engine.open(settings)
 
 
 def test_a_prompt_of_any_length_leaves_room_for_the_text(engine: Engine) -> None:

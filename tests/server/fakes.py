@@ -127,6 +127,7 @@ class ScriptedEngine:
     precision = "none"
     architecture = "scripted"
     languages = ("en", "ja")
+    translates = True
 
     def __init__(self, step_s: float = 0.0) -> None:
         self.step_s = step_s
@@ -141,6 +142,8 @@ class ScriptedEngine:
         language = options.language
         if language not in (None, *self.languages):
             raise ConfigError(f"found the language {language!r}, wanted one of en, ja")
+        if settings.decode.translate and not self.translates:
+            raise ConfigError("model scripted-1 does not translate")
         self.asked.append((options.prompt, options.hotwords))
         self.opened.append(ScriptedSession(settings, language or "en", options.partials))
         return self.opened[-1]

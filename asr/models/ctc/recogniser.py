@@ -44,6 +44,7 @@ class CtcRecogniser:
 
     aligner = "CTC"
     longest_placed_s = 120.0
+    translates = False
     places_silence = True
     finality = Finality.SETTLED
 

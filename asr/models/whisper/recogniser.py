@@ -63,6 +63,7 @@ class WhisperRecogniser:
         self.name, self.weights_sha256, self.precision = name, weights_sha256, network.precision
         self.architecture, self.update_ms = "whisper", UPDATE_MS
         self.languages = tuple(sorted(special.languages)) or ("en",)
+        self.translates = special.translate is not None
         self.network, self.searcher = network, Searcher(network, special.end, special.blank)
         self._tokenizer, self._special = tokenizer, special
         self._hotwords_cache: dict[tuple[tuple[str, ...], float, bool], HotwordList] = {}
@@ -167,8 +168,9 @@ class WhisperRecogniser:
         names = self.tokens_of(", ".join(hotwords))[:longest]
         text_before = [*names, *window.context[max(0, len(window.context) + len(names) - longest) :]]
         context = [s.previous, *text_before] if text_before else []
-        task = [s.languages[language], s.transcribe] if s.transcribe is not None else []
-        head = [*context, s.start, *(t for t in task if t is not None), s.no_timestamps]
+        task = s.translate if window.settings.translate else s.transcribe
+        chosen = [s.languages[language], task] if task is not None else []
+        head = [*context, s.start, *chosen, s.no_timestamps]
         room = self.network.max_tokens - len(head) - 1
         seconds = len(window.samples) / SAMPLE_RATE_HZ
         spoken = len(window.prefix) + _SPARE_TOKENS + int(window.settings.max_tokens_per_s * seconds)
@@ -238,7 +240,7 @@ class WhisperRecogniser:
     def _hypothesis(self, state: SearchState, run: _Run) -> Hypothesis:
         pieces = [] if state.invented else self._pieces(state, run.memory)
         return Hypothesis(
-            pieces=tuple(pieces[: echo_start(pieces)]),
+            pieces=tuple(pieces if run.window.settings.translate else pieces[: echo_start(pieces)]),
             language=state.language,
             looped=state.looped,
             memory=replace(run.memory, proposal=state.proposal) if run.read_s is None else None,
@@ -246,18 +248,25 @@ class WhisperRecogniser:
         )
 
     def _pieces(self, state: SearchState, memory: WhisperMemory) -> list[Piece]:
-        """The words of a text after its prefix, up to the first that begins behind the audio."""
+        """The words of a text after its prefix, up to the first that begins behind the audio.
+
+        A translation is not cut: the attention follows the meaning, which changes places, so its times are only rough.
+        """
         prefix = len(state.window.prefix)
         words = self._tokenizer.words(state.tokens[prefix:])
-        if words and not prefix and state.language not in UNSPACED_LANGUAGES and not words[0][0].startswith(" "):
+        is_translation = state.window.settings.translate
+        written = "en" if is_translation else state.language
+        if words and not prefix and written not in UNSPACED_LANGUAGES and not words[0][0].startswith(" "):
             words[0] = (" " + words[0][0], words[0][1])
         starts_s = self._starts_s(state, memory)
         audio_s = len(state.window.samples) / SAMPLE_RATE_HZ
+        if is_translation:
+            starts_s = np.minimum(starts_s, audio_s)
         edges = np.cumsum([prefix, *(len(ids) for _, ids in words)])
         spans = at_pauses(starts_s[edges[:-1]].tolist(), starts_s[edges[1:]].tolist(), state.window.pauses)
         pieces = []
         for (text, ids), (start_s, end_s), at in zip(words, spans, edges.tolist(), strict=False):
-            if starts_s[at] >= audio_s:
+            if starts_s[at] >= audio_s and not is_translation:
                 break  # aligned with the zeros after the audio: mostly a repetition
             logprob = float(np.mean(state.logprobs[at - prefix : at + len(ids) - prefix]))
             pieces.append(Piece(text, ids, start_s, end_s, float(np.exp(logprob))))

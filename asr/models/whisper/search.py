@@ -79,10 +79,11 @@ class SearchState:
         In noise Whisper begins as most texts begin ("I", "you", "the"), with the probability that these words have
         without any audio: 3 %. What follows is improbable too, or too short for the sound; or the text ends there,
         for sure. After committed words a text does not begin, so it is never invented. A name that begins a text may be
-        improbable; the text that it was put into was not.
+        improbable; the text that it was put into was not. A translation begins less surely than a transcript, so its
+        beginning says nothing.
         """
         opening = self.logprobs[:_OPENING_TOKENS]
-        if not opening or self.window.prefix or self.edited:
+        if not opening or self.window.prefix or self.edited or self.window.settings.translate:
             return False
         improbable = sum(opening) < UNLIKELY * len(opening)
         limit = UNLIKELY_START if self.window.speech_s >= _SHORT_S else UNLIKELY_START_SHORT

@@ -74,7 +74,7 @@ class Tokenizer:
 
 @dataclass(frozen=True, slots=True)
 class SpecialTokens:
-    """Ids of the special tokens. ``transcribe`` is None and ``languages`` empty for an English-only model.
+    """Ids of the special tokens. The tasks are None and ``languages`` empty for an English-only model.
 
     ``previous`` begins a text from before the window. ``blank``: tokens that cannot begin a text.
     """
@@ -83,6 +83,7 @@ class SpecialTokens:
     end: int
     previous: int
     transcribe: int | None
+    translate: int | None
     no_timestamps: int
     blank: tuple[int, ...]
     languages: dict[str, int]
@@ -97,6 +98,7 @@ class SpecialTokens:
             end=tokenizer.special("<|endoftext|>"),
             previous=tokenizer.special("<|startofprev|>"),
             transcribe=tokenizer.special("<|transcribe|>") if multilingual else None,
+            translate=tokenizer.special("<|translate|>") if multilingual else None,
             no_timestamps=tokenizer.special("<|notimestamps|>"),
             blank=tokenizer.encode(" "),
             languages=languages if multilingual else {},

@@ -272,11 +272,96 @@ def test_an_error_before_the_first_words_is_a_status(scripted: Running) -> None:
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "file")
 
 
-def test_translations_are_refused_with_a_sentence(scripted: Running) -> None:
-    """Not as an unknown address: the sentence names the one that answers."""
-    answer = httpx.post(scripted.url + "/v1/audio/translations", files={"file": ("a.wav", wav(0.5))})
+class Monolingual(ScriptedEngine):
+    translates = False
+
+
+def translated(server: Running, **fields: object) -> httpx.Response:
+    return httpx.post(server.url + "/v1/audio/translations", files={"file": ("a.wav", wav(2.5))}, data=fields)
+
+
+def test_a_recording_is_translated(scripted: Running) -> None:
+    """The session is opened for it; the answer is English, in every form but events."""
+    assert translated(scripted, model="whisper-1", temperature="0").json()["text"] == words(5)
+    engine = scripted.service.schedulers["scripted-1"].engine
+    settings = engine.opened[-1].settings  # type: ignore[attr-defined]
+    assert (settings.decode.translate, settings.stream.gap_s) == (True, math.inf)
+    verbose = translated(scripted, response_format="verbose_json").json()
+    assert (verbose["task"], verbose["language"], len(verbose["segments"])) == ("translate", "en", 2)
+    assert translated(scripted, response_format="vtt").text.startswith("WEBVTT")
+    post(scripted, wav(0.5))
+    assert not engine.opened[-1].settings.decode.translate  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("field", ["language", "stream", "include[]", "timestamp_granularities[]", "chunking_strategy"])
+def test_fields_of_transcriptions_alone_are_refused_for_translations(scripted: Running, field: str) -> None:
+    """OpenAI's translations have none of them."""
+    answer = translated(scripted, **{field: "en"})
     assert answer.status_code == 400
-    assert "no model here translates; /v1/audio/transcriptions has" in answer.json()["error"]["message"]
+    assert answer.json()["error"]["param"] == field
+    assert "known are file, model, prompt, response_format" in answer.json()["error"]["message"]
+
+
+def test_a_model_that_does_not_translate_says_so() -> None:
+    """400, at the field that chooses another."""
+    with running(Monolingual()) as server:
+        answer = translated(server)
+        assert (answer.status_code, answer.json()["error"]["param"]) == (400, "model")
+        assert "model scripted-1 does not translate" in answer.json()["error"]["message"]
+        assert post(server, wav(0.5)).status_code == 200
+
+
+CHUNKINGS: list[tuple[dict[str, str], int | None]] = [
+    ({"chunking_strategy": "auto"}, None),
+    ({"chunking_strategy": ""}, None),
+    ({"chunking_strategy": '{"type": "server_vad"}'}, None),
+    ({"chunking_strategy": '{"type": "server_vad", "silence_duration_ms": 700}'}, 700),
+    ({"chunking_strategy[type]": "server_vad", "chunking_strategy[silence_duration_ms]": "700"}, 700),
+    ({"chunking_strategy[type]": "server_vad", "chunking_strategy[silence_duration_ms]": "0"}, 10),
+    ({"chunking_strategy[type]": "server_vad", "chunking_strategy[silence_duration_ms]": "1e9"}, 5000),
+    ({"chunking_strategy[type]": "server_vad", "chunking_strategy[threshold]": "0.5"}, None),
+]
+
+
+@pytest.mark.parametrize(("fields", "pause_ms"), CHUNKINGS)
+def test_a_chunking_strategy_says_which_pause_ends_a_segment(
+    scripted: Running, fields: dict[str, str], pause_ms: int | None
+) -> None:
+    """As an object in fields or in JSON; without a duration it is the server's own."""
+    assert post(scripted, wav(0.5), **fields).status_code == 200
+    vad = scripted.service.schedulers["scripted-1"].engine.opened[-1].settings.vad  # type: ignore[attr-defined]
+    assert vad.endpoint_ms == (pause_ms or scripted.service.settings.session.vad.file_endpoint_ms)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"chunking_strategy": "vad"},
+        {"chunking_strategy": "[1]"},
+        {"chunking_strategy": "{"},
+        {"chunking_strategy": '{"type": "semantic_vad"}'},
+        {"chunking_strategy": '{"silence_duration_ms": 1}'},
+        {"chunking_strategy": '{"type": "server_vad", "silence_duration_ms": NaN}'},
+        {"chunking_strategy": '{"type": "server_vad", "silence_duration_ms": true}'},
+        {"chunking_strategy": '{"type": "server_vad", "eagerness": "low"}'},
+        {"chunking_strategy[type]": "server_vad", "chunking_strategy[silence_duration_ms]": "-1"},
+    ],
+)
+def test_another_chunking_strategy_is_refused(scripted: Running, fields: dict[str, str]) -> None:
+    """With what is known."""
+    answer = post(scripted, wav(0.5), **fields)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == "chunking_strategy"
+    assert "wanted" in answer.json()["error"]["message"]
+
+
+def test_a_field_without_a_value_is_not_given_and_none_is_given_twice(scripted: Running) -> None:
+    """As in the query of `/v1/listen`; a scalar is no list."""
+    values = {"model": "whisper-1", "language": "en", "prompt": "So,", "response_format": "json", "stream": "false"}
+    for name, value in values.items():
+        assert post(scripted, wav(0.5), **{name: ""}).status_code == 200
+        assert f"{name} is given twice" in post(scripted, wav(0.5), **{name: [value, value]}).text
+        assert f"unknown field '{name}[]'" in post(scripted, wav(0.5), **{f"{name}[]": value}).text
 
 
 def test_logprobs_are_sent_where_they_are_asked_for(scripted: Running) -> None:
