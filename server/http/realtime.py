@@ -20,6 +20,7 @@ from server.wires.openai_realtime import RealtimeWire
 from server.wires.openai_realtime_session import RealtimeSession
 from server.wires.openai_transcriptions import FormError
 
+BETA_SUBPROTOCOL = "openai-beta.realtime-v1"
 CONVERSATION_MODELS = "gpt-realtime"
 """Names that begin so are models to talk with. SDKs name one in the address; the transcription's comes later."""
 
@@ -73,6 +74,12 @@ def _wire(request: HTTPConnection, service: Service, request_id: str) -> Realtim
     caller = current().caller
     if caller and caller.session is not None:
         session = session.updated(caller.session)
-    wire = RealtimeWire(session, service.choose, request_id)
+    wire = RealtimeWire(session, service.choose, request_id, is_beta=_is_beta(request))
     service.admission.check()
     return wire
+
+
+def _is_beta(request: HTTPConnection) -> bool:
+    """Whether the client asks for the API's beta, by a header or, in browsers, by a subprotocol."""
+    offered: list[str] = request.scope.get("subprotocols", [])
+    return "realtime=v1" in request.headers.get("openai-beta", "") or BETA_SUBPROTOCOL in offered

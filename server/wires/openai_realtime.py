@@ -11,7 +11,7 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from asr.errors import CallerError, ModelError
 from server.wires.base import (
@@ -45,8 +45,8 @@ Raises `ModelError`, `ConfigError`.
 class RealtimeWire:
     """One connection of OpenAI's Realtime protocol, for transcription."""
 
-    def __init__(self, session: RealtimeSession, choose: Choose, session_id: str) -> None:
-        self._session, self._choose = session, choose
+    def __init__(self, session: RealtimeSession, choose: Choose, session_id: str, *, is_beta: bool = False) -> None:
+        self._session, self._choose, self._is_beta = session, choose, is_beta
         self._model, self._language = choose(session.model, session.languages)
         self._sender = RealtimeSender(session_id)
         self._is_open = False
@@ -57,7 +57,7 @@ class RealtimeWire:
 
     def open(self) -> tuple[Frame, ...]:
         """`session.created`, which clients await before they send settings."""
-        return (_written(self._session_event("session.created")),)
+        return (_written(self._session_event("created")),)
 
     # -- what the client sends ---------------------------------------------------------------------------------------
 
@@ -79,7 +79,12 @@ class RealtimeWire:
         session = self._session.updated(message.get("session"))
         self._model, self._language = self._choose(session.model, session.languages)
         self._session = session
-        return (Reply((_written(self._session_event("session.updated")),)),)
+        return (Reply((_written(self._session_event("updated")),)),)
+
+    def _update_beta(self, message: Mapping[str, Any]) -> tuple[Command, ...]:
+        """The beta's name of `session.update`; its client reads the beta's answers."""
+        self._is_beta = True
+        return self._update(message)
 
     def _append(self, message: Mapping[str, Any]) -> tuple[Command, ...]:
         data = _audio(message.get("audio"))
@@ -122,6 +127,7 @@ class RealtimeWire:
 
     _handlers: Mapping[str, Callable[["RealtimeWire", Mapping[str, Any]], tuple[Command, ...]]] = {
         "session.update": _update,
+        "transcription_session.update": _update_beta,
         "input_audio_buffer.append": _append,
         "input_audio_buffer.commit": _commit,
         "input_audio_buffer.clear": _clear,
@@ -141,10 +147,11 @@ class RealtimeWire:
         last = failed or self._sender.event("error", error=_error_fields(description, kind=kind, code=code))
         return Ending((_written(last),), CLOSE_CODES[cause], f"{code}: {description}", code)
 
-    def _session_event(self, kind: str) -> dict[str, Any]:
+    def _session_event(self, what: Literal["created", "updated"]) -> dict[str, Any]:
         """The whole session; ``model_info`` is our own and names the model that serves."""
-        fields = self._session.fields() | {"model_info": {"name": self._model}}
-        return self._sender.session_event(kind, fields)
+        fields = self._session.flat_fields() if self._is_beta else self._session.fields()
+        kind = "transcription_session" if self._is_beta else "session"
+        return self._sender.session_event(f"{kind}.{what}", fields | {"model_info": {"name": self._model}})
 
     def _error(self, error: CallerError, event_id: Any) -> Reply:
         param = error.param if isinstance(error, SessionError) else None

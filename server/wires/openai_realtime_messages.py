@@ -70,7 +70,7 @@ class RealtimeSender:
         return {"type": kind, "event_id": f"event_{self._session_id}_{self._events}", **fields}
 
     def session_event(self, kind: str, settings: dict[str, Any]) -> dict[str, Any]:
-        """`session.created` or `session.updated`."""
+        """`session.created` or `session.updated`, or those of the beta."""
         session = {
             "object": "realtime.transcription_session",
             "type": "transcription",

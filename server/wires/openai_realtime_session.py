@@ -21,6 +21,15 @@ FORMATS: Mapping[str, tuple[str, int, int]] = {
 }
 """Each format's encoding in `asr.audio.streams`, its rate where none is given, and the bytes of a sample."""
 
+FLAT: Mapping[str, str] = {
+    "input_audio_format": "format",
+    "input_audio_transcription": "transcription",
+    "turn_detection": "turn_detection",
+    "input_audio_noise_reduction": "noise_reduction",
+}
+"""The fields of a session in the API's beta, which had no ``audio.input``, and where they stand today."""
+FLAT_FORMATS: Mapping[str, str] = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
+
 SILENCE_MS = 500
 """`silence_duration_ms` where none is given, as at OpenAI."""
 EAGERNESS_MS: Mapping[str, int] = {"low": 1_800, "medium": 900, "auto": 900, "high": 500}
@@ -122,7 +131,7 @@ class RealtimeSession:
 
     def updated(self, session: Any) -> "RealtimeSession":
         """With the settings of a `session.update`; what it leaves out stays. Raises `SessionError`."""
-        table = _table("session", session)
+        table = _nested(_table("session", session))
         if table.get("type", "transcription") != "transcription":
             raise SessionError("session.type", f"found {_short(table['type'])}, wanted transcription: nobody answers")
         given = _table(_INPUT, _table("session.audio", table.get("audio") or {}).get("input") or {})
@@ -153,6 +162,28 @@ class RealtimeSession:
         """The ``audio`` and ``include`` of a session, as they are echoed."""
         given = {name: value for name, value in self._parts().items() if name != "include"}
         return {"audio": {"input": given}, "include": list(self.include) or None}
+
+    def flat_fields(self) -> dict[str, Any]:
+        """The same in the form of the beta."""
+        given = {flat: getattr(self, name) for flat, name in FLAT.items()}
+        written = next(name for name, kind in FLAT_FORMATS.items() if kind == self.format["type"])
+        return given | {"input_audio_format": written, "include": list(self.include) or None}
+
+
+def _nested(table: dict[str, Any]) -> dict[str, Any]:
+    """A session in which the beta's flat fields stand where they stand today. Raises `SessionError`."""
+    flat = {name: table[old] for old, name in FLAT.items() if old in table}
+    if not flat:
+        return table
+    form = flat.get("format")
+    if isinstance(form, str):
+        if form not in FLAT_FORMATS:
+            wanted = f"wanted {', '.join(FLAT_FORMATS)}"
+            raise SessionError("session.input_audio_format", f"found {_short(form)}, {wanted}")
+        flat["format"] = {"type": FLAT_FORMATS[form]}
+    audio = _table("session.audio", table.get("audio") or {})
+    given = _table(_INPUT, audio.get("input") or {})
+    return table | {"audio": audio | {"input": flat | given}}
 
 
 def _format(value: Any) -> dict[str, Any]:

@@ -100,6 +100,40 @@ def test_voice_activity_ends_the_turns(client: Client) -> None:
     assert len({event["event_id"] for event in events}) == len(events)
 
 
+BETA_AUDIO = {"input_audio_format": "g711_ulaw", "input_audio_transcription": {"model": "whisper-1", "language": "ja"}}
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"additional_headers": {"OpenAI-Beta": "realtime=v1"}}, {"subprotocols": ["realtime", "openai-beta.realtime-v1"]}],
+)
+def test_the_apis_beta_is_answered_in_its_form(server: Running, how: dict[str, Any]) -> None:
+    """Its event names, its flat session; then the words."""
+    with client_of(server, **how) as socket:
+        client = Client(socket)
+        created = client.last("transcription_session.created")["session"]
+        assert (created["input_audio_format"], created["turn_detection"]["type"]) == ("pcm16", "server_vad")
+        wanted = BETA_AUDIO | {"turn_detection": None, "input_audio_noise_reduction": None}
+        client.send("transcription_session.update", session=wanted)
+        updated = client.last("transcription_session.updated")["session"]
+        assert [name for name in wanted if updated[name] != wanted[name]] == []
+        client.append(b"\xff" * 9_000)  # more than a second of mu-law
+        client.send("input_audio_buffer.commit")
+        completed = client.last(f"{TRANSCRIPTION}.completed")
+        assert (completed["transcript"], completed["languages"]) == (words(2), [{"code": "ja"}])
+
+
+def test_flat_settings_are_not_passed_over(client: Client) -> None:
+    """A client that mixes both forms gets what it asks for, or an error; never audio that is read as another format."""
+    client.send("session.update", session=BETA_AUDIO | {"audio": {"input": {"turn_detection": None}}})
+    updated = client.last("session.updated")["session"]["audio"]["input"]
+    assert updated["format"] == {"type": "audio/pcmu"}
+    assert (updated["transcription"]["language"], updated["turn_detection"]) == ("ja", None)
+    client.send("session.update", session={"input_audio_format": "mp3"})
+    error = client.last("error")["error"]
+    assert (error["param"], "found 'mp3', wanted pcm16" in error["message"]) == ("session.input_audio_format", True)
+
+
 def test_without_turn_detection_the_client_commits(client: Client) -> None:
     """Each commit is an item, whatever pauses are in it."""
     client.update(format=PCM, turn_detection=None)
@@ -398,7 +432,7 @@ def test_no_message_breaks_the_wire(messages: list[Any]) -> None:
         for command in wire.receive(json.dumps(message)):
             if isinstance(command, Reply):
                 answer = json.loads(str(command.frames[0]).encode(), parse_constant=lambda name: pytest.fail(name))
-                assert answer["type"] in ("error", "session.updated")
+                assert answer["type"] in ("error", "session.updated", "transcription_session.updated")
             elif isinstance(command, Open):
                 assert command.request.encoding in ("linear16", "mulaw", "alaw")
                 assert 8000 <= (command.request.sample_rate_hz or 0) <= 48_000
