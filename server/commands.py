@@ -56,10 +56,13 @@ def serve(
     from server.access.keyring import Keyring
     from server.access.tls import Certificates
     from server.address import bind
+    from server.announce import check_installed
     from server.config import load_settings
 
     options = {"host": host, "port": port, "workers": workers, "tls_cert": tls_cert, "tls_key": tls_key}
     settings = load_settings(config, models=model or None, insecure=insecure, **options)
+    if settings.wyoming_zeroconf:
+        check_installed()
     with ExitStack() as sockets:  # before the models are loaded: a taken port is reported immediately
         listening = sockets.enter_context(bind(settings))
         check_exposure(settings, Keyring.of(settings), listening)

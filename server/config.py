@@ -20,6 +20,7 @@ class ServerSettings:
     host: str
     port: int
     wyoming_port: int
+    wyoming_zeroconf: bool
     models: tuple[str, ...]
     model_aliases: tuple[str, ...]
     workers: int

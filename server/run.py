@@ -5,6 +5,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import uvicorn
@@ -12,6 +13,7 @@ from starlette.applications import Starlette
 
 from server.access.tls import Certificates
 from server.access.watch import state, watch
+from server.announce import announced
 from server.config import ServerSettings
 from server.http.protocols import MAX_HEAD_BYTES, Bounds, OneLength
 from server.http.service import Service
@@ -72,6 +74,8 @@ class Server(uvicorn.Server):
         self._on_started = on_started
         self._wyoming_socket = wyoming
         self._wyoming: asyncio.Server | None = None
+        self._is_announced = settings.wyoming_zeroconf
+        self._announcement = AsyncExitStack()
         logging.getLogger("uvicorn.error").addFilter(_NotAnError())
         self._certificates = Certificates.of(settings)
         self._watching: asyncio.Task[None] | None = None
@@ -96,6 +100,8 @@ class Server(uvicorn.Server):
             self._wyoming = await listen_wyoming(self._service, self._wyoming_socket, self._connections, self._budgets)
         for listening in [*(sockets or ()), *([self._wyoming_socket] if self._wyoming_socket else ())]:
             listening.listen(_QUEUED)
+        if self._wyoming_socket and self._wyoming and self._is_announced:
+            await self._announce(self._wyoming_socket)
         if self._on_started and not self.should_exit:
             self._on_started(self._service)
 
@@ -103,10 +109,18 @@ class Server(uvicorn.Server):
         """Ends all streams, then closes the connections."""
         if self._watching:
             self._watching.cancel()
+        await self._announcement.aclose()
         if self._wyoming:
             self._wyoming.close()
         await self._service.drain()
         await super().shutdown(sockets)
+
+    async def _announce(self, listening: socket.socket) -> None:
+        """Without it clients connect by address; so a network that refuses it is no reason to end."""
+        try:
+            await self._announcement.enter_async_context(announced(listening))
+        except OSError as error:
+            _log.error("Wyoming is not announced: %s; connect by address, or set wyoming_zeroconf = false", error)
 
 
 def uvicorn_options(settings: ServerSettings) -> dict[str, object]:

@@ -20,6 +20,7 @@ from server.http import errors, routes
 from server.http.cors import Cors
 from server.http.gate import Gate
 from server.http.grants import client_secrets, grant
+from server.http.jambonz import jambonz, jambonz_without_upgrade
 from server.http.listen import V1, V2, listen, listen_without_upgrade
 from server.http.prerecorded import listen_prerecorded
 from server.http.realtime import realtime, realtime_without_upgrade
@@ -67,6 +68,8 @@ def create_app(settings: ServerSettings, engines: Sequence[StreamEngine]) -> Sta
             Route("/v1/auth/grant", grant, methods=["POST"]),
             Route("/v1/realtime/client_secrets", client_secrets, methods=["POST"]),
             Route("/v1/operate/usage", routes.usage),
+            Route("/v1/jambonz", jambonz_without_upgrade),
+            WebSocketRoute("/v1/jambonz", jambonz),
             Route("/v1/realtime", realtime_without_upgrade),
             WebSocketRoute("/v1/realtime", realtime),
             Mount("/static", StaticFiles(directory=STATIC)),

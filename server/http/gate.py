@@ -30,6 +30,7 @@ OPEN_PREFIXES = ("/static/",)
 SCOPE_OF: dict[str, tuple[str, str]] = {
     "/v1/listen": ("listen", "transcribe"),
     "/v2/listen": ("listen", "listen"),
+    "/v1/jambonz": ("listen", "listen"),
     "/v1/realtime": ("listen", "listen"),
     "/v1/audio/transcriptions": ("transcribe", "transcribe"),
     "/v1/audio/translations": ("transcribe", "transcribe"),

@@ -17,7 +17,7 @@ def read(frame: Frame, known: Collection[str]) -> dict[str, Any] | bytes:
     Raises `MessageError` for text that is no such message.
     """
     if isinstance(frame, str):
-        return _message(frame, known)
+        return typed_message(frame, known)
     if not frame:
         return {"type": "CloseStream"}
     return _in_binary(frame, known) or frame
@@ -28,7 +28,8 @@ def written(message: Mapping[str, Any]) -> str:
     return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
 
 
-def _message(text: str, known: Collection[str]) -> dict[str, Any]:
+def typed_message(text: str, known: Collection[str]) -> dict[str, Any]:
+    """A JSON object whose ``type`` is one of `known`. Raises `MessageError`."""
     wanted = 'wanted {"type": ...} with one of ' + ", ".join(known)
     try:
         message: Any = json.loads(text)
@@ -52,7 +53,7 @@ def _in_binary(data: bytes, known: Collection[str]) -> dict[str, Any] | None:
         has_type = isinstance(json.loads(text).get("type"), str)
     except (ValueError, RecursionError):
         return None
-    return _message(text, known) if has_type else None
+    return typed_message(text, known) if has_type else None
 
 
 def _start_of(text: str) -> str:

@@ -1,6 +1,7 @@
 """Wyoming over a real TCP connection, with a scripted engine: the order of events, bad input, and what is shared."""
 
 import json
+import queue
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,7 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asr.errors import ConfigError
+from server import announce
 from server.address import bind
+from server.announce import SERVICE_TYPE
 from server.config import load_settings
 from server.wires.base import Cause, MessageError, Summary
 from server.wires.wyoming import CLOSES, OfferedModel, WyomingWire, event, lengths, parse_event
@@ -238,6 +242,50 @@ def test_a_server_that_stops_sends_what_it_has() -> None:
         served.server.stop()
         kinds = [kind for kind, _ in client.until("error")]
         assert kinds == ["transcript", "transcript-stop", "error"]
+
+
+# -- found in the network --------------------------------------------------------------------------------------------
+
+
+def found(timeout_s: float) -> list[tuple[str, list[str], int]]:
+    """The Wyoming services on loopback, as Home Assistant's browser finds them: name, addresses, port."""
+    zeroconf = pytest.importorskip("zeroconf")
+    network = zeroconf.Zeroconf(interfaces=["127.0.0.1"])
+    names: queue.Queue[str] = queue.Queue()
+
+    def changed(zeroconf: Any, service_type: str, name: str, state_change: Any) -> None:
+        if state_change.name == "Added":
+            names.put(name)
+
+    browser = zeroconf.ServiceBrowser(network, SERVICE_TYPE, handlers=[changed])
+    try:
+        name = names.get(timeout=timeout_s)
+        info = network.get_service_info(SERVICE_TYPE, name)
+        return [(name, info.parsed_addresses(), info.port)]
+    except queue.Empty:
+        return []
+    finally:
+        browser.cancel()
+        network.close()
+
+
+def test_home_assistant_finds_the_port() -> None:
+    """By a real Zeroconf browser, as long as the server runs; a server without the setting is not announced."""
+    pytest.importorskip("zeroconf")
+    with serving():
+        assert found(timeout_s=1.0) == []
+    with serving(wyoming_zeroconf=True) as served:
+        assert found(timeout_s=20.0) == [(f"steadyword.{SERVICE_TYPE}", ["127.0.0.1"], served.port)]
+        with serving(wyoming_zeroconf=True):  # a second one has another name, and does not end the first
+            assert served.server.get("/healthz")
+    assert found(timeout_s=1.0) == []
+
+
+def test_zeroconf_without_its_package_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At start, with the command that installs it."""
+    monkeypatch.setattr(announce, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"run: \.venv/bin/pip install -e '\.\[zeroconf\]'"):
+        announce.check_installed()
 
 
 # -- the wire alone --------------------------------------------------------------------------------------------------
