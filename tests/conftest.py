@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from asr.engine import Engine
 
 torch.set_num_threads(1)
+
+# A busy machine is no fault of an example: no test here has an absolute time.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 # Models that somebody trained on this machine are no part of what is tested here.
 os.environ["STEADYWORD_MODELS"] = tempfile.mkdtemp(prefix="steadyword-models-")
