@@ -10,6 +10,9 @@ import tls from "node:tls";
 import { DeepgramClient } from "@deepgram/sdk";
 import OpenAI from "openai";
 import { OpenAIRealtimeWS } from "openai/realtime/ws";
+import { createClient, LiveTranscriptionEvents } from "deepgram-sdk-4";
+import OpenAI7 from "openai-7";
+import { OpenAIRealtimeWS as OpenAIRealtimeWS7 } from "openai-7/realtime/ws";
 
 const [url, path] = process.argv.slice(2);
 const ws = url.replace("http", "ws");
@@ -60,15 +63,35 @@ async function deepgramRecording() {
   return answer.results.channels[0].alternatives[0].transcript;
 }
 
-async function openaiRecording() {
-  const file = createReadStream(path);
-  return (await openai.audio.transcriptions.create({ file, model: "gpt-4o-transcribe" })).text;
+const deepgram4 = createClient("any", { global: { url } });
+
+async function deepgram4Live() {
+  const live = deepgram4.listen.live({ model: "nova-3", language: "en-US", encoding: "linear16", sample_rate: 16000, smart_format: true });
+  const texts = [];
+  live.on(LiveTranscriptionEvents.Transcript, (m) => m.is_final && texts.push(m.channel.alternatives[0].transcript));
+  const closed = new Promise((resolve) => live.on(LiveTranscriptionEvents.Close, resolve));
+  await new Promise((resolve) => live.on(LiveTranscriptionEvents.Open, resolve));
+  for (const piece of pieces) live.send(piece);
+  live.requestClose();
+  await closed;
+  return texts.join(" ");
 }
 
-async function openaiEvents() {
+async function deepgram4Recording() {
+  const { result, error } = await deepgram4.listen.prerecorded.transcribeFile(readFileSync(path), { model: "nova-3" });
+  if (error) throw error;
+  return result.results.channels[0].alternatives[0].transcript;
+}
+
+async function openaiRecording(client = openai) {
+  const file = createReadStream(path);
+  return (await client.audio.transcriptions.create({ file, model: "gpt-4o-transcribe" })).text;
+}
+
+async function openaiEvents(client = openai) {
   const file = createReadStream(path);
   let text = "";
-  for await (const event of await openai.audio.transcriptions.create({ file, model: "whisper-1", stream: true })) {
+  for await (const event of await client.audio.transcriptions.create({ file, model: "whisper-1", stream: true })) {
     if (event.type === "transcript.text.delta") text += event.delta;
   }
   return text;
@@ -88,10 +111,10 @@ function tlsProxy() {
   return new Promise((resolve) => server.listen(0, "localhost", () => resolve([server, readFileSync(cert)])));
 }
 
-async function openaiRealtime() {
+async function openaiRealtime(Client = OpenAI, Socket = OpenAIRealtimeWS, address = { model: "gpt-realtime" }) {
   const [proxy, ca] = await tlsProxy();
-  const client = new OpenAI({ apiKey: "any", baseURL: `https://localhost:${proxy.address().port}/v1` });
-  const realtime = new OpenAIRealtimeWS({ model: "gpt-realtime", options: { ca } }, client);
+  const client = new Client({ apiKey: "any", baseURL: `https://localhost:${proxy.address().port}/v1` });
+  const realtime = new Socket({ ...address, options: { ca } }, client);
   const text = await new Promise((resolve, reject) => {
     realtime.on("error", reject);
     realtime.on("conversation.item.input_audio_transcription.completed", (event) => resolve(event.transcript));
@@ -108,7 +131,20 @@ async function openaiRealtime() {
   return text;
 }
 
-const cases = { deepgramLive, deepgramFlux, deepgramRecording, openaiRecording, openaiEvents, openaiRealtime };
+const openai7 = new OpenAI7({ apiKey: "any", baseURL: `${url}/v1` });
+const cases = {
+  deepgramLive,
+  deepgramFlux,
+  deepgramRecording,
+  deepgram4Live,
+  deepgram4Recording,
+  openaiRecording,
+  openaiEvents,
+  openaiRealtime,
+  openai7Recording: () => openaiRecording(openai7),
+  openai7Events: () => openaiEvents(openai7),
+  openai7Realtime: () => openaiRealtime(OpenAI7, OpenAIRealtimeWS7, { intent: "transcription" }),
+};
 for (const [name, run] of Object.entries(cases)) {
   try {
     console.log(JSON.stringify({ case: name, text: await run() }));

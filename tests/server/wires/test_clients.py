@@ -72,4 +72,4 @@ def test_javascript_clients(real: Running, recording: Path) -> None:
     if not (CLIENTS / "node" / "node_modules").exists() or not shutil.which("node"):
         pytest.skip(f"no clients in {CLIENTS / 'node'}: make clients installs them")
     shutil.copy(SCRIPTS / "sdks.mjs", CLIENTS / "node")  # imports are looked up beside the script
-    check(["node", str(CLIENTS / "node" / "sdks.mjs")], real.url, recording, 6)
+    check(["node", str(CLIENTS / "node" / "sdks.mjs")], real.url, recording, 11)
