@@ -1,6 +1,7 @@
 """What the clients send: a recording and a pause after it, in pieces at twice the pace of speech."""
 
 import asyncio
+import audioop
 import json
 import sys
 import wave
@@ -19,9 +20,14 @@ def pcm(path: str) -> bytes:
         return recording.readframes(recording.getnframes()) + bytes(round(PAUSE_S * RATE_HZ) * 2)
 
 
-async def pieces(path: str) -> AsyncIterator[bytes]:
-    """Paced."""
-    data, size = pcm(path), round(PIECE_S * RATE_HZ) * 2
+def at_rate(data: bytes, rate_hz: int) -> bytes:
+    """Mono samples at 16 kHz, resampled (audioop is part of Python up to 3.12)."""
+    return data if rate_hz == RATE_HZ else audioop.ratecv(data, 2, 1, RATE_HZ, rate_hz, None)[0]
+
+
+async def pieces(path: str, rate_hz: int = RATE_HZ) -> AsyncIterator[bytes]:
+    """Paced, at this rate."""
+    data, size = at_rate(pcm(path), rate_hz), round(PIECE_S * rate_hz) * 2
     for start in range(0, len(data), size):
         yield data[start : start + size]
         await asyncio.sleep(PIECE_S / PACE)

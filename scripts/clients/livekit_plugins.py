@@ -5,24 +5,26 @@
 
 import asyncio
 
-from audio import RATE_HZ, main, pcm, pieces
+from audio import RATE_HZ, Case, main, pcm, pieces
 from livekit import rtc
 from livekit.agents import stt
 from livekit.agents.utils import http_context
 from livekit.plugins import deepgram, openai
 
 
-def frame(data: bytes) -> rtc.AudioFrame:
-    return rtc.AudioFrame(data, RATE_HZ, 1, len(data) // 2)
+def frame(data: bytes, rate_hz: int = RATE_HZ) -> rtc.AudioFrame:
+    return rtc.AudioFrame(data, rate_hz, 1, len(data) // 2)
 
 
-async def streamed(recogniser: stt.STT, path: str) -> str:
+async def streamed(recogniser: stt.STT, path: str, rate_hz: int = RATE_HZ) -> str:
     """The final transcripts of a stream."""
-    stream = recogniser.stream()
+    return await finals(recogniser.stream(), path, rate_hz)
 
+
+async def finals(stream: stt.RecognizeStream, path: str, rate_hz: int = RATE_HZ) -> str:
     async def send() -> None:
-        async for piece in pieces(path):
-            stream.push_frame(frame(piece))
+        async for piece in pieces(path, rate_hz):
+            stream.push_frame(frame(piece, rate_hz))
         stream.flush()
         stream.end_input()
 
@@ -48,6 +50,30 @@ async def deepgram_keyterm(url: str, path: str) -> str:
     async with http_context.open():
         plugin = deepgram.STT(api_key="any", base_url=f"{url}/v1/listen", keyterm=["fox"])
         return await streamed(plugin, path)
+
+
+def deepgram_at(rate_hz: int) -> Case:
+    """The plugin asks for this rate, and the microphone has it."""
+
+    async def case(url: str, path: str) -> str:
+        async with http_context.open():
+            plugin = deepgram.STT(api_key="any", base_url=f"{url}/v1/listen", sample_rate=rate_hz)
+            return await streamed(plugin, path, rate_hz)
+
+    return case
+
+
+async def deepgram_reconnecting(url: str, path: str) -> str:
+    """New options in the middle of a stream: the plugin connects again."""
+    async with http_context.open():
+        plugin = deepgram.STT(api_key="any", base_url=f"{url}/v1/listen")
+        stream = plugin.stream()
+        for _ in range(20):
+            stream.push_frame(frame(bytes(640)))
+        await asyncio.sleep(1.0)
+        stream.update_options(endpointing_ms=300, keyterm=["fox"], numerals=True)
+        await asyncio.sleep(0.5)
+        return await finals(stream, path)
 
 
 async def deepgram_recording(url: str, path: str) -> str:
@@ -92,6 +118,9 @@ if __name__ == "__main__":
         {
             "deepgram live": deepgram_live,
             "deepgram keyterm": deepgram_keyterm,
+            "deepgram at 8 kHz": deepgram_at(8_000),
+            "deepgram at 48 kHz": deepgram_at(48_000),
+            "deepgram, new options in the stream": deepgram_reconnecting,
             "deepgram recognize": deepgram_recording,
             "deepgram flux": deepgram_flux,
             "openai recognize": openai_recording,

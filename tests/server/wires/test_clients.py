@@ -39,7 +39,7 @@ def check(command: list[str], url: str, recording: Path, cases: int) -> None:
 @pytest.mark.parametrize(
     ("environment", "script", "cases"),
     [
-        ("agents", "livekit_plugins.py", 8),
+        ("agents", "livekit_plugins.py", 11),
         ("agents", "pipecat_services.py", 6),
         ("deepgram3", "deepgram_sdk_3.py", 2),
     ],
