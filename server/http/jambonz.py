@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from asr.errors import AsrError
+from server.access.credentials import answered_subprotocol
 from server.http.errors import UpgradeRequired, error_response
 from server.http.origin import check_origin
 from server.http.refusals import new_request_id
@@ -33,8 +34,9 @@ async def jambonz(socket: WebSocket) -> None:
             request_id=request_id,
         )
         try:
+            subprotocol = answered_subprotocol(socket.scope.get("subprotocols", []))
             with service.admission.presence(connection.shut_down):
-                await socket.accept(headers=[(b"x-request-id", request_id.encode())])
+                await socket.accept(subprotocol, [(b"x-request-id", request_id.encode())])
                 await connection.run()
         finally:
             connection.close()
