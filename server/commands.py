@@ -22,6 +22,7 @@ from asr.errors import ConfigError
 from server.access.commands import register as register_keys
 
 if TYPE_CHECKING:
+    from server.access.keyring import Keyring
     from server.config import ServerSettings
     from server.http.service import Service
 
@@ -65,14 +66,17 @@ def serve(
         check_installed()
     with ExitStack() as sockets:  # before the models are loaded: a taken port is reported immediately
         listening = sockets.enter_context(bind(settings))
-        check_exposure(settings, Keyring.of(settings), listening)
+        keyring = Keyring.of(settings)
+        check_exposure(settings, keyring, listening)
         Certificates.of(settings)
         at = replace(settings, host=wyoming_host(settings))
         wyoming = sockets.enter_context(bind(at, settings.wyoming_port)) if settings.wyoming_port else None
-        _serve(settings, listening, wyoming)
+        _serve(settings, keyring, listening, wyoming)
 
 
-def _serve(settings: "ServerSettings", listening: socket.socket, wyoming: socket.socket | None) -> None:
+def _serve(
+    settings: "ServerSettings", keyring: "Keyring", listening: socket.socket, wyoming: socket.socket | None
+) -> None:
     from server.access.logs import start_logs
     from server.address import address
     from server.http.app import create_app
@@ -82,14 +86,15 @@ def _serve(settings: "ServerSettings", listening: socket.socket, wyoming: socket
     def greet(service: "Service") -> None:
         typer.echo(f"{', '.join(service.schedulers)} on {address(listening, settings)} (Ctrl-C ends it)")
         if wyoming:
-            typer.echo("Wyoming on {}:{}".format(*wyoming.getsockname()[:2]))
+            alone = "" if settings.insecure else " (this machine only: the protocol has no keys)"
+            typer.echo("Wyoming on {}:{}{}".format(*wyoming.getsockname()[:2], alone))
         if service.not_ready:
             say(f"not ready: {service.not_ready}")
 
     start_logs(settings)
     engines = load_engines(settings)
     try:
-        Server(create_app(settings, engines), settings, greet, wyoming).run(sockets=[listening])
+        Server(create_app(settings, engines, keyring), settings, greet, wyoming).run(sockets=[listening])
     finally:
         for engine in engines:
             engine.close()

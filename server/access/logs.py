@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from logging.handlers import WatchedFileHandler
 from typing import Any
 
+from asr.errors import ConfigError
 from server.config import ServerSettings
 
 _REQUESTS = logging.getLogger("steadyword.requests")
@@ -69,7 +70,10 @@ def redacted(text: str) -> str:
 
 
 def start_logs(settings: ServerSettings) -> None:
-    """Sends the logs where the settings say: "-" is standard error, "" nowhere, everything else a file."""
+    """Sends the logs where the settings say: "-" is standard error, "" nowhere, everything else a file.
+
+    Raises `ConfigError` for a file that cannot be written.
+    """
     for logger, where in ((_REQUESTS, settings.request_log), (_AUDIT, settings.audit_log)):
         logger.propagate = False
         logger.setLevel(logging.INFO)
@@ -84,7 +88,10 @@ def _handler(where: str) -> logging.Handler:
         return logging.NullHandler()
     if where == STANDARD_ERROR:
         return logging.StreamHandler()
-    return WatchedFileHandler(where, encoding="utf-8")  # opens a new file when logrotate has moved the old one
+    try:
+        return WatchedFileHandler(where, encoding="utf-8")  # opens a new file when logrotate has moved the old one
+    except OSError as error:
+        raise ConfigError(f"cannot write the log {where} ({error.strerror or error})") from None
 
 
 def _write(logger: logging.Logger, event: str, fields: dict[str, Any]) -> None:

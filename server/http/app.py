@@ -15,6 +15,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server.access.keyring import Keyring
 from server.config import ServerSettings
 from server.http import errors, routes
 from server.http.cors import Cors
@@ -44,12 +45,13 @@ SECURITY_HEADERS = {
 """The page has no inline script or style and no asset from another host. "no-cache": browsers revalidate."""
 
 
-def create_app(settings: ServerSettings, engines: Sequence[StreamEngine]) -> Starlette:
+def create_app(settings: ServerSettings, engines: Sequence[StreamEngine], keyring: Keyring | None = None) -> Starlette:
     """The ASGI application; its `state.service` is the `Service`.
 
-    The first engine's model is the default. Engines of the same name are replicas of one model.
+    The first engine's model is the default. Engines of the same name are replicas of one model. The keys are those of
+    the settings, unless others are given.
     """
-    service = Service(settings, engines)
+    service = Service(settings, engines, keyring)
     app = Starlette(
         routes=[
             Route("/", page),

@@ -90,10 +90,12 @@ class Opening:
 class Service:
     """One server. Models have configured names: a client can never name a path or a hub id."""
 
-    def __init__(self, settings: ServerSettings, engines: Sequence[StreamEngine]) -> None:
+    def __init__(
+        self, settings: ServerSettings, engines: Sequence[StreamEngine], keyring: Keyring | None = None
+    ) -> None:
         self.settings = settings
         self.metrics = Metrics()
-        self.keyring = Keyring.of(settings)
+        self.keyring = keyring or Keyring.of(settings)
         self.quotas = Quotas(self.keyring)
         self._watching: asyncio.Task[None] | None = None
         self._fetcher = Fetcher(settings.max_upload_bytes)
