@@ -12,6 +12,9 @@ uploads         what the routes that take a recording share
 errors          errors in OpenAI's form
 refusals        a line in the log for each refused request
 origin          which web pages may connect
+gate            whose key a request shows, and what it may do, before every route
+grants          short-lived tokens
+security_headers what browsers may do with responses
 cors            the headers that let those pages read the responses
 websocket       the transport of a connection
 """

@@ -6,43 +6,29 @@ from importlib.resources import files
 from pathlib import Path
 
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.access.keyring import Keyring
 from server.config import ServerSettings
 from server.http import errors, routes
 from server.http.cors import Cors
-from server.http.gate import Gate
+from server.http.gate import Gate, Hosts
 from server.http.grants import client_secrets, grant
 from server.http.jambonz import jambonz, jambonz_without_upgrade
 from server.http.listen import V1, V2, listen, listen_without_upgrade
 from server.http.prerecorded import listen_prerecorded
 from server.http.realtime import realtime, realtime_without_upgrade
+from server.http.security_headers import SecurityHeaders
 from server.http.service import Service
 from server.http.transcriptions import transcriptions, translations
 from server.workers.contract import StreamEngine
 
 STATIC = Path(str(files("server").joinpath("static")))
-
-SECURITY_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-cache",
-}
-"""The page has no inline script or style and no asset from another host. "no-cache": browsers revalidate."""
 
 
 def create_app(settings: ServerSettings, engines: Sequence[StreamEngine], keyring: Keyring | None = None) -> Starlette:
@@ -78,6 +64,7 @@ def create_app(settings: ServerSettings, engines: Sequence[StreamEngine], keyrin
         ],
         middleware=[
             Middleware(SecurityHeaders),
+            Middleware(Hosts, allowed_hosts=settings.allowed_hosts),
             Middleware(Cors, allowed_origins=settings.allowed_origins),  # before the gate: a preflight shows no key
             Middleware(Gate, service=service),
         ],
@@ -106,20 +93,3 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
 async def page(request: Request) -> FileResponse:
     """Answers `GET /` with the web page."""
     return FileResponse(STATIC / "index.html")
-
-
-class SecurityHeaders:
-    """Middleware that adds `SECURITY_HEADERS` to every HTTP response, refusals of WebSockets included."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] in ("http.response.start", "websocket.http.response.start"):
-                headers = MutableHeaders(scope=message)
-                for name, value in SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers)

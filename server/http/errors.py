@@ -18,6 +18,7 @@ from server.access.quotas import KeyRemovedError, QuotaError
 from server.http.cors import cors_headers
 from server.http.origin import OriginError
 from server.http.refusals import log_refusal, new_request_id
+from server.http.security_headers import SECURITY_HEADERS
 from server.streams.admission import RETRY_AFTER_S, Unavailable
 from server.wires.openai_transcriptions import FormError, error_body
 
@@ -120,7 +121,7 @@ async def on_failure(request: Request, error: Exception) -> Response:
     """The server's own failure. Starlette raises it again, for the log, and sends this outside of all middleware."""
     body = error_body("the server failed on this request", kind="server_error", code="internal")
     allowed = request.app.state.service.settings.allowed_origins
-    return JSONResponse(body, 500, {"Vary": "Origin"} | cors_headers(request.headers, allowed))
+    return JSONResponse(body, 500, {**SECURITY_HEADERS, "Vary": "Origin"} | cors_headers(request.headers, allowed))
 
 
 async def on_disconnect(request: Request, error: Exception) -> Response:

@@ -5,6 +5,7 @@ Refusals have the form of the API that the address belongs to, come before a Web
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection, Request
@@ -15,7 +16,7 @@ from asr.errors import AsrError
 from server.access.context import RequestContext, begin
 from server.access.credentials import CredentialsError, ScopeError, check_query, shown
 from server.access.failed_tries import FailedTries, TooManyTriesError
-from server.access.hosts import check_host
+from server.access.hosts import HostError, check_host
 from server.access.keyring import Caller, UnknownKeyError
 from server.access.logs import audit_refusal, log_request
 from server.http.errors import error_response
@@ -57,6 +58,22 @@ def scope_for(scope: Scope) -> str | None:
     return posted if scope.get("method") == "POST" else otherwise
 
 
+class Hosts:
+    """The middleware before all others: requests under another host's name get nothing, preflights neither."""
+
+    def __init__(self, app: ASGIApp, allowed_hosts: Sequence[str]) -> None:
+        self._app, self._allowed = app, allowed_hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            try:
+                check_host(Headers(scope=scope).getlist("host"), self._allowed)
+            except HostError as error:
+                await _refuse(error, scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
 class Gate:
     """The middleware. Its parts are those of the server: the keys, what each has used, who tried a wrong one."""
 
@@ -72,7 +89,7 @@ class Gate:
         try:
             caller = await self._admitted(scope, wanted)
         except AsrError as error:
-            await self._refuse(error, scope, receive, send)
+            await _refuse(error, scope, receive, send)
             return
         context = begin(caller)
         if wanted not in SERVED_SCOPES:
@@ -86,7 +103,6 @@ class Gate:
 
     async def _admitted(self, scope: Scope, wanted: str | None) -> Caller | None:
         """Whose request it is; None where no key is asked for. Raises what makes the request be refused."""
-        check_host(Headers(scope=scope).getlist("host"), self._service.settings.allowed_hosts)
         check_query(scope["query_string"])
         keyring = self._service.keyring
         if wanted is None or not keyring.asks:
@@ -111,18 +127,17 @@ class Gate:
             raise TooManyTriesError("too many wrong keys from this address; try again in 2 seconds")
         await asyncio.sleep(wait_s)
 
-    async def _refuse(self, error: AsrError, scope: Scope, receive: Receive, send: Send) -> None:
-        is_socket = scope["type"] == "websocket"
-        connection: HTTPConnection = WebSocket(scope, receive, send) if is_socket else Request(scope, receive)
-        audit_refusal(type(error).__name__.removesuffix("Error"), scope["path"], _address(scope))
-        in_deepgrams_form = scope["path"] in DEEPGRAM_PATHS
-        answer = (
-            refusal(error, new_request_id(), connection) if in_deepgrams_form else error_response(error, connection)
-        )
-        if isinstance(connection, WebSocket):
-            await connection.send_denial_response(answer)
-        else:
-            await answer(scope, receive, send)
+
+async def _refuse(error: AsrError, scope: Scope, receive: Receive, send: Send) -> None:
+    is_socket = scope["type"] == "websocket"
+    connection: HTTPConnection = WebSocket(scope, receive, send) if is_socket else Request(scope, receive)
+    audit_refusal(type(error).__name__.removesuffix("Error"), scope["path"], _address(scope))
+    in_deepgrams_form = scope["path"] in DEEPGRAM_PATHS
+    answer = refusal(error, new_request_id(), connection) if in_deepgrams_form else error_response(error, connection)
+    if isinstance(connection, WebSocket):
+        await connection.send_denial_response(answer)
+    else:
+        await answer(scope, receive, send)
 
 
 def _address(scope: Scope) -> str:

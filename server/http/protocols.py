@@ -28,6 +28,7 @@ from uvicorn.protocols.utils import get_remote_addr
 
 from server.config import ServerSettings
 from server.http.half_close import HalfClosing
+from server.http.security_headers import SECURITY_HEADERS
 from server.limits import BYTES_A_FRAME, OWN_FRAMES_PER_S, Connections, FrameBudgets
 from server.streams.admission import RETRY_AFTER_S
 
@@ -125,6 +126,7 @@ class _Bounded(asyncio.BufferedProtocol):
             "Content-Type": "application/json",
             "Content-Length": str(len(body)),
             "Connection": "close",
+            **SECURITY_HEADERS,
             **headers,
         }
         head = f"HTTP/1.1 {status} {reason}\r\n" + "".join(f"{name}: {value}\r\n" for name, value in fields.items())
@@ -208,7 +210,8 @@ class HttpProtocol(H11Protocol, _Bounded):
         error = sys.exc_info()[1]
         status = getattr(error, "error_status_hint", 400)
         reason = {431: "Request Header Fields Too Large", 501: "Not Implemented"}.get(status, "Bad Request")
-        self._refuse(status if status in (431, 501) else 400, reason, f"found a request that is not HTTP/1.1: {error}")
+        found = str(error).partition(":")[0]  # what follows is the line itself, perhaps with a key
+        self._refuse(status if status in (431, 501) else 400, reason, f"found a request that is not HTTP/1.1: {found}")
 
     def pause_writing(self) -> None:
         super().pause_writing()

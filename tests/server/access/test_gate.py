@@ -252,6 +252,38 @@ def test_other_hosts_names_are_refused_on_every_address(served: Served, address:
         assert plain.recv(64).startswith(b"HTTP/1.1 403")
 
 
+BROKEN = {
+    "a blank before the colon": "Authorization : Token {key}",
+    "a NUL": "Authorization: Token {key}\0",
+    "no colon": "Authorization Token {key}",
+    "a form feed": "Authorization\f: Token {key}",
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_header_that_is_none_is_refused_without_repeating_it(
+    served: Served, case: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither to the client, whose proxies may log it, nor in our log; with the headers of every response."""
+    key = served.keys.secrets["all"]
+    port = int(served.server.url.rpartition(":")[2])
+    request = f"GET /v1/models HTTP/1.1\r\nHost: 127.0.0.1\r\n{BROKEN[case].format(key=key)}\r\n\r\n"
+    with caplog.at_level(logging.DEBUG), sockets.create_connection(("127.0.0.1", port), 30) as plain:
+        plain.sendall(request.encode())
+        answer = plain.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"Content-Security-Policy" in answer
+    assert key not in answer.decode() + caplog.text
+
+
+def test_preflights_check_the_host_too() -> None:
+    """A listed page's preflight shows no key, and is answered before one is asked for."""
+    page = {"Origin": "https://app.example", "Access-Control-Request-Method": "POST"}
+    with running(ScriptedEngine(), allowed_origins=("https://app.example",)) as server:
+        assert HTTP.options(server.url + "/v1/listen", headers=page).status_code == 204
+        assert HTTP.options(server.url + "/v1/listen", headers=page | {"Host": "evil.example"}).status_code == 403
+
+
 @pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/static/app.js"])
 def test_open_addresses_check_the_host_too(served: Served, path: str) -> None:
     """Also the page's files."""
