@@ -21,7 +21,7 @@ from typing import Any, cast
 import h11
 import websockets.http11
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn._types import ASGIReceiveEvent
+from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.utils import get_remote_addr
@@ -41,6 +41,8 @@ _UNREAD_BODY_S = 60.0
 """What is left of a body after the response: many clients read a response only after they have sent their request."""
 _CLOSE_S = 5.0
 """For a client to take the last bytes and close, before its connection is cut."""
+_SHUTDOWN_S = 0.5
+"""The same, when the whole server ends."""
 _PARSE_S_A_FRAME = 1e-4
 """HTTP is counted by the time that parsing took: a byte may be a chunk of its own."""
 _FRAMES_A_REQUEST = 10
@@ -49,6 +51,8 @@ _FLOOD_S = 2.0
 """A WebSocket whose next read would have to wait longer is closed: its frames have less than 40 bytes on average, and
 what it sent before would keep its place for minutes after it has left."""
 _FLOOD = f"found more than {OWN_FRAMES_PER_S:g} frames a second, wanted fewer and longer ones"
+_DISCARD_S_A_FRAME = 3e-4
+"""After the close frame what still comes is discarded, with a tenth of the loop's time."""
 _RECEIVED_IN_ONE_GO = 32
 """Messages that a connection's task takes before other tasks get their turn."""
 
@@ -96,11 +100,14 @@ class _Bounded(asyncio.BufferedProtocol):
     def _pay(self, frames: float) -> bool:
         """Counts what was read, and pauses reading beyond the budget. False: far beyond it, this is a flood."""
         wait_s = self._budget.pay(frames)
-        if wait_s and not self._held:
+        self._hold(wait_s)
+        return wait_s <= _FLOOD_S
+
+    def _hold(self, seconds: float) -> None:
+        if seconds and not self._held:
             self._held = True
             self.transport.pause_reading()
-            self.loop.call_later(wait_s, self._release)
-        return wait_s <= _FLOOD_S
+            self.loop.call_later(seconds, self._release)
 
     def _release(self) -> None:
         self._held = False
@@ -273,14 +280,18 @@ class WebSocketProtocol(HalfClosing, _Bounded):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._pay(len(data) / BYTES_A_FRAME)
+        if not self.close_sent:
+            self._pay(len(data) / BYTES_A_FRAME)
         super().data_received(data)
         if self.conn.handshake_exc and not self.handshake_initiated and not self.transport.is_closing():
             self.close_sent = self.handshake_complete = True
             self._answer(400, "Bad Request", f"found no WebSocket handshake: {self.conn.handshake_exc}")
 
     def handle_events(self) -> None:
-        if self._pay(len(self.conn.events)) or not self.handshake_complete or self.close_sent:
+        if self.close_sent:
+            self._hold(len(self.conn.events) * _DISCARD_S_A_FRAME)
+            super().handle_events()
+        elif self._pay(len(self.conn.events)) or not self.handshake_complete:
             super().handle_events()
         else:
             self.conn.events.clear()
@@ -313,6 +324,21 @@ class WebSocketProtocol(HalfClosing, _Bounded):
             self.read_paused = False
             self._read_on()
         return message
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """As Uvicorn's. After a close frame the rest is read soon: unread bytes would reset the connection."""
+        await super().send(message)
+        if self.close_sent:
+            self._release()
+
+    def shutdown(self) -> None:
+        """As Uvicorn's. After a close frame the client has a moment to answer it, for the same reason."""
+        if self.close_timer is None:
+            super().shutdown()
+        else:
+            self.stop_keepalive()
+            self.close_timer.cancel()
+            self.close_timer = self.loop.call_later(_SHUTDOWN_S, self.transport.close)
 
     async def run_asgi(self) -> None:
         await super().run_asgi()

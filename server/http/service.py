@@ -212,7 +212,7 @@ class Service:
             settings = translating(settings)
         language = chosen_language(languages, scheduler.engine.languages)
         current().serves(scheduler.engine)
-        session = await scheduler.open(settings, StreamOptions(language, prompt, hotwords, partials=False))
+        session = await scheduler.open(settings, StreamOptions(language, prompt, hotwords, partials=False), live=False)
         try:
             yield Recognition(blocks, session, scheduler, self)
         finally:

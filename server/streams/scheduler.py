@@ -24,6 +24,7 @@ from asr.config import SessionSettings
 from asr.errors import AsrError, InternalError
 from server.metrics import Metrics
 from server.streams.load_meter import LoadMeter, realtime_share
+from server.streams.precedence import Precedence
 from server.workers.contract import StreamEngine, StreamSession
 from server.workers.messages import StreamOptions
 
@@ -55,7 +56,9 @@ class Scheduler:
         self.engine = engines[0]
         """The first replica's: name, weights and languages are the same in all."""
         self._replicas = [Replica(engine, max_batch, metrics) for engine in engines]
+        self._precedence = Precedence()
         for number, replica in enumerate(self._replicas):
+            replica.precedence = self._precedence
             metrics.load.labels(self.engine.name, number).set_function(replica.busy)
             metrics.queue_age_s.labels(self.engine.name, number).set_function(replica.queue_age_s)
             metrics.show_interval_s.labels(self.engine.name, number).set_function(replica.show_interval_s)
@@ -85,8 +88,11 @@ class Scheduler:
         """The load meters of the replicas, in their order."""
         return [replica.load for replica in self._replicas]
 
-    async def open(self, settings: SessionSettings, options: StreamOptions) -> StreamSession:
-        """`StreamEngine.open` in the replica with the most room. Raises what that raises, or `StepError`."""
+    async def open(self, settings: SessionSettings, options: StreamOptions, *, live: bool = True) -> StreamSession:
+        """`StreamEngine.open` in the replica with the most room. Raises what that raises, or `StepError`.
+
+        `live` is False for an upload, see `server.streams.precedence`.
+        """
         replica = min(self._replicas, key=lambda replica: (round(replica.load.demand, 2), replica.load.streams))
         place = _Place(replica)
         replica.load.open(place)  # before the engine has opened it, so that others who come meanwhile go elsewhere
@@ -96,6 +102,7 @@ class Scheduler:
             replica.load.close(place)
             raise
         self._place_of[session] = place
+        self._precedence.open(session, live=live)
         weakref.finalize(session, replica.load.close, place)
         return session
 
@@ -103,6 +110,7 @@ class Scheduler:
         """Frees the session's place. A session that nothing refers to any more frees it by itself."""
         place = self._place_of[session]
         place.replica.load.close(place)
+        self._precedence.close(session)
 
     async def step(self, session: StreamSession) -> None:
         """One step of this session, in a batch with others that wait. Until it returns, do not touch the session.
@@ -132,6 +140,7 @@ class Replica:
     def __init__(self, engine: StreamEngine, max_batch: int, metrics: Metrics) -> None:
         self.engine = engine
         self.load = LoadMeter()
+        self.precedence = Precedence()
         self._stepped_s: WeakKeyDictionary[StreamSession, float] = WeakKeyDictionary()
         self._max_batch = max_batch
         self._metrics = metrics
@@ -183,6 +192,7 @@ class Replica:
     async def _run(self) -> None:
         while True:
             await self._arrived.wait()
+            await asyncio.sleep(0)  # live streams that were just stepped and have more to do come before uploads
             batch = self._take()
             try:
                 await self._advance(batch)
@@ -194,12 +204,13 @@ class Replica:
         """The sessions that have waited longest, without those whose callers have gone.
 
         Urgent ones go first, in a batch without others: it is short. Every second batch takes all, so that the others
-        get on however many finals are asked for.
+        get on however many finals are asked for. Uploads go behind live streams.
         """
         waiting = [waiting for waiting in self._queue if not waiting.done.done()]
-        urgent = [] if self._took_urgent else [one for one in waiting if one.session.is_urgent]
+        able = self.precedence.first(waiting)
+        urgent = [] if self._took_urgent else [one for one in able if one.session.is_urgent]
         self._took_urgent = bool(urgent)
-        batch = (urgent or waiting)[: self._max_batch]
+        batch = (urgent or able)[: self._max_batch]
         taken = set(map(id, batch))
         self._queue = deque(one for one in waiting if id(one) not in taken)
         if not self._queue:
