@@ -5,7 +5,7 @@ import tomllib
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,6 +36,12 @@ class VadSettings:
     """Speech must last this long before an utterance opens."""
     endpoint_ms: int = 1300
     """Silence that ends an utterance in a live stream."""
+    speech_final_ms: int = 0
+    """A shorter silence after which the words so far are final, while the utterance and its window stay open; 0: none.
+    """
+    speech_final_floor_ms: int = 400
+    """The shortest of these silences: a client that asks for less waits as long. What the model writes before a shorter
+    pause changes too often when speech goes on (docs/log/decoding.md#final-words-in-short-pauses)."""
     file_endpoint_ms: int = 1500
     """The same in a recording: nobody waits, and longer utterances give the model more context."""
     pad_before_ms: int = 320
@@ -45,6 +51,13 @@ class VadSettings:
     ahead_ms: int = 64
     """After this much silence the text of a finalize request is ready, because it is decoded ahead. The window ends
     here even if the request comes later."""
+
+
+def with_endpoint(vad: VadSettings, silence_ms: int) -> VadSettings:
+    """The settings with another silence that makes words final. A shorter one than `endpoint_ms` ends no utterance."""
+    if silence_ms >= vad.endpoint_ms:
+        return replace(vad, endpoint_ms=silence_ms)
+    return replace(vad, speech_final_ms=max(silence_ms, vad.speech_final_floor_ms))
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,6 +120,8 @@ RESTART_AFTER_SAMPLES = 5 * FRAME_SAMPLES
 """A restarted window begins at least 0.16 s after the start of the last committed word: no word is shorter."""
 RESTART_RANGE_SAMPLES = 33 * FRAME_SAMPLES
 """The range behind that in which the quietest place is searched: 1.06 s, since few words are longer."""
+HELD_STALL_S = 0.15
+"""The same as `stall_s` behind words that were committed in a pause."""
 SENTENCE_PAUSE_S = 0.25
 """In the last fifth of a window, cut at a pause of at least this length even if an earlier pause is longer."""
 KNOWN_TIMES_S = 2.0
@@ -213,7 +215,12 @@ Decision = Commit | Wait | Restart | Cut | Shrink | Finish
 
 
 class CommitPolicy(Protocol):
-    """The contract: what to do with a window's hypothesis. Pure: the arguments stay as they are."""
+    """The contract: what to do with a window's hypothesis. Pure: the arguments stay as they are.
+
+    ``resumes``: whether an utterance can go on behind words that were all committed in a pause.
+    """
+
+    resumes: bool
 
     def decide(self, utterance: Utterance, decoded: Decoded, curve: SpeechCurve, settings: StreamSettings) -> Decision:
         """The decision about one decoded window.
@@ -228,6 +235,8 @@ class CommitPolicy(Protocol):
 
 class AgreementPolicy:
     """`CommitPolicy` for models whose words can all change: compares each hypothesis with the one before."""
+
+    resumes = True
 
     def decide(self, utterance: Utterance, decoded: Decoded, curve: SpeechCurve, settings: StreamSettings) -> Decision:
         """See the first table of decisions in the module's docstring."""
@@ -249,6 +258,8 @@ class AgreementPolicy:
 
 class SettledPolicy:
     """`CommitPolicy` for models that report which words can no longer change: believes them."""
+
+    resumes = False
 
     def decide(self, utterance: Utterance, decoded: Decoded, curve: SpeechCurve, settings: StreamSettings) -> Decision:
         """See the second table of decisions in the module's docstring."""
@@ -323,11 +334,15 @@ def _is_stalled(utterance: Utterance, decoded: Decoded, curve: SpeechCurve, stal
     """
     if decoded.pieces or utterance.tail or not utterance.prefix:
         return False
+    if utterance.held_at >= 0:
+        return curve.speech_s(utterance.held_at, decoded.window_end) > HELD_STALL_S
     return curve.speech_s(utterance.decoded_until, decoded.window_end) > stall_s
 
 
 def _restart_place(utterance: Utterance, curve: SpeechCurve) -> int:
     """The sample at which a stalled window restarts: the quietest place soon after the last committed word began."""
+    if utterance.held_at >= 0:
+        return max(utterance.held_at, utterance.window_start + FRAME_SAMPLES)
     first = round(utterance.prefix[-1].start_s * SAMPLE_RATE_HZ) + RESTART_AFTER_SAMPLES
     last = min(first + RESTART_RANGE_SAMPLES, utterance.decoded_until)
     place = curve.quietest(first, last) if last > first else first

@@ -22,7 +22,7 @@ class Kind(Enum):
     PAUSE = "pause"
     """The speaker was silent for `pad_after_ms`."""
     FINAL = "final"
-    """The utterance ended, the owner asked to finalize, or the stream ended."""
+    """The utterance ended or paused for `speech_final_ms`, the owner asked to finalize, or the stream ended."""
     SHOW = "show"
     """Early, only to show words sooner. It commits nothing. Never in the queue, see `Schedule.early`."""
     AHEAD = "ahead"
@@ -37,15 +37,20 @@ class Decode:
     until: int
     ends_utterance: bool = False
     from_finalize: bool = False
+    is_held: bool = False
+    """The utterance stays open: speech may go on."""
+    only_words: bool = False
+    """The end was reported before, so a `Final` without words would say nothing."""
     voiced_until: int = field(default=0, compare=False)
     """The end of the last voiced frame, as of `until`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Open a new utterance that begins at the sample ``start``."""
+    """Open a new utterance that begins at the sample ``start``; if it ``resumes``, only where none is open."""
 
     start: int
+    resumes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,7 @@ class Schedule:
         self._finalizes: deque[int] = deque()
         self._planned_end = 0
         self._decoded_until = 0
+        self._is_held = False
         self._next_update = 0
         self.received = 0
         """Samples whose speech probability was received."""
@@ -139,6 +145,8 @@ class Schedule:
 
     def end(self, sample: int) -> None:
         """End the stream at this sample. No frame follows."""
+        if self._endpointer.held:
+            self._entries.append(self._last_words(self._endpointer.last_speech_frame + 1, sample))
         if self._endpointer.in_speech:
             last_s = (self._endpointer.last_speech_frame + 1) * FRAME_S
             self._entries.append(self._decode(Kind.FINAL, sample, ends_utterance=True))
@@ -148,22 +156,36 @@ class Schedule:
     def _entries_for(self, transition: Transition) -> Iterator[Entry]:
         since = transition.since_frame * FRAME_SAMPLES
         since_s = since / SAMPLE_RATE_HZ
-        if transition.activity is Activity.STARTED:
+        if transition.activity in (Activity.STARTED, Activity.RESUMED):
             self._next_update = since + self._update_samples
             yield Emit(SpeechStarted(since_s))
-            yield Open(max(since - _samples(self._vad.pad_before_ms), self._planned_end))
+            self._is_held = False
+            start = max(since - _samples(self._vad.pad_before_ms), self._planned_end)
+            yield Open(start, transition.activity is Activity.RESUMED)
         elif transition.activity is Activity.PAUSED:
             self._next_update = self.received + self._update_samples
             yield self._decode(Kind.PAUSE, self.received)
+        elif transition.activity is Activity.ENDED and self._is_held:
+            self._is_held = False
+            yield self._last_words(transition.since_frame, self.received)
         else:
-            # The sample at which the pause was decoded, so that the same window is not decoded twice.
-            self._planned_end = since + self._endpointer.pause_frames * FRAME_SAMPLES
-            yield self._decode(Kind.FINAL, self._planned_end, ends_utterance=True)
+            self._is_held = transition.activity is Activity.HELD
+            # The last window of an utterance that ends is that of its pause, so it is not decoded twice. One that is
+            # held is decoded again with all of the silence: its text then changes less if speech goes on.
+            pause_end = since + self._endpointer.pause_frames * FRAME_SAMPLES
+            self._planned_end = self.received if self._is_held else pause_end
+            yield self._decode(Kind.FINAL, self._planned_end, ends_utterance=True, is_held=self._is_held)
             yield Emit(SpeechEnded(since_s))
 
-    def _decode(self, kind: Kind, until: int, *, ends_utterance: bool = False, from_finalize: bool = False) -> Decode:
+    def _last_words(self, voiced_frames: int, latest: int) -> Decode:
+        """The end of an utterance that is held: whatever was voiced since, too short or too soft to resume it."""
+        voiced_end = (voiced_frames + self._endpointer.pause_frames) * FRAME_SAMPLES
+        self._planned_end = min(max(voiced_end, self._planned_end), latest)
+        return self._decode(Kind.FINAL, self._planned_end, ends_utterance=True, only_words=True)
+
+    def _decode(self, kind: Kind, until: int, **flags: bool) -> Decode:
         self._decoded_until = until
-        return Decode(kind, until, ends_utterance, from_finalize, self._endpointer.voiced_until)
+        return Decode(kind, until, voiced_until=self._endpointer.voiced_until, **flags)
 
     def _finalized_until(self, sample: int) -> int:
         """Where the window of a finalize request at a sample ends.

@@ -230,7 +230,8 @@ class Session:
                     return window
                 self._finish(entry)
             elif isinstance(entry, Open):
-                self._utterance, self._answer = Utterance(entry.start), None
+                if self._utterance is None or not entry.resumes:
+                    self._utterance, self._answer = Utterance(entry.start), None
             else:
                 self._emit(entry.event)
             self._schedule.pop()
@@ -274,7 +275,7 @@ class Session:
                 utterance.doubts += 1
                 self._schedule.pop()
             case Finish():
-                utterance.tail = decoded.pieces
+                utterance.tail, utterance.decoded_until, utterance.doubts = decoded.pieces, decoded.window_end, 0
                 self._finish(request.entry)
                 self._schedule.pop()
                 self._forget_audio()
@@ -437,12 +438,16 @@ class Session:
         utterance.memory, utterance.shortened = None, True
 
     def _finish(self, entry: Decode) -> None:
-        """An entry of kind FINAL commits the whole tail and closes the utterance; one of another kind does nothing."""
+        """An entry of kind FINAL commits the whole tail and closes or holds the utterance; others do nothing."""
         if entry.kind is not Kind.FINAL:
             return
         utterance = self._utterance or Utterance(entry.until, self._language)
-        self._commit(utterance, len(utterance.tail), entry)
-        self._utterance = None
+        if utterance.tail or not entry.only_words:
+            self._commit(utterance, len(utterance.tail), entry)
+        if entry.is_held and self._policy.resumes:
+            utterance.held_at, utterance.shown = entry.until, ""
+        else:
+            self._utterance = None
 
     def _commit(self, utterance: Utterance, count: int, entry: Decode | None = None) -> None:
         """Move the first words of the tail to the prefix and emit them as a `Final`; with an entry even if none."""
@@ -456,6 +461,7 @@ class Session:
         self._committed_end_s = end_s
         self._committed_text = words[-1].text if words else self._committed_text
         utterance.prefix += words
+        utterance.held_at = -1 if words else utterance.held_at
         self._emit(Final(words_of(words), start_s, end_s, utterance.language or "", ends, finalizes))
 
     def _emit(self, event: Event) -> None:

@@ -12,7 +12,7 @@ from typing import BinaryIO
 import numpy as np
 
 from asr.audio.streams import StreamDecoder
-from asr.config import SAMPLE_RATE_HZ
+from asr.config import SAMPLE_RATE_HZ, with_endpoint
 from asr.errors import AsrError, AudioError, ConfigError, ModelError
 from asr.events import Event, text_of
 from asr.languages import closest_code, knows, language_code
@@ -71,7 +71,7 @@ class Opening:
         service.admission.check_load(self.scheduler)
         settings = service.settings.session
         if request.endpoint_ms is not None:
-            settings = replace(settings, vad=replace(settings.vad, endpoint_ms=request.endpoint_ms))
+            settings = replace(settings, vad=with_endpoint(settings.vad, request.endpoint_ms))
         language = request.language or chosen_language(request.languages, self.scheduler.engine.languages)
         options = StreamOptions(language, request.prompt, request.hotwords, request.partials)
         current().serves(self.scheduler.engine)

@@ -186,6 +186,7 @@ def play(
     *,
     finality: Finality = Finality.AGREEMENT,
     finalize_frame: int | None = None,
+    vad: VadSettings = VAD,
     **options: object,
 ) -> Played:
     """One stream of these samples. Every hypothesis of the script must be asked for, and none beyond it.
@@ -194,7 +195,7 @@ def play(
     """
     recogniser = Scripted(script, finality)
     engine = Engine(recogniser, SampleVad())
-    played = Played(engine.open(SessionSettings(VAD, stream), **options), recogniser)
+    played = Played(engine.open(SessionSettings(vad, stream), **options), recogniser)
     cut = (finalize_frame or 0) * FRAME_SAMPLES
     played.session.receive_audio(samples[:cut])
     if finalize_frame is not None:

@@ -120,6 +120,7 @@ from dataclasses import replace
 import pytest
 
 from asr.config import SAMPLE_RATE_HZ, StreamSettings
+from asr.events import Ended, Final, Partial, SpeechEnded, SpeechStarted
 from asr.models.base import Finality, Piece
 from asr.models.ctc.recogniser import CtcRecogniser
 from asr.models.whisper.recogniser import WhisperRecogniser
@@ -1016,6 +1017,49 @@ def test_what_was_decoded_at_a_pause_is_final_at_the_end_of_the_utterance() -> N
     """The same audio is not decoded twice."""
     played = play([hypothesis(say("one")), hypothesis(say("two"))], sound((0.9, 20), (0.0, 30), (0.9, 20)))
     assert played.shown == ["one", "=one", "=two"]
+
+
+HOLDING = replace(VAD, speech_final_ms=480)
+"""A pause after 10 silent frames, all words final after 15, the utterance ends after 20."""
+
+
+@pytest.mark.parametrize("partials", [True, False])
+def test_words_are_final_in_a_short_pause_and_the_window_goes_on(partials: bool) -> None:
+    """The words behind the pause are decoded with those before it, which are the prefix. The end is reported once."""
+    script = [hypothesis(say("one"))] * (1 + partials) + [hypothesis(say("two", 1.2))] * (1 + partials)
+    played = play(script, sound((0.9, 20), (0.0, 17), (0.9, 20), (0.0, 40)), STREAM, vad=HOLDING, partials=partials)
+    assert [(event.text, event.ends_utterance) for event in played.final_events] == [(" one", True), (" two", True)]
+    assert start_frames(played.windows, [30, 35, 67, 72] if partials else [35, 72]) == [0] * len(script)
+    assert {window.prefix for window in played.windows} == {(), tokens("one")}
+    assert [type(event) for event in played.events if not isinstance(event, Partial)] == [
+        SpeechStarted, Final, SpeechEnded, SpeechStarted, Final, SpeechEnded, Ended
+    ]  # fmt: skip
+
+
+def test_a_voice_that_does_not_resume_speech_loses_no_word() -> None:
+    """One voiced frame behind the short pause: its word comes when the utterance ends."""
+    script = [hypothesis(say("one")), hypothesis(say("one")), hypothesis(say("two", 1.2))]
+    played = play(script, sound((0.9, 20), (0.0, 17), (0.9, 1), (0.0, 40)), vad=HOLDING)
+    assert played.finals == ["one", "two"]
+    assert start_frames(played.windows, [30, 35, 48]) == [0, 0, 0]
+
+
+def test_a_decoder_that_stops_at_a_short_pause_begins_again_behind_it() -> None:
+    """Five frames of speech without a word are enough, in the last window too: the window restarts in the pause."""
+    script = [hypothesis(say("one.")), hypothesis(say("one.")), hypothesis(), *[hypothesis(say("two"))] * 2]
+    played = play(script, sound((0.9, 20), (0.0, 17), (0.9, 5), (0.0, 40)), vad=HOLDING)
+    assert played.finals == ["one.", "two"]
+    assert start_frames(played.windows, [30, 35, 52, 52, 57]) == [0, 0, 0, 35, 35]
+    assert [window.prefix for window in played.windows] == [(), (), tokens("one."), (), ()]
+
+
+def test_a_model_that_settles_words_begins_again_behind_a_short_pause() -> None:
+    """It cannot go on behind words that it did not settle."""
+    script = [*[hypothesis(say("one"))] * 2, *[hypothesis(say("two"))] * 2]
+    samples = sound((0.9, 20), (0.0, 17), (0.9, 20), (0.0, 40))
+    played = play(script, samples, vad=HOLDING, finality=Finality.SETTLED)
+    assert played.finals == ["one", "two"]
+    assert start_frames(played.windows, [30, 35, 67, 72]) == [0, 0, 37, 37]
 
 
 def test_a_finalize_request_commits_everything_before_it() -> None:

@@ -1,13 +1,14 @@
 """Voice activity against the package's own model, and the endpoint rules as a table."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import silero_vad
 import torch
 
-from asr.config import VadSettings
+from asr.config import VadSettings, with_endpoint
 from asr.errors import ModelError
 from asr.streaming.level import Level
 from asr.streaming.vad import FRAME_S, FRAME_SAMPLES, Activity, Endpointer, SileroVad, VadState
@@ -123,7 +124,47 @@ def test_a_doubtful_frame_continues_speech_but_does_not_begin_it() -> None:
     assert transitions([0.9] * 3 + [0.4] * 10) == [(Activity.STARTED, 2, 0)]
 
 
+HELD_MS = 96
+"""Words are final after 3 silent frames, the utterance ends after 5."""
+
+
+def test_speech_is_held_before_it_ends() -> None:
+    """Held at the third silent frame, ended at the fifth; without `speech_final_ms` it is never held."""
+    curve = [0.9] * 3 + [0] * 9
+    held = [(Activity.STARTED, 2, 0), (Activity.PAUSED, 4, 3), (Activity.HELD, 5, 3), (Activity.ENDED, 7, 3)]
+    assert transitions(curve, speech_final_ms=HELD_MS) == held
+    assert transitions(curve) == [held[0], held[1], held[3]]
+    assert transitions(curve, speech_final_ms=10) == [*held[:2], (Activity.HELD, 4, 3), held[3]]
+    assert transitions(curve, speech_final_ms=160) == transitions(curve)
+
+
+def test_held_speech_resumes_as_speech_begins() -> None:
+    """After three frames of speech; it can be held again."""
+    curve = [0.9] * 3 + [0] * 3 + [0.9] * 3 + [0] * 3
+    assert transitions(curve, speech_final_ms=HELD_MS)[3:] == [
+        (Activity.RESUMED, 8, 6),
+        (Activity.PAUSED, 10, 9),
+        (Activity.HELD, 11, 9),
+    ]
+
+
+def test_a_click_in_held_speech_moves_its_end_and_does_not_resume_it() -> None:
+    """Two frames of voice: the five silent frames are counted from them."""
+    for click in (0.9, 0.4):
+        curve = [0.9] * 3 + [0] * 3 + [click] * 2 + [0] * 6
+        assert transitions(curve, speech_final_ms=HELD_MS)[2:] == [(Activity.HELD, 5, 3), (Activity.ENDED, 12, 8)]
+
+
 def test_a_short_silence_is_a_pause_and_each_pause_is_reported_once() -> None:
     """Speech that goes on after a pause pauses again, and has not ended."""
     curve = [0.9] * 3 + [0] * 3 + [0.9] + [0] * 3
     assert transitions(curve) == [(Activity.STARTED, 2, 0), (Activity.PAUSED, 4, 3), (Activity.PAUSED, 8, 7)]
+
+
+def test_a_short_endpointing_holds_and_a_long_one_ends() -> None:
+    """Below the floor it counts as the floor; from the server's own silence on it replaces that."""
+    vad = VadSettings()
+    assert [with_endpoint(vad, ms).speech_final_ms for ms in (10, 300, 400, 1299)] == [400, 400, 400, 1299]
+    assert with_endpoint(vad, 300).endpoint_ms == vad.endpoint_ms
+    assert with_endpoint(vad, 2000) == replace(vad, endpoint_ms=2000)
+    assert with_endpoint(replace(vad, endpoint_ms=200), 100).speech_final_ms == 400

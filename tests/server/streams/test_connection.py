@@ -120,9 +120,9 @@ def test_speech_started_and_utterance_end_come_when_asked_for(scripted: Running)
 
 def test_endpointing_and_language_reach_the_session(scripted: Running) -> None:
     """Each stream has settings of its own."""
-    with scripted.listen(RAW + "&endpointing=1234&language=ja&interim_results=true"):
+    with scripted.listen(RAW + "&endpointing=1500&language=ja&interim_results=true"):
         session = scripted.service.schedulers["scripted-1"].engine.opened[-1]  # type: ignore[attr-defined]
-        assert session.settings.vad.endpoint_ms == 1234
+        assert session.settings.vad.endpoint_ms == 1500
         assert session.language == "ja"
         assert session.partials
 

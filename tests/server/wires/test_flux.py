@@ -84,7 +84,7 @@ def test_settings_change_in_the_middle(server: Running) -> None:
     engine = server.service.schedulers["scripted-1"].engine
     assert isinstance(engine, ScriptedEngine)
     with flux(server, QUERY + "&keyterm=Ada&eot_threshold=0.8") as socket:
-        assert engine.opened[-1].settings.vad.endpoint_ms == 800
+        assert engine.opened[-1].settings.vad.speech_final_ms == 800
         socket.send(pcm(2.0))
         socket.send(json.dumps({"type": "Configure", "thresholds": {"eot_threshold": 2}}))
         socket.send(json.dumps({"type": "Configure", "keyterms": ["Bo"], "thresholds": {"eager_eot_threshold": 0.4}}))

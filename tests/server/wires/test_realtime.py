@@ -196,10 +196,15 @@ def test_settings_are_merged_and_echoed(client: Client) -> None:
 def test_settings_reach_the_model(server: Running, client: Client) -> None:
     """Language, prompt and keywords; silence is what ends a turn; semantic_vad stands for silences."""
     engine = server.service.schedulers["scripted-1"].engine
+
+    def silence_ms() -> int:
+        vad = engine.opened[-1].settings.vad
+        return vad.speech_final_ms or vad.endpoint_ms
+
     assert isinstance(engine, ScriptedEngine)
     for detection, endpoint_ms in (
         ({"type": "server_vad", "silence_duration_ms": 700}, 700),
-        ({"type": "server_vad", "silence_duration_ms": 1}, 10),
+        ({"type": "server_vad", "silence_duration_ms": 1}, server.service.settings.session.vad.speech_final_floor_ms),
         ({"type": "server_vad"}, 500),
         ({"type": "semantic_vad", "eagerness": "low"}, 1800),
         ({"type": "semantic_vad"}, 900),
@@ -207,7 +212,7 @@ def test_settings_reach_the_model(server: Running, client: Client) -> None:
     ):
         client.update(transcription={"language": "ja", "prompt": "So,", "keywords": ["Ada"]}, turn_detection=detection)
         client.append(pcm(0.2))
-        eventually(lambda ms=endpoint_ms: engine.opened[-1].settings.vad.endpoint_ms == ms)  # type: ignore[misc]
+        eventually(lambda ms=endpoint_ms: silence_ms() == ms)  # type: ignore[misc]
         assert engine.asked[-1] == ("So,", ("Ada",))
         assert engine.opened[-1].language == "ja"
 
