@@ -269,7 +269,8 @@ class Parameters:
         if name in self.unsupported:
             if _off(value) or (name, value) == ("alternatives", "1"):
                 return
-            given = name if name == "resume" else f"{name}={value[:100]}"  # a token is in no answer and no log
+            shown = value[:100] if value.isprintable() else ascii(value[:100])
+            given = name if name == "resume" else f"{name}={shown}"  # a token is in no answer and no log
             raise ParameterError(f"{given} is not supported here; leave it out")
         known = ", ".join([*self.parsers, *self.repeated, *HOTWORDS])
         raise ParameterError(f"unknown parameter {name[:100]!r}; known are {known}")

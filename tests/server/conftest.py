@@ -21,12 +21,13 @@ def scripted() -> Iterator[Running]:
 
 @pytest.fixture(scope="session")
 def real() -> Iterator[Running]:
-    """The default model in two worker processes, as `asr serve` runs it; started once."""
+    """The default model in two worker processes, as `asr serve` runs it, with a port for Wyoming; started once."""
+    from server.address import bind
     from server.config import load_settings
     from server.workers.remote import load_engines
 
     engines = load_engines(load_settings(models=["whisper-tiny.en"], workers=2))
-    with running(*engines) as server:
+    with bind(load_settings(), 0) as wyoming, running(*engines, wyoming=wyoming) as server:
         assert not server.service.not_ready
         yield server
     for engine in engines:

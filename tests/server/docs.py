@@ -4,6 +4,7 @@ from pathlib import Path
 
 DOCS = Path(__file__).parents[2] / "docs"
 DOC = (DOCS / "PROTOCOL.md").read_text(encoding="utf-8")
+CLIENTS = (DOCS / "CLIENTS.md").read_text(encoding="utf-8")
 OPERATING = (DOCS / "OPERATING.md").read_text(encoding="utf-8")
 
 

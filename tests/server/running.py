@@ -45,6 +45,7 @@ class Running:
     service: Service
     server: Server
     thread: threading.Thread
+    wyoming_port: int = 0
 
     @property
     def ws_url(self) -> str:
@@ -79,7 +80,9 @@ def running(
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
     thread.start()
     eventually(lambda: server.started)
-    server_in_thread = Running(address(listening, made), app.state.service, server, thread)
+    server_in_thread = Running(
+        address(listening, made), app.state.service, server, thread, wyoming.getsockname()[1] if wyoming else 0
+    )
     try:
         yield server_in_thread
     finally:

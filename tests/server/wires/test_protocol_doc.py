@@ -4,6 +4,8 @@ import json
 import re
 from typing import Any
 
+import pytest
+
 from asr.events import Final, SpeechStarted, Word
 from server.config import ServerSettings, load_settings
 from server.http import errors, listen, prerecorded
@@ -13,13 +15,14 @@ from server.wires import openai_transcriptions as openai
 from server.wires import wyoming
 from server.wires.base import Cause, Progress, Summary
 from server.wires.deepgram import CLIENT_MESSAGES, RESUMABLE_MESSAGES, DeepgramWire
-from server.wires.deepgram_flux import FLUX_MESSAGES, FLUX_PARAMETERS
+from server.wires.deepgram_flux import FLUX_MESSAGES, FLUX_PARAMETERS, parse_flux
 from server.wires.deepgram_frames import CLOSES
 from server.wires.deepgram_messages import ModelInfo, Sender
 from server.wires.deepgram_prerecorded import (
     PRERECORDED_IGNORED,
     PRERECORDED_PARAMETERS,
     PRERECORDED_UNSUPPORTED,
+    parse_prerecorded,
 )
 from server.wires.deepgram_query import (
     ENCODING_NAMES,
@@ -29,11 +32,19 @@ from server.wires.deepgram_query import (
     PARAMETERS,
     UNSUPPORTED,
     ListenOptions,
+    ParameterError,
     parse_query,
 )
 from server.wires.openai_realtime import CLIENT_EVENTS, CLOSE_CODES
-from server.wires.openai_realtime_session import COMMITTED_MODELS, EAGERNESS_MS, FORMATS, LOGPROBS
-from tests.server.docs import DOC, rows
+from server.wires.openai_realtime_session import (
+    COMMITTED_MODELS,
+    EAGERNESS_MS,
+    FORMATS,
+    LOGPROBS,
+    RealtimeSession,
+    SessionError,
+)
+from tests.server.docs import CLIENTS, DOC, rows
 
 
 def test_every_close_code_is_written_down_and_no_other() -> None:
@@ -160,3 +171,73 @@ def test_every_cause_has_a_close_code_and_every_error_a_cause() -> None:
     assert set(CLOSES) == set(Cause)
     assert CAUSE_OF[-1] == (BaseException, Cause.INTERNAL)
     assert {cause for _, cause in CAUSE_OF} | {Cause.FINISHED} == set(Cause)
+
+
+def features(client: str) -> list[set[str]]:
+    """The names in a row of docs/CLIENTS.md: honoured, ignored, refused; only those before the first semicolon."""
+    [row] = [cells for cells in rows("What is honoured, ignored, refused", CLIENTS) if cells[0] == client]
+    return [set(re.findall(r"`([a-z_]+)(?:\[\])?`", cell.split(";")[0])) for cell in row[1:]]
+
+
+APIS = {
+    "Deepgram live, v1": (parse_query, {*PARAMETERS, *HOTWORDS, *HINTS}, set(IGNORED), set(UNSUPPORTED)),
+    "Deepgram live, v2": (parse_flux, {*FLUX_PARAMETERS, *HOTWORDS, *HINTS}, set(IGNORED), set(UNSUPPORTED)),
+    "Deepgram recordings": (
+        parse_prerecorded,
+        {*PRERECORDED_PARAMETERS, *HOTWORDS, *HINTS, "detect_language"},
+        set(PRERECORDED_IGNORED),
+        set(PRERECORDED_UNSUPPORTED),
+    ),
+}
+OUR_OWN = {"resumable", "resume", "sequence", "offset"}
+"""In no client of others."""
+
+
+@pytest.mark.parametrize("client", APIS)
+def test_the_table_of_features_is_what_deepgrams_parsers_do(client: str) -> None:
+    """Each name of the code stands in its column, and does what the column says."""
+    parse, *expected = APIS[client]
+    known = [names - OUR_OWN for names in expected]
+    written = features(client)
+    if client != "Deepgram live, v1":  # "as v1, and"
+        first = features("Deepgram live, v1")
+        written = [
+            written[0],
+            *((column | more) - written[0] for column, more in zip(first[1:], written[1:], strict=True)),
+        ]
+    assert written == known
+    for name in known[1]:
+        assert parse([(name, "true")]) == parse([])
+    for name in known[2]:
+        with pytest.raises(ParameterError, match=f"{name}=true is not supported here"):
+            parse([(name, "true")])
+
+
+def test_the_table_of_features_is_what_openais_forms_do() -> None:
+    """By the same rule."""
+    honoured, ignored, refused = features("OpenAI recordings")
+    assert honoured == {name.removesuffix("[]") for name in openai.FIELDS}
+    assert ignored == set(openai.IGNORED)
+    assert openai.parse_form([(name, "1") for name in ignored]) == openai.parse_form([])
+    for name in refused:
+        with pytest.raises(openai.FormError, match="unknown field"):
+            openai.parse_form([(f"{name}[]", "x")])
+    with pytest.raises(openai.FormError, match="found 'diarized_json'"):
+        openai.parse_form([("response_format", "diarized_json")])
+
+
+def test_the_table_of_features_is_what_realtime_does() -> None:
+    """What has no effect is echoed and opens the same stream."""
+    _, ignored, _ = features("OpenAI Realtime")
+    plain = RealtimeSession()
+    for name in ignored:
+        value = {"type": "near_field"} if name == "noise_reduction" else 0.3
+        where = {
+            "noise_reduction": {name: value},
+            "delay": {"transcription": {name: value}},
+        }.get(name, {"turn_detection": {"type": "server_vad", "silence_duration_ms": 500, name: value}})
+        session = plain.updated({"audio": {"input": where}})
+        assert f"'{name}': {value}" in str(session.fields())
+        assert session.stream(None) == plain.stream(None)
+    with pytest.raises(SessionError, match="nobody answers"):
+        plain.updated({"type": "realtime"})

@@ -23,6 +23,7 @@ from websockets.sync.client import connect
 
 from server.client.protocol import pcm16
 from tests.server.running import FOX, Running, pcm, plain, transcript, until_closed
+from tests.server.wires.test_wyoming import Client
 
 OPENAIS_CONNECT = pytest.mark.filterwarnings(r"ignore:connect\(\) must be used as a context manager:DeprecationWarning")
 """openai-python 3.54 uses what websockets 17.1 deprecated."""
@@ -287,35 +288,69 @@ def test_openais_sdk_transcribes_over_realtime(client: openai.OpenAI, clip: Path
         assert "".join(deltas) == done.transcript
 
 
+def over_sockets(real: Running, clip: Path) -> dict[str, str]:
+    """The texts of the wires that need no SDK: Deepgram's live ones and jambonz'."""
+    close = '{"type": "CloseStream"}'
+    texts = {}
+    for name, query in (("live", ""), ("live channel", "channels=1&multichannel=true")):
+        with real.listen(query) as socket:
+            socket.send(clip.read_bytes())
+            socket.send(close)
+            texts[f"deepgram {name}"] = transcript(until_closed(socket)[0])
+    with connect(real.ws_url.replace("v1", "v2") + "?model=flux-general-en", compression=None) as socket:
+        socket.send(clip.read_bytes())
+        socket.send(close)
+        texts["deepgram turns"] = until_closed(socket)[0][-1]["transcript"]
+    with connect(real.ws_url.replace("listen", "jambonz"), compression=None) as socket:
+        socket.send('{"type": "start", "encoding": "LINEAR16", "sampleRateHz": 16000, "interimResults": true}')
+        socket.send(pcm_of(clip))
+        socket.send('{"type": "stop"}')
+        texts["jambonz"] = until_closed(socket)[0][-1]["alternatives"][0]["transcript"]
+    return texts
+
+
+def over_wyoming(real: Running, clip: Path) -> str:
+    form = {"rate": 16_000, "width": 2, "channels": 1}
+    client = Client(real.wyoming_port)
+    try:
+        client.send("audio-start", form)
+        client.send("audio-chunk", form, pcm_of(clip))
+        client.send("audio-stop")
+        return next(str(data["text"]) for kind, data in client.until("transcript-stop") if kind == "transcript")
+    finally:
+        client.close()
+
+
+def over_realtime(client: openai.OpenAI, clip: Path, *, turn_detection: dict[str, str] | None) -> str:
+    """With the pause that ends a turn, or committed."""
+    with client.realtime.connect(model="gpt-realtime-whisper", extra_query={"intent": "transcription"}) as connection:
+        given = {"format": {"type": "audio/pcm", "rate": 16_000}, "turn_detection": turn_detection}
+        settings: Any = {"type": "transcription", "audio": {"input": given}}
+        connection.session.update(session=settings)
+        connection.input_audio_buffer.append(audio=base64.b64encode(pcm_of(clip) + pcm(1.0)).decode())
+        if turn_detection is None:
+            connection.input_audio_buffer.commit()
+        done: Any = next(event for event in connection if event.type.endswith("transcription.completed"))
+        return str(done.transcript)
+
+
 @OPENAIS_CONNECT
 def test_one_recording_gives_the_same_words_over_every_wire(
     real: Running, deepgram: DeepgramClient, client: openai.OpenAI, clip: Path
 ) -> None:
-    """Live, as a file, as events, in a session that turns end: the speech core is one."""
+    """Live, as a file, as events, in turns that the server or the client ends, over TCP: the speech core is one."""
     data = clip.read_bytes()
-    answer = deepgram.listen.v1.media.transcribe_file(request=data)
-    assert isinstance(answer, ListenV1Response)
+    texts = over_sockets(real, clip) | {"wyoming": over_wyoming(real, clip)}
+    for name, is_alone in (("file", False), ("file's channel", True)):
+        answer = deepgram.listen.v1.media.transcribe_file(request=data, multichannel=is_alone)
+        assert isinstance(answer, ListenV1Response)
+        texts[f"deepgram {name}"] = (answer.results.channels[0].alternatives or [])[0].transcript or ""
     stream = client.audio.transcriptions.create(model="whisper-1", file=("a.wav", data), stream=True)
-    texts = {
-        "deepgram file": (answer.results.channels[0].alternatives or [])[0].transcript,
-        "openai file": client.audio.transcriptions.create(model="whisper-1", file=("a.wav", data)).text,
-        "openai events": next(event for event in stream if event.type == "transcript.text.done").text,
-    }
-    with real.listen("") as socket:
-        socket.send(data)
-        socket.send('{"type": "CloseStream"}')
-        texts["deepgram live"] = transcript(until_closed(socket)[0])
-    with connect(real.ws_url.replace("v1", "v2") + "?model=flux-general-en", compression=None) as socket:
-        socket.send(data)
-        socket.send('{"type": "CloseStream"}')
-        texts["deepgram turns"] = until_closed(socket)[0][-1]["transcript"]
-    with client.realtime.connect(model="gpt-realtime-whisper", extra_query={"intent": "transcription"}) as connection:
-        settings: Any = {"audio": {"input": {"format": {"type": "audio/pcm", "rate": 16_000}}}}
-        connection.session.update(session=settings)
-        connection.input_audio_buffer.append(audio=base64.b64encode(pcm_of(clip)).decode())
-        connection.input_audio_buffer.commit()
-        done = next(event for event in connection if event.type.endswith("transcription.completed"))
-        texts["openai realtime"] = done.transcript
+    texts["openai events"] = next(event for event in stream if event.type == "transcript.text.done").text
+    texts["openai file"] = client.audio.transcriptions.create(model="whisper-1", file=("a.wav", data)).text
+    texts["openai commits"] = over_realtime(client, clip, turn_detection=None)
+    texts["openai turns"] = over_realtime(client, clip, turn_detection={"type": "server_vad"})
+    assert len(texts) == 11
     assert len(set(texts.values())) == 1, texts
 
 
