@@ -10,13 +10,14 @@ RUNTIME := $(VENV)/.runtime
 DEV     := $(VENV)/.dev
 PROJECT := $(VENV)/.project-$(HERE)
 
-.PHONY: help setup serve test quick clients check fix lock digits peer-whisper-live peer-whisperlivekit
+.PHONY: help setup serve test quick clients check fix lock digits drill peer-whisper-live peer-whisperlivekit
 help:
 	@echo "make serve   the server and its page on http://127.0.0.1:8000 (ARGS='--port 9000' passes options on)"
 	@echo "make test    all tests (ARGS='tests/server -k page' narrows them)"
 	@echo "make quick   the tests that need no model, browser or network: about a minute"
 	@echo "make clients real clients of other services (LiveKit, Pipecat, JavaScript SDKs), installed in .clients, against the server"
 	@echo "make digits  trains the digits' model, streams it and Whisper on unheard speakers (ARGS='--data FOLDER')"
+	@echo "make drill   kills and hangs workers, floods, fills the disk, cuts connections; prints what was lost (ARGS='--kills 100')"
 	@echo "make setup   only the environment, in $(VENV)"
 	@echo "make check   format, lint and types;  make fix   mends what can be mended"
 	@echo "make peer-whisper-live, make peer-whisperlivekit   a peer for asr bench server --against, in .peers"
@@ -46,6 +47,9 @@ clients: setup .clients/agents .clients/deepgram3 .clients/node
 
 digits: setup
 	$(PY) scripts/digits.py $(ARGS)
+
+drill: setup
+	$(PY) scripts/drill.py $(ARGS)
 
 check: setup
 	$(PY) -m ruff format --check .

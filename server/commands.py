@@ -92,12 +92,18 @@ def _serve(
             say(f"not ready: {service.not_ready}")
 
     start_logs(settings)
+    signal.signal(signal.SIGTERM, _exit)  # while models load, and after Uvicorn has shut down
     engines = load_engines(settings)
     try:
         Server(create_app(settings, engines, keyring), settings, greet, wyoming).run(sockets=[listening])
     finally:
         for engine in engines:
             engine.close()
+
+
+def _exit(number: int, frame: object) -> None:
+    """Ends the program in order: its workers too, whatever they do."""
+    raise SystemExit(128 + number)
 
 
 def stream(

@@ -51,6 +51,8 @@ class ServerSettings:
     max_kept_bytes: int
     max_kept_total_bytes: int
     drain_timeout_s: float
+    step_timeout_s: float
+    start_timeout_s: float
     session: SessionSettings = field(default_factory=SessionSettings)
 
     def __post_init__(self) -> None:

@@ -68,6 +68,27 @@ class Metrics:
             "asr_batch_size", "Streams in a step", ["model"], buckets=(1, 2, 4, 8, 16, 32, 64), registry=registry
         )
         self.failed_steps = Counter("asr_failed_steps", "Streams whose step failed", ["model"], registry=registry)
+        self.lanes_ready = Gauge(
+            "asr_lanes_ready", "Workers that serve streams at the moment", ["model"], registry=registry
+        )
+        self.worker_restarts = Counter(
+            "asr_worker_restarts",
+            "Workers that died or were killed, and are back",
+            ["model", "lane"],
+            registry=registry,
+        )
+        self.worker_hangs = Counter(
+            "asr_worker_hangs",
+            "Workers that were killed because a step took too long",
+            ["model", "lane"],
+            registry=registry,
+        )
+        self.failed_starts = Counter(
+            "asr_worker_failed_starts", "Restarts of a worker that failed", ["model", "lane"], registry=registry
+        )
+        self.moved_streams = Counter(
+            "asr_moved_streams", "Streams continued after the death of their worker", ["model"], registry=registry
+        )
         self.model = Gauge("asr_model_info", "A model being served", ["model", "weights_sha256"], registry=registry)
 
     def render(self) -> bytes:

@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -16,7 +17,7 @@ from server.access.watch import state, watch
 from server.announce import announced
 from server.config import ServerSettings
 from server.http.protocols import MAX_HEAD_BYTES, Bounds, OneLength
-from server.http.service import Service
+from server.http.service import CLOSING_S, Service
 from server.limits import BACKLOG, Connections, FrameBudgets, files_for_connections
 from server.tcp import listen_wyoming
 
@@ -76,6 +77,7 @@ class Server(uvicorn.Server):
         self._wyoming: asyncio.Server | None = None
         self._is_announced = settings.wyoming_zeroconf
         self._announcement = AsyncExitStack()
+        self._loop: asyncio.AbstractEventLoop | None = None
         logging.getLogger("uvicorn.error").addFilter(_NotAnError())
         self._certificates = Certificates.of(settings)
         self._watching: asyncio.Task[None] | None = None
@@ -91,7 +93,8 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Starts listening, then calls `on_started` if startup succeeded."""
-        asyncio.get_running_loop().set_exception_handler(_OutOfFiles())
+        self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(_OutOfFiles())
         await super().startup(sockets)
         if certificates := self._certificates:
             files = certificates.files
@@ -105,14 +108,21 @@ class Server(uvicorn.Server):
         if self._on_started and not self.should_exit:
             self._on_started(self._service)
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal. Before the server has started there is nothing to finish: what still loads is ended."""
+        super().handle_exit(sig, frame)
+        if self._loop and not self.started:
+            self._loop.call_soon_threadsafe(self._service.abandon)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Ends all streams, then closes the connections."""
+        """Ends all streams, then closes the connections. It takes `drain_timeout_s` at most, also if workers hang."""
         if self._watching:
             self._watching.cancel()
         await self._announcement.aclose()
         if self._wyoming:
             self._wyoming.close()
         await self._service.drain()
+        self._service.abandon()
         await super().shutdown(sockets)
 
     async def _announce(self, listening: socket.socket) -> None:
@@ -138,7 +148,7 @@ def uvicorn_options(settings: ServerSettings) -> dict[str, object]:
         "ws_ping_interval": PING_INTERVAL_S,
         "ws_ping_timeout": None,
         "ws_per_message_deflate": False,  # audio does not compress, and inflating it costs time on the event loop
-        "timeout_graceful_shutdown": max(1, round(settings.drain_timeout_s)),
+        "timeout_graceful_shutdown": CLOSING_S / 2,
         "log_level": "warning",
         "server_header": False,
     }

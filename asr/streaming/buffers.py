@@ -22,6 +22,15 @@ class AudioBuffer:
         self.start = 0
         self.end = 0
 
+    def __getstate__(self) -> tuple[np.ndarray, int, int]:
+        """For pickles: what is held, without the room behind it."""
+        return self.slice(self.start, self.end), self.start, self.end
+
+    def __setstate__(self, state: tuple[np.ndarray, int, int]) -> None:
+        held, self.start, self.end = state
+        self._data = np.zeros(max(_INITIAL_SAMPLES, 2 * len(held)), np.float32)
+        self._data[: len(held)] = held
+
     def append(self, samples: np.ndarray) -> None:
         """Add samples ``(n,)`` at the end."""
         held = self.end - self.start

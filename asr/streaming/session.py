@@ -14,6 +14,8 @@ Two rules of order:
         events = session.take_events()
         session.receive_end()               # then step and take events until session.ended
 
+A session that is not in a step can be pickled: any process with the same model continues it to the same events.
+
 Three parts hold the rules, and the session only carries them out. `asr.streaming.vad` says where speech is.
 `asr.streaming.schedule` turns that into entries: what to decode and emit, in the order of audio time. It depends on
 samples alone, so the same audio gives the same text however it was cut into chunks and however late the steps come.
@@ -135,6 +137,11 @@ class Session:
     def held_s(self) -> float:
         """Seconds of audio held in memory."""
         return (self._audio.end - self._audio.start) / SAMPLE_RATE_HZ
+
+    @property
+    def has_memory(self) -> bool:
+        """Whether it holds the model's memory of a window, megabytes that a pickle would contain."""
+        return self._utterance is not None and self._utterance.memory is not None
 
     @property
     def ready(self) -> bool:

@@ -10,7 +10,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket
 
-from asr.errors import AsrError
+from asr.errors import AsrError, CallerError
 from server.access.context import current
 from server.access.credentials import CredentialsError, KeyInAddressError, ScopeError, answered_subprotocol
 from server.access.failed_tries import TooManyTriesError
@@ -49,7 +49,8 @@ REFUSALS: tuple[tuple[type[AsrError], int, str], ...] = (
     (OriginError, 403, "FORBIDDEN_ORIGIN"),
     (Gone, 410, "GONE"),
     (Unavailable, 503, "SERVER_FULL"),
-    (AsrError, 400, "INVALID_QUERY_PARAMETER"),
+    (CallerError, 400, "INVALID_QUERY_PARAMETER"),
+    (AsrError, 500, "INTERNAL"),
 )
 """HTTP status and ``err_code``; the first that matches."""
 

@@ -18,9 +18,16 @@ async def healthz(request: Request) -> JSONResponse:
 
 
 async def readyz(request: Request) -> JSONResponse:
-    """`GET /readyz`: 200 when every model has recognised the built-in sample, else 503 with the reason."""
-    reason = _service(request).not_ready
-    return JSONResponse({"status": "not ready", "reason": reason}, 503) if reason else JSONResponse({"status": "ready"})
+    """`GET /readyz`: 200 when every model recognised the built-in sample and has a worker, else 503 with the reason.
+
+    `workers`: for each model how many are ready, and how many there are.
+    """
+    service = _service(request)
+    reason = service.not_ready
+    workers = {name: dict(zip(("ready", "of"), s.lanes, strict=True)) for name, s in service.schedulers.items()}
+    if reason:
+        return JSONResponse({"status": "not ready", "reason": reason, "workers": workers}, 503)
+    return JSONResponse({"status": "ready", "workers": workers})
 
 
 async def metrics(request: Request) -> Response:

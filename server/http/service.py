@@ -28,6 +28,7 @@ from server.http.fetch import Fetcher, FetchError
 from server.metrics import Metrics
 from server.streams.admission import Admission
 from server.streams.channels import AnyStream, ChannelStreams
+from server.streams.replica import Patience
 from server.streams.resumption import KeptStreams
 from server.streams.scheduler import Scheduler
 from server.streams.stream import Stream
@@ -41,6 +42,8 @@ SAMPLE_WORD = "seven"
 TRIAL_STREAMS = 2
 """Streams per replica in the measurement at start: one alone costs too much, four in step too little
 (docs/log/serving.md#admission-of-streams)."""
+CLOSING_S = 1.0
+"""The part of `drain_timeout_s` that is kept for closing connections and ending workers."""
 CHUNK_SAMPLES = round(CHUNK_S * SAMPLE_RATE_HZ)
 
 
@@ -103,13 +106,15 @@ class Service:
         self.kept_streams = KeptStreams(settings, self.metrics)
         self.schedulers = {name: self._scheduler(name, engines) for name in dict.fromkeys(e.name for e in engines)}
         self.default_model = engines[0].name
-        self.not_ready = "the built-in sample has not been recognised yet"
-        """The reason, "" when the server is ready."""
+        self._not_ready = "the built-in sample has not been recognised yet"
         for engine in engines:
             self.metrics.model.labels(engine.name, engine.weights_sha256).set(1)
 
     def _scheduler(self, name: str, engines: Sequence[StreamEngine]) -> Scheduler:
-        return Scheduler([e for e in engines if e.name == name], self.settings.max_batch, self.metrics)
+        patience = Patience(self.settings.step_timeout_s, self.settings.start_timeout_s)
+        return Scheduler(
+            [e for e in engines if e.name == name], self.settings.max_batch, self.metrics, patience=patience
+        )
 
     async def start(self) -> None:
         """Starts the schedulers, lets every model recognise the built-in sample, and measures what a stream costs."""
@@ -119,24 +124,33 @@ class Service:
         for scheduler in self.schedulers.values():
             scheduler.start()
         reasons = [reason for scheduler in self.schedulers.values() if (reason := await self._try(scheduler))]
-        self.not_ready = "; ".join(reasons)
+        self._not_ready = "; ".join(reasons)
         if not reasons:
             for scheduler in self.schedulers.values():
                 scheduler.calibrate(await self._cost(scheduler))
 
     async def stop(self) -> None:
         """Stops the schedulers; steps that wait are cancelled."""
-        self.not_ready = "the server is shutting down"
+        self._not_ready = "the server is shutting down"
         if self._watching:
             self._watching.cancel()
-        for scheduler in self.schedulers.values():
-            await scheduler.stop()
+        await asyncio.gather(*(scheduler.stop() for scheduler in self.schedulers.values()))
         self._fetcher.stop()
 
     async def drain(self) -> None:
         """Ends all streams after their last results, and admits no others."""
-        self.not_ready = "the server is shutting down"
-        await self.admission.drain(self.settings.drain_timeout_s)
+        self._not_ready = "the server is shutting down"
+        await self.admission.drain(max(self.settings.drain_timeout_s - CLOSING_S, self.settings.drain_timeout_s / 2))
+
+    def abandon(self) -> None:
+        """Kills the workers, so that nothing waits for them any more: the server ends now."""
+        for scheduler in self.schedulers.values():
+            scheduler.abandon()
+
+    @property
+    def not_ready(self) -> str:
+        """The reason why the server is not ready, "" if it is."""
+        return self._not_ready or "; ".join(s.trouble for s in self.schedulers.values() if s.trouble)
 
     def scheduler(self, model: str | None) -> Scheduler:
         """The scheduler of a model, by its name, or of the default one. Raises `ModelError` for an unknown name."""
@@ -288,7 +302,7 @@ class Recognition:
     async def events(self) -> AsyncIterator[list[Event]]:
         """The session's events as they come, once. The first list shows that the audio can be decoded.
 
-        Raises `AudioError`, `StepError`, `QuotaError`, `KeyRemovedError`.
+        Raises `AudioError`, `StepError`, `Unavailable`, `QuotaError`, `KeyRemovedError`.
         """
         async for block in self._blocks:
             self._session.receive_audio(block)

@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from asr.errors import AsrError
 from server.access.keyring import Keyring
 from server.access.quotas import Quotas
 from server.metrics import Metrics
-from server.streams.scheduler import Scheduler
 
 RETRY_AFTER_S = 5
 """Sent to refused clients as Retry-After: about the length of an utterance, after which a place may be free."""
@@ -16,6 +16,14 @@ RETRY_AFTER_S = 5
 
 class Unavailable(AsrError):
     """There is no place at the moment: HTTP 503 with Retry-After."""
+
+
+class Capacity(Protocol):
+    """What admission asks of a model's scheduler."""
+
+    @property
+    def trouble(self) -> str: ...
+    def fits(self, max_load: float) -> bool: ...
 
 
 class Admission:
@@ -46,8 +54,10 @@ class Admission:
         if self.draining:
             self._refuse("draining", "the server is shutting down; connect again when it is back")
 
-    def check_load(self, scheduler: Scheduler) -> None:
-        """Raises `Unavailable` when this model has no time for another stream."""
+    def check_load(self, scheduler: Capacity) -> None:
+        """Raises `Unavailable` when this model has no worker at the moment, or no time for another stream."""
+        if scheduler.trouble:
+            self._refuse("no_worker", f"{scheduler.trouble}; try again in {RETRY_AFTER_S} seconds")
         if not scheduler.fits(self._max_load):
             self._refuse("busy", f"the open streams take all of the model's time; try again in {RETRY_AFTER_S} seconds")
 

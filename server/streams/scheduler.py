@@ -1,67 +1,103 @@
 """Sessions that are ready -> batches -> `StreamEngine.step`. The only queue before a model, the only thread crossing.
 
-A model has one or several replicas: each is an engine with a queue and a thread. While a batch is in the thread the
-sessions that become ready gather in the queue. So batches grow with the load, and no session waits on purpose.
+A model has one or several replicas: each is an engine with a queue and a thread (`server.streams.replica`). While a
+batch is in the thread the sessions that become ready gather in the queue. So batches grow with the load, and no session
+waits on purpose.
 
     scheduler.start()
     session = await scheduler.open(settings, options)
     await scheduler.step(session)           # while session.ready
     scheduler.close(session)
     await scheduler.stop()
+
+A session whose worker died moves with its next step to the replica with the most room, and its caller notices nothing
+but the time that this takes.
 """
 
 import asyncio
-import time
+import logging
 import weakref
-from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Sequence
 from weakref import WeakKeyDictionary
 
 from asr.config import SessionSettings
-from asr.errors import AsrError, InternalError
 from server.metrics import Metrics
-from server.streams.load_meter import LoadMeter, realtime_share
+from server.streams.admission import RETRY_AFTER_S, Unavailable
+from server.streams.load_meter import LoadMeter
 from server.streams.precedence import Precedence
+from server.streams.replica import Lost, Patience, Replica, StepError
 from server.workers.contract import StreamEngine, StreamSession
 from server.workers.messages import StreamOptions
 
-T = TypeVar("T")
+_log = logging.getLogger("steadyword.server")
 
-
-class StepError(InternalError):
-    """A model call failed, and the client is not at fault."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    session: StreamSession
-    done: asyncio.Future[None]
-    since_s: float
+MAX_STRIKES = 4
+"""A session that was stepped alone when its worker died, so often in a row and each time at the same place of its
+audio, is the cause: it ends. Fewer might be chance where workers are killed one after the other."""
+MAX_OPENINGS = 3
+"""Workers that may die or be late while one session is opened."""
+LATE_S = 2.0
+"""Opening takes milliseconds. After this time the session is opened in another lane, if that has time."""
 
 
 class _Place:
     """A session's place in a replica. Compared by identity: it outlives the session by a moment."""
 
-    def __init__(self, replica: "Replica") -> None:
+    def __init__(self, replica: Replica) -> None:
         self.replica = replica
+        self.life: int | None = replica.life
+        """The life of the replica in which the session was opened; None while it moves."""
+        self.strikes: int | None = None
+        """How often its step was the only one when its worker died; None after progress without a death."""
+        self._lost_at_s = 0.0
+        replica.load.open(self)
+
+    @property
+    def is_lost(self) -> bool:
+        return self.life != self.replica.life or not self.replica.is_up
+
+    def move(self, replica: Replica) -> None:
+        self.close()
+        self.replica, self.life = replica, None
+        replica.load.open(self)
+
+    def close(self) -> None:
+        self.replica.load.close(self)
+
+    def blame(self, lost: Lost, reached_s: float) -> None:
+        """Its worker died. Was it in a step of this session, as at the last time?"""
+        if lost.in_step:
+            is_again = self.strikes is not None and reached_s == self._lost_at_s
+            self.strikes = (self.strikes or 0 if is_again else 0) + lost.alone
+            self._lost_at_s = reached_s
+
+    def clear(self, reached_s: float) -> None:
+        """A step went well. A session that is past the place where its worker died was not the cause."""
+        if self.strikes is not None and reached_s > self._lost_at_s:
+            self.strikes = None
 
 
 class Scheduler:
     """The replicas of one model. `start` and `stop` it on the event loop that awaits its steps."""
 
-    def __init__(self, engines: Sequence[StreamEngine], max_batch: int, metrics: Metrics) -> None:
+    def __init__(
+        self, engines: Sequence[StreamEngine], max_batch: int, metrics: Metrics, *, patience: Patience
+    ) -> None:
         self.engine = engines[0]
         """The first replica's: name, weights and languages are the same in all."""
-        self._replicas = [Replica(engine, max_batch, metrics) for engine in engines]
+        self._metrics = metrics
+        self._changed = asyncio.Event()
+        self._replicas = [
+            Replica(engine, max_batch, metrics, patience=patience, number=number, on_change=self._changed.set)
+            for number, engine in enumerate(engines)
+        ]
         self._precedence = Precedence()
         for number, replica in enumerate(self._replicas):
             replica.precedence = self._precedence
             metrics.load.labels(self.engine.name, number).set_function(replica.busy)
             metrics.queue_age_s.labels(self.engine.name, number).set_function(replica.queue_age_s)
             metrics.show_interval_s.labels(self.engine.name, number).set_function(replica.show_interval_s)
+        metrics.lanes_ready.labels(self.engine.name).set_function(lambda: float(len(self._up)))
         self._place_of: WeakKeyDictionary[StreamSession, _Place] = WeakKeyDictionary()
 
     def start(self) -> None:
@@ -70,13 +106,36 @@ class Scheduler:
             replica.start()
 
     async def stop(self) -> None:
-        """Waits for the steps that run; cancels those that still wait."""
+        """Cancels the steps that wait. Waits a moment for those that run, then kills their workers."""
+        await asyncio.gather(*(replica.stop() for replica in self._replicas))
+
+    def abandon(self) -> None:
+        """The server is about to stop: kills the workers and restarts none. All calls end, with errors."""
         for replica in self._replicas:
-            await replica.stop()
+            replica.abandon()
+            replica.engine.kill()
+        self._changed.set()
+
+    @property
+    def _up(self) -> list[Replica]:
+        return [replica for replica in self._replicas if replica.is_up]
+
+    @property
+    def lanes(self) -> tuple[int, int]:
+        """How many of its workers are ready, and how many there are."""
+        return len(self._up), len(self._replicas)
+
+    @property
+    def trouble(self) -> str:
+        """Why no stream can be served, "" if one can."""
+        if self._up:
+            return ""
+        state = "do not start; see the log" if all(r.failed_starts for r in self._replicas) else "are being restarted"
+        return f"the workers of model {self.engine.name} {state}"
 
     def fits(self, max_load: float) -> bool:
         """Whether one of the replicas has room for another stream."""
-        return any(replica.load.fits(max_load) for replica in self._replicas)
+        return any(replica.load.fits(max_load) for replica in self._up)
 
     def calibrate(self, cost: float) -> None:
         """Sets the share of a replica's time that one stream is expected to take, measured at start."""
@@ -89,36 +148,89 @@ class Scheduler:
         return [replica.load for replica in self._replicas]
 
     async def open(self, settings: SessionSettings, options: StreamOptions, *, live: bool = True) -> StreamSession:
-        """`StreamEngine.open` in the replica with the most room. Raises what that raises, or `StepError`.
+        """Opens a session in the replica with the most room. Raises what that raises, `Unavailable`, `StepError`.
 
         `live` is False for an upload, see `server.streams.precedence`.
         """
-        replica = min(self._replicas, key=lambda replica: (round(replica.load.demand, 2), replica.load.streams))
-        place = _Place(replica)
-        replica.load.open(place)  # before the engine has opened it, so that others who come meanwhile go elsewhere
-        try:
-            session: StreamSession = await replica.call(lambda: replica.engine.open(settings, options))
-        except BaseException:
-            replica.load.close(place)
-            raise
-        self._place_of[session] = place
-        self._precedence.open(session, live=live)
-        weakref.finalize(session, replica.load.close, place)
-        return session
+        if not self._up:
+            self._metrics.refused.labels("no_worker").inc()
+            raise Unavailable(f"{self.trouble}; try again in {RETRY_AFTER_S} seconds")
+        for attempt in range(MAX_OPENINGS):
+            await self._wait_until_up()  # for more than a moment only if all workers died just now
+            place = _Place(self._roomiest())  # counted before it is open: those who come meanwhile go elsewhere
+            try:
+                session = await self._opened(place, settings, options, is_last=attempt == MAX_OPENINGS - 1)
+            except BaseException as error:
+                place.close()
+                if not isinstance(error, Lost | TimeoutError):
+                    raise
+            else:
+                self._place_of[session] = place
+                self._precedence.open(session, live=live)
+                weakref.finalize(session, place.close)
+                return session
+        raise StepError("recognition failed inside the server; open a new stream")
+
+    async def _opened(
+        self, place: _Place, settings: SessionSettings, options: StreamOptions, is_last: bool
+    ) -> StreamSession:
+        """Raises `TimeoutError` where it is late and another lane is not, except for the last try."""
+        lane = place.replica
+        others = [other for other in self._up if other is not lane and not other.is_slow]
+        async with asyncio.timeout(LATE_S if others and not is_last else None):
+            return await lane.call(lambda: lane.engine.open(settings, options))
+
+    def _roomiest(self) -> Replica:
+        return min(self._up, key=lambda lane: (lane.is_slow, round(lane.load.demand, 2), lane.load.streams))
 
     def close(self, session: StreamSession) -> None:
         """Frees the session's place. A session that nothing refers to any more frees it by itself."""
-        place = self._place_of[session]
-        place.replica.load.close(place)
+        self._place_of[session].close()
         self._precedence.close(session)
 
     async def step(self, session: StreamSession) -> None:
         """One step of this session, in a batch with others that wait. Until it returns, do not touch the session.
 
-        Raises `StepError` when the step of this very session failed. A cancelled caller must not touch the session
-        again: its step may be running, and a running step is never interrupted.
+        When its worker dies, it moves and is stepped again. Raises `StepError` when the step of this very session
+        failed or when it seems to kill workers, `Unavailable` when no worker starts any more. A cancelled caller must
+        not touch the session again: its step may be running, and a running step is never interrupted.
         """
-        await self._place_of[session].replica.step(session)
+        place = self._place_of[session]
+        while True:
+            try:
+                if place.is_lost:
+                    await self._move(session, place)
+                await place.replica.step(session, place.strikes)
+            except Lost as lost:
+                self._blame(session, place, lost)
+            else:
+                place.clear(session.reached_s)
+                return
+
+    async def _move(self, session: StreamSession, place: _Place) -> None:
+        """Continues the session in the replica with the most room. Raises `Lost` if that dies too, `Unavailable`."""
+        await self._wait_until_up()
+        replica = self._roomiest()
+        place.move(replica)
+        life, engine = replica.life, replica.engine
+        await replica.call(lambda: engine.adopt(session))
+        place.life = life
+        self._metrics.moved_streams.labels(engine.name).inc()
+
+    async def _wait_until_up(self) -> None:
+        """Raises `Unavailable` when no replica is up, and none seems to come up."""
+        while not self._up:
+            if all(replica.is_hopeless for replica in self._replicas):
+                raise Unavailable(f"{self.trouble}; open a new stream later")
+            self._changed.clear()
+            await self._changed.wait()
+
+    def _blame(self, session: StreamSession, place: _Place, lost: Lost) -> None:
+        """Raises `StepError` for a session that has killed too many workers."""
+        place.blame(lost, session.reached_s)
+        if place.strikes is not None and place.strikes >= MAX_STRIKES:
+            _log.error("a stream of model %s is ended: %d workers died with it", self.engine.name, place.strikes + 1)
+            raise StepError("recognition of this stream fails inside the server, again and again; it is given up")
 
     def show_interval_s(self, session: StreamSession) -> float:
         """See `LoadMeter.show_interval_s`."""
@@ -132,148 +244,3 @@ class Scheduler:
         place = self._place_of[session]
         place.replica.load.mark_late(place, is_late)
         return is_late and place.replica.load.must_give_way(place, apart_s)
-
-
-class Replica:
-    """One engine, its queue and its thread."""
-
-    def __init__(self, engine: StreamEngine, max_batch: int, metrics: Metrics) -> None:
-        self.engine = engine
-        self.load = LoadMeter()
-        self.precedence = Precedence()
-        self._stepped_s: WeakKeyDictionary[StreamSession, float] = WeakKeyDictionary()
-        self._max_batch = max_batch
-        self._metrics = metrics
-        self._queue: deque[_Waiting] = deque()
-        self._took_urgent = False
-        self._arrived = asyncio.Event()
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"step-{engine.name}")
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Starts taking batches from the queue."""
-        self._task = asyncio.create_task(self._run(), name=f"replica of {self.engine.name}")
-
-    async def stop(self) -> None:
-        """Waits for the step that runs; cancels those that still wait."""
-        if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        while self._queue:
-            self._queue.popleft().done.cancel()
-        await asyncio.to_thread(self._thread.shutdown)
-
-    def busy(self) -> float:
-        """The share of its time that its streams take."""
-        return self.load.busy
-
-    def show_interval_s(self) -> float:
-        """See `LoadMeter.show_interval_s`."""
-        return self.load.show_interval_s
-
-    def queue_age_s(self) -> float:
-        """How long the first in the queue has waited; 0 when the queue is empty."""
-        return time.perf_counter() - self._queue[0].since_s if self._queue else 0.0
-
-    async def call(self, function: Callable[[], T]) -> T:
-        """Calls it in the engine's thread, between steps. Errors that are not `AsrError` become `StepError`."""
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, function)
-        except Exception as error:
-            raise _for_clients(error) from error
-
-    async def step(self, session: StreamSession) -> None:
-        """Queues the session and returns after its step; see `Scheduler.step`."""
-        done = asyncio.get_running_loop().create_future()
-        self._queue.append(_Waiting(session, done, time.perf_counter()))
-        self._arrived.set()
-        await done
-
-    async def _run(self) -> None:
-        while True:
-            await self._arrived.wait()
-            await asyncio.sleep(0)  # live streams that were just stepped and have more to do come before uploads
-            batch = self._take()
-            try:
-                await self._advance(batch)
-            finally:
-                for waiting in batch:  # when cancelled: nobody may wait for a scheduler that was stopped
-                    waiting.done.cancel()
-
-    def _take(self) -> list[_Waiting]:
-        """The sessions that have waited longest, without those whose callers have gone.
-
-        Urgent ones go first, in a batch without others: it is short. Every second batch takes all, so that the others
-        get on however many finals are asked for. Uploads go behind live streams.
-        """
-        waiting = [waiting for waiting in self._queue if not waiting.done.done()]
-        able = self.precedence.first(waiting)
-        urgent = [] if self._took_urgent else [one for one in able if one.session.is_urgent]
-        self._took_urgent = bool(urgent)
-        batch = (urgent or able)[: self._max_batch]
-        taken = set(map(id, batch))
-        self._queue = deque(one for one in waiting if id(one) not in taken)
-        if not self._queue:
-            self._arrived.clear()
-        return batch
-
-    async def _advance(self, batch: Sequence[_Waiting]) -> None:
-        """Steps the whole batch. If that fails, steps the sessions one by one, so that only the faulty one fails.
-
-        A failed `StreamEngine.step` has changed no session.
-        """
-        error = await self._step(batch) if batch else None
-        if error is not None and len(batch) > 1:
-            for waiting in batch:
-                _settle(waiting, await self._step([waiting]), self._metrics, self.engine.name)
-            return
-        for waiting in batch:
-            _settle(waiting, error, self._metrics, self.engine.name)
-
-    async def _step(self, batch: Sequence[_Waiting]) -> BaseException | None:
-        began_s = time.perf_counter()
-        waits_s = [began_s - waiting.since_s for waiting in batch]
-        sessions = [waiting.session for waiting in batch]
-        decoded_s = [session.decoded_s for session in sessions]
-        call = asyncio.get_running_loop().run_in_executor(self._thread, self.engine.step, sessions)
-        [result] = await asyncio.gather(call, return_exceptions=True)
-        advances_s = [session.decoded_s - before_s for session, before_s in zip(sessions, decoded_s, strict=True)]
-        took_s = time.perf_counter() - began_s
-        if result is True:
-            self.load.add_early(took_s)
-        else:
-            self._measure(sessions, took_s, waits_s, advances_s)
-        return result if isinstance(result, BaseException) else None
-
-    def _measure(
-        self, sessions: Sequence[StreamSession], took_s: float, waits_s: Sequence[float], advances_s: list[float]
-    ) -> None:
-        """Counts a step that has just ended, and adds it to the load."""
-        name, now_s = self.engine.name, time.perf_counter()
-        for wait_s in waits_s:
-            self._metrics.queue_s.labels(name).observe(wait_s)
-        self._metrics.batch_size.labels(name).observe(len(sessions))
-        self._metrics.step_s.labels(name).observe(took_s)
-        elapsed_s = [now_s - self._stepped_s.get(session, now_s - took_s) for session in sessions]
-        self.load.add(took_s * realtime_share(advances_s, elapsed_s), max(waits_s))
-        self._stepped_s.update(dict.fromkeys(sessions, now_s))
-
-
-def _settle(waiting: _Waiting, error: BaseException | None, metrics: Metrics, model: str) -> None:
-    if error is not None:
-        metrics.failed_steps.labels(model).inc()
-    if waiting.done.done():  # its caller has gone
-        return
-    if error is None:
-        waiting.done.set_result(None)
-    else:
-        waiting.done.set_exception(_for_clients(error))
-
-
-def _for_clients(error: BaseException) -> Exception:
-    """Our own errors as they are. A library's text is not for clients: it stays as the cause, for the log."""
-    if isinstance(error, AsrError):
-        return error
-    ours = StepError("recognition failed inside the server; open a new stream")
-    ours.__cause__ = error
-    return ours

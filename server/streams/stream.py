@@ -119,7 +119,7 @@ class Stream:
         self._session.receive_end()
 
     async def step(self) -> None:
-        """One model step, in a batch with other streams that wait. Raises `StepError`.
+        """One model step, in a batch with other streams that wait. Raises `StepError`, `Unavailable`.
 
         Raises `AudioError` when the bytes received before cannot be decoded, or end within a sample or a header; and
         `QuotaError`, `KeyRemovedError`.

@@ -22,6 +22,11 @@ class StreamSession(Protocol):
     @property
     def decoded_s(self) -> float: ...
     @property
+    def reached_s(self) -> float:
+        """`decoded_s` in the present worker: less than that, while it repeats what a worker did that has died."""
+        ...
+
+    @property
     def voiced_until_s(self) -> float: ...
     @property
     def lag_s(self) -> float: ...
@@ -45,7 +50,12 @@ class StreamSession(Protocol):
 
 
 class StreamEngine(Protocol):
-    """One model with any number of sessions. `open` and `step` block: call them off the event loop, from one thread."""
+    """One model with any number of sessions, in a worker that may die.
+
+    `open`, `adopt`, `step` and `restart` block: call them off the event loop, from one thread. They raise `WorkerDied`
+    when the worker has ended; then `restart` replaces it, and `adopt` continues its sessions, here or in another engine
+    of the same model.
+    """
 
     @property
     def name(self) -> str: ...
@@ -56,4 +66,17 @@ class StreamEngine(Protocol):
     @property
     def languages(self) -> Sequence[str]: ...
     def open(self, settings: SessionSettings, options: StreamOptions) -> StreamSession: ...
+    def adopt(self, session: Any) -> None:
+        """Continues a session of a worker that has died, from where its events ended."""
+        ...
+
     def step(self, sessions: Sequence[Any]) -> bool: ...
+    def restart(self) -> None: ...
+    @property
+    def is_alive(self) -> bool:
+        """Whether the worker's process runs. Any thread may ask."""
+        ...
+
+    def kill(self) -> None:
+        """Kills the worker's process, so that the blocking call ends. Any thread may do it."""
+        ...

@@ -39,11 +39,15 @@ class StreamOptions:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Open a session. ``key`` names it in later steps."""
+    """Open a session. ``key`` names it in later steps.
+
+    ``checkpoint``: continue the session that another process of the same model saved in a `State`.
+    """
 
     key: int
     settings: SessionSettings
     options: StreamOptions
+    checkpoint: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,8 @@ class State:
     ended: bool
     early: bool = False
     """What `asr.engine.Engine.step` returned: the step only decoded early."""
+    checkpoint: bytes = b""
+    """Now and then: the session as it is now, for `Open`. What came before is not needed any more to continue it."""
 
 
 Request = Open | Step

@@ -3,22 +3,26 @@
     worker = WorkerProcess(make_handler, "worker of whisper-tiny.en")   # spawns the process; does not wait
     hello = worker.await_hello()                                        # when the handler is made: the model is loaded
     answer = worker.ask(request)                                        # one request, one answer
+    worker.kill()                                                       # from any thread; a request then fails
     worker.restart()                                                    # after `WorkerDied`
     worker.close()
 
 `make_handler` runs in the child process; the `Handler` that it returns answers the requests there. Requests and answers
 are picklable values. An error is a value on the pipe too: the child survives it, and `ask` raises it in the parent.
 
-One thread at a time uses a worker. Every call blocks, so the event loop must make none of them: it reads copies of what
-the hello said. Two threads that read one pipe would take each other's answers; the second one gets an `InternalError`.
+One thread at a time uses a worker. Every call but `kill` and `is_alive` blocks, so the event loop must make no other:
+it reads copies of what the hello said. Two threads that read one pipe would take each other's answers; the second one
+gets an `InternalError`.
 
 Nothing heavy is imported here: the command line imports this module before it knows whether a model is needed.
 """
 
 import contextlib
+import math
 import multiprocessing
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
@@ -36,6 +40,9 @@ AnswerT_co = TypeVar("AnswerT_co", covariant=True)
 
 STOP_S = 5.0
 """A process whose pipe is closed ends after its current answer. One that has not ended after this time is killed."""
+KILL_S = 2.0
+"""A killed process ends in milliseconds, unless the kernel cannot interrupt it (a disk that does not answer). Nobody
+waits longer for it."""
 
 
 class WorkerError(Exception):
@@ -102,11 +109,12 @@ class WorkerProcess(Generic[HelloT, RequestT, AnswerT]):
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")  # a fork would copy locks that other threads hold
         self._pipe, child_pipe = context.Pipe()
-        self._process: SpawnProcess = context.Process(
+        process: SpawnProcess = context.Process(
             target=serve, args=(child_pipe, self._make_handler), name=self._name, daemon=True
         )
-        self._process.start()
-        self._died = False
+        process.start()
+        self._process = process  # only now: another thread may kill it
+        self._died, self._killed_at_s = False, math.inf
         child_pipe.close()  # while the parent holds this end too, the pipe does not end with the process
 
     @property
@@ -159,6 +167,9 @@ class WorkerProcess(Generic[HelloT, RequestT, AnswerT]):
     def receive(self) -> AnswerT | Exception:
         """The second half of `ask`, with errors as values."""
         try:
+            while not self._pipe.poll(KILL_S):
+                if time.monotonic() > self._killed_at_s + KILL_S:
+                    raise EOFError
             answer: AnswerT | Exception = self._pipe.recv()
         except (EOFError, OSError):
             self._died = True
@@ -168,7 +179,7 @@ class WorkerProcess(Generic[HelloT, RequestT, AnswerT]):
     def restart(self) -> HelloT:
         """Replaces the process and waits for the new one. Raises as `await_hello`."""
         with self._one_caller():
-            self.close()
+            self.close(patience_s=0.0)  # whatever it still does, its state is lost
             self._start()
             return self.await_hello()
 
@@ -178,7 +189,12 @@ class WorkerProcess(Generic[HelloT, RequestT, AnswerT]):
         self._process.join(patience_s)
         if self._process.is_alive():
             self._process.kill()
-            self._process.join()
+            self._process.join(KILL_S)
+
+    def kill(self) -> None:
+        """Kills the process, also one that is stopped or hangs. Any thread may call it; it does not wait."""
+        self._killed_at_s = min(self._killed_at_s, time.monotonic())
+        self._process.kill()
 
     @contextlib.contextmanager
     def _one_caller(self) -> Iterator[None]:

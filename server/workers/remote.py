@@ -3,6 +3,11 @@
 Python runs one thread at a time, and a model's step is a thousand small calls: two engines in one process, or an engine
 beside the event loop, wait for each other (docs/log/serving.md#threads-or-processes-on-two-cores). Calls on a session
 are kept here until its next step takes them along, so a stream costs one message each way per step.
+
+A worker may die at any moment, with all its sessions. So a worker sends a checkpoint of a session now and then, and
+`server.workers.lost_sessions` keeps the calls since then. `RemoteEngine.adopt` opens the checkpoint in another process
+and makes the calls again. A session's events follow from its samples alone, so they come again as they were; those that
+the owner has are dropped, and the stream goes on as if nothing had happened.
 """
 
 import functools
@@ -10,14 +15,16 @@ import itertools
 import weakref
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from asr.config import SAMPLE_RATE_HZ, SessionSettings
-from asr.errors import InternalError
+from asr.errors import InternalError, ModelError
 from asr.events import Event
 from asr.streaming.session import check_audio, check_finalize
 from server.config import ServerSettings
+from server.workers.lost_sessions import Past
 from server.workers.messages import (
     Answer,
     Audio,
@@ -40,8 +47,9 @@ from server.workers.worker import load_worker
 class RemoteEngine:
     """A `server.workers.contract.StreamEngine` in a process.
 
-    `await_ready`, `open` and `step` block, and one thread at a time may call them. The properties never block: they are
-    copies from the hello, so any thread may read them, also while a dead worker is being replaced.
+    `await_ready`, `open`, `adopt`, `step` and `restart` block, and one thread at a time may call them. `kill` and the
+    properties never block: those are copies from the hello, so any thread may read them, also while a dead worker is
+    being replaced.
     """
 
     def __init__(self, process: WorkerProcess[Hello, Request, Answer]) -> None:
@@ -92,21 +100,43 @@ class RemoteEngine:
         return self._process.pid
 
     def open(self, settings: SessionSettings, options: StreamOptions) -> "RemoteSession":
-        """A new session, after a new process where the last one has died.
-
-        Raises `ConfigError` as `asr.engine.Engine.open`; `WorkerError` for a worker that fails or does not start.
-        """
-        if not self._process.is_alive:
-            self.restart()
-        key = next(self._keys)
-        [state] = self._process.ask(Open(key, settings, options))
-        session = RemoteSession(key, state)
-        weakref.finalize(session, self._closed.append, key)
+        """A new session. Raises `ConfigError` as `asr.engine.Engine.open`, and `WorkerError` as `step`."""
+        request = Open(next(self._keys), settings, options)
+        [state] = self._process.ask(request)
+        session = RemoteSession(request, state)
+        weakref.finalize(session, self._closed.append, request.key)
         return session
 
+    def adopt(self, session: "RemoteSession") -> None:
+        """Continues a session of a worker that has died, its own or another's. Raises as `step`.
+
+        The next steps repeat what the dead worker did since the last checkpoint.
+        """
+        request = replace(session.reopening(), key=next(self._keys))
+        [state] = self._process.ask(request)
+        session.reopened(request.key, state)
+        weakref.finalize(session, self._closed.append, request.key)
+
     def restart(self) -> None:
-        """Replaces the process; every session of the old one is lost. Raises as `await_ready`."""
-        self._hello = self._process.restart()
+        """Replaces the process; `adopt` continues the sessions of the old one.
+
+        Raises as `await_ready`, and `ModelError` if the model's files have changed: its words would not fit those of
+        the streams that are open.
+        """
+        hello = self._process.restart()
+        if self._hello is not None and hello != self._hello:
+            self._process.kill()
+            raise ModelError(f"found other files of {self._hello.name} than at the start; start the server again")
+        self._hello = hello
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process runs. Any thread may ask."""
+        return self._process.is_alive
+
+    def kill(self) -> None:
+        """Kills the process, also one that hangs; the blocking call raises `WorkerDied`. Any thread may do it."""
+        self._process.kill()
 
     def step(self, sessions: "Sequence[RemoteSession]") -> bool:
         """As `asr.engine.Engine.step`; `WorkerError` when the worker has failed, `WorkerDied` when it has ended."""
@@ -117,15 +147,16 @@ class RemoteEngine:
         return any(state.early for state in states)
 
     def close(self) -> None:
-        """Ends the worker process; it is killed if it does not end in time."""
-        self._process.close()
+        """Ends the worker process, whatever it does: nothing is kept of a session."""
+        self._process.close(patience_s=0.0)
 
 
 class RemoteSession:
     """A `server.workers.contract.StreamSession` whose `asr.streaming.session.Session` is in a worker."""
 
-    def __init__(self, key: int, state: State) -> None:
-        self._key = key
+    def __init__(self, request: Open, state: State) -> None:
+        self._key = request.key
+        self._past = Past(request)
         self._calls: list[Call] = []
         self._audio: list[np.ndarray] = []
         self._received_samples = 0
@@ -134,6 +165,7 @@ class RemoteSession:
         self._show_s = 0.0
         self._urgent = False
         self._state = state
+        self._decoded_s = self._voiced_until_s = 0.0
         self._retry = False
 
     # -- the stream's side: as `Session` -----------------------------------------------------------------------------
@@ -144,11 +176,17 @@ class RemoteSession:
 
     @property
     def decoded_s(self) -> float:
+        """It never goes back, not even while a lost worker's steps are repeated: their events were given."""
+        return self._decoded_s
+
+    @property
+    def reached_s(self) -> float:
+        """As of the last step."""
         return self._state.decoded_s
 
     @property
     def voiced_until_s(self) -> float:
-        return self._state.voiced_until_s
+        return self._voiced_until_s
 
     @property
     def lag_s(self) -> float:
@@ -208,14 +246,28 @@ class RemoteSession:
         """All calls that the worker has not received yet."""
         self._flush_audio()
         calls, self._calls = tuple(self._calls), []
+        self._past.calls += calls
         self._retry = True  # if the step fails, the worker has the input and still has to process it
         return Input(self._key, calls, self._show_s)
 
     def receive_state(self, state: State) -> None:
         """The session after the step."""
         self._state, self._retry = state, False
-        self._events += state.events
+        self._decoded_s = max(self._decoded_s, state.decoded_s)
+        self._voiced_until_s = max(self._voiced_until_s, state.voiced_until_s)
+        self._events += self._past.new_events(state)
         self._urgent = self._urgent and state.ready
+
+    # -- after the death of the worker: `reopening`, then `reopened` --------------------------------------------------
+
+    def reopening(self) -> Open:
+        """What opens it as it was at its last checkpoint; the key is to be replaced."""
+        return self._past.request
+
+    def reopened(self, key: int, state: State) -> None:
+        """Another process has opened it. All calls since the checkpoint are made again."""
+        self._key, self._state, self._retry = key, state, True
+        self._calls = self._past.repeat() + self._calls
 
 
 def load_engines(settings: ServerSettings) -> list[RemoteEngine]:

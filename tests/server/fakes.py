@@ -30,6 +30,7 @@ class ScriptedSession:
     def __init__(self, settings: SessionSettings, language: str, partials: bool) -> None:
         self.settings, self.language, self.partials = settings, language, partials
         self.received = self.settled = 0
+        self.has_memory = False
         self.is_urgent = False
         self.show_s = 0.0
         self.poisoned = False
@@ -46,6 +47,10 @@ class ScriptedSession:
     @property
     def decoded_s(self) -> float:
         return self.settled / SAMPLE_RATE_HZ
+
+    @property
+    def reached_s(self) -> float:
+        return self.decoded_s
 
     @property
     def voiced_until_s(self) -> float:
@@ -90,8 +95,9 @@ class ScriptedSession:
         self.show_s = seconds
 
     def advance(self) -> None:
-        """One step: at most one utterance."""
-        target = min(int(self.received_s / WORD_S), self._said + UTTERANCE_WORDS - self._said % UTTERANCE_WORDS)
+        """One step: at most one utterance, and no audio behind a finalize request that was not answered yet."""
+        heard_s = self._marks[0] / SAMPLE_RATE_HZ if self._marks else self.received_s
+        target = min(int(heard_s / WORD_S), self._said + UTTERANCE_WORDS - self._said % UTTERANCE_WORDS)
         self.settled = min(self.received, round(target * WORD_S * SAMPLE_RATE_HZ))
         if self._said % UTTERANCE_WORDS == 0 and self._shown == self._said < target:
             self._events.append(SpeechStarted(self._said * WORD_S))
@@ -102,7 +108,7 @@ class ScriptedSession:
             self._events.append(Partial(self._words(self._said, target), self._said * WORD_S, target * WORD_S, "en"))
             self._shown = target
         elif self._marks:
-            self._marks.pop()
+            self._marks.pop(0)
             self._final(target, from_finalize=True)
         elif self._ending and target >= int(self.received_s / WORD_S):
             if target > self._said:
@@ -147,6 +153,18 @@ class ScriptedEngine:
         self.asked.append((options.prompt, options.hotwords))
         self.opened.append(ScriptedSession(settings, language or "en", options.partials))
         return self.opened[-1]
+
+    is_alive = True
+
+    def adopt(self, session: ScriptedSession) -> None:
+        """Unreal: the sessions live in this process, so none is ever lost."""
+
+    def restart(self) -> None:
+        """There is no process to replace."""
+
+    def kill(self) -> None:
+        """A step that waits at the gate ends."""
+        self.gate.set()
 
     def step(self, sessions: Sequence[ScriptedSession]) -> bool:
         self.gate.wait(30)

@@ -30,10 +30,12 @@ from server.config import load_settings
 from server.http.app import create_app
 from server.http.service import Service
 from server.run import Server
+from server.streams.replica import Patience
 
 RAW = "encoding=linear16&sample_rate=16000"
 FOX = "the quick brown fox jumps over the lazy dog"
 """What is said in the fixture `clip`."""
+PATIENCE = Patience(step_timeout_s=60.0, start_timeout_s=60.0)
 CLOSE = json.dumps({"type": "CloseStream"})
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from server.streams.precedence import AHEAD_S, Precedence
 from server.streams.scheduler import Scheduler
 from server.workers.messages import StreamOptions
 from tests.server.fakes import ScriptedEngine, ScriptedSession
+from tests.server.running import PATIENCE
 
 
 class NotingEngine(ScriptedEngine):
@@ -34,7 +35,7 @@ def batches(live: int, uploads: int, seconds: float = 2.0) -> list[str]:
 
     async def run() -> list[str]:
         engine = NotingEngine()
-        scheduler = Scheduler([engine], 8, Metrics())
+        scheduler = Scheduler([engine], 8, Metrics(), patience=PATIENCE)
         scheduler.start()
         names = {}
         for name in "U" * uploads + "L" * live:  # uploads come first
@@ -103,4 +104,4 @@ def test_an_upload_is_not_put_off_for_ever(monkeypatch: pytest.MonkeyPatch) -> N
 @dataclass
 class Queued:
     session: ScriptedSession
-    since_s: float = time.perf_counter()
+    since_s: float = field(default_factory=time.perf_counter)

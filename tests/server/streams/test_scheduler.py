@@ -10,10 +10,11 @@ import pytest
 
 from asr.config import SessionSettings
 from server.metrics import Metrics
-from server.streams.scheduler import Scheduler, StepError
+from server.streams.replica import StepError
+from server.streams.scheduler import Scheduler
 from server.workers.messages import StreamOptions
 from tests.server.fakes import POISON, ScriptedEngine
-from tests.server.running import pcm
+from tests.server.running import PATIENCE, pcm
 
 
 async def with_audio(scheduler: Scheduler, seconds: float = 1.0, value: float = 0.0) -> Any:
@@ -27,7 +28,7 @@ def scheduling(work: Callable[[Scheduler, ScriptedEngine], Awaitable[None]], max
     engine = ScriptedEngine()
 
     async def run() -> None:
-        scheduler = Scheduler([engine], max_batch, Metrics())
+        scheduler = Scheduler([engine], max_batch, Metrics(), patience=PATIENCE)
         scheduler.start()
         try:
             await work(scheduler, engine)
@@ -140,7 +141,7 @@ def test_sessions_are_spread_over_the_replicas_and_stay_there() -> None:
     engines = [ScriptedEngine(), ScriptedEngine()]
 
     async def run() -> None:
-        scheduler = Scheduler(engines, 8, Metrics())
+        scheduler = Scheduler(engines, 8, Metrics(), patience=PATIENCE)
         scheduler.start()
         sessions = [await with_audio(scheduler) for _ in range(4)]
         assert [len(engine.opened) for engine in engines] == [2, 2]
@@ -161,7 +162,7 @@ def test_a_stream_that_is_over_makes_room_in_its_replica() -> None:
     engines = [ScriptedEngine(), ScriptedEngine()]
 
     async def run() -> None:
-        scheduler = Scheduler(engines, 8, Metrics())
+        scheduler = Scheduler(engines, 8, Metrics(), patience=PATIENCE)
         sessions = [await scheduler.open(SessionSettings(), StreamOptions()) for _ in range(6)]
         scheduler.close(sessions[1])
         del sessions[3]  # of the second replica, as the one before

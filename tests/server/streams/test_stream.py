@@ -21,7 +21,7 @@ from server.wires.deepgram_query import ListenOptions
 from server.workers.messages import StreamOptions
 from tests.asr.media import OGG_HEADER, ogg_page
 from tests.server.fakes import ScriptedEngine, ScriptedSession
-from tests.server.running import pcm
+from tests.server.running import PATIENCE, pcm
 
 REQUEST = StreamRequest("linear16", 16_000, partials=True)
 
@@ -52,7 +52,7 @@ def streaming(
     engine, metrics = ScriptedEngine(), metrics or Metrics()
 
     async def run() -> None:
-        scheduler = Scheduler([engine], 8, metrics)
+        scheduler = Scheduler([engine], 8, metrics, patience=PATIENCE)
         scheduler.start()
         session = await scheduler.open(SessionSettings(), StreamOptions(partials=True))
         parts = {"scheduler": scheduler, "limits": load_settings(), "metrics": metrics}

@@ -39,6 +39,10 @@ class InProcess(WorkerProcess[Any, Any, Any]):
     def kill(self) -> None:
         self._died = True
 
+    def restart(self) -> Any:
+        self._start()
+        return self.handler.hello
+
     def send(self, request: Any) -> None:
         self._answer = WorkerDied("the worker has ended") if self._died else answer_of(self.handler, request)
 

@@ -1,0 +1,142 @@
+"""Faults of the server are told as the server's, in each API's form, and their text goes to the log only."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+
+import httpx
+import pytest
+from websockets.sync.client import connect
+
+from asr.config import SessionSettings
+from asr.errors import AsrError, ConfigError, InternalError, ModelError
+from server.streams import replica
+from server.workers.messages import StreamOptions
+from tests.server.fakes import ScriptedEngine, ScriptedSession
+from tests.server.running import RAW, Running, running, until_closed, wav
+
+SECRET = "found /srv/models/secret.bin (sha256 5eb1), wanted others; pip install secret"
+FAULTS: tuple[Exception, ...] = (ModelError(SECRET), InternalError(SECRET), AsrError(SECRET), RuntimeError(SECRET))
+
+
+class Faulty(ScriptedEngine):
+    """Fails when it opens a session, or at its steps, or does not live."""
+
+    at_open: Exception | None = None
+    at_step: Exception | None = None
+
+    def open(self, settings: SessionSettings, options: StreamOptions) -> ScriptedSession:
+        if self.at_open:
+            raise self.at_open
+        return super().open(settings, options)
+
+    def step(self, sessions: Sequence[ScriptedSession]) -> bool:
+        if self.at_step and sessions:
+            raise self.at_step
+        return super().step(sessions)
+
+    def restart(self) -> None:
+        raise ModelError(SECRET)
+
+
+@pytest.fixture
+def engine() -> Faulty:
+    return Faulty()
+
+
+@pytest.fixture
+def server(engine: Faulty) -> Iterator[Running]:
+    with running(engine) as server:
+        yield server
+
+
+def live_v1(server: Running) -> httpx.Response:
+    """By plain HTTP: the refusal that a WebSocket would get."""
+    return httpx.get(f"{server.url}/v1/listen?{RAW}")
+
+
+def live_v2(server: Running) -> httpx.Response:
+    return httpx.get(f"{server.url}/v2/listen?{RAW}&model=flux-general-en")
+
+
+def recording_of_deepgram(server: Running) -> httpx.Response:
+    return httpx.post(f"{server.url}/v1/listen", content=wav(1.0), timeout=60)
+
+
+def recording_of_openai(server: Running) -> httpx.Response:
+    return httpx.post(f"{server.url}/v1/audio/transcriptions", files={"file": ("a.wav", wav(1.0))}, timeout=60)
+
+
+Ask = Callable[[Running], httpx.Response]
+ROUTES: tuple[Ask, ...] = (live_v1, live_v2, recording_of_deepgram, recording_of_openai)
+
+
+@pytest.mark.parametrize("ask", ROUTES)
+def test_a_fault_at_the_start_is_500_without_its_text(
+    server: Running, engine: Faulty, caplog: pytest.LogCaptureFixture, ask: Ask
+) -> None:
+    """Whatever it is: a model's files that are gone, a broken invariant, a library's error."""
+    for fault in FAULTS:
+        engine.at_open = fault
+        answer = ask(server)
+        assert answer.status_code == 500
+        assert "internal" in answer.text.lower()
+        assert "secret" not in answer.text
+        assert SECRET in caplog.text
+        caplog.clear()
+
+
+@pytest.mark.parametrize("ask", ROUTES[2:])
+def test_a_fault_at_a_step_is_500_without_its_text(server: Running, engine: Faulty, ask: Ask) -> None:
+    """Of a recording that was already opened."""
+    for fault in FAULTS:
+        engine.at_step = fault
+        answer = ask(server)
+        assert (answer.status_code, "secret" in answer.text) == (500, False)
+
+
+def test_a_fault_at_a_step_ends_a_live_stream_with_1011(server: Running, engine: Faulty) -> None:
+    """As the server's."""
+    with server.listen() as socket:
+        engine.at_step = ModelError(SECRET)
+        socket.send(bytes(64_000))
+        messages, code = until_closed(socket)
+    assert (code, messages[-1]["variant"]) == (1011, "INTERNAL")
+    assert "secret" not in json.dumps(messages)
+
+
+def test_a_fault_at_the_start_of_a_realtime_session_is_a_server_error(server: Running, engine: Faulty) -> None:
+    """Its stream opens with the first audio."""
+    engine.at_open = ModelError(SECRET)
+    with connect(f"{server.url.replace('http', 'ws')}/v1/realtime?intent=transcription", compression=None) as socket:
+        socket.send(json.dumps({"type": "input_audio_buffer.append", "audio": "AAAA" * 8000}))
+        messages, code = until_closed(socket)
+    assert code == 1011
+    error = next(message["error"] for message in messages if message["type"] == "error")
+    assert error["type"] == "server_error"
+    assert "secret" not in json.dumps(messages)
+
+
+@pytest.mark.parametrize("ask", ROUTES)
+def test_what_the_client_did_wrong_stays_its_own(server: Running, engine: Faulty, ask: Ask) -> None:
+    """A language that only the worker knows to be wrong, for example."""
+    engine.at_open = ConfigError("found the language 'x', wanted another")
+    answer = ask(server)
+    assert (answer.status_code, "found the language 'x'" in answer.text) == (400, True)
+
+
+@pytest.mark.parametrize("ask", ROUTES)
+def test_without_a_worker_requests_get_503_and_readiness_falls(
+    server: Running, engine: Faulty, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With Retry-After, also for the request that finds the worker dead. The model's name is known nevertheless."""
+    monkeypatch.setattr(replica, "FIRST_PAUSE_S", 0.02)
+    monkeypatch.setattr(replica, "HOPELESS_S", 0.0)
+    engine.is_alive = False
+    answer = ask(server)
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"]
+    assert "secret" not in answer.text
+    ready = httpx.get(f"{server.url}/readyz")
+    assert (ready.status_code, ready.json()["workers"]) == (503, {"scripted-1": {"ready": 0, "of": 1}})
+    assert "secret" not in ready.text
+    assert httpx.get(f"{server.url}/v1/models").json()["data"][0]["id"] == "scripted-1"
