@@ -81,8 +81,15 @@ class StreamSettings:
     """A word is not committed before it ends this far from the window's end."""
     unsure_holdback_ms: int = 6000
     """The same for a word whose confidence is below `sure`."""
+    long_window_s: float = 8.0
+    """In a longer window old words are held and the next two holdbacks count
+    (docs/log/decoding.md#long-windows-settle-sooner)."""
+    long_holdback_ms: int = 1300
+    """`holdback_ms` of a long window."""
+    long_unsure_holdback_ms: int = 1800
+    """`unsure_holdback_ms` of a long window."""
     hold_s: float = 1.5
-    """A word that ended this long before the window's end is held: see `DecodeSettings.hold_nats`."""
+    """A word that ended this long before the end of a long window is held: see `DecodeSettings.hold_nats`."""
     sure: float = 0.7
     """The confidence that a word needs for the shorter holdback."""
     collapse_s: float = 1.0
@@ -125,10 +132,9 @@ class DecodeSettings:
     search. For a CTC model 1 means the model's own value, else 8 with hotwords or a language model, else greedy."""
     fallback_temperatures: tuple[float, ...] = ()
     """A text that loops or is improbable is sampled again at these temperatures, in order, until one is neither."""
-    hold_nats: float = 0.0
-    """A word of the previous hypothesis that ended `StreamSettings.hold_s` ago changes only if the new one is more
-    probable by this much (natural logarithm). Whisper only. With 0.5 words settle sooner and finals can come sooner,
-    for a few more errors (docs/log/decoding.md#old-words-held-and-finals-within-three-seconds)."""
+    hold_nats: float = 0.7
+    """In a long window a word of the previous hypothesis that ended `StreamSettings.hold_s` ago changes only if the new
+    one is more probable by this much (natural logarithm). Whisper only; 0: never held."""
     hotword_boost: float = 3.0
     """What each token of a hotword is worth: it is written where it costs less log-probability. Whisper only."""
     translate: bool = False

@@ -24,8 +24,12 @@ Rules of `AgreementPolicy`, for models whose words can all change (Whisper)
   `holdback_ms` before the window's end; `unsure_holdback_ms` if its confidence is below `sure`.
 * **Held words.** What two hypotheses disagree on is often as good as a coin toss ("Neild", "Neald"), and the model
   can toss it again with each window. So a word of the last hypothesis that ended `hold_s` before the window's end
-  changes only if the model finds another clearly more probable (`DecodeSettings.hold_nats`; 0, the default: never
-  held). The text on screen rests and hypotheses agree sooner, for a few more errors. The last window holds nothing.
+  changes only if the model finds another clearly more probable (`DecodeSettings.hold_nats`). The last window holds
+  nothing.
+* **Long windows.** In a window longer than `long_window_s` old words are held and both holdbacks are shorter
+  (`long_holdback_ms`, `long_unsure_holdback_ms`): hypotheses agree sooner, words rest and become final sooner. A short
+  window mostly is the whole utterance, and its last hypothesis, which knows the end of the sentence, is worth waiting
+  for: there the same costs half a point of WER.
 * **Collapsed hypothesis.** Now and then Whisper ends its text in the middle of speech, and writes all of it an update
   later. So a hypothesis that ends more than `collapse_s` before the tail is doubted: the tail stays as it is. (One
   without words ends where the committed words end.) After `MAX_DOUBTS` doubted hypotheses in a row the next one is
@@ -55,6 +59,9 @@ Rules of both
 * **Longest window.** A window cannot exceed `window_max_s` (`window_end`). It is cut at a pause near its end and all of
   its words are committed: no later window sees their audio.
 * **Last window.** At the end of an utterance, or on a finalize request, all words are committed.
+* **Flush.** After a pause of `speech_final_ms` all words are committed and the window goes on if speech does. A policy
+  that cannot continue words which it did not settle (`CommitPolicy.resumes`) begins a new window. A decoder that
+  writes nothing behind a flush stalls already after `FLUSHED_STALL_S`, and restarts in the pause.
 * **Silence and noise.** A window of a new utterance without speech, or without a frame that is surely speech, is not
   decoded (`is_worth_decoding`): silence and noise make models invent words. After a finalize request the rest of an
   utterance can be silence.
@@ -120,7 +127,7 @@ RESTART_AFTER_SAMPLES = 5 * FRAME_SAMPLES
 """A restarted window begins at least 0.16 s after the start of the last committed word: no word is shorter."""
 RESTART_RANGE_SAMPLES = 33 * FRAME_SAMPLES
 """The range behind that in which the quietest place is searched: 1.06 s, since few words are longer."""
-HELD_STALL_S = 0.15
+FLUSHED_STALL_S = 0.15
 """The same as `stall_s` behind words that were committed in a pause."""
 SENTENCE_PAUSE_S = 0.25
 """In the last fifth of a window, cut at a pause of at least this length even if an earlier pause is longer."""
@@ -251,7 +258,7 @@ class AgreementPolicy:
             return Finish()
         if _is_doubted(utterance, decoded, settings.collapse_s):
             return Wait()
-        count = min(_agreed(utterance.tail, decoded.pieces), _old_enough(decoded, settings))
+        count = min(_agreed(utterance.tail, decoded.pieces), _old_enough(decoded, utterance.window_start, settings))
         count = min(count, gap.words) if gap else count
         return Commit(count, _dropped(utterance, decoded, count, settings))
 
@@ -288,10 +295,13 @@ def _agreed(previous: Sequence[Piece], current: Sequence[Piece]) -> int:
     return _leading(_bare(a.text) == _bare(b.text) for a, b in zip(previous, current, strict=False))
 
 
-def _old_enough(decoded: Decoded, settings: StreamSettings) -> int:
+def _old_enough(decoded: Decoded, window_start: int, settings: StreamSettings) -> int:
     """How many leading words end so far before the window's end that audio to come will hardly change them."""
     end_s = decoded.window_end / SAMPLE_RATE_HZ
-    sure_s, unsure_s = end_s - settings.holdback_ms / 1000, end_s - settings.unsure_holdback_ms / 1000
+    holdbacks_ms = settings.holdback_ms, settings.unsure_holdback_ms
+    if is_long(window_start, decoded.window_end, settings):
+        holdbacks_ms = settings.long_holdback_ms, settings.long_unsure_holdback_ms
+    sure_s, unsure_s = (end_s - ms / 1000 for ms in holdbacks_ms)
     return _leading(
         piece.end_s <= (sure_s if piece.confidence >= settings.sure else unsure_s) for piece in decoded.pieces
     )
@@ -306,8 +316,13 @@ def _bare(text: str) -> str:
     return text.strip().strip(_PUNCTUATION).casefold()
 
 
+def is_long(window_start: int, window_end: int, settings: StreamSettings) -> bool:
+    """Whether the rule of long windows applies to a window from and to these samples."""
+    return window_end - window_start > settings.long_window_s * SAMPLE_RATE_HZ
+
+
 def held_words(tail: Sequence[Piece], window_end: int, settings: StreamSettings) -> Sequence[Piece]:
-    """The leading words of a tail that are old enough to be held in a window that ends at this sample."""
+    """The leading words of a tail that are old enough to be held in a long window that ends at this sample."""
     latest_s = window_end / SAMPLE_RATE_HZ - settings.hold_s
     return tail[: _leading(piece.end_s <= latest_s for piece in tail)]
 
@@ -334,15 +349,15 @@ def _is_stalled(utterance: Utterance, decoded: Decoded, curve: SpeechCurve, stal
     """
     if decoded.pieces or utterance.tail or not utterance.prefix:
         return False
-    if utterance.held_at >= 0:
-        return curve.speech_s(utterance.held_at, decoded.window_end) > HELD_STALL_S
+    if utterance.flushed_at >= 0:
+        return curve.speech_s(utterance.flushed_at, decoded.window_end) > FLUSHED_STALL_S
     return curve.speech_s(utterance.decoded_until, decoded.window_end) > stall_s
 
 
 def _restart_place(utterance: Utterance, curve: SpeechCurve) -> int:
     """The sample at which a stalled window restarts: the quietest place soon after the last committed word began."""
-    if utterance.held_at >= 0:
-        return max(utterance.held_at, utterance.window_start + FRAME_SAMPLES)
+    if utterance.flushed_at >= 0:
+        return max(utterance.flushed_at, utterance.window_start + FRAME_SAMPLES)
     first = round(utterance.prefix[-1].start_s * SAMPLE_RATE_HZ) + RESTART_AFTER_SAMPLES
     last = min(first + RESTART_RANGE_SAMPLES, utterance.decoded_until)
     place = curve.quietest(first, last) if last > first else first

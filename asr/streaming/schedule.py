@@ -37,7 +37,7 @@ class Decode:
     until: int
     ends_utterance: bool = False
     from_finalize: bool = False
-    is_held: bool = False
+    is_flush: bool = False
     """The utterance stays open: speech may go on."""
     only_words: bool = False
     """The end was reported before, so a `Final` without words would say nothing."""
@@ -75,7 +75,7 @@ class Schedule:
         self._finalizes: deque[int] = deque()
         self._planned_end = 0
         self._decoded_until = 0
-        self._is_held = False
+        self._is_flushed = False
         self._next_update = 0
         self.received = 0
         """Samples whose speech probability was received."""
@@ -145,7 +145,7 @@ class Schedule:
 
     def end(self, sample: int) -> None:
         """End the stream at this sample. No frame follows."""
-        if self._endpointer.held:
+        if self._endpointer.flushed:
             self._entries.append(self._last_words(self._endpointer.last_speech_frame + 1, sample))
         if self._endpointer.in_speech:
             last_s = (self._endpointer.last_speech_frame + 1) * FRAME_S
@@ -159,26 +159,26 @@ class Schedule:
         if transition.activity in (Activity.STARTED, Activity.RESUMED):
             self._next_update = since + self._update_samples
             yield Emit(SpeechStarted(since_s))
-            self._is_held = False
+            self._is_flushed = False
             start = max(since - _samples(self._vad.pad_before_ms), self._planned_end)
             yield Open(start, transition.activity is Activity.RESUMED)
         elif transition.activity is Activity.PAUSED:
             self._next_update = self.received + self._update_samples
             yield self._decode(Kind.PAUSE, self.received)
-        elif transition.activity is Activity.ENDED and self._is_held:
-            self._is_held = False
+        elif transition.activity is Activity.ENDED and self._is_flushed:
+            self._is_flushed = False
             yield self._last_words(transition.since_frame, self.received)
         else:
-            self._is_held = transition.activity is Activity.HELD
+            self._is_flushed = transition.activity is Activity.FLUSHED
             # The last window of an utterance that ends is that of its pause, so it is not decoded twice. One that is
-            # held is decoded again with all of the silence: its text then changes less if speech goes on.
+            # flushed is decoded again with all of the silence: its text then changes less if speech goes on.
             pause_end = since + self._endpointer.pause_frames * FRAME_SAMPLES
-            self._planned_end = self.received if self._is_held else pause_end
-            yield self._decode(Kind.FINAL, self._planned_end, ends_utterance=True, is_held=self._is_held)
+            self._planned_end = self.received if self._is_flushed else pause_end
+            yield self._decode(Kind.FINAL, self._planned_end, ends_utterance=True, is_flush=self._is_flushed)
             yield Emit(SpeechEnded(since_s))
 
     def _last_words(self, voiced_frames: int, latest: int) -> Decode:
-        """The end of an utterance that is held: whatever was voiced since, too short or too soft to resume it."""
+        """The end of an utterance that is flushed: whatever was voiced since, too short or too soft to resume it."""
         voiced_end = (voiced_frames + self._endpointer.pause_frames) * FRAME_SAMPLES
         self._planned_end = min(max(voiced_end, self._planned_end), latest)
         return self._decode(Kind.FINAL, self._planned_end, ends_utterance=True, only_words=True)

@@ -45,6 +45,7 @@ from asr.streaming.commit import (
     held_words,
     in_stream_time,
     is_collapsed,
+    is_long,
     is_worth_decoding,
     window_end,
     words_with_known_times,
@@ -366,7 +367,8 @@ class Session:
         """
         is_shown, is_last = kind is Kind.SHOW, kind in (Kind.FINAL, Kind.AHEAD)
         start, tail = utterance.window_start, utterance.draft if is_shown else utterance.tail
-        held = () if is_last else held_words(tail, end, self.settings.stream)
+        stream = self.settings.stream
+        held = held_words(tail, end, stream) if is_long(start, end, stream) and not is_last else ()
         known = words_with_known_times(utterance.prefix)
         known_until_s = known[-1].end_s - start / SAMPLE_RATE_HZ if known else 0.0
         prefix_end_s = utterance.prefix[-1].end_s - start / SAMPLE_RATE_HZ if utterance.prefix else 0.0
@@ -451,8 +453,8 @@ class Session:
         utterance = self._utterance or Utterance(entry.until, self._language)
         if utterance.tail or not entry.only_words:
             self._commit(utterance, len(utterance.tail), entry)
-        if entry.is_held and self._policy.resumes:
-            utterance.held_at, utterance.shown = entry.until, ""
+        if entry.is_flush and self._policy.resumes:
+            utterance.flushed_at, utterance.shown = entry.until, ""
         else:
             self._utterance = None
 
@@ -468,7 +470,7 @@ class Session:
         self._committed_end_s = end_s
         self._committed_text = words[-1].text if words else self._committed_text
         utterance.prefix += words
-        utterance.held_at = -1 if words else utterance.held_at
+        utterance.flushed_at = -1 if words else utterance.flushed_at
         self._emit(Final(words_of(words), start_s, end_s, utterance.language or "", ends, finalizes))
 
     def _emit(self, event: Event) -> None:

@@ -26,7 +26,7 @@ class Utterance:
     """The words after the prefix in the newest hypothesis, early ones included. Decoding starts from them."""
     early_until: int = -1
     """The end of the last window that was decoded early; -1 before the first."""
-    held_at: int = -1
+    flushed_at: int = -1
     """Up to this sample all words were committed in a pause; -1 if none were, or words followed."""
     doubts: int = 0
     """Hypotheses in a row that were doubted because they ended early (see `asr.streaming.commit`)."""

@@ -169,7 +169,7 @@ class Activity(Enum):
 
     STARTED = "started"
     PAUSED = "paused"
-    HELD = "held"
+    FLUSHED = "flushed"
     RESUMED = "resumed"
     ENDED = "ended"
 
@@ -191,13 +191,13 @@ class Endpointer:
     | silence  | speech        | count it; at `min_speech_ms`: STARTED (since the first of them), state speech   |
     | silence  | not speech    | reset the count of speech frames                                               |
     | speech   | speech        | reset the count of silent frames                                               |
-    | speech   | not speech    | count it; at `pad_after_ms`: PAUSED; at `speech_final_ms`: HELD, state held;    |
-    |          |               | at `endpoint_ms`: ENDED, state silence                                         |
-    | held     | speech        | as in silence, but RESUMED for STARTED                                         |
-    | held     | not speech    | reset the count of speech frames; at `endpoint_ms` since speech: ENDED         |
+    | speech   | not speech    | count it; at `pad_after_ms`: PAUSED; at `speech_final_ms`: FLUSHED, state      |
+    |          |               | flushed; at `endpoint_ms`: ENDED, state silence                                |
+    | flushed  | speech        | as in silence, but RESUMED for STARTED                                         |
+    | flushed  | not speech    | reset the count of speech frames; at `endpoint_ms` since speech: ENDED         |
 
-    A frame is speech at `start_threshold` in silence and at `end_threshold` in speech (hysteresis). In state held it is
-    reported as in silence, but counted as voiced as in speech.
+    A frame is speech at `start_threshold` in silence and at `end_threshold` in speech (hysteresis). In state flushed it
+    is reported as in silence, but counted as voiced as in speech.
     """
 
     def __init__(self, settings: VadSettings) -> None:
@@ -205,9 +205,9 @@ class Endpointer:
         self._min_speech = frames_of(settings.min_speech_ms)
         self.pause_frames = frames_of(settings.pad_after_ms)
         self._endpoint = max(frames_of(settings.endpoint_ms), self.pause_frames)
-        self._hold = max(frames_of(settings.speech_final_ms), self.pause_frames) if settings.speech_final_ms else 0
+        self._flush = max(frames_of(settings.speech_final_ms), self.pause_frames) if settings.speech_final_ms else 0
         self.in_speech = False
-        self.held = False
+        self.flushed = False
         self.last_speech_frame = 0
         self.run_frames = 0
         self.silent_frames = 0
@@ -225,21 +225,21 @@ class Endpointer:
 
     def receive(self, frame: int, probability: float) -> Iterator[Transition]:
         """Takes the next frame's speech probability. Yields no, one or two transitions."""
-        if self.in_speech or self.held:
+        if self.in_speech or self.flushed:
             yield from self._count_silence(frame, probability)
         if not self.in_speech:
             yield from self._count_speech(frame, probability)
 
     def _count_speech(self, frame: int, probability: float) -> Iterator[Transition]:
-        """In silence, or held: whether speech begins."""
+        """In silence, or flushed: whether speech begins."""
         self.run_frames = self.run_frames + 1 if probability >= self._settings.start_threshold else 0
         if self.run_frames >= self._min_speech:
-            activity = Activity.RESUMED if self.held else Activity.STARTED
-            self.in_speech, self.held, self.silent_frames, self.last_speech_frame = True, False, 0, frame
+            activity = Activity.RESUMED if self.flushed else Activity.STARTED
+            self.in_speech, self.flushed, self.silent_frames, self.last_speech_frame = True, False, 0, frame
             yield Transition(activity, frame, frame - self.run_frames + 1)
 
     def _count_silence(self, frame: int, probability: float) -> Iterator[Transition]:
-        """In speech, or held: whether it pauses or ends."""
+        """In speech, or flushed: whether it pauses or ends."""
         if probability >= self._settings.end_threshold:
             self.silent_frames, self.last_speech_frame = 0, frame
             return
@@ -248,11 +248,11 @@ class Endpointer:
         if self.in_speech and self.silent_frames == self.pause_frames:
             yield Transition(Activity.PAUSED, frame, since)
         if self.silent_frames >= self._endpoint:
-            self.in_speech, self.held, self.run_frames = False, False, 0
+            self.in_speech, self.flushed, self.run_frames = False, False, 0
             yield Transition(Activity.ENDED, frame, since)
-        elif self.in_speech and self.silent_frames == self._hold:
-            self.in_speech, self.held, self.run_frames = False, True, 0
-            yield Transition(Activity.HELD, frame, since)
+        elif self.in_speech and self.silent_frames == self._flush:
+            self.in_speech, self.flushed, self.run_frames = False, True, 0
+            yield Transition(Activity.FLUSHED, frame, since)
 
 
 def frames_of(ms: int) -> int:

@@ -39,6 +39,7 @@ STREAM = StreamSettings(
     stall_s=0.65,
     holdback_ms=2000,
     unsure_holdback_ms=6000,
+    long_window_s=math.inf,
     sure=0.7,
     collapse_s=1.0,
     gap_s=math.inf,

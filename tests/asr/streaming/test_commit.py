@@ -113,6 +113,7 @@ Defaults of `StreamSettings`
     any -> test_the_defaults_are_those_that_were_measured
 """
 
+import math
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
@@ -240,6 +241,17 @@ def test_an_unsure_word_is_held_back_longer(end_s: float, confidence: float, uns
         assert committed(Utterance(0, tail=word), word, end_s, settings=settings) == count
 
 
+@pytest.mark.parametrize(("length_s", "holdbacks_s"), [(8.0, (2.0, 6.0)), (8.0 + TICK_S, (1.3, 1.8))])
+def test_a_long_window_has_shorter_holdbacks(length_s: float, holdbacks_s: tuple[float, float]) -> None:
+    """Longer than 8 s. It is the window that counts, not its place in the stream."""
+    settings = StreamSettings(gap_s=math.inf)
+    for confidence, holdback_s in zip((0.9, 0.1), holdbacks_s, strict=True):
+        for late_s, count in ((TICK_S, 1), (-TICK_S, 0)):
+            word = words("cat", 30.0 - holdback_s - late_s - 0.5, each_s=0.5, confidence=confidence)
+            utterance = Utterance(round((30.0 - length_s) * SAMPLE_RATE_HZ), tail=word)
+            assert committed(utterance, word, 30.0, settings=settings) == count
+
+
 def test_a_word_held_back_holds_back_all_behind_it() -> None:
     """Each word has its own holdback, but words are committed in order. The later hypothesis has the confidence."""
     sure, unsure = words("a b c d"), words("a b c d", confidence=0.5)
@@ -268,10 +280,16 @@ def test_old_words_of_the_tail_are_held() -> None:
 
 
 def test_in_a_stream_the_old_words_of_the_tail_are_held() -> None:
-    """At the update of 2.05 s the first word of the tail, of two tokens, has ended 1.55 s ago. The last holds none."""
-    script = [hypothesis(words("one two", each_s=0.5))] * 3
-    windows = play(script, sound((0.9, 2 * UPDATE_FRAMES + 1))).windows
-    assert [(len(window.draft), window.held) for window in windows] == [(0, 0), (4, 2), (4, 0)]
+    """At the update of 2.05 s the first word of the tail, of two tokens, has ended 1.55 s ago.
+
+    The last window and one that is not long hold none.
+    """
+    samples = sound((0.9, 2 * UPDATE_FRAMES + 1))
+    long_holdbacks = {"long_holdback_ms": 9000, "long_unsure_holdback_ms": 9000}
+    for long_window_s, held in ((2.0, 2), (2.1, 0)):
+        script = [hypothesis(words("one two", each_s=0.5))] * 3
+        windows = play(script, samples, replace(STREAM, long_window_s=long_window_s, **long_holdbacks)).windows
+        assert [(len(window.draft), window.held) for window in windows] == [(0, 0), (4, held), (4, 0)]
 
 
 @pytest.mark.parametrize(("pieces", "decision"), COLLAPSE.values(), ids=COLLAPSE)
@@ -718,6 +736,9 @@ def test_the_defaults_are_those_that_were_measured() -> None:
         stall_s=0.65,
         holdback_ms=2000,
         unsure_holdback_ms=6000,
+        long_window_s=8.0,
+        long_holdback_ms=1300,
+        long_unsure_holdback_ms=1800,
         hold_s=1.5,
         sure=0.7,
         collapse_s=1.0,
@@ -1019,7 +1040,7 @@ def test_what_was_decoded_at_a_pause_is_final_at_the_end_of_the_utterance() -> N
     assert played.shown == ["one", "=one", "=two"]
 
 
-HOLDING = replace(VAD, speech_final_ms=480)
+FLUSHING = replace(VAD, speech_final_ms=480)
 """A pause after 10 silent frames, all words final after 15, the utterance ends after 20."""
 
 
@@ -1027,7 +1048,7 @@ HOLDING = replace(VAD, speech_final_ms=480)
 def test_words_are_final_in_a_short_pause_and_the_window_goes_on(partials: bool) -> None:
     """The words behind the pause are decoded with those before it, which are the prefix. The end is reported once."""
     script = [hypothesis(say("one"))] * (1 + partials) + [hypothesis(say("two", 1.2))] * (1 + partials)
-    played = play(script, sound((0.9, 20), (0.0, 17), (0.9, 20), (0.0, 40)), STREAM, vad=HOLDING, partials=partials)
+    played = play(script, sound((0.9, 20), (0.0, 17), (0.9, 20), (0.0, 40)), STREAM, vad=FLUSHING, partials=partials)
     assert [(event.text, event.ends_utterance) for event in played.final_events] == [(" one", True), (" two", True)]
     assert start_frames(played.windows, [30, 35, 67, 72] if partials else [35, 72]) == [0] * len(script)
     assert {window.prefix for window in played.windows} == {(), tokens("one")}
@@ -1039,7 +1060,7 @@ def test_words_are_final_in_a_short_pause_and_the_window_goes_on(partials: bool)
 def test_a_voice_that_does_not_resume_speech_loses_no_word() -> None:
     """One voiced frame behind the short pause: its word comes when the utterance ends."""
     script = [hypothesis(say("one")), hypothesis(say("one")), hypothesis(say("two", 1.2))]
-    played = play(script, sound((0.9, 20), (0.0, 17), (0.9, 1), (0.0, 40)), vad=HOLDING)
+    played = play(script, sound((0.9, 20), (0.0, 17), (0.9, 1), (0.0, 40)), vad=FLUSHING)
     assert played.finals == ["one", "two"]
     assert start_frames(played.windows, [30, 35, 48]) == [0, 0, 0]
 
@@ -1047,7 +1068,7 @@ def test_a_voice_that_does_not_resume_speech_loses_no_word() -> None:
 def test_a_decoder_that_stops_at_a_short_pause_begins_again_behind_it() -> None:
     """Five frames of speech without a word are enough, in the last window too: the window restarts in the pause."""
     script = [hypothesis(say("one.")), hypothesis(say("one.")), hypothesis(), *[hypothesis(say("two"))] * 2]
-    played = play(script, sound((0.9, 20), (0.0, 17), (0.9, 5), (0.0, 40)), vad=HOLDING)
+    played = play(script, sound((0.9, 20), (0.0, 17), (0.9, 5), (0.0, 40)), vad=FLUSHING)
     assert played.finals == ["one.", "two"]
     assert start_frames(played.windows, [30, 35, 52, 52, 57]) == [0, 0, 0, 35, 35]
     assert [window.prefix for window in played.windows] == [(), (), tokens("one."), (), ()]
@@ -1057,7 +1078,7 @@ def test_a_model_that_settles_words_begins_again_behind_a_short_pause() -> None:
     """It cannot go on behind words that it did not settle."""
     script = [*[hypothesis(say("one"))] * 2, *[hypothesis(say("two"))] * 2]
     samples = sound((0.9, 20), (0.0, 17), (0.9, 20), (0.0, 40))
-    played = play(script, samples, vad=HOLDING, finality=Finality.SETTLED)
+    played = play(script, samples, vad=FLUSHING, finality=Finality.SETTLED)
     assert played.finals == ["one", "two"]
     assert start_frames(played.windows, [30, 35, 67, 72]) == [0, 0, 37, 37]
 

@@ -93,27 +93,27 @@ def test_an_utterance_ends_where_its_pause_was_decoded() -> None:
     ]
 
 
-HOLDING = replace(SETTINGS, vad=replace(SETTINGS.vad, speech_final_ms=192))
+FLUSHING = replace(SETTINGS, vad=replace(SETTINGS.vad, speech_final_ms=192))
 """Words are final at 6 silent frames, the utterance ends at 8."""
 
 
-def held(*runs: tuple[float, int]) -> Schedule:
-    made = Schedule(HOLDING)
+def flushed(*runs: tuple[float, int]) -> Schedule:
+    made = Schedule(FLUSHING)
     receive(made, *runs)
     return made
 
 
-HELD = Decode(Kind.FINAL, 21 * FRAME, ends_utterance=True, is_held=True)
+FLUSHED = Decode(Kind.FINAL, 21 * FRAME, ends_utterance=True, is_flush=True)
 """After speech up to frame 15, with all of the silence."""
 
 
 def test_speech_that_resumes_goes_on_in_its_utterance() -> None:
     """Six silent frames from frame 15 on: final up to frame 21. Speech from frame 22 on opens nothing new."""
-    made = held((0.9, 15), (0.0, 7), (0.9, 12))
+    made = flushed((0.9, 15), (0.0, 7), (0.9, 12))
     assert entries(made)[2:] == [
         *at([10]),
         *at([19], Kind.PAUSE),
-        HELD,
+        FLUSHED,
         Emit(SpeechEnded(15 * FRAME_S)),
         Emit(SpeechStarted(22 * FRAME_S)),
         Open(21 * FRAME, resumes=True),
@@ -123,9 +123,9 @@ def test_speech_that_resumes_goes_on_in_its_utterance() -> None:
 
 def test_the_end_of_held_speech_is_reported_once() -> None:
     """Eight silent frames: what is left would be words only, and there is no second end of speech."""
-    made = held((0.9, 15), (0.0, 8), (0.9, 2))
+    made = flushed((0.9, 15), (0.0, 8), (0.9, 2))
     assert entries(made)[4:] == [
-        HELD,
+        FLUSHED,
         Emit(SpeechEnded(15 * FRAME_S)),
         Decode(Kind.FINAL, 21 * FRAME, ends_utterance=True, only_words=True),
         Emit(SpeechStarted(23 * FRAME_S)),
@@ -135,13 +135,13 @@ def test_the_end_of_held_speech_is_reported_once() -> None:
 
 def test_a_voice_too_short_to_resume_held_speech_is_decoded_at_its_end() -> None:
     """One voiced frame, 22: it is decoded up to frame 27, four behind it, in the same utterance."""
-    made = held((0.9, 15), (0.0, 7), (0.9, 1), (0.0, 8))
+    made = flushed((0.9, 15), (0.0, 7), (0.9, 1), (0.0, 8))
     assert entries(made)[6:] == [Decode(Kind.FINAL, 27 * FRAME, ends_utterance=True, only_words=True)]
 
 
 def test_the_end_of_a_stream_in_held_speech_ends_the_utterance() -> None:
     """What was voiced since is decoded, as far as there is audio."""
-    made = held((0.9, 15), (0.0, 7), (0.9, 1))
+    made = flushed((0.9, 15), (0.0, 7), (0.9, 1))
     made.end(22 * FRAME + 100)
     end = 22 * FRAME + 100
     assert entries(made)[6:] == [

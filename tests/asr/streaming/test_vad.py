@@ -124,27 +124,27 @@ def test_a_doubtful_frame_continues_speech_but_does_not_begin_it() -> None:
     assert transitions([0.9] * 3 + [0.4] * 10) == [(Activity.STARTED, 2, 0)]
 
 
-HELD_MS = 96
+FLUSH_MS = 96
 """Words are final after 3 silent frames, the utterance ends after 5."""
 
 
 def test_speech_is_held_before_it_ends() -> None:
-    """Held at the third silent frame, ended at the fifth; without `speech_final_ms` it is never held."""
+    """Held at the third silent frame, ended at the fifth; without `speech_final_ms` it is never flushed."""
     curve = [0.9] * 3 + [0] * 9
-    held = [(Activity.STARTED, 2, 0), (Activity.PAUSED, 4, 3), (Activity.HELD, 5, 3), (Activity.ENDED, 7, 3)]
-    assert transitions(curve, speech_final_ms=HELD_MS) == held
-    assert transitions(curve) == [held[0], held[1], held[3]]
-    assert transitions(curve, speech_final_ms=10) == [*held[:2], (Activity.HELD, 4, 3), held[3]]
+    flushed = [(Activity.STARTED, 2, 0), (Activity.PAUSED, 4, 3), (Activity.FLUSHED, 5, 3), (Activity.ENDED, 7, 3)]
+    assert transitions(curve, speech_final_ms=FLUSH_MS) == flushed
+    assert transitions(curve) == [flushed[0], flushed[1], flushed[3]]
+    assert transitions(curve, speech_final_ms=10) == [*flushed[:2], (Activity.FLUSHED, 4, 3), flushed[3]]
     assert transitions(curve, speech_final_ms=160) == transitions(curve)
 
 
 def test_held_speech_resumes_as_speech_begins() -> None:
-    """After three frames of speech; it can be held again."""
+    """After three frames of speech; it can be flushed again."""
     curve = [0.9] * 3 + [0] * 3 + [0.9] * 3 + [0] * 3
-    assert transitions(curve, speech_final_ms=HELD_MS)[3:] == [
+    assert transitions(curve, speech_final_ms=FLUSH_MS)[3:] == [
         (Activity.RESUMED, 8, 6),
         (Activity.PAUSED, 10, 9),
-        (Activity.HELD, 11, 9),
+        (Activity.FLUSHED, 11, 9),
     ]
 
 
@@ -152,7 +152,7 @@ def test_a_click_in_held_speech_moves_its_end_and_does_not_resume_it() -> None:
     """Two frames of voice: the five silent frames are counted from them."""
     for click in (0.9, 0.4):
         curve = [0.9] * 3 + [0] * 3 + [click] * 2 + [0] * 6
-        assert transitions(curve, speech_final_ms=HELD_MS)[2:] == [(Activity.HELD, 5, 3), (Activity.ENDED, 12, 8)]
+        assert transitions(curve, speech_final_ms=FLUSH_MS)[2:] == [(Activity.FLUSHED, 5, 3), (Activity.ENDED, 12, 8)]
 
 
 def test_a_short_silence_is_a_pause_and_each_pause_is_reported_once() -> None:
