@@ -386,7 +386,7 @@ async def heads(attack: Attack) -> None:
             attack, "head", head.encode("latin-1") + rng.choice([b"", b"hello", b"0\r\n\r\n", b"ffffffff\r\n"])
         )
     big = rng.choice(["Cookie: " + "c" * 280_000, "\r\n".join(["A: b"] * 400)])
-    await raw_request(attack, "head", f"GET /v1/listen HTTP/1.1\r\nHost: x\r\n{UPGRADE}{big}\r\n\r\n".encode())
+    await raw_request(attack, "head", f"GET /v1/listen HTTP/1.1\r\nHost: localhost\r\n{UPGRADE}{big}\r\n\r\n".encode())
 
 
 def post(path: str, content_type: str, body: bytes) -> bytes:
@@ -480,7 +480,7 @@ async def vanishing(attack: Attack) -> None:
     """Streams that end in the middle, by a reset."""
     for _ in range(3):
         reader, writer = await asyncio.open_connection(*attack.address)
-        writer.write(f"GET /v1/listen?{RAW} HTTP/1.1\r\nHost: x\r\n{UPGRADE}\r\n".encode())
+        writer.write(f"GET /v1/listen?{RAW} HTTP/1.1\r\nHost: localhost\r\n{UPGRADE}\r\n".encode())
         with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(ANSWER_S):
                 await reader.readline()
@@ -505,7 +505,7 @@ async def flood(attack: Attack, seconds: float = 3.0) -> None:
     )
     many = frame.serialize(mask=True) * 500
     reader, writer = await asyncio.open_connection(*attack.address)
-    writer.write(f"GET /v1/listen?{RAW} HTTP/1.1\r\nHost: x\r\n{UPGRADE}\r\n".encode())
+    writer.write(f"GET /v1/listen?{RAW} HTTP/1.1\r\nHost: localhost\r\n{UPGRADE}\r\n".encode())
     if frame.opcode is Opcode.CONT:
         writer.write(Frame(Opcode.BINARY, b"x", fin=False).serialize(mask=True))
     with contextlib.suppress(OSError, TimeoutError):
