@@ -5,7 +5,8 @@ Both are subclasses of Uvicorn's (0.54) with h11 and websockets, which leave the
 - A request's head has a deadline and a largest size, and is answered by 408 or 431 beyond them. Uvicorn re-parses the
   head of a WebSocket with websockets, whose refusals (a line over 8 KiB, 129 headers) it never sends.
 - Connections are counted (`server.limits.Connections`). One that waits for a request is cut when room is needed.
-- One read hands over at most 16 KiB (asyncio: 256 KiB, or 37,000 frames), and frames a second have a budget.
+- One read hands over at most 16 KiB, or 4 KiB of frames (asyncio: 256 KiB, or 37,000 frames), and frames a second have
+  a budget.
 - A client that takes nothing for `send_timeout_s` is cut, in whatever state its connection is.
 """
 
@@ -37,6 +38,8 @@ MAX_HEAD_BYTES = 262_144
 100 hotwords of 100, each character as 12 bytes (percent-encoded UTF-8 outside the basic plane)."""
 MAX_HEADERS = 256
 _READ_BYTES = 16_384
+_READ_FRAME_BYTES = 4_096
+"""The same of a WebSocket: 680 pings, or 20 ms."""
 _UNREAD_BODY_S = 60.0
 """What is left of a body after the response: many clients read a response only after they have sent their request."""
 _CLOSE_S = 5.0
@@ -47,8 +50,8 @@ _PARSE_S_A_FRAME = 1e-4
 """HTTP is counted by the time that parsing took: a byte may be a chunk of its own."""
 _FRAMES_A_REQUEST = 10
 """What a small response costs, in frames."""
-_FLOOD_S = 2.0
-"""A WebSocket whose next read would have to wait longer is closed: its frames have less than 40 bytes on average, and
+_FLOOD_S = 0.6
+"""A WebSocket whose next read would have to wait longer is closed: its frames have less than 35 bytes on average, and
 what it sent before would keep its place for minutes after it has left."""
 _FLOOD = f"found more than {OWN_FRAMES_PER_S:g} frames a second, wanted fewer and longer ones"
 _DISCARD_S_A_FRAME = 3e-4
@@ -80,10 +83,10 @@ class _Bounded(asyncio.BufferedProtocol):
     transport: asyncio.Transport
     loop: asyncio.AbstractEventLoop
 
-    def _bound(self, bounds: Bounds) -> None:
+    def _bound(self, bounds: Bounds, read_bytes: int) -> None:
         self._bounds = bounds
         self._budget = bounds.budgets.open()
-        self._buffer = bytearray(_READ_BYTES)
+        self._buffer = bytearray(read_bytes)
         self._held = False
         self._cut_at: asyncio.TimerHandle | None = None
 
@@ -161,7 +164,7 @@ class HttpProtocol(H11Protocol, _Bounded):
 
     def __init__(self, *args: Any, bounds: Bounds, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._bound(bounds)
+        self._bound(bounds, _READ_BYTES)
         self._deadline: asyncio.TimerHandle | None = None
         self._head_bytes = self._head_lines = 0
         self._has_room = self._refused = False
@@ -271,7 +274,7 @@ class WebSocketProtocol(HalfClosing, _Bounded):
 
     def __init__(self, *args: Any, bounds: Bounds, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._bound(bounds)
+        self._bound(bounds, _READ_FRAME_BYTES)
         self._received = 0
 
     def connection_lost(self, exc: Exception | None) -> None:
