@@ -38,6 +38,8 @@ IDLE_S = 2.0
 SLOWEST_FACTOR = 4.0
 """A step may take this many times the slowest step lately, for each stream in it, beyond `step_timeout_s`."""
 SLOWEST_DECAY = 0.95
+MAX_DOUBLINGS = 3
+"""Of a step's time, after the deaths of workers in it."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 """Between two tries to restart a worker; it doubles with each."""
 SHORT_LIFE_S, SHORT_LIVES = 10.0, 5
@@ -246,7 +248,7 @@ class Replica:
         if self._slowest_s is None:
             return self._patience.start_timeout_s
         slow_s = self._patience.step_timeout_s + SLOWEST_FACTOR * streams * self._slowest_s
-        return slow_s * float(2**strikes)
+        return slow_s * float(2 ** min(strikes, MAX_DOUBLINGS))
 
     # -- batches -----------------------------------------------------------------------------------------------------
 

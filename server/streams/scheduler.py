@@ -31,9 +31,12 @@ from server.workers.messages import StreamOptions
 
 _log = logging.getLogger("steadyword.server")
 
-MAX_STRIKES = 4
+MAX_STRIKES = 6
 """A session that was stepped alone when its worker died, so often in a row and each time at the same place of its
 audio, is the cause: it ends. Fewer might be chance where workers are killed one after the other."""
+STRIKE_PAUSE_S = 1.0
+"""After each such death the session waits so much longer before its next step. So the others get on first, and where
+workers are killed by chance, it is rarely the same session again that is in the step."""
 MAX_OPENINGS = 3
 """Workers that may die or be late while one session is opened."""
 LATE_S = 2.0
@@ -49,6 +52,8 @@ class _Place:
         """The life of the replica in which the session was opened; None while it moves."""
         self.strikes: int | None = None
         """How often its step was the only one when its worker died; None after progress without a death."""
+        self.pause_s = 0.0
+        """Before the next step."""
         self._lost_at_s = 0.0
         replica.load.open(self)
 
@@ -70,6 +75,7 @@ class _Place:
             is_again = self.strikes is not None and reached_s == self._lost_at_s
             self.strikes = (self.strikes or 0 if is_again else 0) + lost.alone
             self._lost_at_s = reached_s
+            self.pause_s = STRIKE_PAUSE_S * self.strikes
 
     def clear(self, reached_s: float) -> None:
         """A step went well. A session that is past the place where its worker died was not the cause."""
@@ -200,6 +206,9 @@ class Scheduler:
             try:
                 if place.is_lost:
                     await self._move(session, place)
+                if place.pause_s:
+                    pause_s, place.pause_s = place.pause_s, 0.0
+                    await asyncio.sleep(pause_s)
                 await place.replica.step(session, place.strikes)
             except Lost as lost:
                 self._blame(session, place, lost)

@@ -135,6 +135,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replica, "IDLE_S", 0.1)
     monkeypatch.setattr(replica, "SLOW_S", 0.1)
     monkeypatch.setattr(replica, "HOPELESS_S", 0.2)
+    monkeypatch.setattr(scheduler, "STRIKE_PAUSE_S", 0.02)
 
 
 @pytest.mark.parametrize("count", [1, 2])
