@@ -230,7 +230,8 @@ class Harm:
 
     async def kill_workers(self, tally: Tally) -> None:
         """SIGKILL to any of the workers, at any moment: in a step, idle, or while it loads its model."""
-        for _ in range(self._options.kills):
+        until_s = time.monotonic() + 60.0 * self._options.minutes
+        while tally.harm < self._options.kills and time.monotonic() < until_s:
             while not await asyncio.to_thread(
                 self._server.metric, "asr_lanes_ready"
             ):  # without a worker nothing goes on
@@ -241,8 +242,8 @@ class Harm:
 
     async def hang_workers(self, tally: Tally) -> None:
         """SIGSTOP to a worker, for ever. The next one when that was noticed."""
-        slowest_s = 0.0
-        for _ in range(self._options.hangs):
+        slowest_s, until_s = 0.0, time.monotonic() + 60.0 * self._options.minutes
+        while tally.harm < self._options.hangs and time.monotonic() < until_s:
             before = await self._deaths()
             pid, began_s = await self._a_worker(), time.monotonic()
             os.kill(pid, signal.SIGSTOP)
@@ -335,6 +336,7 @@ def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--pace", type=float, default=1.0, help="seconds of audio sent per second")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--gap", type=float, default=4.0, help="the longest time between two kills in seconds")
+    parser.add_argument("--minutes", type=float, default=30.0, help="the longest time for the kills, and for the hangs")
     parser.add_argument("--hangs", type=int, default=5)
     parser.add_argument("--floods", type=int, default=6)
     parser.add_argument("--cuts", type=int, default=20)

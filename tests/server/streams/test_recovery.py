@@ -262,8 +262,9 @@ def test_a_session_is_opened_elsewhere_when_its_lane_is_late(monkeypatch: pytest
     assert lanes(2, work, step_timeout_s=300.0).metric("asr_worker_hangs_total") == 0
 
 
-def test_a_stream_that_goes_on_behind_the_place_of_a_death_is_not_the_cause() -> None:
+def test_a_stream_that_goes_on_behind_the_place_of_a_death_is_not_the_cause(monkeypatch: pytest.MonkeyPatch) -> None:
     """However often workers are killed while it is stepped."""
+    monkeypatch.setattr(replica, "SHORT_LIVES", 99)
 
     async def work(made: Lanes) -> None:
         session = await made.scheduler.open(SessionSettings(), StreamOptions())
@@ -276,8 +277,9 @@ def test_a_stream_that_goes_on_behind_the_place_of_a_death_is_not_the_cause() ->
     lanes(1, work)
 
 
-def test_only_the_stream_in_the_step_is_blamed_not_those_that_wait_for_the_thread() -> None:
+def test_only_the_stream_in_the_step_is_blamed_not_those_that_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many move at once into a lane whose worker dies again."""
+    monkeypatch.setattr(replica, "SHORT_LIVES", 99)
 
     async def work(made: Lanes) -> None:
         sessions = [await made.scheduler.open(SessionSettings(), StreamOptions()) for _ in range(6)]
