@@ -1,6 +1,7 @@
-"""Records what real clients send over WebSockets, for tests/server/wires/test_recorded.py.
+"""Records what real clients send over WebSockets, or to the Wyoming port, for tests/server/wires/test_recorded.py.
 
     scripts/clients/record.py ws://127.0.0.1:8000 OUT.json -- .clients/agents/bin/python scripts/clients/X.py URL WAV
+    scripts/clients/record.py tcp://127.0.0.1:10300 OUT.json -- .clients/agents/bin/python .../wyoming_client.py URL WAV
 
 A proxy stands before a running server; the word URL in the command becomes its address. Of audio its length is kept, of
 keys nothing. HTTP requests are not proxied, so cases that use them fail here.
@@ -11,10 +12,13 @@ import json
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+
+from server.wires.wyoming import lengths, parse_event
 
 
 async def record(server: str, command: list[str]) -> list[dict[str, Any]]:
@@ -33,10 +37,47 @@ async def record(server: str, command: list[str]) -> list[dict[str, Any]]:
             back.cancel()
 
     async with serve(proxy, "127.0.0.1", 0, max_size=None) as listening:
-        url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
-        process = await asyncio.create_subprocess_exec(*[url if word == "URL" else word for word in command])
-        await process.wait()
+        await run(command, f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}")
     return connections
+
+
+async def run(command: list[str], url: str) -> None:
+    process = await asyncio.create_subprocess_exec(*[url if word == "URL" else word for word in command])
+    await process.wait()
+
+
+async def record_wyoming(server: str, command: list[str]) -> list[dict[str, Any]]:
+    """The same for events over TCP."""
+    address = urlsplit(server)
+    connections: list[dict[str, Any]] = []
+
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection: dict[str, Any] = {"path": "wyoming", "sent": []}
+        connections.append(connection)
+        answers, upstream = await asyncio.open_connection(address.hostname, address.port)
+        back = asyncio.create_task(copy(answers, writer))
+        while line := await reader.readline():
+            event = line + await reader.readexactly(sum(lengths(line)))
+            kind, data, payload = parse_event(event)
+            note_message(
+                {"payload_bytes": len(payload)} if payload else {"type": kind, "data": data}, connection["sent"]
+            )
+            upstream.write(event)
+            await upstream.drain()
+        upstream.close()
+        back.cancel()
+        writer.close()
+
+    listening = await asyncio.start_server(proxy, "127.0.0.1", 0)
+    async with listening:
+        await run(command, f"tcp://127.0.0.1:{listening.sockets[0].getsockname()[1]}")
+    return connections
+
+
+async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65_536):
+        writer.write(data)
+        await writer.drain()
 
 
 async def forward_answers(upstream: Any, client: ServerConnection) -> None:
@@ -53,7 +94,11 @@ def note(frame: str | bytes, sent: list[dict[str, Any]]) -> None:
     message = {"binary_bytes": len(frame)} if isinstance(frame, bytes) else json.loads(frame)
     if message.get("type") == "input_audio_buffer.append":
         message = {"appended_bytes": len(message["audio"]) * 3 // 4}
-    for kind in ("binary_bytes", "appended_bytes"):
+    note_message(message, sent)
+
+
+def note_message(message: dict[str, Any], sent: list[dict[str, Any]]) -> None:
+    for kind in ("binary_bytes", "appended_bytes", "payload_bytes"):
         if kind in message and sent and kind in sent[-1]:
             sent[-1][kind] += message[kind]
             return
@@ -62,6 +107,7 @@ def note(frame: str | bytes, sent: list[dict[str, Any]]) -> None:
 
 if __name__ == "__main__":
     server_url, out = sys.argv[1:3]
-    recorded = asyncio.run(record(server_url, sys.argv[4:]))
+    recorder = record_wyoming if server_url.startswith("tcp:") else record
+    recorded = asyncio.run(recorder(server_url, sys.argv[4:]))
     lines = ",\n".join(json.dumps(connection) for connection in recorded)
     Path(out).write_text(f"[\n{lines}\n]\n", encoding="utf-8")

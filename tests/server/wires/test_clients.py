@@ -41,11 +41,12 @@ def check(command: list[str], url: str, recording: Path, cases: int) -> None:
     [
         ("agents", "livekit_plugins.py", 11),
         ("agents", "pipecat_services.py", 6),
+        ("agents", "python_sdks.py", 7),
         ("deepgram3", "deepgram_sdk_3.py", 2),
     ],
 )
 def test_python_clients(real: Running, recording: Path, environment: str, script: str, cases: int) -> None:
-    """LiveKit's and Pipecat's services, and an old SDK."""
+    """LiveKit's and Pipecat's services, the SDKs of today, and an old one."""
     python = CLIENTS / environment / "bin" / "python"
     if not python.exists():
         pytest.skip(f"no clients in {CLIENTS / environment}: make clients installs them")

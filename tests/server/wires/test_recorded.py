@@ -13,26 +13,33 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from server.address import bind
+from server.config import load_settings
 from tests.server.fakes import ScriptedEngine
 from tests.server.running import Running, running
+from tests.server.wires.test_wyoming import Client
 
 pytestmark = pytest.mark.slow
 
-CONNECTIONS = [
+RECORDED = [
     pytest.param(connection, id=f"{file.stem}-{number}")
     for file in sorted((Path(__file__).parent / "recorded").glob("*.json"))
     for number, connection in enumerate(json.loads(file.read_text(encoding="utf-8")))
 ]
+CONNECTIONS = [each for each in RECORDED if each.values[0]["path"] != "wyoming"]  # type: ignore[call-overload,index]
+WYOMING = [each for each in RECORDED if each not in CONNECTIONS]
 PIECE_BYTES = 32_000
+CLIENTS = ("deepgram_sdk_3", "javascript_sdks", "livekit_plugins", "pipecat_services", "python_sdks", "wyoming")
 
 
 class American(ScriptedEngine):
+    name = "whisper-tiny.en"  # the name that a client found in the description
     languages = ("en", "en-US", "ja")
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Running]:
-    with running(American()) as server:
+    with bind(load_settings(), 0) as wyoming, running(American(), wyoming=wyoming) as server:
         yield server
 
 
@@ -65,10 +72,13 @@ def is_completed(message: dict[str, Any]) -> bool:
 
 
 def test_there_are_connections_of_each_client() -> None:
-    """To each of the live wires."""
+    """To each of the live wires; of each client with a script."""
+    files = {Path(__file__).parent / "recorded" / f"{name}.json" for name in CLIENTS}
+    assert [file.name for file in files if not file.exists()] == []
+    assert WYOMING
     paths = {connection.values[0]["path"].partition("?")[0] for connection in CONNECTIONS}  # type: ignore[union-attr]
     assert paths == {"/v1/listen", "/v2/listen", "/v1/realtime"}
-    assert len(CONNECTIONS) >= 12
+    assert len(CONNECTIONS) >= 18
 
 
 @pytest.mark.parametrize("connection", CONNECTIONS)
@@ -90,3 +100,22 @@ def test_a_recorded_client_gets_its_words_and_no_error(server: Running, connecti
         finals = [m for m in messages if m["type"] == "Results" and m["is_final"]]
         assert finals[0]["channel"]["alternatives"][0]["transcript"].startswith("w0")
         assert messages[-1]["type"] == "Metadata"
+
+
+@pytest.mark.parametrize("connection", WYOMING)
+def test_a_recorded_wyoming_client_is_answered(server: Running, connection: dict[str, Any]) -> None:
+    """A description, or the words of its audio."""
+    client = Client(server.wyoming_port)
+    form: dict[str, Any] = {}
+    for message in connection["sent"]:
+        form = message["data"] if message.get("type") == "audio-start" else form
+        if "payload_bytes" in message:
+            client.send("audio-chunk", form, bytes(message["payload_bytes"]))
+        else:
+            client.send(message["type"], message["data"])
+    if connection["sent"][-1]["type"] == "describe":
+        assert client.until("info")[-1][1]["asr"][0]["models"]
+    else:
+        [text] = [data["text"] for kind, data in client.until("transcript-stop") if kind == "transcript"]
+        assert text.startswith("w0 w1")
+    client.close()
