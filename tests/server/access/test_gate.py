@@ -64,6 +64,10 @@ ADDRESSES = [
     Address("GET", "/static/..%2Fv1%2Fmodels", None, OPENAI, 404),  # type: ignore[arg-type]
 ]
 
+LIVE, UPLOAD, MODELS = (
+    next(a for a in ADDRESSES if a[:2] == wanted)
+    for wanted in (("WS", f"/v1/listen?{RAW}"), ("POST", "/v1/audio/transcriptions"), ("GET", "/v1/models"))
+)
 HTTP = httpx.Client(verify=False)
 
 
@@ -208,18 +212,18 @@ def test_a_key_that_is_shown_in_a_confusing_way_opens_nothing(served: Served, ca
 def test_subprotocols_that_only_look_like_a_key_open_nothing(served: Served, offered: list[str]) -> None:
     """The key is the subprotocol after `token` or `bearer`; two different keys are refused."""
     subprotocols = [name.format(right=served.keys.secrets["all"]) for name in offered]
-    assert ask(served.server, ADDRESSES[0], {"subprotocols": subprotocols}).status_code == 401
+    assert ask(served.server, LIVE, {"subprotocols": subprotocols}).status_code == 401
 
 
 def test_the_same_key_in_two_places_is_one_key(served: Served) -> None:
     """As Deepgram's JavaScript client in Node may send it."""
     key = served.keys.secrets["all"]
     shown = {"headers": {"Authorization": f"Token {key}"}, "subprotocols": ["token", key]}
-    assert ask(served.server, ADDRESSES[0], shown).status_code == 101
+    assert ask(served.server, LIVE, shown).status_code == 101
 
 
 @pytest.mark.parametrize("name", ["token", "access_token", "api_key", "API-KEY", "key", "authorization", "%74oken"])
-@pytest.mark.parametrize("address", [ADDRESSES[0], ADDRESSES[8], ADDRESSES[15]], ids=lambda a: a.path)
+@pytest.mark.parametrize("address", [LIVE, UPLOAD, MODELS], ids=lambda a: a.path)
 def test_a_key_in_the_address_is_refused_with_a_sentence(
     served: Served, address: Address, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
