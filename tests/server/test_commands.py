@@ -10,7 +10,9 @@ import pytest
 import soundfile
 
 from server.client.protocol import pcm16
-from tests.server.running import Running
+from tests.server.access.keys import made
+from tests.server.fakes import ScriptedEngine
+from tests.server.running import Running, running
 
 FOX = "the quick brown fox jumps over the lazy dog"
 ASR = str(Path(sys.executable).with_name("asr"))
@@ -32,6 +34,21 @@ def test_a_file_is_streamed_and_its_words_printed(real: Running, clip: Path) -> 
     done = asr("stream", str(clip), "--url", real.ws_url, "--pace", "0")
     assert " ".join(re.findall(r"[a-z]+", done.stdout.decode().lower())) == FOX
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.slow
+def test_the_key_of_a_server_comes_from_the_environment(
+    tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without it the refusal says what is wanted. Never as an option: other users see a process's arguments."""
+    keys = made(tmp_path)
+    with running(ScriptedEngine(), keys_file=str(keys.file)) as server:
+        refused = asr("stream", str(clip), "--url", server.url, "--pace", "0")
+        assert refused.returncode == 1
+        assert b"refused the stream (HTTP 401): found no key, wanted the header" in refused.stderr
+        monkeypatch.setenv("ASR_KEY", keys.secrets["only-listen"])
+        done = asr("stream", str(clip), "--url", server.url, "--pace", "0")
+        assert (done.returncode, done.stdout.split()[:2]) == (0, [b"w0", b"w1"])
 
 
 def test_raw_audio_is_streamed_from_standard_input(real: Running, clip: Path) -> None:
