@@ -99,6 +99,7 @@ class Server(uvicorn.Server):
         if certificates := self._certificates:
             files = certificates.files
             self._watching = asyncio.create_task(watch(files, state(files), certificates.reload))
+            certificates.reload()  # they may have changed since they were read first
         if self._wyoming_socket and not self.should_exit:
             self._wyoming = await listen_wyoming(self._service, self._wyoming_socket, self._connections, self._budgets)
         for listening in [*(sockets or ()), *([self._wyoming_socket] if self._wyoming_socket else ())]:

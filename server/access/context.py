@@ -6,6 +6,7 @@ forget to pass the key on to the limits that depend on it. Wyoming's connections
 
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Any
 
 from server.access.keyring import Caller
 from server.workers.contract import StreamEngine
@@ -17,6 +18,8 @@ class RequestContext:
 
     caller: Caller | None = None
     """None where no key is asked for."""
+    session: Any = None
+    """The settings of a Realtime session that came with a client secret."""
     model: str = ""
     weights_sha256: str = ""
     audio_s: float = 0.0
@@ -30,9 +33,9 @@ class RequestContext:
 _now: ContextVar[RequestContext | None] = ContextVar("request", default=None)
 
 
-def begin(caller: Caller | None) -> RequestContext:
+def begin(caller: Caller | None, session: Any = None) -> RequestContext:
     """From here on, in this task and those that it starts, the request is this one."""
-    context = RequestContext(caller)
+    context = RequestContext(caller, session)
     _now.set(context)
     return context
 

@@ -124,21 +124,37 @@ class Keyring:
         return self._unless_expired(found, found.scopes)
 
     def _token_caller(self, shown: bytes) -> Caller:
+        key, claims = self._claims(shown)
+        if key is None:
+            raise UnknownKeyError("found a token of a server without keys, wanted one of this server")
+        still = tuple(scope for scope in claims["scopes"] if scope in key.scopes and scope in GRANTED)
+        return replace(self._unless_expired(key, still), is_token=True, session=claims.get("session"))
+
+    def session_of(self, shown: bytes) -> Any:
+        """The settings in a client secret of a server without keys; None for whatever else clients show to one."""
+        try:
+            key, claims = self._claims(shown[:MAX_SHOWN_BYTES])
+        except UnknownKeyError:
+            return None
+        return claims.get("session") if key is None else None
+
+    def _claims(self, shown: bytes) -> tuple[Key | None, dict[str, Any]]:
+        """What a token says, and its key; None for one of a server without keys. Raises `UnknownKeyError`."""
         signed, _, signature = shown.rpartition(b".")
         _, _, payload = signed.partition(b"_")
         try:
             claims: dict[str, Any] = json.loads(_unpacked(payload))
-            key = self.named(str(claims["key"]))
-            expires_s, scopes = float(claims["exp"]), tuple(map(str, claims["scopes"]))
+            name, expires_s = str(claims["key"]), float(claims["exp"])
+            claims["scopes"] = tuple(map(str, claims["scopes"]))
+            key = self.named(name)
             is_ours = hmac.compare_digest(_packed(self._sign(key, signed)), signature)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            key, is_ours = None, False
-        if key is None or not is_ours:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
+            name, key, is_ours = "", None, False
+        if not is_ours or (name and key is None):
             raise UnknownKeyError("found a token that this server did not make, or whose key was removed")
         if self._clock() >= expires_s:
             raise UnknownKeyError("the token has expired; ask for another")
-        still = tuple(scope for scope in scopes if scope in key.scopes and scope in GRANTED)
-        return replace(self._unless_expired(key, still), is_token=True, session=claims.get("session"))
+        return key, claims
 
     def _unless_expired(self, key: Key, scopes: tuple[str, ...]) -> Caller:
         if key.is_expired(self._clock()):

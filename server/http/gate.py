@@ -6,6 +6,8 @@ Refusals have the form of the API that the address belongs to, come before a Web
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection, Request
@@ -91,7 +93,7 @@ class Gate:
         except AsrError as error:
             await _refuse(error, scope, receive, send)
             return
-        context = begin(caller)
+        context = begin(caller, self._session(scope, caller))
         if wanted not in SERVED_SCOPES:
             await self._app(scope, receive, send)
             return
@@ -108,7 +110,7 @@ class Gate:
         if wanted is None or not keyring.asks:
             return None
         try:
-            key = shown(scope["headers"], scope.get("subprotocols", ()))
+            key = _shown(scope)
             if not key:
                 raise CredentialsError("found no key, wanted the header 'Authorization: Token KEY' or 'Bearer KEY'")
             caller = keyring.caller(key)
@@ -120,12 +122,24 @@ class Gate:
             raise ScopeError(f"this {what} of {caller.key.name} does not have the scope {wanted}")
         return caller
 
+    def _session(self, scope: Scope, caller: Caller | None) -> Any:
+        """The settings that came with a client secret, where one is shown."""
+        if caller or self._service.keyring.asks:
+            return caller.session if caller else None
+        with suppress(CredentialsError):
+            return self._service.keyring.session_of(_shown(scope))
+        return None
+
     async def _slow(self, scope: Scope) -> None:
         self._service.metrics.failed_tries.inc()
         wait_s = self._tries.wait_s(_address(scope))
         if wait_s is None:
             raise TooManyTriesError("too many wrong keys from this address; try again in 2 seconds")
         await asyncio.sleep(wait_s)
+
+
+def _shown(scope: Scope) -> bytes:
+    return shown(scope["headers"], scope.get("subprotocols", ()))
 
 
 async def _refuse(error: AsrError, scope: Scope, receive: Receive, send: Send) -> None:

@@ -71,9 +71,8 @@ def _wire(request: HTTPConnection, service: Service, request_id: str) -> Realtim
     is_aliased = model.startswith(CONVERSATION_MODELS) and model not in service.schedulers
     wanted = model if model and not (is_aliased and not service.is_alias(model)) else service.default_model
     session = RealtimeSession.of_model(wanted)
-    caller = current().caller
-    if caller and caller.session is not None:
-        session = session.updated(caller.session)
+    if (given := current().session) is not None:
+        session = session.updated(given)
     wire = RealtimeWire(session, service.choose, request_id, is_beta=_is_beta(request))
     service.admission.check()
     return wire

@@ -121,6 +121,7 @@ class Service:
         if self.keyring.file:
             files = [self.keyring.file]
             self._watching = asyncio.create_task(watch(files, state(files), self.keyring.reload))
+            self.keyring.reload()  # it may have changed while the models were loaded
         for scheduler in self.schedulers.values():
             scheduler.start()
         reasons = [reason for scheduler in self.schedulers.values() if (reason := await self._try(scheduler))]

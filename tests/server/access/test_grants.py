@@ -94,6 +94,18 @@ def test_a_connection_by_a_client_secret_begins_with_its_settings(server: Runnin
     assert created["session"]["audio"]["input"]["turn_detection"] is None
 
 
+def test_a_client_secret_of_a_server_without_keys_has_its_settings_too() -> None:
+    """Any key is taken there, and so is any that is none."""
+    with running(ScriptedEngine()) as server:
+        session = {"audio": {"input": {"transcription": {"language": "ja"}}}}
+        secret = post(server, "any", SECRETS, {"session": session}).json()["value"]
+        for key, language in ((secret, "ja"), (secret[:-2] + "AA", None), ("any", None), ("swt_x.y", None)):
+            address = server.url.replace("http", "ws") + "/v1/realtime?intent=transcription"
+            with connect(address, additional_headers={"Authorization": f"Bearer {key}"}) as socket:
+                created = json.loads(socket.recv(timeout=30))
+            assert created["session"]["audio"]["input"]["transcription"].get("language") == language
+
+
 @pytest.mark.parametrize("ttl", [0, -1, 3601, 1e300, "60", True, [], {}, 0.5])
 def test_a_lifetime_that_makes_no_sense_is_refused(server: Running, keys: Made, ttl: Any) -> None:
     """400 with the limits."""
