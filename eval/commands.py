@@ -198,16 +198,20 @@ def eval_gate(
         typer.Option("--non-inferior", help="Pass only what is shown: the upper end of a rise must be in the limit."),
     ] = False,
     looks: Annotated[
-        int, typer.Option(min=1, help="How often this data is looked at in all; each look is the stricter.")
-    ] = 1,
+        int | None,
+        typer.Option(min=1, help="Looks planned at this data. [default: any number, ever stricter]"),
+    ] = None,
+    ledger: Annotated[
+        Path | None, typer.Option(help="Where looks are recorded. [default: looks.jsonl beside the baseline]")
+    ] = None,
     junit: Annotated[Path | None, typer.Option(help="Also write the checks as JUnit XML.")] = None,
 ) -> None:
     """Stop a build: exit 1 if the run is worse than the baseline, beyond chance and the limit; 2 if it cannot tell."""
-    from eval.report.command import gate
+    from eval.report.command import GateFiles, gate
     from eval.report.gate import Limits
 
-    limits = Limits(max_wer_rise, max_p95_rise, max_cost_rise, max_wall_p95_rise, non_inferior, looks)
-    gate(run, baseline, limits, junit)
+    limits = Limits(max_wer_rise, max_p95_rise, max_cost_rise, max_wall_p95_rise, non_inferior)
+    gate(GateFiles(run, baseline, ledger, junit), limits, looks)
 
 
 def eval_audit(

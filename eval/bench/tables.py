@@ -25,6 +25,7 @@ from eval.metrics.catalogue import (
     STABLE_P50,
     STABLE_P95,
     STABLE_P99,
+    WER,
     Metric,
 )
 from eval.metrics.scored_trace import ScoredTrace
@@ -106,7 +107,7 @@ def file_ratios(summaries: Sequence[Summary], peer: str) -> list[FileRatio]:
             name,
             _ratio(RTFX, ours[name], theirs[name]),
             _ratio(CPU, ours[name], theirs[name]),
-            points(ours[name].counts, theirs[name].counts),
+            points(ours[name].value(WER), theirs[name].value(WER)),
         )
         for name in ours
         if name in theirs
@@ -120,7 +121,7 @@ def stream_ratio(ours: Summary, theirs: Summary, streams: int) -> StreamRatio:
         cpu=_ratio(CPU, ours, theirs),
         stable_p50=_ratio(STABLE_P50, ours, theirs),
         stable_p95=_ratio(STABLE_P95, ours, theirs),
-        points=points(ours.counts, theirs.counts),
+        points=points(ours.value(WER), theirs.value(WER)),
     )
 
 
@@ -145,7 +146,7 @@ def levels_table(levels: Sequence[LevelSummary]) -> Table:
         table.add_row(
             str(level.streams),
             str(level.summary.failed),
-            rate(level.summary.counts),
+            rate(level.summary.counts, level.summary.unit),
             *cells(level.summary, (FIRST_WORD_P50, FIRST_WORD_P95, STABLE_P50, STABLE_P95, STABLE_P99)),
             *cells(level.summary, (SETTLED_P50, SETTLED_P95, COMMITTED_P50, COMMITTED_P95, FINALISATION_P95)),
             *cells(level.summary, (CPU,), digits=3),
@@ -173,7 +174,7 @@ def turns_table(run: TurnRun, whole: Summary) -> Table:
         delays = (number(value) for value in (measure.p50_s, measure.p95_s, measure.p99_s))
         wer = "" if measure.wer is None else f"{number(measure.wer)} %"
         table.add_row(measure.name, str(measure.turns), *delays, wer)
-    table.add_row(f"one-shot text of {whole.model}", str(whole.utterances), "", "", "", rate(whole.counts))
+    table.add_row(f"one-shot text of {whole.model}", str(whole.utterances), "", "", "", rate(whole.counts, whole.unit))
     return table
 
 
@@ -194,7 +195,7 @@ def peer_levels_table(levels: Mapping[tuple[int, str], Summary]) -> Table:
     table.caption = caption(levels.values())
     for (streams, name), summary in sorted(levels.items(), key=lambda item: item[0]):
         delays = (STABLE_P50, STABLE_P95, FINALISATION_P50, FINALISATION_P95)
-        row = (rate(summary.counts), *cells(summary, delays), *cells(summary, (CPU,), digits=3))
+        row = (rate(summary.counts, summary.unit), *cells(summary, delays), *cells(summary, (CPU,), digits=3))
         table.add_row(str(streams), name, str(summary.failed), *row)
     return table
 
@@ -209,8 +210,8 @@ def files_table(summaries: Sequence[Summary]) -> Table:
             summary.dataset,
             str(summary.utterances),
             minutes(summary.audio_s),
-            rate(summary.raw_counts),
-            rate(summary.counts),
+            rate(summary.raw_counts, summary.unit),
+            rate(summary.counts, summary.unit),
             *cells(summary, (RTFX,), digits=1),
             *cells(summary, (CPU,), digits=4),
         )

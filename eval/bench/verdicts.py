@@ -1,7 +1,6 @@
 """`asr bench verdicts`: how often the verdict, the gate and the intervals are right, where the truth is known."""
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import NormalDist
@@ -19,6 +18,7 @@ from eval.bench.worlds import (
     true_delay,
     true_rate,
 )
+from eval.metrics.few_speakers import binomial_bounds
 from eval.metrics.resampling import ALPHA, Percentile, Ratio, Units, difference, interval
 from eval.metrics.significance import holm
 
@@ -41,9 +41,7 @@ class Share:
 
     def bounds(self, level: float = 0.95) -> tuple[float, float]:
         """Clopper and Pearson's exact interval, in per cent."""
-        tail = (1 - level) / 2
-        low = _solve(lambda p: 1 - _binomial_cdf(self.count - 1, self.of, p) < tail) if self.count else 0.0
-        high = _solve(lambda p: _binomial_cdf(self.count, self.of, p) > tail) if self.count < self.of else 1.0
+        low, high = binomial_bounds(self.count, self.of, (1 - level) / 2)
         return 100 * low, 100 * high
 
     def __str__(self) -> str:
@@ -164,23 +162,3 @@ def _found(world: World, count: int, seed: int) -> Iterator[list[bool]]:
 
 def _units(count: int) -> Units:
     return Units(np.arange(count), np.array(["d"] * count))
-
-
-def _binomial_cdf(count: int, of: int, p: float) -> float:
-    """P(X <= count) of a binomial, summed in logarithms."""
-    if p in (0.0, 1.0):
-        return 1.0 if p == 0.0 or count >= of else 0.0
-    logs = [
-        math.lgamma(of + 1) - math.lgamma(k + 1) - math.lgamma(of - k + 1) + k * math.log(p) + (of - k) * math.log1p(-p)
-        for k in range(count + 1)
-    ]
-    return min(1.0, math.fsum(map(math.exp, logs)))
-
-
-def _solve(is_below: Callable[[float], bool]) -> float:
-    """The probability where ``is_below`` turns from True to False, by bisection."""
-    low, high = 0.0, 1.0
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (middle, high) if is_below(middle) else (low, middle)
-    return (low + high) / 2

@@ -17,8 +17,10 @@ def plain(value: float | None, digits: int = 2, sign: bool = False) -> str:
 
 
 def significant(value: float) -> str:
-    """A number with two or three significant digits: 0.52, 5.2, 52, 520."""
+    """A number with two or three significant digits: 0.52, 5.2, 52, 520; a small one with one: 0.002."""
     size = abs(value)
+    if 0 < size < 0.095:
+        return f"{value:.1g}"
     return f"{value:.0f}" if size >= 20 or value == round(value) else f"{value:.1f}" if size >= 2 else f"{value:.2f}"
 
 

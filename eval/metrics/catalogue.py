@@ -36,6 +36,8 @@ class Metric:
         scale: Factor from the computed number to ``unit``, such as 100 for per cent.
         digits: Decimals that are shown.
         better: "lower", "higher", or "" for neither.
+        by_unit: True where words are counted, or characters, by the language: there is no figure over both.
+        with_machine: True where the machine's speed is in it, so that it differs between two runs of the same code.
     """
 
     key: str
@@ -48,6 +50,8 @@ class Metric:
     scale: float = 1.0
     digits: int = 2
     better: str = "lower"
+    by_unit: bool = False
+    with_machine: bool = False
 
 
 def _measured(above: Callable[[ScoredTrace], float | None], below: Callable[[ScoredTrace], float | None]) -> Sums:
@@ -79,15 +83,15 @@ def _premature(ends: Endpoints) -> Sequence[tuple[float, float]]:
     return [] if ends.premature is None else [(ends.premature, ends.premature + len(ends.delays_s))]
 
 
-def _percentiles(key: str, title: str, what: str, values: Values) -> tuple[Metric, ...]:
-    """One metric for each of `PERCENTILES`, over streamed traces only."""
+def _percentiles(key: str, title: str, what: str, values: Values, *, wall: bool = True) -> tuple[Metric, ...]:
+    """One metric for each of `PERCENTILES`, over streamed traces only; ``wall``: computing is in it."""
 
     def streamed(scored: ScoredTrace) -> Sequence[float | None]:
         return values(scored) if scored.is_streamed else []
 
     return tuple(
-        Metric(f"{key}_p{percentile}", f"{title}, p{percentile}", "s", what, values=streamed, percentile=percentile)
-        for percentile in PERCENTILES
+        Metric(f"{key}_p{p}", f"{title}, p{p}", "s", what, values=streamed, percentile=p, with_machine=wall)
+        for p in PERCENTILES
     )
 
 
@@ -115,9 +119,11 @@ def _delays(moment: str, clock: str = "wall") -> Values:
     return lambda scored: [word.delay_s(moment, clock) for word in scored.word_times]
 
 
-def _share_wrong(key: str, title: str, what: str, pair: Callable[[ScoredTrace], tuple[int, int]]) -> Metric:
+def _share_wrong(
+    key: str, title: str, what: str, pair: Callable[[ScoredTrace], tuple[int, int]], *, by_unit: bool = False
+) -> Metric:
     """Errors per occurrence, in per cent; a trace without either counts in neither sum."""
-    return Metric(key, title, "%", what, sums=lambda s: [pair(s)] if any(pair(s)) else [], scale=100)
+    return Metric(key, title, "%", what, lambda s: [pair(s)] if any(pair(s)) else [], scale=100, by_unit=by_unit)
 
 
 WER = Metric(
@@ -128,6 +134,7 @@ WER = Metric(
     "written), both texts normalised (Radford et al. 2022). Words in recordings without speech are insertions.",
     sums=lambda scored: [(counts.errors, counts.reference_length) for counts in scored.segment_counts],
     scale=100,
+    by_unit=True,
 )
 WER_RAW = Metric(
     "wer_raw",
@@ -136,6 +143,7 @@ WER_RAW = Metric(
     "WER of the texts as written: case and punctuation count.",
     sums=lambda scored: [(scored.raw_counts.errors, scored.raw_counts.reference_length)],
     scale=100,
+    by_unit=True,
 )
 MADE_UP = Metric(
     "made_up",
@@ -143,6 +151,7 @@ MADE_UP = Metric(
     "words per minute of non-speech",
     "Words recognised where nothing is said (hallucinations), per minute of recordings with an empty reference.",
     sums=lambda s: [(s.counts.insertions, s.trace.duration_s / 60)] if s.is_silent else [],
+    by_unit=True,
 )
 ACCURACY = (
     WER,
@@ -199,6 +208,7 @@ ACCURACY = (
         "made up in speech",
         "Words in runs of three and more insertions in recordings with speech, per reference word.",
         lambda s: s.made_up_in_speech,
+        by_unit=True,
     ),
     Metric(
         "loops",
@@ -271,6 +281,7 @@ STABLE_AUDIO = _percentiles(
     "shown for good, computing left out",
     "The delay until shown for good, on the clock of the audio received.",
     _delays("stable", "audio"),
+    wall=False,
 )
 STABLE_AUDIO_P95 = STABLE_AUDIO[2]
 FINALISATION = _percentiles(
@@ -301,6 +312,7 @@ REFERENCE_COVERAGE = Metric(
     scale=100,
     digits=1,
     better="higher",
+    by_unit=True,
 )
 DELAY = (
     *FIRST,
@@ -344,6 +356,7 @@ DELAY = (
         "lag, computing left out",
         "The lag on the clock of the audio received.",
         lambda scored: [lag for _, lag in scored.lags_s],
+        wall=False,
     ),
     Metric(
         "laal",
@@ -352,6 +365,7 @@ DELAY = (
         "Length-adaptive average lagging of final words (Papi et al. 2022), mean over recordings. For "
         "recordings of one sentence; long ones have StreamLAAL.",
         sums=_mean(lambda scored: scored.laal_s()),
+        with_machine=True,
     ),
     Metric(
         "laal_audio",
@@ -367,6 +381,7 @@ DELAY = (
         "LAAL of each reference segment from its own start, the words cut to segments by a minimal alignment (Papi et "
         "al. 2024), mean over segments.",
         sums=_streamed_all(lambda scored: [(lagging_s, 1.0) for lagging_s in scored.stream_laal_s()]),
+        with_machine=True,
     ),
     Metric(
         "stream_laal_audio",
@@ -411,6 +426,7 @@ WER_FIRST_MESSAGE = Metric(
     "WER of the text that a client has at the first message after the end of speech.",
     sums=_turn_errors(lambda scored: scored.first_message_counts),
     scale=100,
+    by_unit=True,
 )
 WER_FIRST_FINAL = Metric(
     "wer_first_final",
@@ -419,6 +435,7 @@ WER_FIRST_FINAL = Metric(
     "WER of the text that a client has at the first final after the end of speech.",
     sums=_turn_errors(lambda scored: scored.first_final_counts),
     scale=100,
+    by_unit=True,
 )
 CUT_TURNS = Metric(
     "cut_turns",
@@ -441,6 +458,7 @@ STABILITY = (
         sums=_streamed(lambda scored: (scored.stability.changed, scored.stability.shown)),
         scale=100,
         digits=1,
+        by_unit=True,
     ),
     Metric(
         "flicker",
@@ -448,6 +466,7 @@ STABILITY = (
         "changes per s",
         "Shown words at whose place another word, or none, stood later, per second of audio.",
         sums=_streamed(lambda scored: (scored.stability.changed, scored.trace.duration_s)),
+        by_unit=True,
     ),
     Metric(
         "changed_aligned",
@@ -458,6 +477,7 @@ STABILITY = (
         sums=_streamed(lambda scored: (scored.stability.changed_aligned, scored.stability.shown_aligned)),
         scale=100,
         digits=1,
+        by_unit=True,
     ),
     Metric(
         "flicker_aligned",
@@ -465,6 +485,7 @@ STABILITY = (
         "changes per s",
         "Shown words that changed or vanished later, by alignment, per second of audio.",
         sums=_streamed(lambda scored: (scored.stability.changed_aligned, scored.trace.duration_s)),
+        by_unit=True,
     ),
     Metric(
         "unstable",
@@ -472,6 +493,7 @@ STABILITY = (
         "per final word",
         "Changed words per word of the final transcript (Shangguan et al. 2020: unstable partial word ratio).",
         sums=_streamed(lambda scored: (scored.stability.changed, scored.stability.final)),
+        by_unit=True,
     ),
 )
 
@@ -482,6 +504,7 @@ CPU = Metric(
     "CPU time of the recognising process, all threads, per second of audio.",
     sums=_measured(lambda scored: scored.trace.cpu_s, lambda scored: scored.trace.duration_s),
     digits=3,
+    with_machine=True,
 )
 RTFX = Metric(
     "rtfx",
@@ -491,6 +514,7 @@ RTFX = Metric(
     sums=_measured(lambda s: None if s.trace.busy_s is None else s.trace.duration_s, lambda s: s.trace.busy_s),
     digits=1,
     better="higher",
+    with_machine=True,
 )
 
 METRICS: tuple[Metric, ...] = (*ACCURACY, *DELAY, *TURNS, *STABILITY, CPU, RTFX)

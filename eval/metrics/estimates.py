@@ -1,6 +1,6 @@
 """Metrics of scored traces as numbers: the value, its interval, and the paired comparison of two systems."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from eval.metrics.catalogue import Metric
 from eval.metrics.resampling import (
@@ -15,7 +15,9 @@ from eval.metrics.resampling import (
     quotient,
     units_of,
 )
+from eval.metrics.rounds import with_noise_of_rounds
 from eval.metrics.scored_trace import ScoredTrace
+from eval.normalise import is_by_character
 
 
 def value_of(metric: Metric, scored: Sequence[ScoredTrace]) -> float | None:
@@ -35,8 +37,21 @@ def estimate(metric: Metric, scored: Sequence[ScoredTrace]) -> Interval:
     return Interval(*(None if v is None else v * metric.scale for v in (ends.value, ends.low, ends.high)))
 
 
+def estimate_of_rounds(metric: Metric, rounds: Sequence[Sequence[ScoredTrace]]) -> Interval:
+    """The metric over all repeats of a run; from three on, the interval has the machine's noise in it.
+
+    Only the first repeat counts for a metric that the machine's speed does not touch: the others are the same.
+    """
+    if not metric.with_machine or len(rounds) == 1:
+        return estimate(metric, rounds[0])
+    of_all = estimate(metric, [scored for each in rounds for scored in each])
+    values = [value for each in rounds if (value := value_of(metric, each)) is not None]
+    noisy = with_noise_of_rounds(Difference(of_all.value, of_all.low, of_all.high), values)
+    return of_all if noisy.low is None else Interval(noisy.value, noisy.low, noisy.high)
+
+
 def compare(
-    metric: Metric, left: Sequence[ScoredTrace], right: Sequence[ScoredTrace], comparisons: int = 1
+    metric: Metric, left: Sequence[ScoredTrace], right: Sequence[ScoredTrace], comparisons: float = 1
 ) -> Difference:
     """Left minus right in the metric's unit, on the same recordings in the same order.
 
@@ -45,11 +60,11 @@ def compare(
     """
     change = difference(*_paired(metric, left, right), comparisons)
     scaled = [None if v is None else v * metric.scale for v in (change.value, change.low, change.high, change.error)]
-    return Difference(scaled[0], scaled[1], scaled[2], change.p, scaled[3])
+    return Difference(scaled[0], scaled[1], scaled[2], change.p, scaled[3], change.tied)
 
 
 def ratio(
-    metric: Metric, left: Sequence[ScoredTrace], right: Sequence[ScoredTrace], comparisons: int = 1
+    metric: Metric, left: Sequence[ScoredTrace], right: Sequence[ScoredTrace], comparisons: float = 1
 ) -> Difference:
     """Left over right, as `compare`."""
     return quotient(*_paired(metric, left, right), comparisons)
@@ -60,6 +75,7 @@ def statistic_of(
 ) -> Statistic:
     """What can be resampled. A trace to which the metric does not apply is still part of its unit.
 
+    Nothing, without a value, for a metric that would add words to characters.
     ``labelled`` are traces of the same recordings that have the speakers; without it, ``scored`` themselves. Raises
     `ValueError` for a metric with neither sums nor values.
     """
@@ -67,6 +83,8 @@ def statistic_of(
     if metric.sums is not None:
         pairs_of = zip(scored, labelled, strict=True)
         rows = [(label, sums) for s, label in pairs_of for sums in metric.sums(s) or [(0.0, 0.0)]]
+        if metric.by_unit and " and " in unit_of(label for label, sums in rows if any(sums)):
+            return Ratio([], [], units_of_traces([]))
         units = units_of_traces([label for label, _ in rows])
         return Ratio([above for _, (above, _) in rows], [below for _, (_, below) in rows], units)
     units = units_of_traces(labelled)
@@ -79,6 +97,12 @@ def units_of_traces(scored: Sequence[ScoredTrace]) -> Units:
     """The speakers of these traces, and the recordings whose speaker is unknown; one row for each trace."""
     traces = [s.trace for s in scored]
     return units_of([t.dataset for t in traces], [t.speaker for t in traces], [t.utterance for t in traces])
+
+
+def unit_of(scored: Iterable[ScoredTrace]) -> str:
+    """The scoring unit of these traces: words, characters, or "words and characters"."""
+    kinds = {"characters" if is_by_character(s.trace.language) else "words" for s in scored}
+    return " and ".join(sorted(kinds, reverse=True))
 
 
 def peak_memory_bytes(scored: Sequence[ScoredTrace]) -> int | None:

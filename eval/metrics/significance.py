@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from eval.metrics.resampling import ALPHA
+from eval.metrics.resampling import ALPHA, CAUTION
 from eval.metrics.word_errors import EQUAL, INSERT, Edit
 
 GOOD_WORDS = 2
@@ -104,9 +104,9 @@ def smallest_difference(low: float, high: float, error: float) -> float:
     return (high - low) / 2 + NormalDist().inv_cdf(POWER) * error
 
 
-def too_few_units(units: int, comparisons: int = 1) -> bool:
-    """True where no data from so few units can pass: the smallest p of a sign-flip test is 2 / 2 ** units."""
-    return comparisons * 2.0 ** (1 - units) > ALPHA
+def too_few_units(units: int, comparisons: float = 1) -> bool:
+    """True where no data from so few units can pass: the smallest p is `CAUTION` times 2 / 2 ** units."""
+    return comparisons * CAUTION * 2.0 ** (1 - units) > ALPHA
 
 
 def _errors(edits: Sequence[Edit]) -> list[int]:

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from eval.metrics.catalogue import METRICS, Metric
-from eval.metrics.estimates import peak_memory_bytes, value_of
+from eval.metrics.catalogue import METRICS, WER, Metric
+from eval.metrics.estimates import peak_memory_bytes, unit_of, value_of
 from eval.metrics.scored_trace import ScoredTrace
 from eval.metrics.word_errors import Counts, total
 from eval.metrics.word_times import end_source
@@ -75,7 +75,8 @@ class StreamedLoss:
         model: Name of the model.
         dataset: Name of the data set.
         mode: The streaming mode.
-        minus_offline_points: WER streamed minus WER offline, in points; None where a WER is missing.
+        minus_offline_points: WER streamed minus WER offline, in points; None where a WER is missing
+            or words would be added to characters.
         lost_ends: The utterances that lost their last word.
     """
 
@@ -124,15 +125,14 @@ def streamed_losses(groups: Groups) -> tuple[StreamedLoss, ...]:
     for (model, dataset, mode), streamed in groups.items():
         offline = groups.get((model, dataset, OFFLINE))
         if mode != OFFLINE and offline is not None:
-            counts = total(s.counts for s in streamed), total(s.counts for s in offline)
-            losses.append(StreamedLoss(model, dataset, mode, points(*counts), lost_ends(offline, streamed)))
+            loss = points(value_of(WER, streamed), value_of(WER, offline))
+            losses.append(StreamedLoss(model, dataset, mode, loss, lost_ends(offline, streamed)))
     return tuple(losses)
 
 
-def points(left: Counts, right: Counts) -> float | None:
+def points(left: float | None, right: float | None) -> float | None:
     """The error rate of left minus that of right, in points; None where one is missing."""
-    rates = left.rate, right.rate
-    return None if rates[0] is None or rates[1] is None else 100 * (rates[0] - rates[1])
+    return None if left is None or right is None else left - right
 
 
 def lost_ends(offline: Iterable[ScoredTrace], streamed: Iterable[ScoredTrace]) -> tuple[LostEnd, ...]:
@@ -144,12 +144,6 @@ def lost_ends(offline: Iterable[ScoredTrace], streamed: Iterable[ScoredTrace]) -
         if whole and whole[-1] not in text[-LAST_UNITS:]:
             lost.append(LostEnd(scored.trace.utterance, _end(whole, scored.trace), _end(text, scored.trace)))
     return tuple(lost)
-
-
-def unit_of(scored: Iterable[ScoredTrace]) -> str:
-    """The scoring unit of these traces: words, characters, or "words and characters"."""
-    kinds = {"characters" if is_by_character(s.trace.language) else "words" for s in scored}
-    return " and ".join(sorted(kinds, reverse=True))
 
 
 def _units(trace: Trace) -> tuple[str, ...]:

@@ -6,19 +6,11 @@ from typing import Any
 
 from eval.html.formatting import p_value, plain
 from eval.html.plots import colour_of
-from eval.metrics.catalogue import (
-    BY_KEY,
-    COVERAGE,
-    METRICS,
-    WER,
-    WER_FIRST_FINAL,
-    WER_FIRST_MESSAGE,
-    WER_RAW,
-    Metric,
-)
-from eval.metrics.estimates import estimate, measured, peak_memory_bytes, units_of_traces, value_of
-from eval.metrics.resampling import SEED, SPLITS, Interval
-from eval.metrics.summary import group, streamed_losses, summaries, unit_of
+from eval.metrics.catalogue import BY_KEY, COVERAGE, METRICS, Metric
+from eval.metrics.estimates import estimate_of_rounds, measured, peak_memory_bytes, unit_of, units_of_traces, value_of
+from eval.metrics.resampling import SEED, SPLITS
+from eval.metrics.summary import group, streamed_losses, summaries
+from eval.metrics.word_errors import total
 from eval.metrics.word_times import end_source
 from eval.normalise import base_language, how_compared, normaliser_signature
 from eval.report.capacity_plan import Level, Plan, Wanted, levels_of, plan
@@ -32,7 +24,7 @@ from eval.report.slices import (
     common_confusions,
     slices,
 )
-from eval.report.systems import Comparison, System, by_unit, comparisons, on_common, systems_of
+from eval.report.systems import Comparison, System, comparisons, on_common, systems_of
 from eval.report.tables import (
     Changed,
     ChangedSide,
@@ -145,7 +137,7 @@ def _head(system: System, models: Sequence[str]) -> SystemHead:
 
 
 def _figures(system: System, models: Sequence[str]) -> SystemFigures:
-    counts = [scored.counts for scored in system.scored]
+    unit = unit_of(system.scored)
     return SystemFigures(
         name=system.name,
         model=system.model,
@@ -153,24 +145,18 @@ def _figures(system: System, models: Sequence[str]) -> SystemFigures:
         mode=system.mode,
         colour=colour_of(system.name, models),
         utterances=len(system.scored),
-        unit=unit_of(system.scored),
-        figures={metric.key: _estimate(metric, system) for metric in METRICS},
+        unit=unit,
+        repeats=len(system.rounds),
+        figures={metric.key: estimate_of_rounds(metric, system.rounds) for metric in METRICS},
         measured={m.key: measured(m, system.scored) for m in METRICS},
-        peak_memory_bytes=peak_memory_bytes(system.scored),
-        counts=EditCounts(
-            substitutions=sum(c.substitutions for c in counts),
-            deletions=sum(c.deletions for c in counts),
-            insertions=sum(c.insertions for c in counts),
-            reference_length=sum(c.reference_length for c in counts),
-        ),
+        peak_memory_bytes=peak_memory_bytes([scored for each in system.rounds for scored in each]),
+        counts=None if " and " in unit else _edit_counts(system),
     )
 
 
-def _estimate(metric: Metric, system: System) -> Interval:
-    """The metric and its interval; none for a rate that would add words to characters."""
-    if metric in (WER, WER_RAW, WER_FIRST_FINAL, WER_FIRST_MESSAGE) and len(by_unit([system])) > 1:
-        return Interval(None)
-    return estimate(metric, system.scored)
+def _edit_counts(system: System) -> EditCounts:
+    counts = total(scored.counts for scored in system.scored)
+    return EditCounts(counts.substitutions, counts.deletions, counts.insertions, counts.reference_length)
 
 
 def _common(systems: Sequence[System]) -> Common:

@@ -8,11 +8,15 @@ from asr.errors import ConfigError
 from asr.languages import knows
 from asr.text_files import lines_of
 from eval.data.types import Dataset
+from eval.html.formatting import listed, significant
+from eval.metrics.resampling import ALPHA
 from eval.metrics.scored_trace import ScoredTrace
+from eval.normalise import is_by_character
 from eval.progress import Bar, progress
 from eval.report.capacity_plan import Wanted
 from eval.report.gate import Check, GateError, Limits, checks, junit_xml
 from eval.report.html import PageOptions, write_report
+from eval.report.looks import LEDGER, Ledger, look_name
 from eval.report.mlflow import log_report
 from eval.report.sweep import (
     Combination,
@@ -23,7 +27,7 @@ from eval.report.sweep import (
     session_settings,
     write_front,
 )
-from eval.runs.folder import Run, open_folder, read_run
+from eval.runs.folder import TRACES, Run, open_folder, read_run
 from eval.runs.runner import TraceCollector, run_in_process
 from eval.runs.setup import console, engine_model, load_datasets, load_engine, sign_run, utterances_of
 from eval.trace import KEYWORDS, OFFLINE, REPLAY, Trace, read_traces
@@ -86,21 +90,44 @@ def _with_keywords(run: Run, file: Path | None) -> Run:
     return replace(run, traces=tuple(map(added, run.traces)))
 
 
-def gate(run: Path, baseline: Path, limits: Limits, junit: Path | None) -> None:
+@dataclass(frozen=True, slots=True)
+class GateFiles:
+    """The files of `asr eval gate`.
+
+    Attributes:
+        run: The folder of the run.
+        baseline: The folder of the run to compare with.
+        ledger: Where looks are recorded; None: beside the baseline.
+        junit: Where the checks go as JUnit XML; None: nowhere.
+    """
+
+    run: Path
+    baseline: Path
+    ledger: Path | None = None
+    junit: Path | None = None
+
+
+def gate(files: GateFiles, limits: Limits, planned_looks: int | None) -> None:
     """`asr eval gate`: raises `GateError` with one sentence where a figure is worse than the baseline's.
 
     Raises `ConfigError` with one sentence where something could not be checked and nothing is worse.
     """
-    new, old = read_run(run), read_run(baseline)
+    new, old = read_run(files.run), read_run(files.baseline)
+    ledger, data = Ledger(files.ledger or files.baseline / LEDGER), old.signature.data
+    name = look_name(files.run / TRACES, files.baseline / TRACES)
+    limits = replace(limits, look=ledger.look(name, data, planned_looks))
     results = checks(new, old, limits)
-    if junit:
-        junit.write_bytes(junit_xml(results))
+    if not all(check.missing for check in results):
+        ledger.record(name, data)
+    if files.junit:
+        files.junit.write_bytes(junit_xml(results, limits.look))
     _print_checks(results, new, old, limits)
     worse = [check for check in results if check.worse]
     missing = [check for check in results if check.missing]
     if worse:
         how = "is not shown to be as good as" if limits.non_inferior else "is worse than"
-        raise GateError(f"{run} {how} {baseline}: " + "; ".join(f"{c.system}: {c.sentence}" for c in worse))
+        found = "; ".join(f"{c.system}: {c.sentence}" for c in worse)
+        raise GateError(f"{files.run} {how} {files.baseline}: {found}")
     if missing:
         raise ConfigError("the gate could not check everything: " + "; ".join(_missing(c) for c in missing))
 
@@ -115,8 +142,8 @@ def _print_checks(results: Sequence[Check], new: Run, old: Run, limits: Limits) 
         print(f"{verdict:8} {_missing(check)}")
     if new.signature.machine != old.signature.machine:
         print(f"note     delay and cost are of two machines: {new.signature.machine}; {old.signature.machine}")
-    if limits.looks == 1:
-        print("note     chance has one try here: where this data decides five times, give --looks 5")
+    chance = 100 * ALPHA / limits.look.divisor
+    print(f"note     {limits.look}: wrong alarms in {significant(chance)} % of cases, in 5 % with all looks together")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +169,11 @@ def sweep(options: SweepOptions) -> None:
         raise ConfigError(f"found mode {options.mode!r}, wanted {OFFLINE} or {REPLAY}: a grid is run in process")
     combinations = combinations_of(options.grid)
     datasets = load_datasets(options.data, limit=options.limit, join_s=options.join_s)
+    languages = {u.language for u in utterances_of(datasets)}
+    by_character = sorted(language for language in languages if is_by_character(language))
+    if by_character and len(by_character) < len(languages):
+        found = f"{listed(by_character)}, counted in characters, and {len(languages) - len(by_character)} in words"
+        raise ConfigError(f"found {found}, wanted one unit of errors in a sweep; name the data of one")
     total_s = len(combinations) * sum(u.duration_s for u in utterances_of(datasets))
     points = []
     with progress(f"sweep {options.model}", total_s) as bar:

@@ -2,11 +2,11 @@
 
 A check that cannot be made is not passed: a figure that was not measured, a baseline model or mode that was not run,
 other audio under the same names, a broken stream. With several checks or several looks at the same data, chance has
-several tries: the checks share alpha (Holm), and each look has its part of it (Bonferroni).
+several tries: the checks share alpha (Holm), and each look has its part of it (`eval.report.looks`).
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import NormalDist
 from xml.etree import ElementTree
 
@@ -17,6 +17,7 @@ from eval.metrics.estimates import compare, units_of_traces, value_of
 from eval.metrics.resampling import Difference
 from eval.metrics.rounds import MIN_ROUNDS
 from eval.metrics.significance import POWER, too_few_units
+from eval.report.looks import Look
 from eval.report.systems import System, by_unit, on_common, rounds_in_turns, systems_of, timed
 from eval.runs.folder import Run
 from eval.trace import OFFLINE
@@ -36,7 +37,7 @@ class Limits:
         cost: Share of the CPU time: 0.1 is 10 %.
         wall_p95_s: Seconds of the delay's p95, computing included.
         non_inferior: Pass only what is shown to be within the limits: the upper end of the rise's interval counts.
-        looks: How often this data is looked at in all.
+        look: Which look at this data it is.
     """
 
     wer: float | None = None
@@ -44,7 +45,7 @@ class Limits:
     cost: float | None = None
     wall_p95_s: float | None = None
     non_inferior: bool = False
-    looks: int = 1
+    look: Look = field(default_factory=Look)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def checks(new: Run, old: Run, limits: Limits) -> tuple[Check, ...]:
     return (*problems, *_checked(due, limits))
 
 
-def junit_xml(results: Sequence[Check]) -> bytes:
+def junit_xml(results: Sequence[Check], look: Look) -> bytes:
     """The checks as a test suite in JUnit's format, which most build servers read."""
     counts = {
         "tests": len(results),
@@ -102,6 +103,8 @@ def junit_xml(results: Sequence[Check]) -> bytes:
         "errors": sum(check.missing for check in results),
     }
     suite = ElementTree.Element("testsuite", {"name": "asr eval gate"} | {k: str(v) for k, v in counts.items()})
+    properties = ElementTree.SubElement(suite, "properties")
+    ElementTree.SubElement(properties, "property", {"name": "look", "value": str(look)})
     for check in results:
         case = ElementTree.SubElement(suite, "testcase", {"classname": check.system, "name": check.figure})
         if check.worse:
@@ -220,39 +223,44 @@ def _checked(due: Sequence[tuple[System, System, _Figure]], limits: Limits) -> l
     """
     count = 1 if limits.non_inferior else len(due)
     while True:
-        comparisons = limits.looks * count
+        comparisons = limits.look.divisor * count
         changes = [_change(*each, comparisons) for each in due]
         beyond = sum(change.excludes(each.null) for (*_, each), change in zip(due, changes, strict=True))
         left = max(1, len(due) - beyond)
         if limits.non_inferior or left == count:
-            return [_check(*each, change, limits, comparisons) for each, change in zip(due, changes, strict=True)]
+            return [_check(*each, change, limits, count) for each, change in zip(due, changes, strict=True)]
         count = left
 
 
-def _change(new: System, old: System, figure: _Figure, comparisons: int) -> Difference:
+def _change(new: System, old: System, figure: _Figure, comparisons: float) -> Difference:
     if figure.noisy:
         return timed(figure.metric, new, old, comparisons, as_ratio=figure.as_ratio)
     return compare(figure.metric, new.scored, old.scored, comparisons)
 
 
-def _check(new: System, old: System, figure: _Figure, change: Difference, limits: Limits, comparisons: int) -> Check:
+def _check(new: System, old: System, figure: _Figure, change: Difference, limits: Limits, count: int) -> Check:
     name, limit = f"{new.model} {new.mode}", figure.limit(limits) or 0.0
     values = value_of(figure.metric, old.scored), value_of(figure.metric, new.scored)
     if None in values:
         return Check(name, figure.figure, f"{figure.figure} was not measured in both runs", False, missing=True)
+    if change.tied:
+        unknown = "how small a rise would be caught is unknown"
+        text = f"{figure.figure} {_both(figure, values)}: the same in both runs; {unknown}"
+        return Check(name, figure.figure, text, False)
     if change.value is None or change.low is None or change.high is None:
-        return Check(name, figure.figure, _why_not(new, old, figure, comparisons), False, missing=True)
+        return Check(name, figure.figure, _why_not(new, old, figure, limits, count), False, missing=True)
     is_shown_worse = change.value - figure.null > limit and change.low > figure.null
     worse = change.high - figure.null > limit if limits.non_inferior else is_shown_worse
     text = f"{figure.figure} {_values(figure, values, change)}; {_detectable(change, limit, figure)}"
     return Check(name, figure.figure, text, worse)
 
 
-def _why_not(new: System, old: System, figure: _Figure, comparisons: int) -> str:
+def _why_not(new: System, old: System, figure: _Figure, limits: Limits, count: int) -> str:
     """Why there is no interval."""
     units = units_of_traces(new.scored)
-    if too_few_units(units.count, comparisons):
-        return f"{figure.figure} cannot be judged: too few speakers ({units.count}) for {comparisons} checks and looks"
+    if too_few_units(units.count, limits.look.divisor * count):
+        of = f"for {'1 check' if count == 1 else f'{count} checks'}, {limits.look}"
+        return f"{figure.figure} cannot be judged: too few speakers ({units.count}) {of}"
     if figure.noisy and rounds_in_turns(new, old) < MIN_ROUNDS:
         how = f"wanted {MIN_ROUNDS} repeats of both, made in turns: see --repeats"
         return f"{figure.figure} cannot be judged: the machine's noise is unknown; {how}"
@@ -263,9 +271,14 @@ def _values(figure: _Figure, values: tuple[float | None, float | None], change: 
     ends = f"({number(change.low)} to {number(change.high)})"
     if figure.as_ratio:
         return f"times {number(change.value)} {ends}"
-    unit = "%" if figure.unit == "points" else figure.unit
-    old, new = (number(value) for value in values)
-    return f"{old} -> {new} {unit}, {number(change.value, sign=True)} {figure.unit} {ends}"
+    return f"{_both(figure, values)}, {number(change.value, sign=True)} {figure.unit} {ends}"
+
+
+def _both(figure: _Figure, values: tuple[float | None, float | None]) -> str:
+    """The figure of the baseline and that of the run."""
+    unit = {"points": "%", "times": figure.metric.unit}.get(figure.unit, figure.unit)
+    old, new = (number(value, figure.metric.digits) for value in values)
+    return f"{old} -> {new} {unit}"
 
 
 def _detectable(change: Difference, limit: float, figure: _Figure) -> str:

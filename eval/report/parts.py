@@ -3,58 +3,27 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from eval.metrics.estimates import units_of_traces
-from eval.metrics.resampling import ALPHA, Difference
+from eval.metrics.estimates import unit_of, units_of_traces
 from eval.metrics.scored_trace import ScoredTrace
-from eval.metrics.significance import too_few_units
-from eval.metrics.summary import unit_of
 from eval.report.slices import Cut, cuts_of
-from eval.report.systems import System, corrected, pairs_of, part_of, wer_difference
+from eval.report.systems import ErrorComparison, System, corrected, pairs_of, part_of, wer_difference
 from eval.trace import MODES
 
 MOST_PAIRS = 3
 """Slices are compared for up to three models; for more, there would be too many tests for one to pass."""
 
 
-@dataclass(frozen=True, slots=True)
-class PartComparison:
-    """Left against right on one part of their common recordings.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartComparison(ErrorComparison):
+    """Two systems on one part of their common recordings; corrected for all parts and pairs.
 
     Attributes:
         by: What the data is cut by: "data set", "length", "accent" ...
         part: The part's name.
-        mode: The mode of both.
-        unit: "words" or "characters".
-        left: Name of the first system.
-        right: Name of the second system.
-        utterances: Common recordings of the part.
-        speakers: Number of units that were resampled.
-        wer: Left minus right, in points; its interval is corrected for ``comparisons``.
-        p_holm: Its p-value, adjusted for all parts and pairs; None where there is none.
-        comparisons: The number of comparisons for which the interval is corrected.
     """
 
     by: str
     part: str
-    mode: str
-    unit: str
-    left: str
-    right: str
-    utterances: int
-    speakers: int
-    wer: Difference
-    p_holm: float | None
-    comparisons: int
-
-    @property
-    def is_significant(self) -> bool:
-        """True where the difference is beyond chance, given all parts and pairs."""
-        return self.p_holm is not None and self.p_holm <= ALPHA
-
-    @property
-    def has_too_few_speakers(self) -> bool:
-        """True where no result of these speakers could have been beyond chance."""
-        return too_few_units(self.speakers, self.comparisons)
 
 
 def set_comparisons(systems: Sequence[System]) -> tuple[PartComparison, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from eval.metrics.catalogue import WER
-from eval.metrics.estimates import estimate
+from eval.metrics.estimates import estimate, unit_of
 from eval.metrics.resampling import Interval
 from eval.metrics.scored_trace import ScoredTrace
 from eval.metrics.word_errors import confusions
@@ -32,13 +32,13 @@ class Row:
     Attributes:
         name: The value that the part's recordings share.
         utterances: Its recordings.
-        words: Its reference words, or characters where no spaces are written.
+        words: Its reference words, or characters where no spaces are written; None where it has both.
         wer: Each system's WER on it; None for a system that did not run it.
     """
 
     name: str
     utterances: int
-    words: int
+    words: int | None
     wer: tuple[Interval | None, ...]
 
 
@@ -142,7 +142,8 @@ def _parts(part: Callable[[ScoredTrace], str], scored: Iterable[ScoredTrace]) ->
 
 def _row(name: str, scored: Sequence[Sequence[ScoredTrace]]) -> Row:
     largest = max(scored, key=len)
-    words = sum(s.counts.reference_length for s in largest)
+    mixed = " and " in unit_of(largest)
+    words = None if mixed else sum(s.counts.reference_length for s in largest)
     return Row(name, len(largest), words, tuple(estimate(WER, mine) if mine else None for mine in scored))
 
 
@@ -166,7 +167,8 @@ def _speed(scored: ScoredTrace) -> str:
     """Words, or characters where no spaces are written, per second of the recording."""
     if scored.is_silent or not scored.trace.duration_s:
         return UNKNOWN
-    return _bin(scored.counts.reference_length / scored.trace.duration_s, SPEEDS, "a second")
+    unit = "a second" if unit_of([scored]) == "words" else "characters a second"
+    return _bin(scored.counts.reference_length / scored.trace.duration_s, SPEEDS, unit)
 
 
 def _bin(value: float, edges: Sequence[float], unit: str) -> str:

@@ -6,12 +6,11 @@ from itertools import combinations
 
 from eval.html.formatting import p_value
 from eval.metrics.catalogue import CPU, STABLE_AUDIO_P95, STABLE_P95, WER, Metric
-from eval.metrics.estimates import compare, ratio, units_of_traces, value_of
+from eval.metrics.estimates import compare, ratio, unit_of, units_of_traces, value_of
 from eval.metrics.resampling import ALPHA, Difference
 from eval.metrics.rounds import in_turns, with_noise_of_rounds
 from eval.metrics.scored_trace import ScoredTrace
 from eval.metrics.significance import Mapsswe, holm, holm_comparisons, mapsswe, smallest_difference, too_few_units
-from eval.metrics.summary import unit_of
 from eval.metrics.word_errors import Edit
 from eval.runs.folder import Run
 from eval.trace import MODES, OFFLINE
@@ -43,12 +42,9 @@ class System:
         return (self.scored, *self.repeats)
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Left against right on their common recordings; differences are left minus right.
-
-    All intervals and adjusted p-values are corrected for the pairs of the mode (Holm), twice where recordings are
-    counted in words and others in characters: such errors are not added.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorComparison:
+    """The errors of left against right on recordings that both have; differences are left minus right.
 
     Attributes:
         mode: The mode of both.
@@ -57,11 +53,42 @@ class Comparison:
         right: Name of the second system.
         utterances: Number of common recordings.
         speakers: Number of units that were resampled: speakers, and recordings of unknown speakers.
-        unknown: How many of them are recordings of unknown speakers.
-        comparisons: The number of pairs for which the interval of ``wer`` is corrected.
+        comparisons: The number of comparisons for which the interval of ``wer`` is corrected.
         wer: Difference in WER, in points.
-        p_holm: Its p-value, adjusted for all pairs of the mode; None where there is no p-value.
-        smallest: The smallest true difference in WER that this data could show.
+        p_holm: Its p-value, adjusted for all comparisons; None where there is none.
+    """
+
+    mode: str
+    unit: str
+    left: str
+    right: str
+    utterances: int
+    speakers: int
+    comparisons: int
+    wer: Difference
+    p_holm: float | None
+
+    @property
+    def is_significant(self) -> bool:
+        """True where the difference in WER is beyond chance, given all comparisons."""
+        return self.p_holm is not None and self.p_holm <= ALPHA
+
+    @property
+    def has_too_few_speakers(self) -> bool:
+        """True where no result of these speakers could have been beyond chance."""
+        return too_few_units(self.speakers, self.comparisons)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison(ErrorComparison):
+    """Two systems on all of their common recordings.
+
+    All intervals and adjusted p-values are corrected for the pairs of the mode (Holm), twice where recordings are
+    counted in words and others in characters: such errors are not added.
+
+    Attributes:
+        unknown: How many of ``speakers`` are recordings of unknown speakers.
+        smallest: The smallest true difference in WER that this data could show; None where that is not known.
         matched_pairs: The second test (MAPSSWE), which takes segments, not speakers, as independent; None where there
             is nothing to test.
         cost: Left's CPU time over right's; without an interval where the machine's noise is not known.
@@ -72,16 +99,7 @@ class Comparison:
         check: What the second test says of the first, for readers.
     """
 
-    mode: str
-    unit: str
-    left: str
-    right: str
-    utterances: int
-    speakers: int
     unknown: int
-    comparisons: int
-    wer: Difference
-    p_holm: float | None
     smallest: float | None
     matched_pairs: Mapsswe | None
     cost: Difference
@@ -89,16 +107,6 @@ class Comparison:
     delay_clock: str
     rounds: int
     check: str
-
-    @property
-    def is_significant(self) -> bool:
-        """True where the difference in WER is beyond chance, given all pairs of the mode."""
-        return self.p_holm is not None and self.p_holm <= ALPHA
-
-    @property
-    def has_too_few_speakers(self) -> bool:
-        """True where no result of these speakers could have been beyond chance."""
-        return too_few_units(self.speakers, self.comparisons)
 
 
 def systems_of(runs: Sequence[Run]) -> tuple[System, ...]:
@@ -203,7 +211,7 @@ def wer_difference(left: System, right: System, comparisons: int = 1) -> Differe
     return compare(WER, left.scored, right.scored, comparisons)
 
 
-def timed(metric: Metric, left: System, right: System, comparisons: int, *, as_ratio: bool = False) -> Difference:
+def timed(metric: Metric, left: System, right: System, comparisons: float, *, as_ratio: bool = False) -> Difference:
     """A figure with the machine's speed in it, left minus right or (``as_ratio``) left over right.
 
     The value is of all common rounds; without an interval where the rounds are too few or were not run in turns.
@@ -227,7 +235,7 @@ def _delay(left: System, right: System, comparisons: int) -> tuple[Difference | 
     if left.mode == OFFLINE:
         return None, ""
     wall = timed(STABLE_P95, left, right, comparisons)
-    if wall.low is not None:
+    if wall.low is not None or wall.tied:
         return wall, "wall"
     return compare(STABLE_AUDIO_P95, left.scored, right.scored, comparisons), "audio"
 

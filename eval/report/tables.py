@@ -27,7 +27,7 @@ class SystemHead:
 
 @dataclass(frozen=True, slots=True)
 class EditCounts:
-    """Summed edits of a system on the common recordings."""
+    """Summed edits of a system on the common recordings, in words or in characters."""
 
     substitutions: int
     deletions: int
@@ -42,18 +42,20 @@ class SystemFigures(SystemHead):
     Attributes:
         utterances: Number of recordings.
         unit: The scoring unit: words, characters or both.
+        repeats: How often everything was run. Costs and delays with computing are of all repeats.
         figures: Every metric with its interval, by key.
         measured: How many values each percentile ranks, by key; None for a metric that is none.
         peak_memory_bytes: The largest resident memory; None where not measured.
-        counts: Summed edits.
+        counts: Summed edits; None where some are of words and some of characters.
     """
 
     utterances: int
     unit: str
+    repeats: int
     figures: Mapping[str, Interval]
     measured: Mapping[str, int | None]
     peak_memory_bytes: int | None
-    counts: EditCounts
+    counts: EditCounts | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,7 @@ class DatasetRow:
 
     name: str
     utterances: int
-    words: int
+    words: int | None
     cells: tuple[DatasetCell, ...]
 
 

@@ -48,8 +48,10 @@ def caption(rows: Iterable[Summary]) -> str | None:
     return f"{delay}; stream end: from the client's end of stream to the last final, s" if sources else None
 
 
-def rate(counts: Counts) -> str:
-    """An error rate in per cent; the number of insertions where the reference is empty."""
+def rate(counts: Counts, unit: str) -> str:
+    """An error rate in per cent; the number of insertions where the reference is empty, no figure over two units."""
+    if " and " in unit:
+        return f"{unit}: not added"
     return f"{counts.insertions} inserted" if counts.rate is None else f"{100 * counts.rate:.2f} %"
 
 
@@ -90,9 +92,9 @@ def _row(summary: Summary, loss: StreamedLoss | None) -> list[str]:
         summary.mode,
         f"{summary.utterances}{failed}",
         minutes(summary.audio_s),
-        rate(summary.raw_counts),
-        rate(counts),
-        f"{counts.substitutions} {counts.deletions} {counts.insertions}",
+        rate(summary.raw_counts, summary.unit),
+        rate(counts, summary.unit),
+        "-" if " and " in summary.unit else f"{counts.substitutions} {counts.deletions} {counts.insertions}",
         "-" if loss is None else number(loss.minus_offline_points, 2, sign=True),
         "-" if loss is None else str(len(loss.lost_ends)),
         *cells(summary, (STABLE_P50, STABLE_P95, FINALISATION_P95)),

@@ -5,11 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from eval.data.problems import tally
-from eval.html.formatting import between, listed, plain, plural
+from eval.html.formatting import between, listed, plain, plural, significant
 from eval.metrics.catalogue import CPU, MADE_UP, STABLE_P95, WER
-from eval.metrics.estimates import compare, estimate
+from eval.metrics.estimates import compare, estimate, unit_of
 from eval.metrics.rounds import MIN_ROUNDS
-from eval.metrics.summary import unit_of
 from eval.report.parts import PartComparison
 from eval.report.systems import Comparison, System, by_unit, on_common
 from eval.runs.folder import Run
@@ -66,13 +65,22 @@ def pair_sentence(pair: Comparison) -> str:
         why = f"{units_text(pair)}{_corrected(pair)}"
         sentence = f"Too few speakers to tell {names} apart ({why}): {points} of {rate} between them."
         return sentence + _cost_and_delay(pair, pair.left)
+    if pair.wer.tied:
+        return f"{_tie(pair, names, rate)}{_cost_and_delay(pair, pair.left)}"
     where = f"95 % interval {_interval(pair, better != pair.left)}{_corrected(pair)}{_if_different_speakers(pair)}"
     if pair.is_significant:
         sentence = f"{better} is better than {worse} by {points} of {rate}, {pair.mode}, {where}."
         return sentence + _cost_and_delay(pair, better)
-    could = "" if pair.smallest is None else f"; this data could show {plain(pair.smallest, 1)} points"
+    could = "" if pair.smallest is None else f"; this data could show {significant(pair.smallest)} points"
     sentence = f"No difference in {rate} is shown between {names}: {points}, {where}{could}."
     return sentence + _cost_and_delay(pair, pair.left)
+
+
+def _tie(pair: Comparison, names: str, rate: str) -> str:
+    return (
+        f"No difference in {rate} is shown between {names}: as many errors from each of {units_text(pair)}; "
+        "how small a difference this data could show is unknown."
+    )
 
 
 def units_text(pair: Comparison) -> str:
@@ -171,6 +179,8 @@ def _part_phrase(part: PartComparison) -> str:
     """One data set's result: "on en-accented a is better than b by 6.0 points (2.3 to 10.2)"."""
     if part.has_too_few_speakers:
         return f"on {part.part} there are too few speakers to tell ({part.speakers})"
+    if part.wer.tied:
+        return f"on {part.part} both have as many errors from each of {plural(part.speakers, 'speaker')}"
     if part.wer.value is None or not part.is_significant:
         return f"on {part.part} no difference is shown ({plain(part.wer.value, 1, sign=True)} points)"
     better, worse = (part.left, part.right) if part.wer.value < 0 else (part.right, part.left)

@@ -7,16 +7,9 @@ import pytest
 from scipy import stats
 
 from eval.metrics.resampling import Difference
-from eval.metrics.rounds import in_turns, student_t_quantile, with_noise_of_rounds
+from eval.metrics.rounds import in_turns, with_noise_of_rounds
 from eval.metrics.scored_trace import ScoredTrace
 from tests.eval.fakes import said
-
-
-@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 9, 30])
-@pytest.mark.parametrize("probability", [0.75, 0.975, 0.9995])
-def test_the_quantile_is_students(probability: float, freedom: int) -> None:
-    """As scipy has it."""
-    assert student_t_quantile(probability, freedom) == pytest.approx(stats.t.ppf(probability, freedom))
 
 
 def test_one_run_says_nothing_of_the_machine() -> None:
@@ -24,6 +17,14 @@ def test_one_run_says_nothing_of_the_machine() -> None:
     change = Difference(1.1, 1.05, 1.15, 0.001, 0.02)
     for rounds in ([1.1], [1.1, 1.2]):
         assert with_noise_of_rounds(change, rounds) == Difference(1.1)
+
+
+def test_equal_costs_of_all_speakers_leave_the_machines_noise() -> None:
+    """Speakers show no difference, so the interval is the rounds'; where those are equal too, there is none."""
+    tied = Difference(1.0, p=1.0, tied=True)
+    change = with_noise_of_rounds(tied, [0.9, 1.0, 1.1])
+    assert change.low == pytest.approx(1.0 - stats.t.ppf(0.975, 2) * 0.1 / 3**0.5)
+    assert with_noise_of_rounds(tied, [1.0, 1.0, 1.0]).tied
 
 
 @pytest.mark.parametrize("machine", [0.1, 1.0, 3.0])

@@ -3,9 +3,9 @@
 import pytest
 
 from eval.metrics.catalogue import CPU, METRICS, WER
-from eval.metrics.estimates import value_of
+from eval.metrics.estimates import unit_of, value_of
 from eval.metrics.scored_trace import ScoredTrace
-from eval.metrics.summary import LostEnd, StreamedLoss, group, lost_ends, streamed_losses, summaries, unit_of
+from eval.metrics.summary import LostEnd, StreamedLoss, group, lost_ends, streamed_losses, summaries
 from eval.metrics.word_errors import Counts
 from eval.trace import Trace
 from tests.eval.fakes import said

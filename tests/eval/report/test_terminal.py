@@ -40,8 +40,8 @@ def test_broken_streams_are_counted() -> None:
 
 def test_an_empty_reference_has_insertions_instead_of_a_rate() -> None:
     """There is nothing to divide by."""
-    assert rate(Counts(insertions=2)) == "2 inserted"
-    assert rate(Counts(hits=3, substitutions=1)) == "25.00 %"
+    assert rate(Counts(insertions=2), "words") == "2 inserted"
+    assert rate(Counts(hits=3, substitutions=1), "words") == "25.00 %"
 
 
 def test_the_signature_names_everything_that_a_number_depends_on() -> None:

@@ -1,0 +1,63 @@
+"""What a sample of few speakers cannot show by itself: arms of intervals that rest on a model.
+
+Half-samples see only what the sample holds. Where two of forty speakers have any error at all, the next sample may have
+six such speakers; where ten speakers were recorded, the slowest one in twenty is probably not among them.
+"""
+
+import numpy as np
+from scipy import special
+
+TAIL = 0.025
+"""Chance beyond each end of a 95 % interval."""
+LINEAR_PART = 0.1
+"""Of the median: below this size delays are taken as they are, above it as logarithms. Some are zero or negative."""
+
+
+def binomial_bounds(count: int, of: int, tail: float = TAIL) -> tuple[float, float]:
+    """Clopper and Pearson's exact bounds (1934) of a probability, with the chance ``tail`` beyond each."""
+    low = float(special.betaincinv(count, of - count + 1, tail)) if count else 0.0
+    return low, float(special.betaincinv(count + 1, of - count, 1 - tail)) if count < of else 1.0
+
+
+def rare_arm(parts: np.ndarray) -> float:
+    """How far a sum over units may lie above its expectation, or below, because few of them have a part in it.
+
+    ``parts`` is what each unit adds ``(units,)``. The share of units with a part is at most Clopper and Pearson's upper
+    bound; units that had none by chance would have had parts of the mean size, of one error where no unit has any.
+    """
+    sizes = np.abs(parts[parts != 0])
+    most = len(parts) * binomial_bounds(len(sizes), len(parts))[1]
+    return float((most - len(sizes)) * (sizes.mean() if len(sizes) else 1.0))
+
+
+def log_normal_ends(values: np.ndarray, units: np.ndarray, share: float) -> tuple[float, float]:
+    """The 95 % interval of a percentile of values ``(values,)`` of ``units``, if logarithms are normal.
+
+    Each unit's own percentile is one draw. Their mean has Student's interval, their variance that of the chi-squared
+    distribution; both arms add as squares (Zou and Donner 2008, "Construction of confidence limits about effect
+    measures"). For units of different size their effective number counts (Kish 1965).
+    """
+    value = float(np.quantile(values, share))
+    scale = LINEAR_PART * float(np.median(np.abs(values)))
+    if not scale:
+        return value, value
+    logs = np.arcsinh(values / scale)
+    places = np.unique(units)
+    sizes = np.bincount(units)[places]
+    own = np.array([np.quantile(logs[units == place], share) for place in places])
+    count = sizes.sum() ** 2 / (sizes**2).sum()
+    freedom = max(count - 1, 1.0)
+    between = float(np.average((own - np.average(own, weights=sizes)) ** 2, weights=sizes)) * count / freedom
+    within = max(0.0, float(logs.var()) - between)
+    mean_arm = float(special.stdtrit(freedom, 1 - TAIL)) * np.sqrt(between / count)
+    deviate = float(special.ndtri(share))
+    changes = [deviate * _change_of_deviation(between, within, freedom, tail) for tail in (TAIL, 1 - TAIL)]
+    low, high = np.hypot(mean_arm, min(changes)), np.hypot(mean_arm, max(changes))
+    middle = np.arcsinh(value / scale)
+    return float(np.sinh(middle - low) * scale), float(np.sinh(middle + high) * scale)
+
+
+def _change_of_deviation(between: float, within: float, freedom: float, tail: float) -> float:
+    """The whole standard deviation with the variance between units at this end of its interval, minus the estimate."""
+    end = between * freedom / float(special.chdtri(freedom, 1 - tail))
+    return float(np.sqrt(end + within) - np.sqrt(between + within))
