@@ -21,6 +21,7 @@ from eval.bench.worlds import (
 from eval.metrics.few_speakers import binomial_bounds
 from eval.metrics.resampling import ALPHA, Percentile, Ratio, Units, difference, interval
 from eval.metrics.significance import holm
+from eval.report.looks import Look
 
 TAIL = 95
 MANY = 8
@@ -96,26 +97,33 @@ def family_results(speakers: Sequence[int], count: int, seed: int) -> Iterator[R
 
 
 def power_results(speakers: Sequence[int], advantages: Sequence[float], count: int, seed: int) -> Iterator[Result]:
-    """How often a true difference is found."""
+    """How often a true difference is found, and lies in its interval."""
     for number in speakers:
         for advantage in advantages:
-            world = World("", number, 10, advantage=advantage)
-            drawn = draw_errors(world, count, seed)
-            points = 100 * float((drawn.errors[0].sum() - drawn.errors[1].sum()) / drawn.words.sum())
-            found = sum(difference(left, right).excludes_zero for left, right in ratios(drawn))
-            yield Result(f"{number} speakers, {points:.1f} points", {"found, %": Share(found, count)})
+            drawn = draw_errors(World("", number, 10, advantage=advantage), count, seed)
+            truth = float((drawn.errors[0].sum() - drawn.errors[1].sum()) / drawn.words.sum())
+            changes = [difference(left, right) for left, right in ratios(drawn)]
+            shares = {
+                "found, %": Share(sum(change.excludes_zero for change in changes), count),
+                "covers difference, %": Share(sum(not change.excludes(truth) for change in changes), count),
+            }
+            yield Result(f"{number} speakers, {100 * truth:.1f} points", shares)
 
 
 def look_results(count: int, seed: int) -> Iterator[Result]:
     """Equal systems, looked at again with each ten speakers more: any look that calls them different."""
     world = World("", LOOKS * SPEAKERS_A_LOOK, 10)
-    once, each = 0, 0
+    once, divisors = [1.0] * LOOKS, [Look(number).divisor for number in range(1, LOOKS + 1)]
+    ways = {"each look as if it were the only one": once, f"--looks {LOOKS}": [float(LOOKS)] * LOOKS}
+    ways["looks counted by the gate"] = divisors
+    wrong = dict.fromkeys(ways, 0)
+    sizes = range(SPEAKERS_A_LOOK, world.speakers + 1, SPEAKERS_A_LOOK)
     for left, right in ratios(draw_errors(world, count, seed)):
-        looks = [(left.first(n), right.first(n)) for n in range(SPEAKERS_A_LOOK, world.speakers + 1, SPEAKERS_A_LOOK)]
-        once += any(difference(*pair).excludes_zero for pair in looks)
-        each += any(difference(*pair, comparisons=LOOKS).excludes_zero for pair in looks)
-    yield Result("each look as if it were the only one", {"any look, %": Share(once, count)})
-    yield Result(f"--looks {LOOKS}", {"any look, %": Share(each, count)})
+        p_values = [difference(left.first(size), right.first(size)).p or 1.0 for size in sizes]
+        for way, each in ways.items():
+            wrong[way] += any(p <= ALPHA / divisor for p, divisor in zip(p_values, each, strict=True))
+    for way, number in wrong.items():
+        yield Result(way, {"any look, %": Share(number, count)})
 
 
 def ratios(drawn: Errors) -> Iterator[tuple[Ratio, ...]]:

@@ -35,6 +35,8 @@ class World:
         heavy_tails: Speakers' effects are drawn from Student's t with 3 degrees of freedom, scaled to these deviations.
         shared: Share of the words on which both systems stumble together.
         loops: Share of recordings in which a system loops.
+        one_loops: Share of recordings in which the first system alone loops; the second has as many errors, each by
+            itself.
         empty: Share of recordings for which a system writes nothing.
         whole: Recordings are entirely right or entirely wrong.
         advantage: Logits by which the second system is better.
@@ -51,6 +53,7 @@ class World:
     heavy_tails: bool = False
     shared: float = 0.5
     loops: float = 0.0
+    one_loops: float = 0.0
     empty: float = 0.0
     whole: bool = False
     advantage: float = 0.0
@@ -73,6 +76,12 @@ WORLDS = (
     World("20 speakers, recordings all right or all wrong", 20, 10, whole=True),
     World("20 speakers, empty transcripts", 20, 10, empty=0.03),
     World("20 speakers, systems independent", 20, 10, shared=0.0),
+    World("11 speakers, unequal, heavy tails, loops", 11, 18, unequal=1.0, model_sd=0.5, heavy_tails=True, loops=0.005),
+    World("15 speakers, very unequal (CV 2)", 15, 13, unequal=2.0, model_sd=0.5),
+    World("40 speakers, one with half of all, heavy tails", 40, 5, giant=True, model_sd=0.5, heavy_tails=True),
+    World("20 speakers, one system loops", 20, 10, one_loops=0.003),
+    World("40 speakers, unequal, one system loops", 40, 5, unequal=1.0, model_sd=0.5, one_loops=0.005),
+    World("100 speakers, one system loops", 100, 3, one_loops=0.003),
 )
 FEW = (
     World("4 speakers x 25", 4, 25),
@@ -85,6 +94,9 @@ DELAY_WORLDS = (
     World("12 speakers, unequal (CV 1)", 12, 10, unequal=1.0, speaker_sd=0.3, model_sd=0.1, recording_sd=0.4),
     World("20 speakers x 8", 20, 8, speaker_sd=0.3, model_sd=0.1, recording_sd=0.4),
     World("50 speakers, unequal (CV 1)", 50, 4, unequal=1.0, speaker_sd=0.3, model_sd=0.1, recording_sd=0.4),
+    World("10 speakers, a factor of 2 apart", 10, 10, speaker_sd=0.69, model_sd=0.1, recording_sd=0.4),
+    World("20 speakers, a factor of 2 apart", 20, 8, speaker_sd=0.69, model_sd=0.1, recording_sd=0.4),
+    World("12 speakers, unequal, a factor of 2 apart", 12, 10, 1.0, speaker_sd=0.69, model_sd=0.1, recording_sd=0.4),
 )
 
 
@@ -114,6 +126,8 @@ def draw_errors(world: World, worlds: int, seed: int, systems: int = 2) -> Error
         words[there] += count
         for system, wrong in enumerate(_wrong(world, rates, count, rng)):
             errors[system][there] += wrong
+        errors[0][there] += LOOP_WORDS * (rng.random(len(count)) < world.one_loops)
+        errors[1][there] += rng.poisson(LOOP_WORDS * world.one_loops, len(count))
     return Errors(errors, words)
 
 
@@ -122,7 +136,7 @@ def true_rate(world: World, draws: int = 2_000_000) -> float:
     rng = np.random.default_rng(0)
     effects = _effects(world, (1, draws), rng)[0] + world.recording_sd * rng.normal(size=draws)
     rate = float(_logistic(effects).mean()) * (1 - world.empty) + world.empty
-    return rate + world.loops * LOOP_WORDS * 2 / sum(WORDS)
+    return rate + (world.loops + world.one_loops) * LOOP_WORDS * 2 / sum(WORDS)
 
 
 def draw_delays(world: World, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ average_lagging   LAAL and StreamLAAL
 stability      measures how much shown text was taken back
 estimates      gives metrics their values, intervals and comparisons
 resampling, significance   the statistics behind them: intervals and tests from half-samples of speakers
+few_speakers   what a sample of few speakers cannot show: parts of intervals that rest on a model
 rounds         the machine's noise in costs and delays, from repeats
 summary        lists every metric by model, data set and mode
 """

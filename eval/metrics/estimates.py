@@ -17,6 +17,7 @@ from eval.metrics.resampling import (
 )
 from eval.metrics.rounds import with_noise_of_rounds
 from eval.metrics.scored_trace import ScoredTrace
+from eval.metrics.significance import too_few_units
 from eval.normalise import is_by_character
 
 
@@ -46,7 +47,8 @@ def estimate_of_rounds(metric: Metric, rounds: Sequence[Sequence[ScoredTrace]]) 
         return estimate(metric, rounds[0])
     of_all = estimate(metric, [scored for each in rounds for scored in each])
     values = [value for each in rounds if (value := value_of(metric, each)) is not None]
-    noisy = with_noise_of_rounds(Difference(of_all.value, of_all.low, of_all.high), values)
+    tied = of_all.low is None and not too_few_units(units_of_traces(rounds[0]).count)
+    noisy = with_noise_of_rounds(Difference(of_all.value, of_all.low, of_all.high, tied=tied), values)
     return of_all if noisy.low is None else Interval(noisy.value, noisy.low, noisy.high)
 
 

@@ -7,6 +7,7 @@ slices          breaks errors down by parts of the data
 parts           compares two systems on each set and slice
 capacity_plan   says how many cores a number of streams needs
 gate            checks a run against its baseline
+looks           counts the looks at a data set
 sweep           runs a grid of settings, finds the Pareto front
 build, tables   fill the report, one dataclass
 html, terminal, mlflow   write it: pages and JSON, the printed table, MLflow

@@ -36,7 +36,7 @@ def test_few_speakers_are_called_different_no_more_often(world: World) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("world", DELAY_WORLDS[:2], ids=lambda world: world.name)
+@pytest.mark.parametrize("world", [DELAY_WORLDS[0], DELAY_WORLDS[4]], ids=lambda world: world.name)
 def test_the_p95_of_delays_is_covered(world: World) -> None:
     """It was 56 to 90 %."""
     (result,) = delay_results([world], 60, seed=16)
@@ -56,9 +56,10 @@ def test_one_far_better_system_of_eight_is_found() -> None:
 @pytest.mark.slow
 def test_several_looks_are_corrected_for() -> None:
     """Five looks call equal systems different at most in 5 % with the correction, and far more often without."""
-    once, corrected = look_results(120, seed=16)
-    assert is_at_most(corrected.shares["any look, %"], 5)
-    assert once.shares["any look, %"].count > corrected.shares["any look, %"].count
+    once, *corrected = look_results(120, seed=16)
+    for way in corrected:
+        assert is_at_most(way.shares["any look, %"], 5)
+        assert once.shares["any look, %"].count > way.shares["any look, %"].count
 
 
 @pytest.mark.parametrize(("count", "of"), [(0, 50), (3, 50), (50, 50), (101, 2000)])

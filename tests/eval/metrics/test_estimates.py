@@ -3,9 +3,18 @@
 from dataclasses import replace
 
 import pytest
+from scipy import stats
 
-from eval.metrics.catalogue import CPU, METRICS, WER
-from eval.metrics.estimates import compare, estimate, peak_memory_bytes, ratio, units_of_traces, value_of
+from eval.metrics.catalogue import BY_KEY, CPU, METRICS, WER
+from eval.metrics.estimates import (
+    compare,
+    estimate,
+    estimate_of_rounds,
+    peak_memory_bytes,
+    ratio,
+    units_of_traces,
+    value_of,
+)
 from eval.metrics.resampling import Interval
 from eval.metrics.scored_trace import ScoredTrace
 from eval.trace import Span
@@ -27,6 +36,28 @@ def test_every_metric_has_an_interval_around_its_value() -> None:
             assert estimated.low - 1e-9 <= estimated.value <= estimated.high + 1e-9
     assert intervals["wer"].value is not None
     assert units_of_traces(scored).note == "d: 20 speakers"
+
+
+def test_words_and_characters_have_no_common_rate() -> None:
+    """Whatever asks for it; a figure in seconds or digits has none of the two units."""
+    english = said("seven red foxes", reference="seven red dogs", speaker="a")
+    chinese = said("你好一", reference="你们一", language="zh", utterance="z", speaker="b")
+    scored = [ScoredTrace(english), ScoredTrace(chinese)]
+    for key in ("wer", "wer_raw", "made_up_in_speech", "flicker", "changed_aligned", "unstable", "wer_first_final"):
+        assert estimate(BY_KEY[key], scored) == Interval(None)
+        assert compare(BY_KEY[key], scored, scored).value is None
+    assert value_of(BY_KEY["number_wer"], scored) == 0.0
+    assert value_of(BY_KEY["wer"], scored[:1]) == pytest.approx(100 / 3)
+
+
+def test_costs_are_of_all_repeats_with_the_machines_noise() -> None:
+    """Three repeats at 0.09, 0.10 and 0.11: the mean, and Student's interval of it, as all speakers cost the same."""
+    rounds = [[ScoredTrace(t) for t in spoken("m", cost=cost)] for cost in (0.9, 1.0, 1.1)]
+    whole = estimate_of_rounds(CPU, rounds)
+    assert whole.value == pytest.approx(0.1)
+    assert whole.high == pytest.approx(0.1 + stats.t.ppf(0.975, 2) * 0.01 / 3**0.5)
+    assert estimate_of_rounds(CPU, rounds[:2]).value == pytest.approx(0.095)
+    assert estimate_of_rounds(WER, rounds) == estimate(WER, rounds[0])
 
 
 def test_one_recording_has_no_interval() -> None:

@@ -118,4 +118,7 @@ def test_words_and_characters_are_not_added() -> None:
     assert "b is better than a by 10.0 points of WER" in report.verdict.headline
     assert any("No difference in CER is shown" in reason for reason in report.verdict.reasons)
     assert all(system.figures["wer"].value is None for system in report.systems)
+    assert all(system.counts is None for system in report.systems)
+    by_length = next(cut for cut in report.slices if cut.by == "language")
+    assert [row.name for row in by_length.rows if row.words is None] == []
     assert [title for title, _ in report.matrices] == ["replay, errors in words", "replay, errors in characters"]

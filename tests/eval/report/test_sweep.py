@@ -1,5 +1,7 @@
 """A grid of settings, and its front."""
 
+from pathlib import Path
+
 import pytest
 
 from asr.errors import ConfigError
@@ -35,3 +37,12 @@ def test_the_front_is_what_nothing_beats() -> None:
         )
     ]
     assert [p.name for p in mark_front(points) if p.front] == ["a", "b", "d"]
+
+
+def test_a_sweep_has_one_unit_of_errors(asr, data: Path, tmp_path: Path, capsys) -> None:
+    """Words and characters have no common rate to compare settings by."""
+    manifest = data / "manifest.jsonl"
+    manifest.write_text(manifest.read_text().replace('"en"', '"zh"', 1))
+    options = ("--data", data, "--out", tmp_path / "grid", "--grid", "stream.update_ms=400,800")
+    assert asr("eval", "sweep", *options) == 2
+    assert "found zh, counted in characters, and 1 in words, wanted one unit of errors" in capsys.readouterr().err

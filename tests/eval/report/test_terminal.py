@@ -44,6 +44,11 @@ def test_an_empty_reference_has_insertions_instead_of_a_rate() -> None:
     assert rate(Counts(hits=3, substitutions=1), "words") == "25.00 %"
 
 
+def test_words_and_characters_are_not_added() -> None:
+    """A data set of two languages has no rate."""
+    assert rate(Counts(hits=3, substitutions=1), "words and characters") == "words and characters: not added"
+
+
 def test_the_signature_names_everything_that_a_number_depends_on() -> None:
     """Model, data, normaliser, commit, machine, versions."""
     signature = Signature(
