@@ -198,8 +198,8 @@ class _Served:
         return look_and_send
 
     def log(self) -> None:
-        """Writes the line. Refusals before a WebSocket was accepted have lines of their own."""
-        if not self._accepted:
+        """Writes the line. Refusals before a WebSocket was accepted have lines of their own; probes none."""
+        if not self._accepted or not (self._is_socket or self._scope["method"] == "POST"):
             return
         context = self._context
         log_request(

@@ -70,12 +70,14 @@ def test_a_line_for_each_stream_and_upload_and_nothing_secret_in_any_byte(
             for path in (f"/v1/models/{key}", f"/{key}", f"/v1/models?api_key={key}"):
                 httpx.get(server.url + path, headers=headers)
             httpx.post(server.url + "/v1/audio/transcriptions", data={"model": key}, files=files, headers=headers)
+        httpx.get(f"{server.url}/v1/listen?{RAW}", headers=headers)  # asks what a WebSocket would get: no stream
         eventually(lambda: any(entry.get("kind") == "stream" for entry in entries(requests)))
     logged = b"".join(file.read_bytes() for file in logs)
     assert len(logged) > 20_000
     for secret in (*secrets, "secretprompt", "secretterm", "secretname", "w0 w1", "w0"):
         assert secret.encode() not in logged, secret
     assert wrong[3:].encode() not in logged
+    assert {entry["kind"] for entry in entries(requests)} == {"stream", "POST"}
     stream = next(entry for entry in entries(requests) if entry["kind"] == "stream")
     assert stream["request_id"] == messages[-1]["request_id"]
     wanted = {"key": "all", "path": "/v1/listen", "model": "scripted-1", "audio_s": 2.0, "code": 1000}

@@ -163,7 +163,8 @@ def test_the_limits_named_are_settings() -> None:
     keys = set(ServerSettings.__dataclass_fields__)
     named = set(re.findall(r"`((?:max|head|idle|send|drain|thin)_\w+)`", DOC))
     assert named <= keys
-    assert named >= {key for key in keys if key.startswith("max_") or key.endswith("_s")} - {"max_batch"}
+    own = {"max_batch", "start_timeout_s", "step_timeout_s"}  # the workers': clients feel a delay
+    assert named >= {key for key in keys if key.startswith("max_") or key.endswith("_s")} - own
 
 
 def test_every_cause_has_a_close_code_and_every_error_a_cause() -> None:

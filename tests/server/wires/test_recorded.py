@@ -17,7 +17,7 @@ from server.address import bind
 from server.config import load_settings
 from tests.server.fakes import ScriptedEngine
 from tests.server.running import Running, running
-from tests.server.wires.test_wyoming import Client
+from tests.server.wires.wyoming_client import Client
 
 pytestmark = pytest.mark.slow
 

@@ -23,7 +23,7 @@ from websockets.sync.client import connect
 
 from server.client.protocol import pcm16
 from tests.server.running import FOX, Running, pcm, plain, transcript, until_closed
-from tests.server.wires.test_wyoming import Client
+from tests.server.wires.wyoming_client import Client
 
 OPENAIS_CONNECT = pytest.mark.filterwarnings(r"ignore:connect\(\) must be used as a context manager:DeprecationWarning")
 """openai-python 3.54 uses what websockets 17.1 deprecated."""

@@ -17,50 +17,14 @@ from server.address import bind
 from server.announce import SERVICE_TYPE
 from server.config import load_settings
 from server.wires.base import Cause, MessageError, Summary
-from server.wires.wyoming import CLOSES, OfferedModel, WyomingWire, event, lengths, parse_event
+from server.wires.wyoming import CLOSES, OfferedModel, WyomingWire, event, parse_event
 from tests.server.fakes import POISON, ScriptedEngine, words
 from tests.server.running import Running, eventually, pcm, running
+from tests.server.wires.wyoming_client import FORM, Client
 
 pytestmark = pytest.mark.slow
 
-FORM = {"rate": 16_000, "width": 2, "channels": 1}
 LIMIT = 200_000
-
-
-class Client:
-    """A Wyoming client, event by event."""
-
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
-        self._file = self.socket.makefile("rb")
-
-    def send(self, kind: str, data: dict[str, Any] | None = None, payload: bytes = b"") -> None:
-        self.socket.sendall(event(kind, data or {}, payload))
-
-    def receive(self) -> tuple[str, dict[str, Any]] | None:
-        """The next event; None when the server has closed."""
-        line = self._file.readline()
-        if not line:
-            return None
-        kind, data, _ = parse_event(line + self._file.read(sum(lengths(line))))
-        return kind, data
-
-    def until(self, kind: str) -> list[tuple[str, dict[str, Any]]]:
-        seen = []
-        while not seen or seen[-1][0] != kind:
-            received = self.receive()
-            assert received, f"the server closed after {seen}"
-            seen.append(received)
-        return seen
-
-    def say(self, seconds: float) -> None:
-        self.send("audio-start", FORM)
-        self.send("audio-chunk", FORM, pcm(seconds))
-        self.send("audio-stop")
-
-    def close(self) -> None:
-        self._file.close()
-        self.socket.close()
 
 
 class Served:
