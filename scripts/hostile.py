@@ -29,7 +29,7 @@ from urllib.parse import quote
 
 import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidHandshake, WebSocketException
+from websockets.exceptions import InvalidHandshake, InvalidStatus, WebSocketException
 from websockets.frames import Frame, Opcode
 
 from asr.audio.files import read_blocks
@@ -40,6 +40,8 @@ ANSWER_S = 60.0
 AT_ONCE = 6
 """Scenarios at the same time."""
 CHUNK_S = 0.1
+RETRY_S = 5.0
+"""What the server's Retry-After says."""
 RAW = "encoding=linear16&sample_rate=16000"
 UPGRADE = (
     "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
@@ -582,9 +584,13 @@ async def healthy(url: str, samples: np.ndarray) -> Healthy:
 
 async def healthy_until(url: str, samples: np.ndarray, over: asyncio.Event) -> list[Healthy]:
     """Streams one after the other, at least one, until `over` is set."""
-    streams = [await healthy(url, samples)]
-    while not over.is_set():
-        streams.append(await healthy(url, samples))
+    streams: list[Healthy] = []
+    while not (streams and over.is_set()):
+        try:
+            streams.append(await healthy(url, samples))
+        except InvalidStatus as refused:  # the attack takes places, too: a client tries again
+            print(f"a healthy stream was refused: {refused.response.body!r}", file=sys.stderr)
+            await asyncio.sleep(RETRY_S)
     return streams
 
 
