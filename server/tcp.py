@@ -118,10 +118,11 @@ class WyomingTransport:
     async def close(self, code: int, reason: str) -> None:
         """Closes the connection; its `error` event has said why."""
         self._writer.close()
-        try:
-            async with asyncio.timeout(_CLOSE_S):
-                await self._writer.wait_closed()
-        except TimeoutError:
+        closing = asyncio.ensure_future(
+            self._writer.wait_closed()
+        )  # a timeout around it would cancel what others await
+        if not (await asyncio.wait({closing}, timeout=_CLOSE_S))[0]:
             self._writer.transport.abort()
-        except OSError:
-            raise PeerGone from None
+            await asyncio.wait({closing})
+        if closing.exception():
+            raise PeerGone

@@ -1,5 +1,6 @@
 """Wyoming over a real TCP connection, with a scripted engine: the order of events, bad input, and what is shared."""
 
+import asyncio
 import json
 import queue
 import socket
@@ -16,6 +17,8 @@ from server import announce
 from server.address import bind
 from server.announce import SERVICE_TYPE
 from server.config import load_settings
+from server.limits import FrameBudgets
+from server.tcp import WyomingTransport
 from server.wires.base import Cause, MessageError, Summary
 from server.wires.wyoming import CLOSES, OfferedModel, WyomingWire, event, parse_event
 from tests.server.fakes import POISON, ScriptedEngine, words
@@ -292,3 +295,28 @@ def test_every_cause_has_an_ending(cause: Cause) -> None:
     ending = WyomingWire([]).end(cause, "it failed", Summary(0.0, 0.0, ""))
     assert (ending.close_code, ending.error) == CLOSES[cause]
     assert bool(ending.frames) == (cause is not Cause.FINISHED)
+
+
+def test_a_client_that_takes_nothing_is_cut_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its last bytes wait for a while only; closing twice, as an error's end does, changes nothing."""
+    monkeypatch.setattr("server.tcp._CLOSE_S", 0.1)
+
+    async def run() -> None:
+        ends: list[bool] = []
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            transport = WyomingTransport(reader, writer, 100, FrameBudgets().open())
+            writer.write(bytes(50_000_000))
+            for _ in range(2):
+                await transport.close(0, "")
+            ends.append(True)
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        _, client = await asyncio.open_connection(*server.sockets[0].getsockname())
+        async with asyncio.timeout(30):
+            while not ends:
+                await asyncio.sleep(0.05)
+        client.transport.abort()
+        server.close()
+
+    asyncio.run(run())
