@@ -562,7 +562,9 @@ async def healthy(url: str, samples: np.ndarray) -> Healthy:
     size = round(CHUNK_S * SAMPLE_RATE_HZ) * 2
     words: list[str] = []
     delays_s: list[float] = []
-    async with connect(url.replace("http", "ws") + f"/v1/listen?{RAW}", compression=None, max_size=None) as socket:
+    async with connect(
+        url.replace("http", "ws") + f"/v1/listen?{RAW}&interim_results=true", compression=None, max_size=None
+    ) as socket:
         began_s = time.monotonic()
 
         async def read() -> None:
