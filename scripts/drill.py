@@ -27,6 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 import urllib.request
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -48,6 +49,8 @@ from server.client.stream import paced, stream
 
 PAUSE_S = 0.8
 READY_S = 180.0
+START_S = 60.0
+"""The server's `start_timeout_s`: workers are stopped while they load their model, too."""
 DISK_BYTES = 131_072
 """Room for waiting audio in the drill of the full disk: four seconds."""
 BURST_S = 3.0
@@ -117,11 +120,10 @@ class Drilled:
         self.log = folder / "server.log"
         settings = folder / "drill.toml"
         own = options.config.read_text(encoding="utf-8") if options.config else ""
-        settings.write_text(
-            f"step_timeout_s = {options.step_timeout:.1f}\nmax_message_bytes = 65536\nmax_buffered_audio_s = 8.0\n"
-            f"max_load = 99.0\n{own}",
-            encoding="utf-8",
-        )
+        drill = {"step_timeout_s": options.step_timeout, "start_timeout_s": START_S, "max_load": 99.0}
+        drill |= {"max_message_bytes": 65_536, "max_buffered_audio_s": 8.0}
+        lines = [f"{key} = {value}" for key, value in drill.items() if key not in tomllib.loads(own)]
+        settings.write_text("\n".join([*lines, own]), encoding="utf-8")
         command = [sys.executable, "-c", "from asr.cli import main; main()", "serve", "--host", "127.0.0.1"]
         command += ["--port", str(self.port), "--config", str(settings), "--model", options.model]
         with self.log.open("wb") as log:
@@ -272,7 +274,15 @@ class Harm:
 
     async def _flood_once(self, tally: Tally) -> None:
         url = f"ws://127.0.0.1:{self._server.port}/v1/listen?encoding=linear16&sample_rate=16000"
-        hostile = [b"", b"\0", "{", '{"type":"Nothing"}', '{"type":"Finalize"}', "\x00" * 1000, b"x" * 60_000]
+        hostile: list[str | bytes] = [
+            b"",
+            b"\0",
+            "{",
+            '{"type":"Nothing"}',
+            '{"type":"Finalize"}',
+            "\x00" * 1000,
+            b"x" * 60_000,
+        ]
         with contextlib.suppress(OSError, WebSocketException, TimeoutError):
             async with connect(url, compression=None, close_timeout=1) as connection:
                 for _ in range(200):

@@ -24,7 +24,7 @@ DRAIN_S = 5.0
 @pytest.mark.skipif(sys.platform != "linux", reason="the drill needs Linux")
 def test_the_drill_finds_nothing_lost() -> None:
     """Kills, a hang, hostile messages, a full disk and cut connections, under three streams."""
-    few = {"streams": 3, "kills": 2, "gap": 2, "hangs": 1, "step-timeout": 3, "floods": 2, "cuts": 3}
+    few = {"streams": 3, "pace": 2, "kills": 2, "gap": 2, "hangs": 1, "step-timeout": 3, "floods": 2, "cuts": 3}
     options = [f"--{name}={value}" for name, value in few.items()]
     done = subprocess.run([sys.executable, str(DRILL), *options], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
