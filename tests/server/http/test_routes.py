@@ -126,7 +126,7 @@ def test_every_refusal_is_one_line_in_the_log(scripted: Running, caplog: pytest.
     with pytest.raises(InvalidStatus) as refused, scripted.listen(f"{RAW}&callback=http://x/%0AERROR"):
         pass
     [record] = caplog.records
-    assert "refused WebSocket /v1/listen with 400: callback=http://x/?ERROR is not supp" in record.getMessage()
+    assert r"refused WebSocket /v1/listen with 400: callback='http://x/\nERROR' is not supp" in record.getMessage()
     assert json.loads(refused.value.response.body or b"")["request_id"] in record.getMessage()
 
 
