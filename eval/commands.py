@@ -76,6 +76,7 @@ def register(app: typer.Typer) -> None:
     bench.command("turns")(bench_turns)
     bench.command("files")(bench_files)
     bench.command("verdicts")(bench_verdicts)
+    bench.command("resume")(bench_resume)
     app.add_typer(bench, name="bench")
 
 
@@ -325,6 +326,24 @@ def bench_files(
     from eval.bench.command import files
 
     files(tuple(data), model, minutes, threads, against, precision)
+
+
+def bench_resume(
+    data: Data,
+    streams: Annotated[int, typer.Option(min=1, help="Streams in all.")] = 1000,
+    at_once: Annotated[int, typer.Option(min=1, help="Streams at the same time.")] = 16,
+    pace: Annotated[float, typer.Option(min=0.1, help="Seconds of audio sent per second.")] = 4.0,
+    seed: Annotated[int, typer.Option(help="Seed of the moments at which connections break.")] = 0,
+    url: Url = None,
+    model: ModelName = DEFAULT_MODEL,
+    workers: Workers = None,
+    clip_s: ClipS = 10.0,
+) -> None:
+    """Streams over a network that breaks, each compared with an undisturbed one; exits 1 if one differs."""
+    from eval.bench.resume import run
+
+    if not run(tuple(data), (streams, at_once, pace, seed), url, model, workers, clip_s):
+        raise typer.Exit(1)
 
 
 def bench_verdicts(

@@ -116,6 +116,10 @@ def stream(
     pace: Annotated[float, typer.Option(help="Seconds of audio sent per second; 0: as fast as possible.")] = 1.0,
     rate: Annotated[int, typer.Option(help="Sample rate of standard input in hertz.")] = 16_000,
     channels: Annotated[int, typer.Option(help="Channels of standard input.")] = 1,
+    resumable: Annotated[
+        int,
+        typer.Option(help="Seconds for which the server keeps the stream when the connection breaks."),
+    ] = 30,
     key_env: Annotated[
         str, typer.Option(help="The environment variable with the server's key, where the server asks for one.")
     ] = "ASR_KEY",
@@ -126,11 +130,13 @@ def stream(
     if not 0 <= pace < math.inf:
         raise ConfigError(f"--pace: found {pace:g}, wanted 0 or more")
     raw = source == "-"
+    if not raw:
+        rate, channels = 16_000, 1
     address = listen_url(
         url,
         encoding="linear16",
-        sample_rate=rate if raw else 16_000,
-        channels=channels if raw else 1,
+        sample_rate=rate,
+        channels=channels,
         interim_results=sys.stdout.isatty(),
         model=model,
         language=language,
@@ -138,16 +144,20 @@ def stream(
         keyterm=hotword,
     )
     key = os.environ.get(key_env, "")  # never as an option: other users see a process's arguments
-    asyncio.run(_stream(source, address, None if pace == 0 or source == "mic" else pace, rate, channels, key))
+    live = source == "mic" or pace == 0
+    asyncio.run(_stream(source, address, None if live else pace, (rate, channels), key, resumable))
 
 
-async def _stream(source: str, address: str, pace: float | None, rate: int, channels: int, key: str) -> None:
+async def _stream(
+    source: str, address: str, pace: float | None, form: tuple[int, int], key: str, resumable_s: int
+) -> None:
     """Ctrl-C ends the audio, not the program: the last words are still shown. A second Ctrl-C ends the program."""
     from server.client import sources
     from server.client.display import Display
+    from server.client.resuming import ResumingStream
     from server.client.stream import paced
-    from server.client.stream import stream as stream_audio
 
+    rate, channels = form
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -159,7 +169,17 @@ async def _stream(source: str, address: str, pace: float | None, rate: int, chan
         loop.add_signal_handler(signal.SIGINT, interrupt)
     with Display() as display:
         chunks = sources.until(stop, _chunks(source, rate, channels))
-        await stream_audio(address, chunks if pace is None else paced(chunks, pace), display.show, key=key)
+        frame_bytes = 2 * channels
+        streaming = ResumingStream(
+            address,
+            display.show,
+            bytes_per_s=rate * frame_bytes,
+            frame_bytes=frame_bytes,
+            key=key,
+            on_state=display.show_state,
+            resumable_s=resumable_s,
+        )
+        await streaming.run(chunks if pace is None else paced(chunks, pace))
 
 
 def _chunks(source: str, rate: int, channels: int) -> AsyncIterator[bytes]:

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from asr.cli import say
 from asr.events import Final, Partial
 from server.client.protocol import Message
 
@@ -24,6 +25,7 @@ class Display:
         self._committed = ""
         self._tail = ""
         self._lag_s = 0.0
+        self._state = ""
         self._live = Live(console=self._console, transient=True) if self._console.is_terminal else None
 
     def __enter__(self) -> "Display":
@@ -53,6 +55,13 @@ class Display:
             self._finish_line()
         self._refresh()
 
+    def show_state(self, sentence: str) -> None:
+        """What is wrong with the connection, "" for nothing. Without a terminal it goes to standard error."""
+        changed, self._state = sentence != self._state, sentence
+        if changed and sentence and not self._live:
+            say(sentence)
+        self._refresh()
+
     def _finish_line(self) -> None:
         line, self._committed = self._committed.strip(), ""
         self._refresh()  # first: otherwise the words would show below their own line for a moment
@@ -69,4 +78,4 @@ class Display:
         text.append(self._tail if self._committed else self._tail.lstrip(), style="bright_black")
         room = max(1, self._console.height - _LINES_BELOW)
         lines = text.wrap(self._console, self._console.width)[-room:]
-        return Text("\n").join(lines).append(f"\nlag {self._lag_s:.1f} s", style="dim")
+        return Text("\n").join(lines).append(f"\n{self._state or f'lag {self._lag_s:.1f} s'}", style="dim")

@@ -12,6 +12,26 @@ from server.client.protocol import CHUNK_S, CLOSE_STREAM, Message, StreamError, 
 NORMAL = 1000
 BROKEN = 1006
 
+OPEN_S = 10.0
+"""For the handshake."""
+
+
+class Refused(StreamError):
+    """The server refused the stream before the upgrade, with an HTTP `status`."""
+
+    def __init__(self, sentence: str, status: int) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+class HandshakeBroke(StreamError):
+    """The connection ended during the handshake, or no live protocol answers at the address."""
+
+
+class Unreachable(StreamError):
+    """There is no server at the address, or no way to it."""
+
+
 OnMessage = Callable[[Message], None]
 ReadMessage = Callable[[str | bytes], Message]
 
@@ -30,7 +50,7 @@ async def stream(
     is sent as Deepgram's clients send it; "" sends none. Raises `StreamError`, what `chunks` raises (after the server
     has answered what was sent before), and what `on_message` raises.
     """
-    async with _connected(url, key) as socket:
+    async with connected(url, key) as socket:
         sending = asyncio.create_task(_send(socket, chunks))
         try:
             error = await _receive(socket, on_message, read)
@@ -63,7 +83,7 @@ def _ending(socket: ClientConnection, error: str) -> str:
     return f"the server ended the stream with code {socket.close_code}: {reason}"
 
 
-class _connected:
+class connected:
     """The connection as a context. Raises `StreamError` with one sentence when it cannot be opened.
 
     The client sends no pings: their answers would queue behind all the audio that the server has not read yet.
@@ -83,14 +103,18 @@ class _connected:
                 compression=None,
                 max_size=None,
                 proxy=None,
+                open_timeout=OPEN_S,
             )
         except InvalidStatus as refusal:
             status = refusal.response.status_code
-            raise StreamError(f"{where} refused the stream (HTTP {status}): {_why(refusal)}") from None
+            raise Refused(f"{where} refused the stream (HTTP {status}): {_why(refusal)}", status) from None
         except (InvalidHandshake, InvalidURI) as error:
-            raise StreamError(f"found no live protocol at {where} ({error}); is it the right address?") from None
+            raise HandshakeBroke(f"found no live protocol at {where} ({error}); is it the right address?") from None
+        except TimeoutError:
+            raise HandshakeBroke(f"{where} did not answer for {OPEN_S:.0f} s; is it the right address?") from None
         except OSError as error:
-            raise StreamError(f"no server at {where} ({error.strerror or error}); start one with `asr serve`") from None
+            sentence = f"no server at {where} ({error.strerror or error}); start one with `asr serve`"
+            raise Unreachable(sentence) from None
         return self._socket
 
     async def __aexit__(self, *_: object) -> None:

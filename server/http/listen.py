@@ -89,9 +89,9 @@ def listen(api: LiveApi) -> Callable[[WebSocket], Awaitable[None]]:
         try:
             options = _options(api, socket, service)
             if options.resume:
-                await _kept(service, options).serve(
-                    WebSocketTransport(socket), options.sequence, partial(_accept, socket, request_id)
-                )
+                kept, accept = _kept(service, options), partial(_accept, socket, request_id)
+                transport = WebSocketTransport(socket)
+                await kept.serve(transport, accept, token=options.resume, sequence=options.sequence)
             elif options.resumable:
                 await _serve_resumable(api, socket, options, request_id)
             else:
@@ -127,7 +127,7 @@ async def _serve_resumable(api: LiveApi, socket: WebSocket, options: Options, re
         held.callback(connection.close)
         held.enter_context(service.admission.place(connection.shut_down))
         kept.run(connection, held.pop_all())
-    await kept.serve(WebSocketTransport(socket), 0, partial(_accept, socket, request_id))
+    await kept.serve(WebSocketTransport(socket), partial(_accept, socket, request_id))
 
 
 def _kept(service: Service, options: Options) -> ResumableTransport:

@@ -55,12 +55,12 @@ function show(results, offset_s) {
   if (results.speech_final) view.showSpeaking(false);
 }
 
-function receive(delays, message, offset_s) {
+function receive(delays, message) {
   if (message.type === "SpeechStarted") view.showSpeaking(true);
   if (message.type === "UtteranceEnd") view.showSpeaking(false);
   if (message.type !== "Results") return;
-  show(message, offset_s);
-  delays.add(message, wordsOf(message, offset_s), offset_s);
+  show(message, 0);
+  delays.add(message, wordsOf(message, 0), 0);
   view.showDelays(delays);
 }
 
@@ -71,7 +71,7 @@ function listeners(tape) {
   const delays = new Delays(tape);
   view.showDelays(delays);
   return {
-    onMessage: (message, offset_s) => receive(delays, message, offset_s),
+    onMessage: (message) => receive(delays, message),
     onBroken: () => view.showNotice(broken, "busy"),
     onOpen: (again) => view.showNotice(again ? "Connected again." : "", "good"),
     onLost: (seconds) => view.showNotice(`${Math.round(seconds)} seconds could not be kept while there was no connection.`),

@@ -8,9 +8,9 @@ counted where the connection takes it, so that a client knows what to send again
     kept = KeptStreams(limits, metrics)                 one for the server
     stream = kept.add(wire, seconds, identity)          the transport of a `Connection`
     stream.run(connection, place)
-    await stream.serve(socket, 0, accept)               the first socket, until it is lost or has everything
+    await stream.serve(socket, accept)                  the first socket, until it is lost or has everything
     stream = kept.find(token, sequence, identity)       for the next socket
-    await stream.serve(socket, sequence, accept)
+    await stream.serve(socket, accept, token=token, sequence=sequence)
 """
 
 import asyncio
@@ -168,14 +168,16 @@ class ResumableTransport:
             wanted = f"wanted {self._acknowledged} to {self._last}, the last message received"
             raise SequenceError(f"sequence: found {sequence}, {wanted}")
 
-    async def serve(self, socket: Transport, sequence: int, accept: Callable[[], Awaitable[None]]) -> None:
+    async def serve(
+        self, socket: Transport, accept: Callable[[], Awaitable[None]], *, token: str = "", sequence: int = 0
+    ) -> None:
         """Lets a socket serve the stream, until it is lost, is given up, or has everything.
 
-        A socket that serves it already is given up at once. The client has the messages up to `sequence`. `accept`
-        accepts the socket; what it raises is raised.
+        A socket that serves it already is given up at once. The client came with this token, and has the messages up to
+        `sequence`. `accept` accepts the socket; what it raises is raised.
         """
         link = _Link(socket, sequence)
-        session = self._attach(link)
+        session = self._attach(link, token)
         tasks: list[asyncio.Task[Any]] = []
         try:
             await accept()
@@ -211,7 +213,7 @@ class ResumableTransport:
             self.on_gone = _nothing
             self._finish()
 
-    def _attach(self, link: _Link) -> Frame:
+    def _attach(self, link: _Link, token: str) -> Frame:
         """Makes this the socket that serves the stream. Returns its first frame."""
         if self._timer:
             self._timer.cancel()
@@ -222,7 +224,7 @@ class ResumableTransport:
             self._link.end(TAKEN_OVER)
         self._frames.clear()  # not counted as received, so the client sends it again
         self._link, self._idle_since_s = link, asyncio.get_running_loop().time()
-        return self._wire.session(self._streams.new_token(self), self._seconds, link.sent)
+        return self._wire.session(self._streams.new_token(self, token), self._seconds, link.sent)
 
     def _detach(self, link: _Link, *, is_farewell: bool) -> None:
         if self._link is not link:  # another has taken over
@@ -383,15 +385,15 @@ class KeptStreams:
         stream.check(sequence)
         return stream
 
-    def new_token(self, stream: ResumableTransport) -> str | None:
+    def new_token(self, stream: ResumableTransport, used: str) -> str | None:
         """A token for the socket that serves the stream now; None if it cannot be resumed any more.
 
-        The one before stays until the client's first message shows that the new one has arrived.
+        The one that it came with stays until the client's first message shows that the new one has arrived.
         """
         if not stream.is_resumable:
             return None
         token = secrets.token_urlsafe(TOKEN_BYTES)
-        self._drop(stream, stream.tokens[1:])
+        self._drop(stream, [other for other in stream.tokens if other != _hash(used)])
         stream.tokens.append(_hash(token))
         self._streams[stream.tokens[-1]] = stream
         return token
