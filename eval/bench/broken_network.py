@@ -76,6 +76,7 @@ class BrokenNetwork:
         for link in self._links:
             link.cancel()
         await asyncio.gather(*self._links, return_exceptions=True)
+        await asyncio.sleep(0.01)  # the sockets close in the loop's next turn
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link = asyncio.create_task(self._link(reader, writer))
@@ -88,25 +89,36 @@ class BrokenNetwork:
             server_reader, server_writer = await asyncio.open_connection(*self._target)
         except OSError:
             return writer.transport.abort()
-        both = (writer, server_writer)
+        how = None
+        try:
+            how = await self._serve(plan, (reader, writer), (server_reader, server_writer))
+            if how is Break.SILENCE:
+                await asyncio.Event().wait()
+        finally:  # silent ones are cancelled at the end
+            for side in (writer, server_writer):
+                _close(side, how)
+
+    async def _serve(
+        self,
+        plan: Plan,
+        client: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        server: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+    ) -> Break | None:
+        """Forwards until the connection breaks, and returns how; None: one side has ended by itself."""
         pumps = [
-            asyncio.create_task(self._pump(reader, server_writer, plan, plan.after_bytes)),
-            asyncio.create_task(self._pump(server_reader, writer, plan, None)),
+            asyncio.create_task(self._pump(client[0], server[1], plan, plan.after_bytes)),
+            asyncio.create_task(self._pump(server[0], client[1], plan, None)),
         ]
         try:
             done, _ = await asyncio.wait(pumps, timeout=plan.after_s, return_when=asyncio.FIRST_COMPLETED)
-            is_broken = not done or (pumps[0] in done and pumps[0].result())
-            if not is_broken:  # one side has ended: the other takes what is left
-                await asyncio.wait(pumps, timeout=5.0)
         finally:
             for pump in pumps:
                 pump.cancel()
-        if is_broken:
-            self.broken += 1
-            if plan.how is Break.SILENCE:
-                await asyncio.Event().wait()
-        for side in both:
-            _close(side, plan.how if is_broken else Break.FIN)
+            await asyncio.gather(*pumps, return_exceptions=True)
+        if done and not (pumps[0] in done and pumps[0].result()):
+            return None
+        self.broken += 1
+        return plan.how
 
     async def _pump(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, plan: Plan, limit: int | None
@@ -145,10 +157,11 @@ class BrokenNetwork:
         return False
 
 
-def _close(writer: asyncio.StreamWriter, how: Break) -> None:
+def _close(writer: asyncio.StreamWriter, how: Break | None) -> None:
     if how is Break.RST:
         with_reset = struct.pack("ii", 1, 0)
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, with_reset)
+    if how in (Break.RST, Break.SILENCE):
         writer.transport.abort()
     else:
         writer.close()

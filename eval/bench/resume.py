@@ -5,6 +5,7 @@ afterwards every place must be free.
 """
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from eval.report.terminal import print_signature
 from eval.runs.capacity import read_clips
 from eval.runs.setup import load_datasets, server_at, sign_run, utterances_of
 from eval.runs.signature import Model
-from server.client.protocol import CHUNK_S, Message, StreamError, listen_url, pcm16
+from server.client.protocol import CHUNK_S, Message, StreamError, listen_url, pcm16, read_message
 from server.client.resuming import ResumingStream
 from server.client.stream import stream
 
@@ -135,22 +136,28 @@ async def compare(
     return outcome
 
 
-async def _undisturbed(address: str, audio: bytes) -> list[Event]:
-    messages: list[Message] = []
-    await stream(address, _chunks(audio, 0.0), messages.append)
-    return _heard(messages)
+async def _undisturbed(address: str, audio: bytes) -> list[Event | str]:
+    hearing = _Hearing()
+    await stream(address, _chunks(audio, 0.0), hearing.messages.append, read=hearing.read)
+    return hearing.heard
 
 
-async def _broken(address: str, audio: bytes, pace: float, silence_s: float) -> list[Event]:
-    messages: list[Message] = []
+async def _broken(address: str, audio: bytes, pace: float, silence_s: float) -> list[Event | str]:
+    hearing = _Hearing()
     streaming = ResumingStream(
-        address, messages.append, bytes_per_s=BYTES_PER_S, frame_bytes=2, resumable_s=RESUMABLE_S, silence_s=silence_s
+        address,
+        hearing.messages.append,
+        bytes_per_s=BYTES_PER_S,
+        frame_bytes=2,
+        read=hearing.read,
+        resumable_s=RESUMABLE_S,
+        silence_s=silence_s,
     )
     try:
         await streaming.run(_chunks(audio, pace))
     except StreamError as error:
-        return [*_heard(messages), str(error)]  # type: ignore[list-item]
-    return _heard(messages)
+        return [*hearing.heard, str(error)]
+    return hearing.heard
 
 
 async def _chunks(audio: bytes, pace: float) -> AsyncIterator[bytes]:
@@ -162,10 +169,23 @@ async def _chunks(audio: bytes, pace: float) -> AsyncIterator[bytes]:
         yield audio[start : start + size]
 
 
-def _heard(messages: Sequence[Message]) -> list[Event]:
-    """Everything but interim results, in the order in which it came."""
-    events = [message.event for message in messages]
-    return [event for event in events if isinstance(event, Final | SpeechStarted | Ended)]
+class _Hearing:
+    """What one client hears."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self._sha256 = ""
+
+    def read(self, text: str | bytes) -> Message:
+        """As `read_message`; notes the hash of the audio that the server has received."""
+        self._sha256 = json.loads(text).get("sha256", self._sha256)
+        return read_message(text)
+
+    @property
+    def heard(self) -> list[Event | str]:
+        """Everything but interim results, in the order in which it came, and the hash of the audio."""
+        events = [message.event for message in self.messages]
+        return [*(event for event in events if isinstance(event, Final | SpeechStarted | Ended)), self._sha256]
 
 
 def _difference(found: Sequence[object], wanted: Sequence[object]) -> str:

@@ -192,7 +192,7 @@ class ResumableTransport:
                 task.cancel()
             outcomes = await asyncio.gather(*tasks, return_exceptions=True)
             self._detach(link, is_farewell=any(map(_is_farewell, outcomes)))
-        if link.close:
+        if link.close and not link.is_closing and not any(isinstance(outcome, PeerGone) for outcome in outcomes):
             with suppress(PeerGone, TimeoutError):
                 async with asyncio.timeout(CLOSE_S):
                     await socket.close(*link.close)

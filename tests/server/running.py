@@ -74,7 +74,7 @@ def running(
 ) -> Iterator[Running]:
     """A server of these engines, with further routes and changed settings, and a socket for Wyoming."""
     open_doors = {"max_load": 99.0}  # the load measured on a machine busy with other tests would refuse streams
-    made = dataclasses.replace(load_settings(), port=0, **open_doors | settings)
+    made = dataclasses.replace(load_settings(), **{"port": 0} | open_doors | settings)
     listening = bind(made)
     app = create_app(made, engines)
     app.router.routes.extend(routes)
