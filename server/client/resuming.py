@@ -21,7 +21,7 @@ forgotten before its words are final: if that server dies, they are lost, and `o
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 5.0
 """Between two tries, each twice the one before, times a random factor: many clients must not come back together."""
 GIVE_UP_S = 300.0
-FIRST_TRIES = 3
+FIRST_TRIES = 6
 """Of the first handshake, in case it breaks; another address would not answer it either."""
 SILENCE_S = 10.0
 """A server that keeps the stream says something every second. After so much silence nobody is there."""
