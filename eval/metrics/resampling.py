@@ -25,7 +25,7 @@ ALPHA = 0.05
 CAUTION = 1.5
 """The p of a comparison is the share of splits times this. Real differences are skewed: where only one of two equal
 systems loops, the bare test calls them different in 6 to 7 %, and ten real speakers of en-accented cover the truth in
-92.7 % (with it: at most 5.2 %, and 95.0 %). The largest factor with which six speakers still suffice is 1.6."""
+92.7 % (with it: at most 5.9 %, and 94.4 %). The largest factor with which six speakers still suffice is 1.6."""
 SPLITS = 19_999
 """For comparisons of sums. Holm divides alpha by the number of comparisons: with fifty of them, twenty splits are still
 beyond what is left of it. All splits are enumerated where there are no more."""
