@@ -7,7 +7,7 @@ from pathlib import Path
 
 from batch.messages import Task
 
-VERSION = 3
+VERSION = 4
 """Raised when texts change for reasons that are neither in the weights nor in the settings."""
 
 
