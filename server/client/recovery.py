@@ -77,7 +77,7 @@ class Recovery:
 
     def forget_received(self, kept_bytes: int) -> None:
         """Keeps no more than so many bytes of what the server has, although their words may not be final."""
-        self.outbox.forget(min(self._received, self.outbox.end - kept_bytes))
+        self.outbox.forget(self._received, kept_bytes)
 
     def take(self, table: Mapping[str, Any], message: Message) -> Message | None:
         """A message of the server: its JSON, and as it was read. Returns what is new in it, None for nothing."""
