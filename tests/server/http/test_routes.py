@@ -117,7 +117,7 @@ def test_aliases_are_a_setting_and_a_models_own_name_goes_first() -> None:
 def test_every_refusal_is_one_line_in_the_log(scripted: Running, caplog: pytest.LogCaptureFixture) -> None:
     """Reason and request id, as in the response; what a client sends begins no line of its own."""
     answer = post(scripted, wav(0.5), **{"colour\nERROR all is lost": "blue"})
-    [record] = caplog.records
+    [record] = [r for r in caplog.records if "refused" in r.getMessage()]
     line = record.getMessage()
     assert f"refused POST {PATH} with 400: unknown field 'colour" in line
     assert answer.headers["x-request-id"] in line
@@ -125,7 +125,7 @@ def test_every_refusal_is_one_line_in_the_log(scripted: Running, caplog: pytest.
     caplog.clear()
     with pytest.raises(InvalidStatus) as refused, scripted.listen(f"{RAW}&callback=http://x/%0AERROR"):
         pass
-    [record] = caplog.records
+    [record] = [r for r in caplog.records if "refused" in r.getMessage()]
     assert r"refused WebSocket /v1/listen with 400: callback='http://x/\nERROR' is not supp" in record.getMessage()
     assert json.loads(refused.value.response.body or b"")["request_id"] in record.getMessage()
 
