@@ -1,5 +1,6 @@
 """The events that a session emits. All times are audio time: seconds since the session's first sample."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 
@@ -75,12 +76,17 @@ class Ended:
 Event = SpeechStarted | Partial | Final | SpeechEnded | Ended
 
 
+def shifted_words(words: Iterable[Word], by_s: float) -> tuple[Word, ...]:
+    """The words in a time that began `by_s` seconds earlier."""
+    return tuple(replace(word, start_s=word.start_s + by_s, end_s=word.end_s + by_s) for word in words)
+
+
 def shifted(event: Event, by_s: float) -> Event:
     """The event in a time that began `by_s` seconds earlier. A length of time, as that of `Ended`, stays."""
     if isinstance(event, SpeechStarted | SpeechEnded):
         return replace(event, at_s=event.at_s + by_s)
     if isinstance(event, Partial | Final):
-        words = tuple(replace(w, start_s=w.start_s + by_s, end_s=w.end_s + by_s) for w in event.words)
+        words = shifted_words(event.words, by_s)
         return replace(event, words=words, start_s=event.start_s + by_s, end_s=event.end_s + by_s)
     return event
 

@@ -64,7 +64,7 @@ class StreamDecoder:
         return _joined(self.last_pieces())
 
     def last_pieces(self) -> Iterator[np.ndarray]:
-        """As `flush`, in pieces."""
+        """The last samples in pieces of about half a second, each made when it is asked for; errors as of `flush`."""
         for form, frames in self._reader.end():
             for rate_hz, mono in self._mixer.process(form, frames):
                 yield self._resampled(rate_hz, mono)

@@ -17,7 +17,7 @@ from types import TracebackType
 
 
 class Break(Enum):
-    """How a connection ends."""
+    """The ways in which a network ends a connection."""
 
     RST = "reset, as when a machine or a box in between fails"
     FIN = "closed without a WebSocket close frame, as by a proxy that restarts"

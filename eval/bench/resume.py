@@ -1,6 +1,6 @@
 """`asr bench resume`: many streams over a network that breaks, each compared with an undisturbed one.
 
-Every final must be there once, with the same text and times; the server must have heard each byte of audio once; and
+Every final must be there once, with the same text and times; the server must have received each byte of audio once; and
 afterwards every place must be free.
 """
 
@@ -137,27 +137,27 @@ async def compare(
 
 
 async def _undisturbed(address: str, audio: bytes) -> list[Event | str]:
-    hearing = _Hearing()
-    await stream(address, _chunks(audio, 0.0), hearing.messages.append, read=hearing.read)
-    return hearing.heard
+    received = _Received()
+    await stream(address, _chunks(audio, 0.0), received.messages.append, read=received.read)
+    return received.events
 
 
 async def _broken(address: str, audio: bytes, pace: float, silence_s: float) -> list[Event | str]:
-    hearing = _Hearing()
+    received = _Received()
     streaming = ResumingStream(
         address,
-        hearing.messages.append,
+        received.messages.append,
         bytes_per_s=BYTES_PER_S,
         frame_bytes=2,
-        read=hearing.read,
+        read=received.read,
         resumable_s=RESUMABLE_S,
         silence_s=silence_s,
     )
     try:
         await streaming.run(_chunks(audio, pace))
     except StreamError as error:
-        return [*hearing.heard, str(error)]
-    return hearing.heard
+        return [*received.events, str(error)]
+    return received.events
 
 
 async def _chunks(audio: bytes, pace: float) -> AsyncIterator[bytes]:
@@ -169,8 +169,8 @@ async def _chunks(audio: bytes, pace: float) -> AsyncIterator[bytes]:
         yield audio[start : start + size]
 
 
-class _Hearing:
-    """What one client hears."""
+class _Received:
+    """The messages that one client receives."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
@@ -182,7 +182,7 @@ class _Hearing:
         return read_message(text)
 
     @property
-    def heard(self) -> list[Event | str]:
+    def events(self) -> list[Event | str]:
         """Everything but interim results, in the order in which it came, and the hash of the audio."""
         events = [message.event for message in self.messages]
         return [*(event for event in events if isinstance(event, Final | SpeechStarted | Ended)), self._sha256]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from asr.events import Word
 
 NEAR_S = 0.7
-"""A word heard again has its middle within this of where it had it."""
+"""The middle of a word that is recognised again lies within this of its first place."""
 
 
 class Overlap:

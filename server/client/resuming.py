@@ -188,8 +188,8 @@ class ResumingStream:
 
     def _is_over(self, socket: ClientConnection, error: str) -> bool:
         """After a connection. Raises `StreamError` where another one would not help."""
-        told = socket.protocol.close_rcvd  # what carries it may end the connection later, or never
-        code = told.code if told else socket.close_code
+        frame = socket.protocol.close_rcvd  # what carries it may end the connection later, or never
+        code = frame.code if frame else socket.close_code
         if code == NORMAL and not error:
             return True
         if error or code in FATAL:

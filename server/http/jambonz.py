@@ -8,13 +8,11 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from asr.errors import AsrError
-from server.access.credentials import answered_subprotocol
 from server.http.errors import UpgradeRequired, error_response
 from server.http.origin import check_origin
 from server.http.refusals import new_request_id
 from server.http.service import Service
-from server.http.websocket import WebSocketTransport
-from server.streams.connection import Connection
+from server.http.websocket import serve
 from server.wires.jambonz import JambonzWire
 
 
@@ -24,22 +22,7 @@ async def jambonz(socket: WebSocket) -> None:
     request_id = new_request_id()
     try:
         _check(socket, service)
-        connection = Connection(
-            WebSocketTransport(socket),
-            JambonzWire(),
-            None,
-            open_stream=service.open_in_place,
-            limits=service.settings,
-            metrics=service.metrics,
-            request_id=request_id,
-        )
-        try:
-            subprotocol = answered_subprotocol(socket.scope.get("subprotocols", []))
-            with service.admission.presence(connection.shut_down):
-                await socket.accept(subprotocol, [(b"x-request-id", request_id.encode())])
-                await connection.run()
-        finally:
-            connection.close()
+        await serve(socket, service, JambonzWire(), request_id)
     except AsrError as error:
         await socket.send_denial_response(error_response(error, socket))
 

@@ -9,13 +9,11 @@ from starlette.websockets import WebSocket
 
 from asr.errors import AsrError
 from server.access.context import current
-from server.access.credentials import answered_subprotocol
 from server.http.errors import UpgradeRequired, error_response
 from server.http.origin import check_origin
 from server.http.refusals import new_request_id
 from server.http.service import Service
-from server.http.websocket import WebSocketTransport
-from server.streams.connection import Connection
+from server.http.websocket import serve
 from server.wires.openai_realtime import RealtimeWire
 from server.wires.openai_realtime_session import RealtimeSession
 from server.wires.openai_transcriptions import FormError
@@ -31,23 +29,7 @@ async def realtime(socket: WebSocket) -> None:
     request_id = new_request_id()
     try:
         wire = _wire(socket, service, request_id)
-        connection = Connection(
-            WebSocketTransport(socket),
-            wire,
-            None,
-            open_stream=service.open_in_place,
-            on_idle=wire.idle,
-            limits=service.settings,
-            metrics=service.metrics,
-            request_id=request_id,
-        )
-        try:
-            subprotocol = answered_subprotocol(socket.scope.get("subprotocols", []))
-            with service.admission.presence(connection.shut_down):
-                await socket.accept(subprotocol, [(b"x-request-id", request_id.encode())])
-                await connection.run()
-        finally:
-            connection.close()
+        await serve(socket, service, wire, request_id, wire.idle)
     except AsrError as error:
         await socket.send_denial_response(error_response(error, socket))
 

@@ -1,10 +1,15 @@
 """A Starlette WebSocket as the transport of `server.streams.connection`."""
 
+from collections.abc import Callable, Sequence
+
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from server.access.credentials import answered_subprotocol
 from server.http.half_close import HALF_CLOSED
+from server.http.service import Service
+from server.streams.connection import Connection
 from server.streams.transport import HalfClosed, PeerGone
-from server.wires.base import Frame
+from server.wires.base import Command, Frame, Wire
 
 MAX_REASON_BYTES = 123
 """RFC 6455, 5.5: a control frame carries 125 bytes, two of them the close code."""
@@ -45,3 +50,33 @@ class WebSocketTransport:
 def fitting(reason: str) -> str:
     """The text cut to what fits in a close frame, never within a character."""
     return reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
+
+
+async def serve(
+    socket: WebSocket,
+    service: Service,
+    wire: Wire,
+    request_id: str,
+    on_idle: Callable[[], Sequence[Command]] | None = None,
+) -> None:
+    """Accepts a WebSocket and serves it. A message opens the stream, and only then a place is taken.
+
+    `on_idle`: as that of `server.streams.connection.Connection`.
+    """
+    connection = Connection(
+        WebSocketTransport(socket),
+        wire,
+        None,
+        open_stream=service.open_in_place,
+        on_idle=on_idle,
+        limits=service.settings,
+        metrics=service.metrics,
+        request_id=request_id,
+    )
+    try:
+        subprotocol = answered_subprotocol(socket.scope.get("subprotocols", []))
+        with service.admission.presence(connection.shut_down):
+            await socket.accept(subprotocol, [(b"x-request-id", request_id.encode())])
+            await connection.run()
+    finally:
+        connection.close()

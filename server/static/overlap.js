@@ -1,6 +1,6 @@
 // Words of a stream that begins again within an utterance: those that were final before are dropped. As server/client/overlap.py.
 
-const NEAR_S = 0.7; // a word heard again has its middle within this of where it had it
+const NEAR_S = 0.7; // the middle of a word that is recognised again lies within this of its first place
 
 const middle = ({ start, end }) => (start + end) / 2;
 const letters = ({ text }) => text.toLowerCase().replace(/[^\p{L}\p{N}]/gu, "") || text.trim();

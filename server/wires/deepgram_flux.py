@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from asr.audio.streams import AUTO
 from asr.errors import CallerError
-from asr.events import Ended, Final, Partial, SpeechStarted, Word
+from asr.events import Ended, Final, Partial, SpeechStarted, Word, shifted_words
 from server.wires.base import (
     Audio,
     Cause,
@@ -256,14 +256,13 @@ class _Turns:
         self._final, self._tail, self._shown, self._eager = [], (), None, None
 
     def _info(self, event: str, end_s: float, confidence: float) -> dict[str, Any]:
-        words = [replace(w, start_s=w.start_s + self._offset_s, end_s=w.end_s + self._offset_s) for w in self._words()]
         return {
             "event": event,
             "turn_index": self._index,
             "audio_window_start": rounded(self._start_s),
             "audio_window_end": rounded(end_s),
             "transcript": self._text(),
-            "words": [_word(word) for word in words],
+            "words": [_word(word) for word in shifted_words(self._words(), self._offset_s)],
             "end_of_turn_confidence": confidence,
             **({"languages": [self._language]} if self._language else {}),
         }

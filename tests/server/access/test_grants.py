@@ -10,18 +10,13 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from tests.server.access.keys import Made, made
+from tests.server.access.keys import Made
 from tests.server.fakes import ScriptedEngine
 from tests.server.running import Running, running
 
 pytestmark = pytest.mark.slow
 
 GRANT, SECRETS = "/v1/auth/grant", "/v1/realtime/client_secrets"
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    return made(tmp_path_factory.mktemp("keys"))
 
 
 @pytest.fixture(scope="module")

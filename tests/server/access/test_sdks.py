@@ -13,18 +13,13 @@ from deepgram.core.events import EventType
 from deepgram.environment import DeepgramClientEnvironment
 from websockets.exceptions import InvalidStatus
 
-from tests.server.access.keys import Made, made
+from tests.server.access.keys import Made
 from tests.server.fakes import ScriptedEngine
 from tests.server.running import Running, pcm, running, wav
 
 pytestmark = pytest.mark.slow
 
 RAW: dict[str, Any] = {"model": "nova-3", "encoding": "linear16", "sample_rate": 16000}
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    return made(tmp_path_factory.mktemp("keys"))
 
 
 @pytest.fixture(scope="module")

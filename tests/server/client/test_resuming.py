@@ -172,7 +172,7 @@ def test_a_server_that_keeps_nothing_any_more_recognises_the_rest_again(scripted
 
     states: list[str] = []
     messages = resumed(f"{scripted.ws_url}?{RAW}", forgetful(), states)
-    # Each stream of the scripted engine counts its words anew: the times say which half seconds were recognised.
+    # Each stream of the scripted engine counts its words from zero: the times say which half seconds were recognised.
     finals = [m.event for m in messages if isinstance(m.event, Final)]
     times = [w.start_s for final in finals for w in final.words]
     assert times == [i / 2 for i in range(24)]

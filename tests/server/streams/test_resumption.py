@@ -53,8 +53,8 @@ def numbered(messages: Messages) -> Messages:
 
 
 @contextmanager
-def resumed(server: Running, told: dict[str, Any], sequence: int = 0) -> Iterator[ClientConnection]:
-    with server.listen(f"resume={told['resume']}&sequence={sequence}") as socket:
+def resumed(server: Running, opened: dict[str, Any], sequence: int = 0) -> Iterator[ClientConnection]:
+    with server.listen(f"resume={opened['resume']}&sequence={sequence}") as socket:
         yield socket
 
 
@@ -70,17 +70,22 @@ def test_a_stream_goes_on_where_its_connection_was_lost(scripted: Running) -> No
     """In the middle of a sample. What was not received is sent again, the rest is not, and the audio is whole."""
     audio = pcm(4.2, 0.25)
     with scripted.listen(QUERY) as first:
-        told = session(first)
-        assert (told["received_bytes"], told["sequence"], told["closing"], told["resumable"]) == (0, 0, False, 30)
+        opened = session(first)
+        assert (opened["received_bytes"], opened["sequence"], opened["closing"], opened["resumable"]) == (
+            0,
+            0,
+            False,
+            30,
+        )
         first.send(audio[:70_001])
         seen = receive(first, "Results")
         assert seen["received_bytes"] == 70_001
         cut(first)
     eventually(lambda: scripted.metric("asr_detached_streams") == 1)
     assert scripted.metric("asr_open_streams") == 1
-    with resumed(scripted, told, seen["sequence"]) as second:
-        told = session(second)
-        assert (told["received_bytes"], told["sequence"]) == (70_001, seen["sequence"])
+    with resumed(scripted, opened, seen["sequence"]) as second:
+        opened = session(second)
+        assert (opened["received_bytes"], opened["sequence"]) == (70_001, seen["sequence"])
         second.send(audio[70_001:])
         second.send(CLOSE)
         messages, code = until_closed(second)
@@ -119,16 +124,16 @@ def test_a_server_that_keeps_nothing_says_nothing() -> None:
 def test_what_was_said_while_nobody_was_there_comes_afterwards(scripted: Running) -> None:
     """Finals and the summary after CloseStream, without the interim results; the place is free at once."""
     with scripted.listen(QUERY + "&interim_results=true") as first:
-        told = session(first)
+        opened = session(first)
         first.send(pcm(3.2))
         first.send(CLOSE)
         receive(first, "Results")
         cut(first)
     eventually(lambda: scripted.metric("asr_open_streams") == 0)
-    with resumed(scripted, told) as second:
-        told = session(second)
+    with resumed(scripted, opened) as second:
+        opened = session(second)
         messages, code = until_closed(second)
-    assert (told["closing"], told["received_bytes"], code) == (True, 102_400, 1000)
+    assert (opened["closing"], opened["received_bytes"], code) == (True, 102_400, 1000)
     assert [m["type"] for m in messages if m.get("is_final", True)] == [m["type"] for m in messages]
     assert (transcript(messages), messages[-1]["type"]) == (words(6), "Metadata")
 
@@ -136,13 +141,13 @@ def test_what_was_said_while_nobody_was_there_comes_afterwards(scripted: Running
 def test_the_summary_is_kept_although_it_was_delivered(scripted: Running) -> None:
     """Nobody knows whether the last bytes of a connection arrived."""
     with scripted.listen(QUERY) as socket:
-        told = session(socket)
+        opened = session(socket)
         socket.send(pcm(1.2))
         socket.send(CLOSE)
         first = until_closed(socket)[0]
     for sequence in (0, 1, 2):
-        with resumed(scripted, told, sequence) as again:
-            told = session(again)
+        with resumed(scripted, opened, sequence) as again:
+            opened = session(again)
             messages, code = until_closed(again)
         assert (numbered(messages), code) == (numbered(first)[sequence:], 1000)
 
@@ -150,10 +155,10 @@ def test_the_summary_is_kept_although_it_was_delivered(scripted: Running) -> Non
 def test_an_error_is_kept_too(scripted: Running) -> None:
     """A client that comes back learns why its stream ended."""
     with scripted.listen(QUERY) as first:
-        told = session(first)
+        opened = session(first)
         first.send("no JSON")
         cut(first)
-    with resumed(scripted, told) as second:
+    with resumed(scripted, opened) as second:
         messages, code = until_closed(second)
     assert (code, messages[-1]["variant"]) == (1008, "DATA-0001")
 
@@ -161,10 +166,10 @@ def test_an_error_is_kept_too(scripted: Running) -> None:
 def test_a_newer_connection_takes_over_at_once(scripted: Running) -> None:
     """While the first still sends: it is closed, not waited for, and what was not counted is sent again."""
     with scripted.listen(QUERY) as first:
-        told = session(first)
+        opened = session(first)
         for _ in range(20):
             first.send(pcm(0.1))
-        with resumed(scripted, told) as second:
+        with resumed(scripted, opened) as second:
             count = session(second)["received_bytes"]
             with suppress(ConnectionClosed):
                 for _ in range(1000):
@@ -203,11 +208,11 @@ def test_a_token_is_dead_when_its_successor_was_used(scripted: Running) -> None:
 def test_two_that_resume_at_once_leave_one(scripted: Running) -> None:
     """The later one; the audio is counted once."""
     with scripted.listen(QUERY) as first:
-        told = session(first)
+        opened = session(first)
         first.send(pcm(1.0))
         receive(first, "Received")
         cut(first)
-    with resumed(scripted, told) as a, resumed(scripted, told) as b:
+    with resumed(scripted, opened) as a, resumed(scripted, opened) as b:
         session(a)
         assert session(b)["received_bytes"] == 32_000
         assert until_closed(a)[1] == 4001
@@ -223,23 +228,23 @@ def test_two_that_resume_at_once_leave_one(scripted: Running) -> None:
 def test_messages_that_nobody_can_have_are_refused(scripted: Running, sequence: str, found: str) -> None:
     """400; the token is still good."""
     with scripted.listen(QUERY) as first:
-        told = session(first)
-        status, sentence = refused(scripted, f"resume={told['resume']}&sequence={sequence}")
+        opened = session(first)
+        status, sentence = refused(scripted, f"resume={opened['resume']}&sequence={sequence}")
         assert (status, sentence[: len(found)]) == (400, found)
-        with resumed(scripted, told) as second:
+        with resumed(scripted, opened) as second:
             assert session(second)["resume"]
 
 
 def test_acknowledged_messages_are_forgotten(scripted: Running) -> None:
     """They take no memory, and cannot be asked for again. More than was sent is all of it."""
     with scripted.listen(QUERY) as first:
-        told = session(first)
+        opened = session(first)
         first.send(pcm(4.0))
         last = [receive(first, "Results") for _ in range(2)][-1]
         assert scripted.metric("asr_kept_bytes") > 1000
         first.send(f'{{"type": "Ack", "sequence": {last["sequence"]}}}')
         eventually(lambda: scripted.metric("asr_kept_bytes") == 0)
-        assert refused(scripted, f"resume={told['resume']}&sequence=1") == (
+        assert refused(scripted, f"resume={opened['resume']}&sequence=1") == (
             400,
             "sequence: found 1, wanted 2 to 2, the last message received",
         )
@@ -261,13 +266,13 @@ def test_an_ack_of_no_number_is_an_error(scripted: Running, sequence: str) -> No
 def test_finalize_is_counted_so_that_it_is_asked_once(scripted: Running) -> None:
     """And Configure: each has one answer."""
     with scripted.listen(QUERY) as first:
-        told = session(first)
+        opened = session(first)
         first.send(pcm(0.6))
         first.send('{"type": "Finalize"}')
         first.send('{"type": "Configure"}')
         receive(first, "ConfigureSuccess")
         cut(first)
-    with resumed(scripted, told) as second:
+    with resumed(scripted, opened) as second:
         assert session(second)["received_commands"] == 2
         answers = [receive(second, "Results", "ConfigureSuccess") for _ in range(2)]
     assert {answer["type"] for answer in answers} == {"Results", "ConfigureSuccess"}
@@ -288,15 +293,15 @@ def test_nobody_comes_back_and_the_place_is_free_in_time() -> None:
     """After `resumable` seconds, bounded by `max_resume_s`; the token is then unknown."""
     with running(ScriptedEngine(), max_resume_s=1.0) as server:
         with server.listen(QUERY) as socket:
-            told = session(socket)
-            assert told["resumable"] == 1.0
+            opened = session(socket)
+            assert opened["resumable"] == 1.0
             socket.send(pcm(1.2))
             cut(socket)
         eventually(lambda: server.metric("asr_detached_streams") == 1)
         began_s = time.monotonic()
         eventually(lambda: server.metric("asr_open_streams") == 0)
         assert time.monotonic() - began_s > 0.5
-        assert refused(server, f"resume={told['resume']}")[0] == 410
+        assert refused(server, f"resume={opened['resume']}")[0] == 410
         assert server.metric("asr_resumes_total", outcome="expired") == 1
         assert server.metric("asr_kept_bytes") == 0
 
@@ -317,12 +322,12 @@ def test_a_client_that_says_goodbye_is_not_waited_for(scripted: Running) -> None
 def test_a_silent_connection_is_closed_and_its_stream_kept() -> None:
     """A network that swallows everything looks like a client that sends nothing: 1011, and it may come back."""
     with running(ScriptedEngine(), idle_timeout_s=0.5) as server, server.listen(QUERY) as first:
-        told = session(first)
+        opened = session(first)
         first.send(pcm(1.2))
         assert until_closed(first)[1] == 1011
         assert server.metric("asr_detached_streams") == 1
         time.sleep(1.2)  # no idle limit meanwhile
-        with resumed(server, told) as second:
+        with resumed(server, opened) as second:
             second.send(CLOSE)
             assert transcript(until_closed(second)[0]) == words(2)
 
@@ -331,14 +336,14 @@ def test_a_stream_with_too_much_unacknowledged_text_says_that_it_cannot_be_resum
     """It goes on; its old token is unknown, and when its connection is lost its place is free at once."""
     with running(ScriptedEngine(), max_kept_bytes=3000) as server:
         with server.listen(QUERY) as socket:
-            told = session(socket)
+            opened = session(socket)
             for _ in range(6):
                 socket.send(pcm(2.0))
             texts = []
             while not texts or "resume" not in texts[-1]:
                 texts.append(receive(socket, "Results", "Session"))
             assert texts[-1]["resume"] is None
-            assert refused(server, f"resume={told['resume']}")[0] == 410
+            assert refused(server, f"resume={opened['resume']}")[0] == 410
             texts += [receive(socket, "Results") for _ in range(7 - len(texts))]
             assert transcript(texts) == words(24)
             assert server.metric("asr_resumes_total", outcome="over_memory") == 1
@@ -383,17 +388,17 @@ def test_fifty_breaks_in_one_stream_lose_nothing(scripted: Running) -> None:
     """Each after some audio, some within a WebSocket message, some before the first message arrived."""
     audio, messages = pcm(25.0, 0.25), []
     with scripted.listen(QUERY) as socket:
-        told = session(socket)
+        opened = session(socket)
         socket.send(audio[:10_000])
         cut(socket)
     for number in range(50):
         sequence = messages[-1]["sequence"] if messages else 0
-        with resumed(scripted, told, sequence) as socket:
+        with resumed(scripted, opened, sequence) as socket:
             if number % 5 == 4:  # the new token is lost
                 cut(socket)
                 continue
-            told = session(socket)
-            begin = told["received_bytes"]
+            opened = session(socket)
+            begin = opened["received_bytes"]
             socket.send(audio[begin : begin + 16_001])
             if number % 3 == 0:  # half a message: its bytes do not count
                 frame = Frame(Opcode.BINARY, audio[begin + 16_001 : begin + 30_000]).serialize(mask=True)
@@ -404,7 +409,7 @@ def test_fifty_breaks_in_one_stream_lose_nothing(scripted: Running) -> None:
                     with suppress(TimeoutError):
                         messages += numbered([json.loads(socket.recv(timeout=0.02))])
             cut(socket)
-    with resumed(scripted, told, messages[-1]["sequence"] if messages else 0) as socket:
+    with resumed(scripted, opened, messages[-1]["sequence"] if messages else 0) as socket:
         socket.send(audio[session(socket)["received_bytes"] :])
         socket.send(CLOSE)
         messages += until_closed(socket)[0]
@@ -416,11 +421,11 @@ def test_fifty_breaks_in_one_stream_lose_nothing(scripted: Running) -> None:
 def test_each_channel_goes_on(scripted: Running) -> None:
     """With `multichannel` as without."""
     with scripted.listen(QUERY + "&channels=2&multichannel=true") as first:
-        told = session(first)
+        opened = session(first)
         first.send(pcm(3.0)[:-1])
         receive(first, "Received")
         cut(first)
-    with resumed(scripted, told) as second:
+    with resumed(scripted, opened) as second:
         second.send(pcm(3.0)[session(second)["received_bytes"] :])
         second.send(CLOSE)
         messages, _ = until_closed(second)
@@ -441,9 +446,9 @@ def test_a_conversation_cannot_be_resumed(scripted: Running) -> None:
 def test_the_address_by_plain_http_says_whether_a_stream_is_kept(scripted: Running) -> None:
     """For pages, from which a browser hides a refusal. It uses up no token."""
     with scripted.listen(QUERY) as first:
-        told = session(first)
+        opened = session(first)
         for _ in range(2):
-            assert httpx.get(f"{scripted.ws_url.replace('ws', 'http')}?resume={told['resume']}").status_code == 426
+            assert httpx.get(f"{scripted.ws_url.replace('ws', 'http')}?resume={opened['resume']}").status_code == 426
         assert httpx.get(f"{scripted.url}/v1/listen?resume=unknown").json()["err_code"] == "GONE"
 
 
