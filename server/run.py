@@ -19,7 +19,7 @@ from server.config import ServerSettings
 from server.http.protocols import MAX_HEAD_BYTES, Bounds, OneLength
 from server.http.service import CLOSING_S, Service
 from server.limits import BACKLOG, Connections, FrameBudgets, files_for_connections
-from server.tcp import listen_wyoming
+from server.tcp import WyomingListener
 
 _log = logging.getLogger("steadyword.server")
 
@@ -74,7 +74,7 @@ class Server(uvicorn.Server):
         self._service: Service = app.state.service
         self._on_started = on_started
         self._wyoming_socket = wyoming
-        self._wyoming: asyncio.Server | None = None
+        self._wyoming: WyomingListener | None = None
         self._is_announced = settings.wyoming_zeroconf
         self._announcement = AsyncExitStack()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -101,7 +101,8 @@ class Server(uvicorn.Server):
             self._watching = asyncio.create_task(watch(files, state(files), certificates.reload))
             certificates.reload()  # they may have changed since they were read first
         if self._wyoming_socket and not self.should_exit:
-            self._wyoming = await listen_wyoming(self._service, self._wyoming_socket, self._connections, self._budgets)
+            self._wyoming = WyomingListener(self._service, self._connections, self._budgets)
+            await self._wyoming.listen(self._wyoming_socket)
         for listening in [*(sockets or ()), *([self._wyoming_socket] if self._wyoming_socket else ())]:
             listening.listen(_QUEUED)
         if self._wyoming_socket and self._wyoming and self._is_announced:
@@ -124,6 +125,8 @@ class Server(uvicorn.Server):
             self._wyoming.close()
         await self._service.drain()
         self._service.abandon()
+        if self._wyoming:
+            await self._wyoming.finish(CLOSING_S / 2)
         await super().shutdown(sockets)
 
     async def _announce(self, listening: socket.socket) -> None:

@@ -18,25 +18,50 @@ _CLOSE_S = 5.0
 """For a client to take the last bytes, before its connection is cut."""
 
 
-async def listen_wyoming(
-    service: Service, listening: socket.socket, connections: Connections, budgets: FrameBudgets
-) -> asyncio.Server:
-    """Serves Wyoming on a listening socket until the returned server is closed."""
+class WyomingListener:
+    """Listens for Wyoming's clients, and runs a task for each of them."""
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        transport = WyomingTransport(reader, writer, service.settings.max_message_bytes, budgets.open())
+    def __init__(self, service: Service, connections: Connections, budgets: FrameBudgets) -> None:
+        self._service, self._connections, self._budgets = service, connections, budgets
+        self._server: asyncio.Server | None = None
+        self._clients: set[asyncio.Task[None]] = set()
+
+    async def listen(self, listening: socket.socket) -> None:
+        """Serves a listening socket until `close`."""
+        self._server = await asyncio.start_server(self._accept, sock=listening, limit=MAX_LINE_BYTES, backlog=BACKLOG)
+
+    def close(self) -> None:
+        """Accepts nobody any more."""
+        if self._server:
+            self._server.close()
+
+    async def finish(self, timeout_s: float) -> None:
+        """Waits for the clients that are left to take their last bytes; cuts them off after `timeout_s`."""
+        if self._clients:
+            _, left = await asyncio.wait(self._clients, timeout=timeout_s)
+            for client in left:
+                client.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Starts the task. Had asyncio of Python 3.11 started it, it would log a fault when it is cancelled."""
+        client = asyncio.create_task(self._run(reader, writer))
+        self._clients.add(client)
+        client.add_done_callback(self._clients.discard)
+
+    async def _run(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        transport = WyomingTransport(reader, writer, self._service.settings.max_message_bytes, self._budgets.open())
         address = str((writer.get_extra_info("peername") or ("",))[0])
+        connections = self._connections
         try:
             if connections.enter(writer, address, writer.transport.abort):
                 connections.serve(writer)  # `idle_timeout_s` ends it if nothing comes
                 with suppress(AsrError):  # the server is shutting down
-                    await _serve(service, transport)
+                    await _serve(self._service, transport)
         finally:
             connections.leave(writer)
             with suppress(PeerGone):
                 await transport.close(0, "")
-
-    return await asyncio.start_server(serve, sock=listening, limit=MAX_LINE_BYTES, backlog=BACKLOG)
 
 
 async def _serve(service: Service, transport: "WyomingTransport") -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import queue
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -209,6 +210,28 @@ def test_a_server_that_stops_sends_what_it_has() -> None:
         served.server.stop()
         kinds = [kind for kind, _ in client.until("error")]
         assert kinds == ["transcript", "transcript-stop", "error"]
+
+
+def test_a_server_that_stops_waits_only_so_long_for_a_client_that_takes_nothing(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its task is ended by the server, quietly, and not left to the end of the event loop."""
+    served_once, waiting = threading.Event(), []
+
+    async def never(*_: Any) -> None:
+        served_once.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            waiting.append("ended")
+
+    monkeypatch.setattr("server.tcp._serve", never)
+    with serving() as served, served.client():
+        assert served_once.wait(30)
+        served.server.stop()
+        assert not served.server.thread.is_alive()
+    assert waiting == ["ended"]
+    assert not [record for record in caplog.records if record.name == "asyncio"]
 
 
 # -- found in the network --------------------------------------------------------------------------------------------
