@@ -25,6 +25,14 @@ class ModelError(CallerError):
     """A model that is unknown, missing, damaged or not supported."""
 
 
+class LedgerError(CallerError):
+    """A ledger of releases that cannot be used, or a change that it refuses. It holds what it held before."""
+
+
+class MoveConflict(LedgerError):
+    """An alias is not where the caller expected it: another process moved it first."""
+
+
 class SessionError(CallerError):
     """A call that the session's state does not allow, such as audio after the end."""
 

@@ -47,6 +47,7 @@ ROOMS: Mapping[str, set[str]] = {
     "asr.audio": FOUNDATION,
     **dict.fromkeys(MODELS, FOUNDATION | MODELS),
     "asr.model_files": FOUNDATION,
+    "asr.ledger": FOUNDATION | {"asr.model_files"},
     "asr.models.architecture": FOUNDATION | {"asr.models.base", "asr.model_files"},
     **dict.fromkeys(ARCHITECTURES, FOUNDATION | MODELS),
     **{

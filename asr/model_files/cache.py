@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -56,7 +57,7 @@ def _sync(path: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove temporary files that crashed writers left in the folder more than a day ago.
+    """Remove temporary files and folders that crashed writers left in the folder more than a day ago.
 
     Younger ones may belong to a writer that is still running. Does nothing if the folder cannot be written.
     """
@@ -65,7 +66,7 @@ def remove_leftovers(folder: Path) -> None:
         for path in folder.glob(f".*{_TEMPORARY}"):
             with contextlib.suppress(OSError):
                 if path.stat().st_mtime < oldest_s:
-                    path.unlink()
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _clock_s(folder: Path) -> float:

@@ -1,0 +1,31 @@
+"""The ledger of releases: which model folders exist by number, which of them is live, and who moved what, when and why.
+
+    values      what the ledger holds: releases, moves of aliases, and the numbers of watched streams
+    folders     a model's folder -> a complete copy that never changes, named by its hash
+    tables      the tables, and the format's version
+    database    connections, transactions, and each failure as one sentence
+    ledger      the ledger itself; `resolve` reads NAME, NAME@champion and NAME/7
+
+It is imported only where a ledger is used: a server without one never loads SQLAlchemy.
+"""
+
+from asr.errors import LedgerError, MoveConflict
+from asr.ledger.ledger import Ledger, open_ledger, resolve
+from asr.ledger.values import ALIASES, CANARY, CHAMPION, SHADOW, Label, Move, Outcome, Pair, Release
+
+__all__ = [
+    "ALIASES",
+    "CANARY",
+    "CHAMPION",
+    "SHADOW",
+    "Label",
+    "Ledger",
+    "LedgerError",
+    "Move",
+    "MoveConflict",
+    "Outcome",
+    "Pair",
+    "Release",
+    "open_ledger",
+    "resolve",
+]

@@ -1,0 +1,296 @@
+"""The ledger: releases by number, aliases moved by compare-and-set, and the numbers of watched streams."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from sqlalchemy import Connection, Row, Table, func, select
+from sqlalchemy.exc import IntegrityError
+
+from asr.errors import LedgerError, MoveConflict
+from asr.ledger.database import Database
+from asr.ledger.folders import is_whole, store
+from asr.ledger.tables import LABELS, MOVES, OUTCOMES, PAIRS, RELEASES
+from asr.ledger.values import ALIASES, CHAMPION, Label, Move, Outcome, Pair, Release
+from asr.model_files.trained import models_dir
+
+NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+"""The name of a model with releases."""
+REF = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*)(?:@(?P<alias>[a-z]+)|/(?P<number>[0-9]{1,9}))?")
+
+_ATTEMPTS = 20
+"""Of a transaction on a database that lets two of them read the same state. SQLite needs one."""
+
+Watched = TypeVar("Watched", Pair, Outcome, Label)
+
+
+class Ledger:
+    """One ledger. It may be used from several threads; other processes may use the same one.
+
+    Every method raises `LedgerError` if the database cannot be used.
+    """
+
+    def __init__(self, where: str | Path) -> None:
+        if isinstance(where, Path) or "://" not in where:
+            _make_folder(Path(where).expanduser().parent)
+        self._database = Database(where)
+        self.where = self._database.where
+        """The file, or the URL without its password."""
+        beside = Path(self.where).parent if self._database.is_sqlite else models_dir().parent
+        self.releases_folder = beside / "releases"
+
+    def close(self) -> None:
+        """Closes the connections to the database."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close()
+
+    def add_release(self, name: str, folder: str | Path, *, by: str, why: str) -> Release:
+        """Copies the folder and gives it the model's next number. A folder with the same files is the same release.
+
+        Raises `LedgerError` for a folder that holds only a part of a model.
+        """
+        _check_name(name)
+        sha256, _ = store(Path(folder).expanduser(), self.releases_folder)
+        for _ in range(_ATTEMPTS):
+            try:
+                return self._add_row(name, sha256, by, why)
+            except IntegrityError:  # another process took the number
+                continue
+        raise LedgerError(f"the ledger {self.where} is too busy; wanted a moment without other writers")
+
+    def _add_row(self, name: str, sha256: str, by: str, why: str) -> Release:
+        with self._database.writing() as connection:
+            of_name = select(RELEASES).where(RELEASES.c.name == name)
+            row = connection.execute(of_name.where(RELEASES.c.sha256 == sha256)).first()
+            if row is None:
+                numbers = select(func.max(RELEASES.c.number)).where(RELEASES.c.name == name)
+                number = (connection.execute(numbers).scalar() or 0) + 1
+                values = {"name": name, "number": number, "sha256": sha256, "by": by, "why": why}
+                at_s = self._database.now_s(connection)
+                connection.execute(RELEASES.insert().values(added_at_s=at_s, **values))
+                row = connection.execute(of_name.where(RELEASES.c.number == number)).one()
+            return self._release(row)
+
+    def release(self, name: str, number: int) -> Release:
+        """The release `name`/`number`. Raises `LedgerError` if there is none."""
+        with self._database.reading() as connection:
+            return self._find(connection, name, number)
+
+    def releases(self, name: str) -> list[Release]:
+        """All releases of a model, by number."""
+        query = select(RELEASES).where(RELEASES.c.name == name).order_by(RELEASES.c.number)
+        with self._database.reading() as connection:
+            return [self._release(row) for row in connection.execute(query)]
+
+    def names(self) -> list[str]:
+        """The models that have releases, sorted."""
+        with self._database.reading() as connection:
+            return sorted(connection.execute(select(RELEASES.c.name).distinct()).scalars())
+
+    def verified_folder(self, release: Release) -> Path:
+        """The release's folder, after its files were compared with its hash. Raises `LedgerError`."""
+        if is_whole(release.folder, release.sha256):
+            return release.folder
+        found = (
+            "do not have the hash that they had when they were added" if release.folder.is_dir() else "are not there"
+        )
+        raise LedgerError(
+            f"the files of {release.ref} in {release.folder} {found}; wanted the same files: add their folder again"
+        )
+
+    def aliases(self, name: str) -> dict[str, Release]:
+        """Alias -> the release it is on. An alias that is on none is missing."""
+        with self._database.reading() as connection:
+            moves = (_last_move(connection, name, alias) for alias in ALIASES)
+            numbers = {row.alias: row.to_number for row in moves if row is not None and row.to_number is not None}
+            return {alias: self._find(connection, name, number) for alias, number in numbers.items()}
+
+    def options(self, name: str, alias: str) -> dict[str, Any]:
+        """The options of the alias's last move, such as the canary's weight; {} while it is on no release."""
+        _check_alias(alias)
+        with self._database.reading() as connection:
+            row = _last_move(connection, name, alias)
+        return dict(row.options) if row is not None and row.to_number is not None else {}
+
+    def move(
+        self,
+        name: str,
+        alias: str,
+        *,
+        expected: int | None,
+        to: int | None,
+        by: str,
+        why: str,
+        evidence: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> Move:
+        """Moves an alias from the release `expected` to the release `to`, if it is still on `expected`.
+
+        None as `expected`: the alias is on no release; as `to`: take the alias away. The same number twice changes the
+        options. Raises `MoveConflict` if the alias is elsewhere, `LedgerError` if there is no such release.
+        """
+        _check_name(name)
+        _check_alias(alias)
+        values: dict[str, Any] = {"name": name, "alias": alias, "from_number": expected, "to_number": to}
+        values |= {"by": by, "why": why, "evidence": dict(evidence or {}), "options": dict(options or {})}
+        for _ in range(_ATTEMPTS):
+            try:
+                return self._move(values)
+            except IntegrityError:  # another process added a move since this one read the last
+                continue
+        raise LedgerError(f"the ledger {self.where} is too busy; wanted a moment without other writers")
+
+    def _move(self, values: Mapping[str, Any]) -> Move:
+        name, alias, expected = values["name"], values["alias"], values["from_number"]
+        with self._database.writing() as connection:
+            # Before the alias: then a move of another process in between has this id too, and one of the two fails.
+            move_id = _last_id(connection) + 1
+            last = _last_move(connection, name, alias)
+            found = None if last is None else last.to_number
+            if found != expected:
+                raise MoveConflict(
+                    f"{name}@{alias} is on {_ref(name, found)} and not on {_ref(name, expected)}: it was moved "
+                    f"since; wanted a move from where it is"
+                )
+            if values["to_number"] is not None:
+                self._find(connection, name, values["to_number"])
+            move = Move(id=move_id, at_s=self._database.now_s(connection), **values)
+            connection.execute(MOVES.insert().values(asdict(move)))
+        return move
+
+    def moves(self, name: str | None = None, after_id: int = 0) -> list[Move]:
+        """The history in its order: all moves, or those of one model; only those after the move `after_id`."""
+        query = select(MOVES).where(MOVES.c.id > after_id).order_by(MOVES.c.id)
+        if name is not None:
+            query = query.where(MOVES.c.name == name)
+        with self._database.reading() as connection:
+            return [Move(**row._mapping) for row in connection.execute(query)]
+
+    def version(self) -> int:
+        """The id of the last move, 0 before the first. Cheap: a server asks several times a second."""
+        with self._database.reading() as connection:
+            return _last_id(connection)
+
+    def add_pairs(self, pairs: Sequence[Pair]) -> None:
+        """Adds all of them, or none."""
+        self._add(PAIRS, pairs)
+
+    def pairs(self, name: str, champion: int, challenger: int, after_id: int = 0) -> list[Pair]:
+        """The pairs of two releases in the order in which they were added, those after the row `after_id`."""
+        query = {"name": name, "champion": champion, "challenger": challenger}
+        return self._watched(PAIRS, Pair, query, after_id)
+
+    def add_outcomes(self, outcomes: Sequence[Outcome]) -> None:
+        """Adds all of them, or none."""
+        self._add(OUTCOMES, outcomes)
+
+    def outcomes(self, name: str, after_id: int = 0) -> list[Outcome]:
+        """The streams of a model that ended, in the order in which they were added."""
+        return self._watched(OUTCOMES, Outcome, {"name": name}, after_id)
+
+    def add_labels(self, labels: Sequence[Label]) -> None:
+        """Adds all of them, or none."""
+        self._add(LABELS, labels)
+
+    def labels(self, name: str, after_id: int = 0) -> list[Label]:
+        """The labels of a model's streams, in the order in which they were added."""
+        return self._watched(LABELS, Label, {"name": name}, after_id)
+
+    def _add(self, table: Table, rows: Sequence[Pair] | Sequence[Outcome] | Sequence[Label]) -> None:
+        if not rows:
+            return
+        values = [{key: value for key, value in asdict(row).items() if key != "id"} for row in rows]
+        with self._database.writing() as connection:
+            connection.execute(table.insert(), values)
+
+    def _watched(self, table: Table, cls: type[Watched], where: Mapping[str, Any], after_id: int) -> list[Watched]:
+        query = select(table).where(table.c.id > after_id).filter_by(**where).order_by(table.c.id)
+        with self._database.reading() as connection:
+            return [cls(**row._mapping) for row in connection.execute(query)]
+
+    def _find(self, connection: Connection, name: str, number: int) -> Release:
+        query = select(RELEASES).where(RELEASES.c.name == name, RELEASES.c.number == number)
+        row = connection.execute(query).first()
+        if row is None:
+            query_numbers = select(RELEASES.c.number).where(RELEASES.c.name == name).order_by(RELEASES.c.number)
+            known = [_ref(name, one) for one in connection.execute(query_numbers).scalars()]
+            wanted = f"wanted {', '.join(known)}" if known else f"it has no release of {name}; add one first"
+            raise LedgerError(f"the ledger {self.where} has no release {name}/{number}; {wanted}")
+        return self._release(row)
+
+    def _release(self, row: Row[Any]) -> Release:
+        values = {key: value for key, value in row._mapping.items() if key != "id"}
+        return Release(folder=self.releases_folder / row.sha256, **values)
+
+
+def open_ledger(where: str | Path) -> Ledger:
+    """The ledger in a file, or at an SQLAlchemy URL; a new one is created.
+
+    Raises `LedgerError` with one sentence: no file of ours, locked, the disk full, a newer format.
+    """
+    return Ledger(where)
+
+
+def resolve(ref: str, ledger: Ledger) -> Release | None:
+    """The release of ``NAME`` (its champion), ``NAME@champion`` or ``NAME/7``.
+
+    None if the ledger has no release of NAME: the name may be a configured model, a folder or a hub id. Raises
+    `LedgerError` if the ledger has releases of NAME and not this one.
+    """
+    parts = REF.fullmatch(ref)
+    if parts is None:
+        return None
+    name = parts["name"]
+    if not ledger.releases(name):
+        return None
+    if parts["number"] is not None:
+        return ledger.release(name, int(parts["number"]))
+    alias = parts["alias"] or CHAMPION
+    _check_alias(alias)
+    aliases = ledger.aliases(name)
+    if alias not in aliases:
+        numbers = ", ".join(release.ref for release in ledger.releases(name))
+        raise LedgerError(f"{name}@{alias} is on no release; wanted one of {numbers}, or a move of the alias to one")
+    return aliases[alias]
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LedgerError(
+            f"the ledger's folder {folder} cannot be created ({error.strerror}); wanted a folder that may be written"
+        ) from None
+
+
+def _last_id(connection: Connection) -> int:
+    return connection.execute(select(func.max(MOVES.c.id))).scalar() or 0
+
+
+def _last_move(connection: Connection, name: str, alias: str) -> Row[Any] | None:
+    query = select(MOVES).where(MOVES.c.name == name, MOVES.c.alias == alias).order_by(MOVES.c.id.desc()).limit(1)
+    return connection.execute(query).first()
+
+
+def _ref(name: str, number: int | None) -> str:
+    return "no release" if number is None else f"{name}/{number}"
+
+
+def _check_name(name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise LedgerError(
+            f"{name!r} is no name of a model with releases; wanted a letter or digit, then letters, digits, _ . or -"
+        )
+
+
+def _check_alias(alias: str) -> None:
+    if alias not in ALIASES:
+        raise LedgerError(f"{alias!r} is no alias; wanted {', '.join(ALIASES)}")

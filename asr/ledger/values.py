@@ -1,0 +1,109 @@
+"""What the ledger holds. Rows have numbers, names and hashes, never a word that was said."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+CHAMPION, CANARY, SHADOW = ALIASES = ("champion", "canary", "shadow")
+"""The aliases: the release that streams get, the one that a share of them gets, the one that hears them later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One immutable folder of weights and settings: number ``number`` of the model ``name``.
+
+    ``sha256`` is that of the whole folder (`asr.ledger.folders.folder_sha256`). ``added_at_s``: seconds since 1970.
+    """
+
+    name: str
+    number: int
+    sha256: str
+    folder: Path
+    added_at_s: float
+    by: str
+    why: str
+
+    @property
+    def ref(self) -> str:
+        """The name of the release: ``NAME/7``."""
+        return f"{self.name}/{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One row of the history: an alias went from one release to another. None: it was, or is, on none.
+
+    ``id`` orders the moves; ``at_s`` (seconds since 1970) is only for readers, since clocks jump. ``evidence`` is what
+    the move rests on; ``options`` say how the alias is used from here on, such as the canary's weight.
+    """
+
+    id: int
+    at_s: float
+    name: str
+    alias: str
+    from_number: int | None
+    to_number: int | None
+    by: str
+    why: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One stream that two releases heard. ``champion`` and ``challenger`` are numbers of releases.
+
+    ``client`` is a salted hash. ``words`` and ``challenger_words`` count the words of the two normalised texts,
+    ``distance`` is their edit distance in words. ``draw_probability`` (0 to 1) is the chance that the stream had to be
+    drawn for labelling, ``is_drawn`` the result. ``id`` is the row's number, 0 before it is stored.
+    """
+
+    at_s: float
+    name: str
+    champion: int
+    challenger: int
+    stream_id: str
+    client: str
+    language: str
+    audio_s: float
+    words: int
+    challenger_words: int
+    distance: int
+    draw_probability: float
+    is_drawn: bool
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One stream that ended. ``arm`` is "champion" or "canary", ``cause`` why the stream ended.
+
+    ``delay_p95_s`` is the 95th percentile of its words' delay, None for a stream without a word.
+    """
+
+    at_s: float
+    name: str
+    release: int
+    arm: str
+    stream_id: str
+    client: str
+    audio_s: float
+    words: int
+    delay_p95_s: float | None
+    cause: str
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """The errors that a person found in one release's text of a stream. ``words`` are those of the correct text."""
+
+    stream_id: str
+    at_s: float
+    name: str
+    release: int
+    words: int
+    errors: int
+    by: str
+    id: int = 0
