@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from asr.events import Event, Final, Word
@@ -40,7 +40,11 @@ class Transcript:
 
 def segments_from_finals(events: Iterable[Event]) -> tuple[Segment, ...]:
     """Groups the words of all `Final`s. A segment ends with its utterance, or with a sentence once it is 5 s long."""
-    segments: list[Segment] = []
+    return tuple(iter_segments(events))
+
+
+def iter_segments(events: Iterable[Event]) -> Iterator[Segment]:
+    """The segments of `segments_from_finals`, each as soon as its last word is there."""
     words: list[Word] = []
     for event in events:
         if not isinstance(event, Final):
@@ -48,10 +52,13 @@ def segments_from_finals(events: Iterable[Event]) -> tuple[Segment, ...]:
         for word in event.words:
             words.append(word)
             if word.end_s - words[0].start_s >= _SEGMENT_S and ends_sentence(word.text):
-                segments, words = [*segments, _segment(words)], []
+                yield _segment(words)
+                words = []
         if event.ends_utterance and words:
-            segments, words = [*segments, _segment(words)], []
-    return tuple(segments) if not words else (*segments, _segment(words))
+            yield _segment(words)
+            words = []
+    if words:
+        yield _segment(words)
 
 
 def _segment(words: list[Word]) -> Segment:

@@ -16,8 +16,10 @@ Recordings are transcribed in four places, all with the settings of `offline_set
 """
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -50,9 +52,11 @@ FALLBACK_TEMPERATURES = (0.2, 0.4, 0.6, 0.8, 1.0)
 
 BATCH_WINDOWS = 24
 """Windows in one batch. The decoder's memory grows with their total length."""
+FIRST_BATCH_WINDOWS = 4
+"""Windows in the first batch; each next one has twice as many. So the first words of a long recording come soon."""
 
-Source = Path | str | BinaryIO | np.ndarray
-"""A path, an open binary file, or mono float32 samples ``(n,)`` at 16 kHz."""
+Source = Path | str | bytes | BinaryIO | np.ndarray
+"""A path, a file's bytes, an open binary file, or mono float32 samples ``(n,)`` at 16 kHz."""
 
 
 def transcribe(
@@ -76,21 +80,34 @@ def transcribe(
     session = engine.open(
         settings or offline_settings(), language=language, prompt=prompt, hotwords=hotwords, partials=False
     )
+    finals = list(finals_of(source, engine, session, on_progress, on_notice))
+    return transcript_of(finals, engine, session.received_s)
+
+
+def finals_of(
+    source: Source,
+    engine: Engine,
+    session: Session,
+    on_progress: Callable[[float], None] | None = None,
+    on_notice: OnNotice = ignored,
+) -> Iterator[Final]:
+    """The finals of a recording, as its batches of windows are recognised. The session is new, and belongs to this."""
     gap_s = session.settings.stream.gap_s
+    filling = Filling()
     windows: list[Window] = []
-    hypotheses: list[tuple[Part, ...]] = []
+    count = FIRST_BATCH_WINDOWS
     for block in blocks(source, on_notice):
         session.receive_audio(block)
         windows += windows_of(session, engine)
-        while len(windows) >= BATCH_WINDOWS:
-            hypotheses += recognised(windows[:BATCH_WINDOWS], engine, gap_s)
-            del windows[:BATCH_WINDOWS]
+        while len(windows) >= count:
+            yield from filling.filled(session.take_events(), recognised(windows[:count], engine, gap_s))
+            del windows[:count]
+            count = min(2 * count, BATCH_WINDOWS)
         if on_progress:
             on_progress(session.received_s - sum(map(seconds_of, windows)))
     session.receive_end()
     windows += windows_of(session, engine)
-    hypotheses += recognised(windows, engine, gap_s) if windows else []
-    return transcript_of(filled(session.take_events(), hypotheses), engine, session.received_s)
+    yield from filling.filled(session.take_events(), recognised(windows, engine, gap_s) if windows else ())
 
 
 def windows_of(session: Session, engine: Engine) -> Iterator[Window]:
@@ -162,27 +179,40 @@ class _Todo:
         return _Todo(self.index, self.window.rest(at_s), self.start_s + at_s, gap_s)
 
 
-def filled(events: Iterable[Event], recognised: Sequence[tuple[Part, ...]]) -> list[Event]:
+def filled(events: Iterable[Event], recognised: Sequence[tuple[Part, ...]]) -> list[Final]:
     """The session's finals with the words of their windows, in order; one for each part. Finals without a window stay
     empty."""
-    answers = iter(recognised)
-    finals: list[Event] = []
-    floor_s, text = 0.0, ""
-    for final in events:
-        if not isinstance(final, Final):
-            continue
-        if not final.words:
-            finals.append(final)
-            continue
-        parts = next(answers)
-        for part in parts:
-            pieces = in_stream_time(part.hypothesis.pieces, final.words[0].start_s + part.start_s, floor_s)
-            pieces = beginning_a_word(pieces, text)
-            floor_s, text = (pieces[-1].end_s, pieces[-1].text) if pieces else (floor_s, text)
-            ends = final.ends_utterance and part is parts[-1]
-            language = part.hypothesis.language
-            finals.append(replace(final, words=words_of(pieces), language=language, ends_utterance=ends))
-    return finals
+    return list(Filling().filled(events, recognised))
+
+
+class Filling:
+    """Fills the finals of one session, some windows at a time."""
+
+    def __init__(self) -> None:
+        self._finals: deque[Final] = deque()
+        self._floor_s, self._text = 0.0, ""
+
+    def filled(self, events: Iterable[Event], recognised: Iterable[tuple[Part, ...]]) -> Iterator[Final]:
+        """The finals up to the first whose window is not recognised yet. It waits, with those after it."""
+        self._finals += (event for event in events if isinstance(event, Final))
+        answers = iter(recognised)
+        while self._finals:
+            parts = next(answers, None) if self._finals[0].words else ()
+            if parts is None:
+                return
+            final = self._finals.popleft()
+            if not final.words:
+                yield final
+            for part in parts:
+                yield self._with_words(final, part, is_last=part is parts[-1])
+
+    def _with_words(self, final: Final, part: Part, is_last: bool) -> Final:
+        pieces = in_stream_time(part.hypothesis.pieces, final.words[0].start_s + part.start_s, self._floor_s)
+        pieces = beginning_a_word(pieces, self._text)
+        if pieces:
+            self._floor_s, self._text = pieces[-1].end_s, pieces[-1].text
+        ends = final.ends_utterance and is_last
+        return replace(final, words=words_of(pieces), language=part.hypothesis.language, ends_utterance=ends)
 
 
 def seconds_of(window: Window) -> float:
@@ -237,7 +267,8 @@ def transcript_of(events: Iterable[Event], engine: Named, duration_s: float) -> 
 def blocks(source: Source, on_notice: OnNotice = ignored) -> Iterator[np.ndarray]:
     """The samples of a source in blocks ``(n,)`` of at most 10 s. Raises `AudioError`."""
     if not isinstance(source, np.ndarray):
-        yield from read_blocks(Path(source) if isinstance(source, str) else source, on_notice=on_notice)
+        opened = Path(source) if isinstance(source, str) else BytesIO(source) if isinstance(source, bytes) else source
+        yield from read_blocks(opened, on_notice=on_notice)
         return
     for start in range(0, len(source), 10 * SAMPLE_RATE_HZ):
         yield source[start : start + 10 * SAMPLE_RATE_HZ]

@@ -1,15 +1,19 @@
 """`import asr; asr.transcribe(...)`: three lines, and nothing loaded before they are run."""
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import soundfile
 
 import asr
 from asr.engine import Engine
-from asr.errors import AudioError, ConfigError, ModelError
+from asr.errors import AudioError, ConfigError, ModelError, SessionError
+from asr.events import Ended, Final, Partial
 from asr.transcripts.recording import transcribe as transcribe_recording
 from tests.speech import RATE_HZ, clip
 
@@ -50,3 +54,90 @@ def test_the_function_stays_whatever_else_is_imported() -> None:
         "from asr import transcribe; assert transcribe is asr.transcribe"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_bytes_are_a_recording_and_segments_come_one_by_one(tmp_path: Path) -> None:
+    """The segments are the transcript's, and the first is there before the recording has been read."""
+    path = tmp_path / "fox.wav"
+    soundfile.write(path, np.tile(clip("quick_brown_fox"), 60), RATE_HZ, subtype="PCM_16")
+    whole = asr.transcribe(path.read_bytes())
+    assert whole == asr.transcribe(path)
+    with path.open("rb") as file:
+        segments = asr.segments(file)
+        first = next(segments)
+        assert file.tell() < path.stat().st_size
+        assert (first, *segments) == whole.segments
+    with pytest.raises(ConfigError, match="does not know language 'de'"):
+        asr.segments(path, language="de")
+
+
+def test_a_stream_gives_each_word_once_and_the_text_of_a_session() -> None:
+    """However it is cut into blocks, and as floats, as int16 or as bytes."""
+    samples = (clip("quick_brown_fox") * 32_767).astype(np.int16)
+    with asr.open() as stream:
+        words = list(stream.words(np.array_split(samples, 37)))
+        assert "".join(word.text for word in words).strip() == stream.text
+        assert "brown fox" in stream.text
+        assert stream.finish() == []
+        with pytest.raises(SessionError, match=r"found audio after finish\(\)"):
+            stream.feed(samples)
+    for blocks in ([samples.tobytes()], np.array_split(samples.astype(np.float32) / 32_768, 5)):
+        assert list(asr.open().words(blocks)) == words
+
+
+def test_a_stream_shows_words_early_and_ends_a_turn_when_asked() -> None:
+    """`feed` returns what is heard so far, `finalize` makes it final, the stream goes on."""
+    samples = clip("quick_brown_fox")
+    stream = asr.open(language="en")
+    events = [event for block in np.array_split(samples, 30) for event in stream.feed(block)]
+    assert any(isinstance(event, Partial) and event.words for event in events)
+    finals = [event for event in stream.finalize() if isinstance(event, Final)]
+    assert finals[-1].from_finalize
+    assert "fox" in stream.text
+    assert isinstance(stream.finish()[-1], Ended)
+
+
+def test_a_stream_in_an_event_loop() -> None:
+    """As the docstring says: off the loop."""
+
+    async def run() -> str:
+        stream = asr.open()
+        await asyncio.to_thread(stream.feed, clip("quick_brown_fox"))
+        await asyncio.to_thread(stream.finish)
+        return stream.text
+
+    assert "brown fox" in asyncio.run(run())
+
+
+def test_another_rate_is_resampled() -> None:
+    """48 kHz, as a browser's or a sound card's blocks."""
+    samples = np.repeat(clip("quick_brown_fox"), 3)
+    assert "brown fox" in "".join(word.text for word in asr.open(sample_rate_hz=48_000).words([samples]))
+
+
+@pytest.mark.parametrize(
+    ("samples", "sentence"),
+    [
+        (b"123", "found 3 bytes, wanted whole samples"),
+        (np.zeros((2, 100), np.float32), r"found an array of shape \(2, 100\), wanted mono"),
+        (np.array([0.1, np.nan, np.inf], np.float32), "found samples that are NaN or infinite"),
+        (np.zeros(100, np.int32), "found samples of type int32, wanted float32"),
+        ([0.0, 0.1], "found list, wanted mono samples"),
+    ],
+)
+def test_what_is_no_audio_is_refused_with_a_sentence(samples: Any, sentence: str) -> None:
+    """And the stream goes on."""
+    stream = asr.open()
+    with pytest.raises(AudioError, match=sentence):
+        stream.feed(samples)
+    stream.feed(clip("quick_brown_fox"))
+    stream.finish()
+    assert "brown fox" in stream.text
+
+
+def test_the_package_lists_its_names_and_runs_as_a_module() -> None:
+    """For completion, type checkers and `python -m asr`."""
+    assert {"transcribe", "segments", "open", "Engine"} <= set(dir(asr))
+    assert (Path(asr.__file__).parent / "py.typed").is_file()
+    command = [sys.executable, "-m", "asr", "--version"]
+    assert subprocess.run(command, capture_output=True, check=True).stdout.startswith(b"steadyword ")
