@@ -3,8 +3,7 @@
 commands    declares the options of `asr eval` and `asr bench`, calls each room's command
 defaults    defaults that the options and the rooms share
 trace       everything a session said over one utterance, each event with its times
-normalise   makes texts comparable before scoring
-canonical   writes characters that have several encodings in one form
+equivalents writes a hypothesis as its reference where both say the same (texts are normalised by `asr.normalisation`)
 progress    shows a progress bar
 
 data        loads labelled recordings and puts them under conditions

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from rapidfuzz.distance import Levenshtein
 
-from eval.normalise import normalise, units
+from asr.normalisation.normalise import normalise, units
 
 _LONGEST = 4
 """Units of the longest compound that is joined or split."""

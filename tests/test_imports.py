@@ -62,6 +62,7 @@ ROOMS: Mapping[str, set[str]] = {
     | {f"{architecture}.architecture" for architecture in ARCHITECTURES},
     "asr.streaming": FOUNDATION | {"asr.models.base"},
     "asr.engine": FOUNDATION | ENGINE,
+    "asr.normalisation": {"asr.languages"},
     "asr.transcripts": FOUNDATION | ENGINE | {"asr.audio"},
     "asr.align": FOUNDATION | ENGINE | {"asr.audio", "asr.transcripts"},
     "asr.api": FOUNDATION | ENGINE | {"asr.audio", "asr.transcripts"},

@@ -26,8 +26,8 @@ from asr.models.whisper.files import WhisperFiles
 from asr.models.whisper.network import SILENT_MEL, TAIL_SAMPLES
 from asr.models.whisper.recogniser import WhisperRecogniser
 from asr.models.whisper.tokenizer import Tokenizer
+from asr.normalisation.normalise import normalise
 from eval.metrics.word_errors import Counts, count, total
-from eval.normalise import normalise
 from train.config import ModelSettings
 from train.data import Example
 from train.task import freeze

@@ -3,10 +3,10 @@
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 
+from asr.normalisation.normalise import base_language
 from eval.audit.findings import Example, Finding, example, grouped, of_examples
 from eval.data.types import Utterance
 from eval.data.writing_systems import foreign_letters, script
-from eval.normalise import base_language
 
 AREA = "characters"
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from asr.normalisation.normalise import normalise
 from eval.metrics.word_errors import Counts, count, total
-from eval.normalise import normalise
 from eval.trace import Trace
 
 MIN_MODELS = 2

@@ -8,11 +8,11 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+from asr.normalisation.canonical import is_part_of_word
+from asr.normalisation.normalise import base_language, is_by_character, normalise
 from eval.audit.characters import tone_key
 from eval.audit.findings import Example, Finding, Written, example, examples, grouped, of_examples, of_groups
-from eval.canonical import is_part_of_word
 from eval.data.types import Utterance
-from eval.normalise import base_language, is_by_character, normalise
 
 AREA = "labels"
 

@@ -5,9 +5,9 @@ from functools import cache
 
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
+from asr.normalisation.normalise import base_language, is_by_character
 from eval.audit.findings import Example, Finding, example, of_examples
 from eval.data.types import Utterance
-from eval.normalise import base_language, is_by_character
 
 AREA = "labels"
 

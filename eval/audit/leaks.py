@@ -5,8 +5,8 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from asr.normalisation.normalise import normalise, units
 from eval.data.types import Utterance
-from eval.normalise import normalise, units
 
 MIN_UNITS = 5
 """Shorter texts ("yes", "good morning") are said by many people."""

@@ -4,10 +4,10 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
+from asr.normalisation.normalise import base_language, is_by_character
 from eval.audit.findings import Finding, Written, grouped, of_groups
 from eval.audit.label_forms import AREA, windows, words_of
 from eval.data.types import Utterance
-from eval.normalise import base_language, is_by_character
 
 LONGEST_NUMBER = 8
 """In words: "one thousand nine hundred and ninety nine"."""

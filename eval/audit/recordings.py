@@ -9,12 +9,12 @@ import numpy as np
 
 from asr.audio.files import Header, header
 from asr.errors import AudioError
+from asr.normalisation.normalise import base_language, normalise
 from eval.audit.acoustics import Acoustics, Vad, measure
 from eval.audit.findings import Example, Finding, example, grouped, of_examples, of_groups
 from eval.audit.fingerprints import fingerprint, near_copies
 from eval.data.dataset import read
 from eval.data.types import Problem, Utterance, unreadable
-from eval.normalise import base_language, normalise
 
 AREA = "audio"
 

@@ -7,10 +7,10 @@ from itertools import pairwise
 from math import log
 from statistics import median
 
+from asr.normalisation.normalise import base_language, normalise, units
 from eval.audit.findings import Example, Finding, of_examples
 from eval.audit.recordings import RELIABLE_S, MeasuredRecording
 from eval.metrics.word_errors import Counts, count
-from eval.normalise import base_language, normalise, units
 from eval.trace import Trace
 
 AREA = "labels"

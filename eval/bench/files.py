@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr.events import Final, Word
+from asr.normalisation.normalise import base_language
 from eval.bench.peers.transcribers import FASTER_WHISPER, Transcriber, faster_whisper
 from eval.bench.tables import OURS
 from eval.data.types import Recording
-from eval.normalise import base_language
 from eval.runs.process_usage import own_cpu_s
 from eval.runs.replay import trace_of
 from eval.runs.runner import TraceCollector

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from asr.events import text_of
+from asr.normalisation.normalise import base_language
 from asr.transcripts.recording import offline_settings
 from batch.backend import Done
 from batch.dispatch import Dispatcher
@@ -23,7 +24,6 @@ from eval.bench.files import text_trace
 from eval.bench.peers.transcribers import FASTER_WHISPER_BATCHED, faster_whisper_batched
 from eval.bench.tables import OURS
 from eval.data.types import Dataset, Recording
-from eval.normalise import base_language
 from eval.runs.process_usage import process_cpu_s
 from eval.runs.runner import TraceCollector
 from eval.runs.setup import utterances_of

@@ -7,8 +7,8 @@ import numpy as np
 
 from asr.config import SAMPLE_RATE_HZ
 from asr.errors import CallerError
+from asr.normalisation.normalise import is_by_character
 from eval.data.conditions import Overlay
-from eval.normalise import is_by_character
 from eval.trace import Attributes, Span
 
 

@@ -6,7 +6,7 @@ A letter's script is the first word of its Unicode name; that holds for all lett
 import unicodedata
 from collections.abc import Mapping
 
-from eval.normalise import base_language
+from asr.normalisation.normalise import base_language
 
 _CJK = frozenset({"CJK"})
 _LATIN = (

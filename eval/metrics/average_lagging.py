@@ -6,10 +6,10 @@ the transcript to the reference's segments, and takes LAAL of each from the segm
 
 from collections.abc import Iterator, Sequence
 
+from asr.normalisation.normalise import is_by_character
 from eval.equivalents import plain_reference
 from eval.metrics.word_errors import INSERT, align
 from eval.metrics.word_times import WordTimes, one_unit
-from eval.normalise import is_by_character
 from eval.trace import Span, Trace
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from asr.normalisation.normalise import is_by_character
 from eval.metrics.catalogue import Metric
 from eval.metrics.resampling import (
     Difference,
@@ -18,7 +19,6 @@ from eval.metrics.resampling import (
 from eval.metrics.rounds import with_noise_of_rounds
 from eval.metrics.scored_trace import ScoredTrace
 from eval.metrics.significance import too_few_units
-from eval.normalise import is_by_character
 
 
 def value_of(metric: Metric, scored: Sequence[ScoredTrace]) -> float | None:

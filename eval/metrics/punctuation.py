@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from rapidfuzz.distance import Levenshtein
 
-from eval.canonical import is_part_of_word
-from eval.normalise import is_by_character
+from asr.normalisation.canonical import is_part_of_word
+from asr.normalisation.normalise import is_by_character
 
 MARKS = str.maketrans("。，、？！：；؟،؛।…", ".,,?!:;?,;..")
 """Marks of other scripts as the ones that are counted."""

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from rapidfuzz.distance import Levenshtein
 
+from asr.normalisation.normalise import plain
 from eval.metrics.word_times import Display, Key, Moment, displays, final_words
-from eval.normalise import plain
 from eval.trace import Trace
 
 

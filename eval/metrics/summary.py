@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from asr.normalisation.normalise import is_by_character, normalise, units
 from eval.metrics.catalogue import METRICS, WER, Metric
 from eval.metrics.estimates import peak_memory_bytes, unit_of, value_of
 from eval.metrics.scored_trace import ScoredTrace
 from eval.metrics.word_errors import Counts, total
 from eval.metrics.word_times import end_source
-from eval.normalise import is_by_character, normalise, units
 from eval.trace import OFFLINE, Trace
 
 LAST_UNITS = 3

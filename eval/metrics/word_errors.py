@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import jiwer
 
+from asr.normalisation.normalise import is_by_character, normalise, units
 from eval.equivalents import comparable_units, plain_reference, same_spaces
-from eval.normalise import is_by_character, normalise, units
 from eval.trace import Trace
 
 EQUAL, SUBSTITUTE, DELETE, INSERT = "equal", "substitute", "delete", "insert"
@@ -140,7 +140,7 @@ def count_characters(reference: str, hypothesis: str) -> Counts:
 
 
 def count_as_written(reference: str, hypothesis: str, language: str) -> Counts:
-    """Counts of two texts as they are, in the unit of the language: see `eval.normalise.is_by_character`."""
+    """Counts of two texts as they are, in the unit of the language (`is_by_character`)."""
     return (count_characters if is_by_character(language) else count_words)(reference, hypothesis)
 
 

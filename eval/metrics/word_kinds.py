@@ -9,9 +9,9 @@ from itertools import groupby
 
 from rapidfuzz.distance import Levenshtein
 
-from eval.canonical import is_part_of_word
+from asr.normalisation.canonical import is_part_of_word
+from asr.normalisation.normalise import base_language, normalise, units
 from eval.metrics.word_errors import EQUAL, INSERT, Edit
-from eval.normalise import base_language, normalise, units
 
 RUN_WORDS = 3
 """This many words inserted one after the other are made up rather than misheard."""

@@ -20,8 +20,8 @@ import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 from asr.events import Final, Partial, Word
+from asr.normalisation.normalise import is_by_character, normalise, plain
 from eval.metrics.word_errors import EQUAL, INSERT, Edit, align
-from eval.normalise import is_by_character, normalise, plain
 from eval.trace import Span, Trace
 
 SAME_MOMENT_S = 0.05

@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from asr.normalisation.normalise import base_language, how_compared, normaliser_signature
 from eval.html.formatting import p_value, plain
 from eval.html.plots import colour_of
 from eval.metrics.catalogue import BY_KEY, COVERAGE, METRICS, Metric
@@ -12,7 +13,6 @@ from eval.metrics.resampling import SEED, SPLITS
 from eval.metrics.summary import group, streamed_losses, summaries
 from eval.metrics.word_errors import total
 from eval.metrics.word_times import end_source
-from eval.normalise import base_language, how_compared, normaliser_signature
 from eval.report.capacity_plan import Level, Plan, Wanted, levels_of, plan
 from eval.report.parts import set_comparisons, slice_comparisons
 from eval.report.slices import (

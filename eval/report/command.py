@@ -6,12 +6,12 @@ from pathlib import Path
 
 from asr.errors import ConfigError
 from asr.languages import knows
+from asr.normalisation.normalise import is_by_character
 from asr.text_files import lines_of
 from eval.data.types import Dataset
 from eval.html.formatting import listed, significant
 from eval.metrics.resampling import ALPHA
 from eval.metrics.scored_trace import ScoredTrace
-from eval.normalise import is_by_character
 from eval.progress import Bar, progress
 from eval.report.capacity_plan import Wanted
 from eval.report.gate import Check, GateError, Limits, checks, junit_xml

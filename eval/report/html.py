@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from asr.normalisation.normalise import is_by_character
 from eval.defaults import AUDIO_MB
 from eval.html.audio_embed import embed_as_mp3
 from eval.html.formatting import plural
@@ -21,7 +22,6 @@ from eval.html.plots import (
 from eval.html.render import TEMPLATES, render, script_json
 from eval.metrics.scored_trace import ScoredTrace
 from eval.metrics.word_errors import EQUAL, Edit
-from eval.normalise import is_by_character
 from eval.report.build import report_of
 from eval.report.capacity_plan import Wanted, levels_of
 from eval.report.slices import NOT_SLICED, by_dataset

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from asr.errors import CallerError
+from asr.normalisation.normalise import base_language
 from eval.data.dataset import read
 from eval.data.types import Recording, Utterance
-from eval.normalise import base_language
 from eval.trace import Span
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import numpy as np
 
 from asr.config import SAMPLE_RATE_HZ
 from asr.events import Ended, Event
+from asr.normalisation.normalise import base_language, is_by_character
 from eval.data.speech_bounds import speech_bounds
 from eval.data.types import Recording
-from eval.normalise import base_language, is_by_character
 from eval.runs.replay import chunks, trace_of
 from eval.trace import LIVE, Entry, Trace
 from server.client.protocol import CHUNK_S, FINALIZE, Message, StreamError, listen_url, pcm16, read_message

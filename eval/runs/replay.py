@@ -17,9 +17,9 @@ import numpy as np
 
 from asr.config import SAMPLE_RATE_HZ, SessionSettings
 from asr.events import Event
+from asr.normalisation.normalise import base_language
 from eval.data.speech_bounds import speech_bounds
 from eval.data.types import Recording, Utterance
-from eval.normalise import base_language
 from eval.runs.process_usage import own_cpu_s
 from eval.trace import OFFLINE, REPLAY, Entry, Trace
 from server.client.protocol import CHUNK_S

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from asr.errors import ConfigError
 from asr.events import Ended, Final, Word
+from asr.normalisation.normalise import is_by_character
 from eval.data.hypotheses import Piece, by_utterance, read_transcripts
 from eval.data.types import Recording, Utterance
-from eval.normalise import is_by_character
 from eval.progress import progress
 from eval.report.command import ReportOptions, compare
 from eval.report.terminal import print_summary

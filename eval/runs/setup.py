@@ -11,9 +11,9 @@ from rich.console import Console
 
 from asr.config import SessionSettings, build, read_toml
 from asr.errors import ConfigError
+from asr.normalisation.normalise import normaliser_signature
 from eval.data.dataset import data_sha256, join, load_dataset
 from eval.data.types import Dataset, Utterance
-from eval.normalise import normaliser_signature
 from eval.runs.local_server import RunningServer, serving
 from eval.runs.signature import PACKAGES, Model, Signature, sign
 from eval.trace import Trace

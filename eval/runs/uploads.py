@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from asr.config import SAMPLE_RATE_HZ
 from asr.errors import CallerError, ConfigError
 from asr.events import Ended, Final, Word
+from asr.normalisation.normalise import base_language
 from eval.data.types import Recording
-from eval.normalise import base_language
 from eval.runs.live import OnTrace, Target
 from eval.runs.replay import trace_of
 from eval.trace import OFFLINE, Entry, Trace

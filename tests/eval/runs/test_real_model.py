@@ -8,13 +8,13 @@ import pytest
 import pytest_audioeval
 
 from asr.engine import Engine
+from asr.normalisation.normalise import normalise
 from eval.bench.peers.transcribers import faster_whisper
 from eval.data.dataset import read
 from eval.data.types import Clip, Recording, Utterance
 from eval.metrics.scored_trace import ScoredTrace
 from eval.metrics.summary import lost_ends
 from eval.metrics.word_errors import count
-from eval.normalise import normalise
 from eval.runs.live import Target, run_load
 from eval.runs.local_server import serving
 from eval.runs.process_usage import process_cpu_s

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
+from asr.normalisation.normalise import normalise, normaliser_signature
 from eval.metrics.word_errors import count, total
-from eval.normalise import normalise, normaliser_signature
 
 
 def errors(language: str, reference: str, hypothesis: str) -> int:

@@ -4,8 +4,8 @@ import unicodedata
 
 import pytest
 
+from asr.normalisation.normalise import normalise, plain
 from eval.metrics.word_errors import count
-from eval.normalise import normalise, plain
 
 
 def errors(language: str, reference: str, hypothesis: str) -> int:

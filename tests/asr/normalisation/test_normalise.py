@@ -2,7 +2,7 @@
 
 import pytest
 
-from eval.normalise import base_language, how_compared, normalise, normaliser_signature, plain, units
+from asr.normalisation.normalise import base_language, how_compared, normalise, normaliser_signature, plain, units
 
 
 @pytest.mark.parametrize(

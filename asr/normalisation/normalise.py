@@ -9,9 +9,9 @@ from itertools import groupby
 from whisper_normalizer.basic import BasicTextNormalizer
 
 from asr.languages import closest_code
-from eval.canonical import canonical, is_part_of_word
-from eval.english import english
-from eval.numbers import HAN, number_libraries, number_words_as_digits, symbols_as_words
+from asr.normalisation.canonical import canonical, is_part_of_word
+from asr.normalisation.english import english
+from asr.normalisation.numbers import HAN, number_libraries, number_words_as_digits, symbols_as_words
 
 CHARACTER_LANGUAGES = frozenset({"zh", "yue", "ja", "th", "lo", "km", "my"})
 """Languages written without spaces between words: scored, and joined, by character."""
@@ -48,8 +48,8 @@ def normalise(text: str, language: str) -> str:
 
     English goes through the English normaliser (spellings, contractions, numbers), every other language through the
     basic one (case, punctuation, text in brackets). Marks stay: vowel signs and diacritics are letters in Hindi, Thai,
-    Vietnamese and German. `eval.canonical` says which ones are optional spelling and go. Number words become digits,
-    and each digit is a word: `eval.english`, `eval.numbers`.
+    Vietnamese and German. `canonical` says which ones are optional spelling and go. Number words become digits, and
+    each digit is a word: `english`, `numbers`.
 
     Without a language, words of ASCII letters are normalised as English, and all others as basic; characters of scripts
     that are written without spaces become words.
