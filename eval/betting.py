@@ -1,0 +1,202 @@
+"""Sequential tests by betting: they may be looked at after every unit, for ever, without more false alarms.
+
+A test is a bettor's wealth: it begins at 1, and if the null hypothesis holds no betting makes it grow on average. By
+Ville's inequality (1939) the chance that it ever reaches 1 / alpha is at most alpha, at any number of looks. Whoever
+looks may therefore stop when the wealth is large, and needs no plan of looks.
+
+Two properties of `log_wealth` carry everything that is built on it:
+
+- *Constant bets, mixed.* The wealth is a weighted mean of the wealths of a few bets that never change (Waudby-Smith and
+  Ramdas 2024, "Estimating means of bounded random variables by betting", JRSS-B 86, section 5 and appendix B: grids of
+  constant bets; Robbins 1970: mixtures). A bet that adapts to the past would learn slightly faster, but it tests the
+  null that *every* conditional mean is at most 0. A constant bet b tests the weaker null that their running *sum* is:
+  prod(1 + b Y_i) / exp(b sum E[Y_i | past]) is a supermartingale. Traffic that changes cannot cheat it.
+- *Monotone in every score.* A score that is not known yet may be replaced by its worst value: the wealth is then at
+  most the true one. So labels may be late or missing for any reason, reasons that depend on the words included.
+
+`PairScores` are the scores of pairs of texts; `log_share_evidence` tests assignments and counts of failures.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+BETS = np.array([0.95, 0.5, 0.25, 0.1])
+"""The constant bets, as shares of the largest that cannot go broke. At 1 a single worst score would end the bet."""
+BET_WEIGHTS = np.array([0.5, 0.25, 0.15, 0.1])
+"""How the first 1 is divided among them. Half lies on the largest: scores lie far within their bound, so that the best
+bet of a clear case is beyond it."""
+CLIP_WORDS = 20.0
+"""A unit's difference in errors counts at most so much; known beforehand, because the bets depend on it."""
+MOST_WORDS = 100.0
+"""A stream with more words counts as one with so many, its errors in proportion."""
+LABEL_SCALE = 4.0
+"""Pairs that differ by so many words or more are all drawn for a label; others in proportion. At most `CLIP_WORDS`."""
+ODDS = np.array([1.25, 1.5, 2.0, 3.0, 5.0, 10.0])
+"""Alternatives of `log_share_evidence`: by how much the odds of the canary are too high (or too low)."""
+_TOLERANCE = 1e-9
+
+
+def log_wealth(scores: np.ndarray, bound: float) -> np.ndarray:
+    """The logarithm of the wealth after each unit ``(..., T)``, for scores ``(..., T)`` of units in their order.
+
+    The null hypothesis: at no time is the sum of the scores' conditional means above 0. Raises `ValueError` for a score
+    below ``-bound`` or one that is not finite, where the wealth would be no test.
+    """
+    if not bound > 0 or not np.isfinite(scores).all() or (scores < -bound - _TOLERANCE).any():
+        raise ValueError(f"found scores {np.min(scores, initial=0)} ..., wanted finite ones of at least -{bound}")
+    steps = np.log1p(np.multiply.outer(BETS, np.maximum(scores, -bound) / bound))
+    return _mixture(np.cumsum(steps, axis=-1), BET_WEIGHTS)
+
+
+def largest(log_values: np.ndarray) -> float:
+    """The largest so far; 0 (a wealth of 1) where there is none. Ville's bound is on exactly this."""
+    return float(np.max(log_values, initial=0.0))
+
+
+def draw_probability(distance: np.ndarray | float, scale: float = LABEL_SCALE) -> np.ndarray:
+    """With which probability a pair of texts at this edit distance is drawn for a label: min(1, distance / scale)."""
+    return np.minimum(1.0, np.asarray(distance, float) / scale)
+
+
+def aipw(
+    difference: np.ndarray, is_drawn: np.ndarray, probability: np.ndarray, prediction: np.ndarray | float = 0.0
+) -> np.ndarray:
+    """Scores whose mean is that of ``difference``, though only drawn ones are labelled (Zrnic and Candes 2024, "Active
+    statistical inference", equation 2): prediction + drawn / probability * (difference - prediction).
+
+    ``difference`` is not read where nothing was drawn; ``prediction`` must be fixed before the draw.
+    """
+    error = np.where(is_drawn, difference - prediction, 0.0) / np.where(is_drawn, probability, 1.0)
+    return np.asarray(prediction + error)
+
+
+@dataclass(frozen=True, slots=True)
+class PairScores:
+    """What each pair, or each unit of pairs, says about errors(challenger) - errors(champion). All ``(T,)``.
+
+    Attributes:
+        words: Words of the champion's text.
+        low: The score if what is not known yet speaks for the challenger as much as it can.
+        high: The same if it speaks against the challenger.
+        distance: Edit distance of the two texts: no label can make the difference larger.
+    """
+
+    words: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    distance: np.ndarray
+
+    def until(self, count: int) -> "PairScores":
+        """The first ``count`` of them."""
+        return PairScores(self.words[:count], self.low[:count], self.high[:count], self.distance[:count])
+
+
+def pair_scores(
+    words: np.ndarray,
+    distance: np.ndarray,
+    difference: np.ndarray,
+    is_drawn: np.ndarray,
+    probability: np.ndarray,
+    scale: float = LABEL_SCALE,
+) -> PairScores:
+    """The scores of pairs. ``difference`` in errors ``(T,)`` is NaN where no label came, or none has come yet.
+
+    |errors(challenger) - errors(champion)| <= distance whatever was said, because the edit distance is a metric. This
+    bounds what a missing label can say. A pair drawn with less than `draw_probability` would break the bound of the
+    bets, so it counts as one that cannot be labelled.
+    """
+    share = np.minimum(1.0, MOST_WORDS / np.maximum(words, 1.0))
+    most = np.minimum(distance * share, CLIP_WORDS)
+    can_draw = probability >= draw_probability(most, scale) - _TOLERANCE
+    is_known = ~np.isnan(difference)
+    known = np.clip(np.where(is_known, difference, 0.0) * share, -most, most)
+    ends = []
+    for worst in (-most, most):
+        scores = aipw(np.where(is_known, known, worst), is_drawn & can_draw, probability)
+        ends.append(np.where(can_draw | (most == 0), scores, worst))
+    return PairScores(words * share, ends[0], ends[1], most)
+
+
+def pooled(scores: PairScores, unit: np.ndarray) -> PairScores:
+    """The scores of units: means over each unit's pairs. ``unit`` ``(T,)`` numbers units from 0 in their order.
+
+    Streams of one client depend on each other: one speaker whom the challenger does not understand speaks again and
+    again. A mean counts the client once, and keeps the bound.
+    """
+    counts = np.bincount(unit)
+    return PairScores(
+        *(np.bincount(unit, each) / counts for each in (scores.words, scores.low, scores.high, scores.distance))
+    )
+
+
+def units_by_client(client: np.ndarray, at_s: np.ndarray, window_s: float) -> tuple[np.ndarray, np.ndarray]:
+    """Which unit each pair ``(T,)`` belongs to, and when each unit ``(U,)`` is complete, in the same seconds.
+
+    A unit is what one client says within ``window_s`` of its first stream; "" is an unknown client, and each of its
+    streams a unit. A unit is complete when the window is over, however much was said: so units complete in the order in
+    which they began, and a client that speaks much does not come first.
+    """
+    open_units: dict[str, int] = {}
+    begins: list[float] = []
+    unit = np.zeros(len(client), int)
+    for i, (name, time_s) in enumerate(zip(client.tolist(), at_s.tolist(), strict=True)):
+        known = open_units.get(name)
+        if not name or known is None or time_s >= begins[known] + window_s:
+            known = open_units[name] = len(begins)
+            begins.append(time_s)
+        unit[i] = known
+    ends = np.array([begin + window_s for begin in begins])
+    return unit, ends
+
+
+def log_harm(scores: PairScores, tolerated: float = 0.0) -> np.ndarray:
+    """Evidence against "the challenger makes at most ``tolerated`` errors a word more", after each unit ``(T,)``."""
+    return log_wealth(scores.low - tolerated * scores.words, CLIP_WORDS + tolerated * MOST_WORDS)
+
+
+def log_benefit(scores: PairScores, allowed: float) -> np.ndarray:
+    """Evidence against "the challenger makes ``allowed`` errors a word more, or worse", after each unit ``(T,)``.
+
+    The mean of two wealths is a wealth: one uses the labels, one the edit distance alone, as if each difference were an
+    error of the challenger.
+    """
+    wealths = [log_wealth(allowed * scores.words - each, CLIP_WORDS) for each in (scores.high, scores.distance)]
+    return np.asarray(np.logaddexp(*wealths) - np.log(2))
+
+
+def log_harm_between_arms(
+    errors: np.ndarray, words: np.ndarray, is_canary: np.ndarray, weight: np.ndarray, tolerated: float = 0.0
+) -> np.ndarray:
+    """The same as `log_harm` where each stream was recognised by one release only, after each stream ``(T,)``.
+
+    ``weight`` ``(T,)`` is the probability of the canary, at most 0.5 and known before the stream. Errors of the canary
+    count 1 / weight, those of the champion -1 / (1 - weight) (Horvitz and Thompson 1952). It needs far more labels.
+    """
+    share = np.minimum(1.0, MOST_WORDS / np.maximum(words, 1.0))
+    counted = np.minimum(errors * share, CLIP_WORDS)
+    scores = np.where(is_canary, counted / weight, -counted / (1 - weight)) - tolerated * words * share
+    return log_wealth(scores, 2 * CLIP_WORDS + tolerated * MOST_WORDS)
+
+
+def log_share_evidence(hits: np.ndarray, probability: np.ndarray, is_two_sided: bool = False) -> np.ndarray:
+    """Evidence that events fall into the canary more often than ``probability`` says, after each event ``(..., T)``.
+
+    ``hits`` is 1 for the canary. If both arms fail equally often, a failure is the canary's with the probability of the
+    assignment (Lindon and Malek 2022, "Anytime-valid inference for multinomial count data", NeurIPS). Likelihood ratios
+    are mixed over a few odds instead of their Dirichlet prior, which needs a probability that never changes; a canary's
+    weight does. Two-sided: also less often, for the ratio of the assignment itself.
+    """
+    if ((probability <= 0) | (probability >= 1)).any():
+        raise ValueError("found a weight of 0 or 1, wanted events from times with two arms")
+    odds = np.concatenate([ODDS, 1 / ODDS]) if is_two_sided else ODDS
+    tilted = odds.reshape(-1, *[1] * np.ndim(hits))
+    steps = np.log(np.where(hits > 0, tilted, 1.0)) - np.log1p(probability * (tilted - 1))
+    return _mixture(np.cumsum(steps, axis=-1), np.full(len(odds), 1 / len(odds)))
+
+
+def _mixture(logs: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The logarithm of the weighted mean over the first axis."""
+    top = logs.max(axis=0, initial=0.0)
+    shape = (-1, *[1] * (logs.ndim - 1))
+    return np.asarray(top + np.log((weights.reshape(shape) * np.exp(logs - top)).sum(axis=0)))
