@@ -30,8 +30,6 @@ CLIP_WORDS = 20.0
 """A unit's difference in errors counts at most so much; known beforehand, because the bets depend on it."""
 MOST_WORDS = 100.0
 """A stream with more words counts as one with so many, its errors in proportion."""
-LABEL_SCALE = 4.0
-"""Pairs that differ by so many words or more are all drawn for a label; others in proportion. At most `CLIP_WORDS`."""
 ODDS = np.array([1.25, 1.5, 2.0, 3.0, 5.0, 10.0])
 """Alternatives of `log_share_evidence`: by how much the odds of the canary are too high (or too low)."""
 _TOLERANCE = 1e-9
@@ -54,9 +52,12 @@ def largest(log_values: np.ndarray) -> float:
     return float(np.max(log_values, initial=0.0))
 
 
-def draw_probability(distance: np.ndarray | float, scale: float = LABEL_SCALE) -> np.ndarray:
-    """With which probability a pair of texts at this edit distance is drawn for a label: min(1, distance / scale)."""
-    return np.minimum(1.0, np.asarray(distance, float) / scale)
+def draw_probability(distance: np.ndarray, scale: float) -> np.ndarray:
+    """With which probability a pair of texts at this edit distance is drawn for a label: min(1, distance / scale).
+
+    Pairs that differ by ``scale`` words or more are all drawn. Above `CLIP_WORDS` the scores would leave their bound.
+    """
+    return np.minimum(1.0, distance / scale)
 
 
 def aipw(
@@ -98,17 +99,16 @@ def pair_scores(
     difference: np.ndarray,
     is_drawn: np.ndarray,
     probability: np.ndarray,
-    scale: float = LABEL_SCALE,
 ) -> PairScores:
     """The scores of pairs. ``difference`` in errors ``(T,)`` is NaN where no label came, or none has come yet.
 
     |errors(challenger) - errors(champion)| <= distance whatever was said, because the edit distance is a metric. This
-    bounds what a missing label can say. A pair drawn with less than `draw_probability` would break the bound of the
-    bets, so it counts as one that cannot be labelled.
+    bounds what a missing label can say. A pair drawn with less than distance / `CLIP_WORDS` would break the bound of
+    the bets, so it counts as one that cannot be labelled.
     """
     share = np.minimum(1.0, MOST_WORDS / np.maximum(words, 1.0))
     most = np.minimum(distance * share, CLIP_WORDS)
-    can_draw = probability >= draw_probability(most, scale) - _TOLERANCE
+    can_draw = probability >= draw_probability(most, CLIP_WORDS) - _TOLERANCE
     is_known = ~np.isnan(difference)
     known = np.clip(np.where(is_known, difference, 0.0) * share, -most, most)
     ends = []

@@ -77,7 +77,7 @@ def test_labels_that_come_later_never_take_evidence_back() -> None:
     rng = np.random.default_rng(2)
     words, distance = rng.integers(0, 300, 80).astype(float), rng.integers(0, 30, 80).astype(float)
     difference = np.round(rng.uniform(-1, 1, 80) * distance)
-    chance = draw_probability(distance)
+    chance = draw_probability(distance, 4.0)
     is_drawn, order = rng.random(80) < chance, rng.permutation(80)
     before: list[np.ndarray] = []
     for arrived in (0, 20, 50, 80):
@@ -95,7 +95,7 @@ def test_scores_stay_within_the_bound_that_the_bets_know() -> None:
     rng = np.random.default_rng(3)
     words, distance = rng.integers(0, 3000, 5000).astype(float), rng.integers(0, 500, 5000).astype(float)
     difference = np.where(rng.random(5000) < 0.3, np.nan, rng.uniform(-600, 600, 5000))
-    chance = draw_probability(distance) * np.where(rng.random(5000) < 0.2, 0.01, 1.0)
+    chance = draw_probability(distance, CLIP_WORDS) * np.where(rng.random(5000) < 0.2, 0.01, 1.0)
     scores = pair_scores(words, distance, difference, rng.random(5000) < chance, chance)
     assert np.abs(scores.low).max() <= CLIP_WORDS
     assert np.abs(scores.high).max() <= CLIP_WORDS
