@@ -3,6 +3,9 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_RELEASE = ("model", "release")
+"""`release` is empty, which is as good as no label, for a model that is no release of a ledger."""
+_LANE = (*_RELEASE, "lane")
 
 
 class Metrics:
@@ -32,7 +35,7 @@ class Metrics:
         self.show_interval_s = Gauge(
             "asr_show_interval_seconds",
             "New speech after which words are shown early; 0: no time to spare for it",
-            ["model", "lane"],
+            _LANE,
             registry=registry,
         )
         self.lag_s = Histogram(
@@ -50,46 +53,69 @@ class Metrics:
         self.queue_age_s = Gauge(
             "asr_queue_age_seconds",
             "How long the first stream in the queue has waited for its step",
-            ["model", "lane"],
+            _LANE,
             registry=registry,
         )
         self.load = Gauge(
-            "asr_load", "Share of a worker's time that its streams take", ["model", "lane"], registry=registry
+            "asr_load",
+            "Share of a worker's time that its streams take",
+            _LANE,
+            registry=registry,
         )
-        self.step_s = Histogram("asr_step_seconds", "One model step", ["model"], buckets=_SECONDS, registry=registry)
+        self.step_s = Histogram("asr_step_seconds", "One model step", _RELEASE, buckets=_SECONDS, registry=registry)
         self.queue_s = Histogram(
             "asr_queue_seconds",
             "Time that a stream waited for its step",
-            ["model"],
+            _RELEASE,
             buckets=_SECONDS,
             registry=registry,
         )
         self.batch_size = Histogram(
-            "asr_batch_size", "Streams in a step", ["model"], buckets=(1, 2, 4, 8, 16, 32, 64), registry=registry
+            "asr_batch_size",
+            "Streams in a step",
+            _RELEASE,
+            buckets=(1, 2, 4, 8, 16, 32, 64),
+            registry=registry,
         )
-        self.failed_steps = Counter("asr_failed_steps", "Streams whose step failed", ["model"], registry=registry)
+        self.failed_steps = Counter("asr_failed_steps", "Streams whose step failed", _RELEASE, registry=registry)
         self.lanes_ready = Gauge(
-            "asr_lanes_ready", "Workers that serve streams at the moment", ["model"], registry=registry
+            "asr_lanes_ready", "Workers that serve streams at the moment", _RELEASE, registry=registry
         )
         self.worker_restarts = Counter(
             "asr_worker_restarts",
             "Workers that died or were killed, and are back",
-            ["model", "lane"],
+            _LANE,
             registry=registry,
         )
         self.worker_hangs = Counter(
             "asr_worker_hangs",
             "Workers that were killed because a step took too long",
-            ["model", "lane"],
+            _LANE,
             registry=registry,
         )
         self.failed_starts = Counter(
-            "asr_worker_failed_starts", "Restarts of a worker that failed", ["model", "lane"], registry=registry
+            "asr_worker_failed_starts",
+            "Restarts of a worker that failed",
+            _LANE,
+            registry=registry,
         )
         self.moved_streams = Counter(
-            "asr_moved_streams", "Streams continued after the death of their worker", ["model"], registry=registry
+            "asr_moved_streams",
+            "Streams continued after the death of their worker",
+            _RELEASE,
+            registry=registry,
         )
-        self.model = Gauge("asr_model_info", "A model being served", ["model", "weights_sha256"], registry=registry)
+        self.seats = Gauge("asr_seats", "Streams and uploads on a release", _RELEASE, registry=registry)
+        self.swaps = Counter(
+            "asr_swaps", "Releases put behind an alias of a model", ["model", "alias"], registry=registry
+        )
+        self.model = Gauge("asr_model_info", "A model being served", [*_RELEASE, "weights_sha256"], registry=registry)
+
+    def forget(self, model: str, release: str) -> None:
+        """Drops the series of a release that is not served any more, so that they do not add up over the swaps."""
+        for collector in vars(self).values():
+            if "release" in getattr(collector, "_labelnames", ()):
+                collector.remove_by_labels({"model": model, "release": release})
 
     def render(self) -> bytes:
         """All metrics in Prometheus' text format 0.0.4."""

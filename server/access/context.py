@@ -22,12 +22,14 @@ class RequestContext:
     """The settings of a Realtime session that came with a client secret."""
     model: str = ""
     weights_sha256: str = ""
+    release: str = ""
+    """`NAME/7`; "" for a model that is no release of a ledger."""
     audio_s: float = 0.0
     """Seconds of audio received."""
 
     def serves(self, engine: StreamEngine) -> None:
         """Notes the model that the request has."""
-        self.model, self.weights_sha256 = engine.name, engine.weights_sha256
+        self.model, self.weights_sha256, self.release = engine.name, engine.weights_sha256, engine.release
 
 
 _now: ContextVar[RequestContext | None] = ContextVar("request", default=None)

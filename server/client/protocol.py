@@ -86,6 +86,8 @@ class Message:
     """Audio received and not recognised yet, where the server reports it."""
     weights_sha256: str = ""
     """Of the model, where the server reports it."""
+    release: str = ""
+    """`NAME/7`, where the server reports it."""
 
 
 Joiner = Callable[[str], str]
@@ -109,7 +111,7 @@ def read_message(text: str | bytes, language: str = "", joiner: Joiner = spaces)
             _event(table, language, joiner),
             _error(table),
             None if (lag_s := table.get("lag_s")) is None else float(lag_s),
-            str((table.get("metadata") or {}).get("weights_sha256", "")),
+            *(str((table.get("metadata") or {}).get(name, "")) for name in ("weights_sha256", "release")),
         )
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise StreamError(f"found message {str(text)[:80]!r}, wanted the live protocol's JSON ({error!r})") from None

@@ -209,6 +209,7 @@ class _Served:
             path=self._scope["path"],
             model=context.model,
             weights_sha256=context.weights_sha256,
+            release=context.release,
             audio_s=round(context.audio_s, 3),
             duration_s=round(time.monotonic() - self._began_s, 3),
             code=self._code,

@@ -197,8 +197,7 @@ def refusal(
 
 
 def _model(stream: AnyStream) -> ModelInfo:
-    engine = stream.engine
-    return ModelInfo(engine.name, engine.weights_sha256, engine.architecture)
+    return ModelInfo.of(stream.engine)
 
 
 def _connection(service: Service, transport: Transport, wire: Wire, stream: AnyStream, request_id: str) -> Connection:

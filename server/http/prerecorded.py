@@ -63,18 +63,18 @@ async def listen_prerecorded(request: Request) -> JSONResponse:
     try:
         check_origin(request.headers, service.settings.allowed_origins, service.settings.allowed_hosts)
         options = parse_prerecorded(request.query_params.multi_items())
-        scheduler = service.scheduler(options.model)
+        name = service.model(options.model)
         service.admission.check()
         with _spooled() as file:
             audio_sha256 = await _receive(request, service, file)
             with service.admission.place(wait_for_upload):
+                scheduler = service.seat(name)
                 service.admission.check_load(scheduler)
-                channels = await unless_gone(request, _recognised(service, scheduler, file, options))
+                with scheduler.held():
+                    channels = await unless_gone(request, _recognised(service, scheduler, file, options))
     except AsrError as error:
         return refusal(error, request_id, request, REFUSALS)
-    engine = scheduler.engine
-    model = ModelInfo(engine.name, engine.weights_sha256, engine.architecture)
-    body = response_body(Recorded(channels, audio_sha256, model, request_id), options)
+    body = response_body(Recorded(channels, audio_sha256, ModelInfo.of(scheduler.engine), request_id), options)
     return JSONResponse(body, headers={"dg-request-id": request_id})
 
 

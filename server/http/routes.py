@@ -79,7 +79,7 @@ def _model(service: Service, name: str) -> dict[str, Any]:
         "default": name == service.default_model,
         "architecture": engine.architecture,
         "languages": list(engine.languages),
-        "weights_sha256": engine.weights_sha256,
+        **ModelInfo.of(engine).identity,
     }
 
 

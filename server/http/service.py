@@ -1,8 +1,8 @@
-"""The state that all routes share: settings, one scheduler per model, admission, metrics, readiness."""
+"""The state that all routes share: settings, the roster of schedulers, admission, metrics, readiness."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -26,6 +26,7 @@ from server.client.protocol import CHUNK_S
 from server.config import ServerSettings
 from server.http.fetch import Fetcher, FetchError
 from server.metrics import Metrics
+from server.roster.roster import CHAMPION, Roster
 from server.streams.admission import Admission
 from server.streams.channels import AnyStream, ChannelStreams
 from server.streams.replica import Patience
@@ -53,37 +54,39 @@ class Opening:
 
     service: "Service"
     request: StreamRequest
-    scheduler: Scheduler
+    model: str
     decoders: Sequence[StreamDecoder]
     """One, or with `multichannel` one for each channel."""
 
     async def open(self) -> AnyStream:
         """Opens the stream; close it in the end. Raises `Unavailable`, and `ConfigError` for an unknown language."""
+        scheduler = self.service.roster.seat(self.model)  # one for all channels, whatever is assigned meanwhile
         streams: list[Stream] = []
         try:
-            for decoder in self.decoders:
-                streams.append(await self._open(decoder))
+            with scheduler.held():
+                for decoder in self.decoders:
+                    streams.append(await self._open(decoder, scheduler))
         except BaseException:
             for stream in streams:
                 stream.close()
             raise
         return ChannelStreams(streams) if self.request.multichannel else streams[0]
 
-    async def _open(self, decoder: StreamDecoder) -> Stream:
+    async def _open(self, decoder: StreamDecoder, scheduler: Scheduler) -> Stream:
         service, request = self.service, self.request
-        service.admission.check_load(self.scheduler)
+        service.admission.check_load(scheduler)
         settings = service.settings.session
         if request.endpoint_ms is not None:
             settings = replace(settings, vad=with_endpoint(settings.vad, request.endpoint_ms))
-        language = request.language or chosen_language(request.languages, self.scheduler.engine.languages)
+        language = request.language or chosen_language(request.languages, scheduler.engine.languages)
         options = StreamOptions(language, request.prompt, request.hotwords, request.partials)
-        current().serves(self.scheduler.engine)
-        session = await self.scheduler.open(settings, options)
+        current().serves(scheduler.engine)
+        session = await scheduler.open(settings, options)
         return Stream(
             session,
             decoder,
             request,
-            scheduler=self.scheduler,
+            scheduler=scheduler,
             limits=service.settings,
             metrics=service.metrics,
             quotas=service.quotas,
@@ -104,17 +107,23 @@ class Service:
         self._fetcher = Fetcher(settings.max_upload_bytes)
         self.admission = Admission(settings.max_streams, settings.max_load, self.metrics, self.quotas)
         self.kept_streams = KeptStreams(settings, self.metrics)
-        self.schedulers = {name: self._scheduler(name, engines) for name in dict.fromkeys(e.name for e in engines)}
+        self.roster = Roster(self.metrics)
+        for name in dict.fromkeys(engine.name for engine in engines):
+            scheduler = self.scheduler_of([engine for engine in engines if engine.name == name])
+            self.roster.add(scheduler)
+            self.roster.assign(name, CHAMPION, scheduler)
         self.default_model = engines[0].name
         self._not_ready = "the built-in sample has not been recognised yet"
-        for engine in engines:
-            self.metrics.model.labels(engine.name, engine.weights_sha256).set(1)
 
-    def _scheduler(self, name: str, engines: Sequence[StreamEngine]) -> Scheduler:
+    @property
+    def schedulers(self) -> Mapping[str, Scheduler]:
+        """The champion of each model: what serves a new stream."""
+        return self.roster.champions
+
+    def scheduler_of(self, engines: Sequence[StreamEngine]) -> Scheduler:
+        """The scheduler of one release's workers, to be started. Raises `ModelError` if their weights differ."""
         patience = Patience(self.settings.step_timeout_s, self.settings.start_timeout_s)
-        return Scheduler(
-            [e for e in engines if e.name == name], self.settings.max_batch, self.metrics, patience=patience
-        )
+        return Scheduler(engines, self.settings.max_batch, self.metrics, patience=patience)
 
     async def start(self) -> None:
         """Starts the schedulers, lets every model recognise the built-in sample, and measures what a stream costs."""
@@ -122,20 +131,20 @@ class Service:
             files = [self.keyring.file]
             self._watching = asyncio.create_task(watch(files, state(files), self.keyring.reload))
             self.keyring.reload()  # it may have changed while the models were loaded
-        for scheduler in self.schedulers.values():
+        for scheduler in self.roster.schedulers:
             scheduler.start()
-        reasons = [reason for scheduler in self.schedulers.values() if (reason := await self._try(scheduler))]
+        reasons = [reason for scheduler in self.roster.schedulers if (reason := await self.fault(scheduler))]
         self._not_ready = "; ".join(reasons)
         if not reasons:
-            for scheduler in self.schedulers.values():
-                scheduler.calibrate(await self._cost(scheduler))
+            for scheduler in self.roster.schedulers:
+                await self.calibrate(scheduler)
 
     async def stop(self) -> None:
         """Stops the schedulers; steps that wait are cancelled."""
         self._not_ready = "the server is shutting down"
         if self._watching:
             self._watching.cancel()
-        await asyncio.gather(*(scheduler.stop() for scheduler in self.schedulers.values()))
+        await asyncio.gather(*(scheduler.stop() for scheduler in self.roster.schedulers))
         self._fetcher.stop()
 
     async def drain(self) -> None:
@@ -145,7 +154,7 @@ class Service:
 
     def abandon(self) -> None:
         """Kills the workers, so that nothing waits for them any more: the server ends now."""
-        for scheduler in self.schedulers.values():
+        for scheduler in self.roster.schedulers:
             scheduler.abandon()
 
     @property
@@ -153,16 +162,23 @@ class Service:
         """The reason why the server is not ready, "" if it is."""
         return self._not_ready or "; ".join(s.trouble for s in self.schedulers.values() if s.trouble)
 
+    def model(self, name: str | None) -> str:
+        """The served model that a client means, the default one for None. Raises `ModelError` for an unknown name."""
+        wanted = name or self.default_model
+        if wanted in self.schedulers:
+            return wanted
+        if self.is_alias(wanted):
+            return self.default_model
+        known = ", ".join(self.schedulers)
+        raise ModelError(f"unknown model {wanted[:100]!r}; this server has {known}")
+
     def scheduler(self, model: str | None) -> Scheduler:
-        """The scheduler of a model, by its name, or of the default one. Raises `ModelError` for an unknown name."""
-        name = model or self.default_model
-        if name not in self.schedulers and self.is_alias(name):
-            name = self.default_model
-        try:
-            return self.schedulers[name]
-        except KeyError:
-            known = ", ".join(self.schedulers)
-            raise ModelError(f"unknown model {name[:100]!r}; this server has {known}") from None
+        """The champion of a model: what is known of it before a seat is taken. Raises `ModelError`."""
+        return self.schedulers[self.model(model)]
+
+    def seat(self, model: str | None) -> Scheduler:
+        """Where a stream of this model sits from now on; see `Roster.seat`. Raises `ModelError`."""
+        return self.roster.seat(self.model(model))
 
     def is_alias(self, name: str) -> bool:
         """Whether it is another service's name for a model, which stands for the default one."""
@@ -182,13 +198,13 @@ class Service:
 
     def opening(self, request: StreamRequest) -> Opening:
         """The checked request, to be opened. Raises `ModelError`, `AudioError`."""
-        scheduler = self.scheduler(request.model)
+        model = self.model(request.model)
         channels = range(request.channels) if request.multichannel else (None,)
         decoders = [
             StreamDecoder(request.encoding, request.sample_rate_hz, request.channels, channel=channel)
             for channel in channels
         ]
-        return Opening(self, request, scheduler, decoders)
+        return Opening(self, request, model, decoders)
 
     async def open_stream(self, request: StreamRequest) -> AnyStream:
         """A stream for a connection that holds a place. Raises as `opening` and `Opening.open`."""
@@ -241,6 +257,10 @@ class Service:
             )
         await self._fetcher.fetch(url, file)
 
+    async def calibrate(self, scheduler: Scheduler) -> None:
+        """Measures what a stream costs there."""
+        scheduler.calibrate(await self._cost(scheduler))
+
     async def _cost(self, scheduler: Scheduler) -> float:
         """Seconds of a replica's work for one second of audio in a live stream, measured on the built-in sample.
 
@@ -263,9 +283,9 @@ class Service:
                 await scheduler.step(session)
         scheduler.close(session)
 
-    async def _try(self, scheduler: Scheduler) -> str:
-        """The reason why this model is not ready, or ""."""
-        name = scheduler.engine.name
+    async def fault(self, scheduler: Scheduler) -> str:
+        """Why this release must not serve, by the built-in sample; "" if it may."""
+        name = scheduler.ref
         languages = [code] if (code := _english(scheduler)) else []
         try:
             with SAMPLE.open("rb") as file:

@@ -76,7 +76,7 @@ async def _recognition(
     service: Service, file: BinaryIO, options: TranscriptionOptions, held: AsyncExitStack
 ) -> Recognition:
     """The recording at the model. Raises `ModelError`, `Unavailable`, and `FormError` for what the model cannot do."""
-    scheduler = service.scheduler(options.model)
+    scheduler = service.seat(options.model)
     service.admission.check_load(scheduler)
     recognition = service.recognition(
         audio_blocks(file),

@@ -123,6 +123,7 @@ class Replica:
         self._queue: deque[_Waiting] = deque()
         self._took_urgent = False
         self._arrived = asyncio.Event()
+        self._labels = (engine.name, engine.release)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"step-{engine.name}")
         self._work: _Work | None = None
         self._calls: set[asyncio.Future[object]] = set()
@@ -289,10 +290,10 @@ class Replica:
         error = await self._step(batch) if batch else None
         if error is not None and len(batch) > 1 and not isinstance(error, Lost):
             for waiting in batch:
-                _settle(waiting, await self._step([waiting]), self._metrics, self.engine.name)
+                _settle(waiting, await self._step([waiting]), self._metrics, self._labels)
             return
         for waiting in batch:
-            _settle(waiting, error, self._metrics, self.engine.name)
+            _settle(waiting, error, self._metrics, self._labels)
 
     async def _step(self, batch: Sequence[_Waiting]) -> BaseException | None:
         if self._is_gone():
@@ -321,11 +322,11 @@ class Replica:
         self, sessions: Sequence[StreamSession], took_s: float, waits_s: Sequence[float], advances_s: list[float]
     ) -> None:
         """Counts a step that has just ended, and adds it to the load."""
-        name, now_s = self.engine.name, time.perf_counter()
+        labels, now_s = self._labels, time.perf_counter()
         for wait_s in waits_s:
-            self._metrics.queue_s.labels(name).observe(wait_s)
-        self._metrics.batch_size.labels(name).observe(len(sessions))
-        self._metrics.step_s.labels(name).observe(took_s)
+            self._metrics.queue_s.labels(*labels).observe(wait_s)
+        self._metrics.batch_size.labels(*labels).observe(len(sessions))
+        self._metrics.step_s.labels(*labels).observe(took_s)
         elapsed_s = [now_s - self._stepped_s.get(session, now_s - took_s) for session in sessions]
         self.load.add(took_s * realtime_share(advances_s, elapsed_s), max(waits_s))
         self._stepped_s.update(dict.fromkeys(sessions, now_s))
@@ -345,7 +346,7 @@ class Replica:
     def _kill_hung(self, work: _Work) -> None:
         if self.is_up:
             _log.error("%s hangs: no answer for %.0f s; it is killed", self._name, work.timeout_s)
-            self._metrics.worker_hangs.labels(self.engine.name, self._number).inc()
+            self._metrics.worker_hangs.labels(*self._labels, self._number).inc()
         else:
             _log.error("%s does not start within %.0f s; it is killed", self._name, work.timeout_s)
         work.timeout_s = math.inf
@@ -395,11 +396,11 @@ class Replica:
         await asyncio.sleep(_pause_s(self._short_lives - SHORT_LIVES))
         while not await self._restarted():
             self.failed_starts += 1
-            self._metrics.failed_starts.labels(self.engine.name, self._number).inc()
+            self._metrics.failed_starts.labels(*self._labels, self._number).inc()
             self._on_change()
             await asyncio.sleep(_pause_s(self.failed_starts))
         self.failed_starts, self.is_up, self._up_since_s = 0, True, time.monotonic()
-        self._metrics.worker_restarts.labels(self.engine.name, self._number).inc()
+        self._metrics.worker_restarts.labels(*self._labels, self._number).inc()
         _log.warning("%s is back after %.1f s", self._name, self._up_since_s - began_s)
         self._on_change()
 
@@ -413,7 +414,7 @@ class Replica:
 
     @property
     def _name(self) -> str:
-        return f"worker {self._number} of {self.engine.name}"
+        return f"worker {self._number} of {self.engine.release or self.engine.name}"
 
     def _spawn(self, work: "asyncio._CoroutineLike[None]", name: str) -> None:
         task = asyncio.create_task(work, name=f"{name} of {self._name}")
@@ -433,10 +434,10 @@ def _compatible(waiting: list[_Waiting]) -> list[_Waiting]:
     return [one for one in waiting if not one.must_be_alone]
 
 
-def _settle(waiting: _Waiting, error: BaseException | None, metrics: Metrics, model: str) -> None:
+def _settle(waiting: _Waiting, error: BaseException | None, metrics: Metrics, labels: tuple[str, str]) -> None:
     is_lost = isinstance(error, Lost)
     if error is not None and not is_lost:
-        metrics.failed_steps.labels(model).inc()
+        metrics.failed_steps.labels(*labels).inc()
     if waiting.done.done():  # its caller has gone
         return
     if error is None:

@@ -17,10 +17,12 @@ but the time that this takes.
 import asyncio
 import logging
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from weakref import WeakKeyDictionary
 
 from asr.config import SessionSettings
+from asr.errors import ModelError
 from server.metrics import Metrics
 from server.streams.admission import RETRY_AFTER_S, Unavailable
 from server.streams.load_meter import LoadMeter
@@ -84,13 +86,16 @@ class _Place:
 
 
 class Scheduler:
-    """The replicas of one model. `start` and `stop` it on the event loop that awaits its steps."""
+    """The replicas of one release. `start` and `stop` it on the event loop that awaits its steps."""
 
     def __init__(
         self, engines: Sequence[StreamEngine], max_batch: int, metrics: Metrics, *, patience: Patience
     ) -> None:
+        """Raises `ModelError` for engines of different weights: a stream that moves would get other words."""
+        _check_same(engines)
+        self.engines = tuple(engines)
         self.engine = engines[0]
-        """The first replica's: name, weights and languages are the same in all."""
+        """The first replica's: name, release, weights and languages are the same in all."""
         self._metrics = metrics
         self._changed = asyncio.Event()
         self._replicas = [
@@ -98,12 +103,16 @@ class Scheduler:
             for number, engine in enumerate(engines)
         ]
         self._precedence = Precedence()
+        self._holds = 0
+        self._labels = labels = (self.engine.name, self.engine.release)
         for number, replica in enumerate(self._replicas):
             replica.precedence = self._precedence
-            metrics.load.labels(self.engine.name, number).set_function(replica.busy)
-            metrics.queue_age_s.labels(self.engine.name, number).set_function(replica.queue_age_s)
-            metrics.show_interval_s.labels(self.engine.name, number).set_function(replica.show_interval_s)
-        metrics.lanes_ready.labels(self.engine.name).set_function(lambda: float(len(self._up)))
+            metrics.load.labels(*labels, number).set_function(replica.busy)
+            metrics.queue_age_s.labels(*labels, number).set_function(replica.queue_age_s)
+            metrics.show_interval_s.labels(*labels, number).set_function(replica.show_interval_s)
+        metrics.lanes_ready.labels(*labels).set_function(lambda: float(len(self._up)))
+        metrics.seats.labels(*labels).set_function(lambda: float(self.seats))
+        metrics.model.labels(*labels, self.engine.weights_sha256).set(1)
         self._place_of: WeakKeyDictionary[StreamSession, _Place] = WeakKeyDictionary()
 
     def start(self) -> None:
@@ -127,6 +136,30 @@ class Scheduler:
         return [replica for replica in self._replicas if replica.is_up]
 
     @property
+    def ref(self) -> str:
+        """Its release, or the model's name where it is none."""
+        return self.engine.release or self.engine.name
+
+    @property
+    def seats(self) -> int:
+        """How many streams and uploads sit here."""
+        return sum(replica.load.streams for replica in self._replicas)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no stream sits here, and none is about to."""
+        return not self._holds and not self.seats
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Not empty meanwhile, for those who open several sessions, one after the other."""
+        self._holds += 1
+        try:
+            yield
+        finally:
+            self._holds -= 1
+
+    @property
     def lanes(self) -> tuple[int, int]:
         """How many of its workers are ready, and how many there are."""
         return len(self._up), len(self._replicas)
@@ -137,7 +170,7 @@ class Scheduler:
         if self._up:
             return ""
         state = "do not start; see the log" if all(r.failed_starts for r in self._replicas) else "are being restarted"
-        return f"the workers of model {self.engine.name} {state}"
+        return f"the workers of model {self.ref} {state}"
 
     def fits(self, max_load: float) -> bool:
         """Whether one of the replicas has room for another stream."""
@@ -161,6 +194,10 @@ class Scheduler:
         if not self._up:
             self._metrics.refused.labels("no_worker").inc()
             raise Unavailable(f"{self.trouble}; try again in {RETRY_AFTER_S} seconds")
+        with self.held():
+            return await self._open(settings, options, live)
+
+    async def _open(self, settings: SessionSettings, options: StreamOptions, live: bool) -> StreamSession:
         for attempt in range(MAX_OPENINGS):
             await self._wait_until_up()  # for more than a moment only if all workers died just now
             place = _Place(self._roomiest())  # counted before it is open: those who come meanwhile go elsewhere
@@ -224,7 +261,7 @@ class Scheduler:
         life, engine = replica.life, replica.engine
         await replica.call(lambda: engine.adopt(session))
         place.life = life
-        self._metrics.moved_streams.labels(engine.name).inc()
+        self._metrics.moved_streams.labels(*self._labels).inc()
 
     async def _wait_until_up(self) -> None:
         """Raises `Unavailable` when no replica is up, and none seems to come up."""
@@ -238,7 +275,7 @@ class Scheduler:
         """Raises `StepError` for a session that has killed too many workers."""
         place.blame(lost, session.reached_s)
         if place.strikes is not None and place.strikes >= MAX_STRIKES:
-            _log.error("a stream of model %s is ended: %d workers died with it", self.engine.name, place.strikes + 1)
+            _log.error("a stream of model %s is ended: %d workers died with it", self.ref, place.strikes + 1)
             raise StepError("recognition of this stream fails inside the server, again and again; it is given up")
 
     def show_interval_s(self, session: StreamSession) -> float:
@@ -253,3 +290,11 @@ class Scheduler:
         place = self._place_of[session]
         place.replica.load.mark_late(place, is_late)
         return is_late and place.replica.load.must_give_way(place, apart_s)
+
+
+def _check_same(engines: Sequence[StreamEngine]) -> None:
+    """Raises `ModelError` where the model's files changed while its workers were loaded."""
+    kinds = {(engine.name, engine.release, engine.weights_sha256) for engine in engines}
+    if len(kinds) > 1:
+        hashes = ", ".join(sorted(sha256[:12] for _, _, sha256 in kinds))
+        raise ModelError(f"model {engines[0].name}: found workers with different weights ({hashes}), wanted the same")

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
-from typing import Any
+from typing import Any, Protocol
 
 from asr.events import Event, Final, Partial, SpeechEnded, SpeechStarted, Word, shifted
 from server.wires.base import Progress, Summary, says_something
@@ -26,6 +26,19 @@ SPEECH_IS_NOTICED_S = 1.0
 """Speech is noticed at most so long after it began, its lead included (`asr.config.VadSettings`)."""
 
 
+class ServedModel(Protocol):
+    """What is reported of an engine."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def weights_sha256(self) -> str: ...
+    @property
+    def architecture(self) -> str: ...
+    @property
+    def release(self) -> str: ...
+
+
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
     """The model that serves the stream."""
@@ -33,6 +46,18 @@ class ModelInfo:
     name: str
     weights_sha256: str
     architecture: str = "whisper"
+    release: str = ""
+    """`NAME/7`; "" for a model that is no release of a ledger."""
+
+    @classmethod
+    def of(cls, engine: ServedModel) -> "ModelInfo":
+        """The model of an engine."""
+        return cls(engine.name, engine.weights_sha256, engine.architecture, engine.release)
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """Our own fields of a message: which weights gave these words."""
+        return {"weights_sha256": self.weights_sha256, **({"release": self.release} if self.release else {})}
 
     @property
     def uuid(self) -> str:
@@ -107,7 +132,7 @@ class Sender:
             channels=self._channel[1],
             models=[self._model.uuid],
             model_info={self._model.uuid: self._model.fields},
-            weights_sha256=self._model.weights_sha256,
+            **self._model.identity,
             lag_s=rounded(summary.lag_s),
             **({"notices": list(summary.notices)} if summary.notices else {}),
         )
@@ -167,7 +192,7 @@ class Sender:
                 "request_id": self._request_id,
                 "model_info": self._model.fields,
                 "model_uuid": self._model.uuid,
-                "weights_sha256": self._model.weights_sha256,
+                **self._model.identity,
             },
             lag_s=rounded(lag_s),
         )

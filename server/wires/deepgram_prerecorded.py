@@ -161,7 +161,7 @@ def response_body(recorded: Recorded, options: PrerecordedOptions) -> dict[str, 
         "channels": len(recorded.channels),
         "models": [model.uuid],
         "model_info": {model.uuid: model.fields},
-        "weights_sha256": model.weights_sha256,
+        **model.identity,
     }
     return {"metadata": metadata, "results": results}
 

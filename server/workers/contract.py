@@ -60,6 +60,11 @@ class StreamEngine(Protocol):
     @property
     def name(self) -> str: ...
     @property
+    def release(self) -> str:
+        """`NAME/7`, or "" for a model that is no release of a ledger."""
+        ...
+
+    @property
     def architecture(self) -> str: ...
     @property
     def weights_sha256(self) -> str: ...
@@ -79,4 +84,8 @@ class StreamEngine(Protocol):
 
     def kill(self) -> None:
         """Kills the worker's process, so that the blocking call ends. Any thread may do it."""
+        ...
+
+    def close(self) -> None:
+        """Ends the worker's process; waits for its end a moment."""
         ...

@@ -14,13 +14,13 @@ import functools
 import itertools
 import weakref
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from asr.config import SAMPLE_RATE_HZ, SessionSettings
-from asr.errors import InternalError, ModelError
+from asr.errors import AsrError, InternalError, ModelError
 from asr.events import Event
 from asr.streaming.session import check_audio, check_finalize
 from server.config import ServerSettings
@@ -44,6 +44,16 @@ from server.workers.process import WorkerProcess
 from server.workers.worker import load_worker
 
 
+@dataclass(frozen=True, slots=True)
+class ServedRelease:
+    """The release that an engine serves: the model's name for clients, and `NAME/7`."""
+
+    name: str
+    ref: str
+    check: Callable[[], None]
+    """Compares all files of the folder with the release's hash. Raises an `AsrError`."""
+
+
 class RemoteEngine:
     """A `server.workers.contract.StreamEngine` in a process.
 
@@ -52,20 +62,42 @@ class RemoteEngine:
     being replaced.
     """
 
-    def __init__(self, process: WorkerProcess[Hello, Request, Answer]) -> None:
-        self._process = process
+    def __init__(self, process: WorkerProcess[Hello, Request, Answer], served: "ServedRelease | None" = None) -> None:
+        self._process, self._served = process, served
         self._keys = itertools.count()
         self._closed: deque[int] = deque()
         self._hello: Hello | None = None
 
     @classmethod
-    def start(cls, model: str, threads: int = 1) -> "RemoteEngine":
-        """Starts the process, which loads the model by name; does not wait. `threads` is torch's number there."""
-        return cls(WorkerProcess(functools.partial(load_worker, model, threads), f"worker of {model}"))
+    def start(cls, model: str, threads: int = 1, served: "ServedRelease | None" = None) -> "RemoteEngine":
+        """Starts the process, which loads the model by name; does not wait. `threads` is torch's number there.
+
+        `served`: the model is the folder of this release.
+        """
+        name = served.ref if served else model
+        return cls(WorkerProcess(functools.partial(load_worker, model, threads), f"worker of {name}"), served)
 
     def await_ready(self) -> None:
-        """Returns when the model is loaded; call it once, first. Raises what loading raised, or `WorkerDied`."""
-        self._hello = self._process.await_hello()
+        """Returns when the model is loaded; call it once, first.
+
+        Raises what loading raised, `WorkerDied`, or `ModelError` for files that are not the release's.
+        """
+        self._hello = self._checked(self._process.await_hello())
+
+    def _checked(self, hello: Hello) -> Hello:
+        """The hello of a process that has loaded what it should have.
+
+        The files are compared after they were loaded: if they changed before, they are not the same now.
+        """
+        try:
+            if self._served:
+                self._served.check()
+            if self._hello is not None and hello != self._hello:
+                raise ModelError(f"found other files of {self.name} than at the start; start the server again")
+        except AsrError:
+            self._process.kill()
+            raise
+        return hello
 
     @property
     def hello(self) -> Hello:
@@ -76,7 +108,11 @@ class RemoteEngine:
 
     @property
     def name(self) -> str:
-        return self.hello.name
+        return self._served.name if self._served else self.hello.name
+
+    @property
+    def release(self) -> str:
+        return self._served.ref if self._served else ""
 
     @property
     def architecture(self) -> str:
@@ -123,11 +159,7 @@ class RemoteEngine:
         Raises as `await_ready`, and `ModelError` if the model's files have changed: its words would not fit those of
         the streams that are open.
         """
-        hello = self._process.restart()
-        if self._hello is not None and hello != self._hello:
-            self._process.kill()
-            raise ModelError(f"found other files of {self._hello.name} than at the start; start the server again")
-        self._hello = hello
+        self._hello = self._checked(self._process.restart())
 
     @property
     def is_alive(self) -> bool:

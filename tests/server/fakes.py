@@ -129,6 +129,7 @@ class ScriptedEngine:
     """A step takes `step_s`, and waits while `gate` is cleared."""
 
     name = "scripted-1"
+    release = ""
     weights_sha256 = "5" * 64
     precision = "none"
     architecture = "scripted"
@@ -165,6 +166,9 @@ class ScriptedEngine:
     def kill(self) -> None:
         """A step that waits at the gate ends."""
         self.gate.set()
+
+    def close(self) -> None:
+        """There is no process to end."""
 
     def step(self, sessions: Sequence[ScriptedSession]) -> bool:
         self.gate.wait(30)

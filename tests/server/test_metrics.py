@@ -42,16 +42,17 @@ def test_a_stream_is_counted_and_none_of_its_words_shown(real: Running, clip: Pa
     assert gained(before, after, "asr_word_delay_seconds_count") == words > 0
     assert gained(before, after, "asr_ended_total", code="1000") == 1
     assert abs(gained(before, after, "asr_audio_seconds_total") - len(samples) / 16_000) < 0.01
-    steps = gained(before, after, "asr_step_seconds_count", model="whisper-tiny.en")
-    assert steps == gained(before, after, "asr_batch_size_count", model="whisper-tiny.en") > 0
+    steps = gained(before, after, "asr_step_seconds_count", model="whisper-tiny.en", release="")
+    assert steps == gained(before, after, "asr_batch_size_count", model="whisper-tiny.en", release="") > 0
     assert gained(before, after, "asr_lag_seconds_count") == steps
-    assert after[("asr_queue_age_seconds", (("lane", "0"), ("model", "whisper-tiny.en")))] == 0.0
-    load = ("asr_load", (("lane", "0"), ("model", "whisper-tiny.en")))
+    assert after[("asr_queue_age_seconds", (("lane", "0"), ("model", "whisper-tiny.en"), ("release", "")))] == 0.0
+    load = ("asr_load", (("lane", "0"), ("model", "whisper-tiny.en"), ("release", "")))
     assert during[load] > 0.0 == after[load]
     assert during["asr_open_streams", ()] == after["asr_open_streams", ()] + 1
     info = next(labels for (name, labels), _ in after.items() if name == "asr_model_info")
     assert dict(info) == {
         "model": "whisper-tiny.en",
+        "release": "",
         "weights_sha256": real.service.schedulers["whisper-tiny.en"].engine.weights_sha256,
     }
     assert transcript(messages).lower().startswith("the quick brown fox")

@@ -56,7 +56,7 @@ def test_metrics_are_numbers_and_never_text(scripted: Running) -> None:
         "asr_lag_seconds",
     ):
         assert name in text
-    assert 'asr_model_info{model="scripted-1",weights_sha256="555' in text
+    assert 'asr_model_info{model="scripted-1",release="",weights_sha256="555' in text
     assert "w0" not in text
 
 
