@@ -1,0 +1,11 @@
+"""Operations: how a release gets into its place, by proof, and is taken back on suspicion.
+
+    policy      the limits and chances of errors of a rollout, from TOML
+    evidence    rows of the ledger -> what they prove (`eval.betting`); pure
+    rollout     the table of states: (stage, evidence, policy) -> action with its sentence; pure
+    monitor     reads the ledger, makes at most one move at a time by compare-and-set, until nothing is left to do
+    labels      a file of labels -> the ledger
+    gate        the evaluation's gate on standing sets, its looks and its result in the ledger
+
+The server knows nothing of this package. A monitor that is dead changes nothing: aliases stay where they are.
+"""

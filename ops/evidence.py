@@ -1,0 +1,265 @@
+"""Rows of the ledger -> what they prove about a challenger. Pure: the same rows and the same time give the same result.
+
+The unit is what one client says within an hour (`Policy.unit_minutes`), in the order of the ledger's rows. Labels that
+are late or missing count as the worst that they can be (`eval.betting`), so each figure may be looked at at any time.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from asr.ledger.values import CANARY, Label, Outcome, Pair
+from eval.betting import (
+    PairScores,
+    largest,
+    log_benefit,
+    log_harm,
+    log_harm_between_arms,
+    log_share_evidence,
+    pair_scores,
+    pooled,
+    units_by_client,
+)
+from ops.policy import Policy
+
+FAILURES = ("internal", "overloaded")
+"""Causes of an end that are the server's fault."""
+GUARDS = 4
+"""Guards of the canary with statistics, which share `Policy.guard_alpha`."""
+MOST_WEIGHT = 0.5
+"""Streams at a larger weight of the canary leave too few for comparison of labels."""
+LATE_QUANTILE = 0.9
+"""A late stream has a delay beyond this quantile of the champion's streams before the canary began ..."""
+FEWEST_BEFORE = 20
+"""... if there were as many."""
+USUAL_WORDS = 40.0
+"""Words of a stream, where none has been seen."""
+_MOST_MISSING = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class PairEvidence:
+    """What the pairs of two releases prove. ``harm`` and ``benefit`` are logarithms of wealths, the largest so far.
+
+    Attributes:
+        pairs: Streams that both releases heard.
+        units: Clients' hours that are complete.
+        different: Pairs whose texts differ.
+        labelled: Pairs with labels of both texts.
+        waiting: Pairs that were drawn and are not labelled.
+        harm: Evidence that the new release is worse than the old one.
+        benefit: Evidence that it is not worse by `Policy.allow_points`.
+        missing: Streams that the proof of the benefit needs at least, if all their texts are the same.
+    """
+
+    pairs: int = 0
+    units: int = 0
+    different: int = 0
+    labelled: int = 0
+    waiting: int = 0
+    harm: float = 0.0
+    benefit: float = 0.0
+    missing: int = 0
+
+    def numbers(self) -> dict[str, float]:
+        """For the ledger. ``harm`` and ``benefit`` are wealths: 20 is a chance of at most 5 %."""
+        counts = {"pairs": self.pairs, "units": self.units, "different": self.different, "labelled": self.labelled}
+        wealths = {"harm": _wealth(self.harm), "benefit": _wealth(self.benefit)}
+        return {**counts, "waiting": self.waiting, **wealths}
+
+
+@dataclass(frozen=True, slots=True)
+class GuardEvidence:
+    """What the streams of the two arms say. Wealths as logarithms, the largest so far.
+
+    Attributes:
+        clients: Clients of the canary since its weight last changed.
+        ratio: Evidence that the arms do not have the clients that the weights say.
+        failures: Evidence that the canary fails more often.
+        delays: Evidence that it is late more often.
+        harm: Evidence, from labels of single streams, that it makes more errors.
+        broken: Why it is stopped at once, in words; "": it is not.
+    """
+
+    clients: int = 0
+    ratio: float = 0.0
+    failures: float = 0.0
+    delays: float = 0.0
+    harm: float = 0.0
+    broken: str = ""
+
+    def numbers(self) -> dict[str, float]:
+        """For the ledger."""
+        parts = {"ratio": self.ratio, "failures": self.failures, "delays": self.delays, "arms": self.harm}
+        return {"clients": self.clients, **{name: _wealth(value) for name, value in parts.items()}}
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """The canary's weight from this time on, in seconds since 1970."""
+
+    at_s: float
+    weight: float
+
+
+def pair_evidence(
+    pairs: Sequence[Pair], labels: Sequence[Label], new: int, old: int, policy: Policy, now_s: float
+) -> PairEvidence:
+    """What pairs of the releases ``new`` and ``old`` prove, whichever of them was live."""
+    if not pairs:
+        return PairEvidence(missing=_missing(None, policy))
+    errors = _errors(labels)
+    nothing: Mapping[int, int] = {}
+    mine = [errors.get(pair.stream_id, nothing) for pair in pairs]
+    difference = np.array([each[new] - each[old] if new in each and old in each else np.nan for each in mine])
+    is_drawn = np.array([pair.is_drawn for pair in pairs])
+    scores = pair_scores(
+        np.array([pair.words for pair in pairs], float),
+        np.array([pair.distance for pair in pairs], float),
+        difference,
+        is_drawn,
+        np.array([pair.draw_probability for pair in pairs]),
+    )
+    at_s = np.maximum.accumulate([pair.at_s for pair in pairs])
+    unit, ends_s = units_by_client(np.array([pair.client for pair in pairs]), at_s, policy.unit_minutes * 60)
+    complete = int((ends_s <= now_s).sum())
+    units = pooled(scores, unit).until(complete)
+    return PairEvidence(
+        pairs=len(pairs),
+        units=complete,
+        different=int((scores.distance > 0).sum()),
+        labelled=int((~np.isnan(difference)).sum()),
+        waiting=int((is_drawn & np.isnan(difference)).sum()),
+        harm=largest(log_harm(units, policy.harm_points / 100)),
+        benefit=largest(log_benefit(units, policy.allow_points / 100)),
+        missing=_missing(units, policy),
+    )
+
+
+def guard_evidence(
+    outcomes: Sequence[Outcome], labels: Sequence[Label], weights: Sequence[Weight], policy: Policy
+) -> GuardEvidence:
+    """What the streams of both arms say since the canary began. ``weights`` are its weights in order, one at least.
+
+    A client counts once for each guard: its arm is fixed by its hash, so its later streams are no new draw of the arm.
+    Streams that began before the canary are left out; which release they got was no draw.
+    """
+    begin_s = weights[0].at_s
+    mine = [outcome for outcome in outcomes if _start_s(outcome) >= begin_s]
+    late_s = _late_s([outcome for outcome in outcomes if outcome.at_s < begin_s])
+    late = [o for o in mine if late_s is not None and (o.delay_p95_s or 0) > late_s]
+    canary = [o for o in _of_clients(mine) if o.arm == CANARY]
+    return GuardEvidence(
+        clients=sum(_start_s(o) >= weights[-1].at_s for o in canary),
+        ratio=_share(_of_clients(mine), weights, is_two_sided=True),
+        failures=_share(_of_clients([o for o in mine if o.cause in FAILURES]), weights),
+        delays=_share(_of_clients(late), weights),
+        harm=_harm_between_arms(mine, labels, weights, policy),
+        broken=broken(mine, policy),
+    )
+
+
+def broken(outcomes: Sequence[Outcome], policy: Policy, arm: str = CANARY) -> str:
+    """Why the release of this arm cannot stay, without statistics; "" where nothing says so."""
+    mine, others = [o for o in outcomes if o.arm == arm], [o for o in outcomes if o.arm != arm]
+    clients = _of_clients(mine)
+    failed = len(_of_clients([o for o in mine if o.cause == FAILURES[0]]))
+    if failed >= policy.fewest_failures and failed >= policy.most_failed * len(clients):
+        return f"streams of {failed} of its {len(clients)} clients failed"
+    delays, theirs = _delays(mine), _delays(others)
+    median_s = float(np.median(delays)) if delays else 0.0
+    is_slower = not theirs or median_s > float(np.median(theirs))
+    if arm == CANARY and len(clients) >= policy.fewest_delays and median_s > policy.most_delay_s and is_slower:
+        return f"the median of its streams' p95 of the delay is {median_s:.1f} s, allowed are {policy.most_delay_s:g} s"
+    return ""
+
+
+def _errors(labels: Sequence[Label]) -> dict[str, dict[int, int]]:
+    """Stream -> release -> errors; the last label counts."""
+    errors: dict[str, dict[int, int]] = {}
+    for label in labels:
+        errors.setdefault(label.stream_id, {})[label.release] = label.errors
+    return errors
+
+
+def _missing(units: PairScores | None, policy: Policy) -> int:
+    """The smallest number of further units of the usual length, all texts the same, that completes the proof."""
+    is_known = units is not None and len(units.words) > 0 and units.words.mean() > 0
+    words = float(units.words.mean()) if units is not None and is_known else USUAL_WORDS
+    wanted = np.log(1 / policy.promote_alpha)
+    low, high = -1, 1
+    while not _is_proven(units, words, high, wanted, policy):
+        low, high = high, 2 * high
+        if high > _MOST_MISSING:
+            return _MOST_MISSING
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _is_proven(units, words, middle, wanted, policy) else (middle, high)
+    return max(high, 0)
+
+
+def _is_proven(units: PairScores | None, words: float, more: int, wanted: float, policy: Policy) -> bool:
+    if more < 0:
+        return False
+    zero, old = np.zeros(more), units or PairScores(*[np.zeros(0)] * 4)
+    longer = PairScores(
+        np.concatenate([old.words, np.full(more, words)]),
+        *(np.concatenate([each, zero]) for each in (old.low, old.high, old.distance)),
+    )
+    return largest(log_benefit(longer, policy.allow_points / 100)) >= wanted
+
+
+def _harm_between_arms(
+    outcomes: Sequence[Outcome], labels: Sequence[Label], weights: Sequence[Weight], policy: Policy
+) -> float:
+    errors = _errors(labels)
+    labelled = [o for o in outcomes if o.release in errors.get(o.stream_id, {})]
+    mine = [o for o in _of_clients(labelled) if _weight(o, weights) <= MOST_WEIGHT]
+    counts = np.array([errors[o.stream_id][o.release] for o in mine], float)
+    words, is_canary = np.array([o.words for o in mine], float), np.array([o.arm == CANARY for o in mine], bool)
+    weight = np.array([_weight(o, weights) for o in mine], float)
+    return largest(log_harm_between_arms(counts, words, is_canary, weight, policy.harm_points / 100))
+
+
+def _share(outcomes: Sequence[Outcome], weights: Sequence[Weight], is_two_sided: bool = False) -> float:
+    hits = np.array([outcome.arm == CANARY for outcome in outcomes], float)
+    probability = np.array([_weight(outcome, weights) for outcome in outcomes], float)
+    return largest(log_share_evidence(hits, probability, is_two_sided))
+
+
+def _weight(outcome: Outcome, weights: Sequence[Weight]) -> float:
+    """The canary's weight when the stream began."""
+    return [each.weight for each in weights if each.at_s <= _start_s(outcome)][-1]
+
+
+def _start_s(outcome: Outcome) -> float:
+    """About when the stream began: its row is written at its end."""
+    return outcome.at_s - outcome.audio_s
+
+
+def _of_clients(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """The first stream of each client; each stream of an unknown one."""
+    return list(_first_of_clients(outcomes))
+
+
+def _first_of_clients(outcomes: Sequence[Outcome]) -> Iterator[Outcome]:
+    seen: set[str] = set()
+    for outcome in outcomes:
+        if not outcome.client or outcome.client not in seen:
+            seen.add(outcome.client)
+            yield outcome
+
+
+def _late_s(before: Sequence[Outcome]) -> float | None:
+    """From which delay on a stream is late. It is fixed before the canary begins, as the test needs it."""
+    delays = _delays(before)
+    return float(np.quantile(delays, LATE_QUANTILE)) if len(delays) >= FEWEST_BEFORE else None
+
+
+def _delays(outcomes: Sequence[Outcome]) -> list[float]:
+    return [outcome.delay_p95_s for outcome in outcomes if outcome.delay_p95_s is not None]
+
+
+def _wealth(log_value: float) -> float:
+    return round(float(np.exp(min(log_value, 50.0))), 2)

@@ -1,0 +1,41 @@
+"""What the monitor saw, as a file for Prometheus: node_exporter's textfile collector reads it.
+
+A file and no port: the monitor listens nowhere, and its last figures stay readable when it is dead.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
+
+from asr.errors import ConfigError
+from ops.monitor import Decision
+from ops.rollout import Stage
+
+
+def write(path: Path, decisions: Sequence[Decision], now_s: float) -> None:
+    """Replaces the file by these decisions' figures, in one step. Raises `ConfigError` where it cannot be written."""
+    registry = CollectorRegistry()
+    last = Gauge("asr_monitor_last_look_timestamp_seconds", "When the monitor last read the ledger", registry=registry)
+    last.set(now_s)
+    labels = ("model", "release", "test")
+    evidence = Gauge(
+        "asr_rollout_evidence", "Wealth of a bettor against the test's hypothesis", labels, registry=registry
+    )
+    streams = Gauge("asr_rollout_pairs", "Streams that both releases heard", labels[:2], registry=registry)
+    missing = Gauge(
+        "asr_rollout_missing_streams", "Streams that the proof needs at least", labels[:2], registry=registry
+    )
+    for decision in decisions:
+        if decision.at.stage in (Stage.IDLE, Stage.LEFTOVER):
+            continue
+        names = (decision.name, str(decision.at.new))
+        numbers = decision.evidence.numbers()
+        for test in ("harm", "benefit", "ratio", "failures", "delays", "arms"):
+            evidence.labels(*names, test).set(numbers[test])
+        streams.labels(*names).set(numbers["pairs"])
+        missing.labels(*names).set(decision.evidence.pairs.missing)
+    try:
+        write_to_textfile(str(path), registry)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written ({error.strerror}); wanted a file in a folder that can") from None

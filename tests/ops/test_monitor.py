@@ -1,0 +1,201 @@
+"""The monitor on a real ledger: from the shadow to the champion and back, killed at any moment, and twice at once."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asr import cli
+from asr.ledger import Ledger, MoveConflict, open_ledger
+from asr.ledger.values import CANARY, CHAMPION, SHADOW, Move
+from ops.monitor import look
+from ops.policy import Policy, load_policy
+from tests.ops.trials import HOUR_S, NAME, NEW, OLD, labels, ledger_with_two, outcomes, pairs
+
+POLICY = load_policy()
+KILLS = int(os.environ.get("MONITOR_KILLS", "4"))
+"""100 in docs/OPERATING.md's command."""
+
+
+def verdicts(ledger: Ledger, now_s: float, policy: Policy = POLICY) -> list[str]:
+    return [decision.action.verdict for decision in look(ledger, policy, now_s, lambda _: None)]
+
+
+def numbers(ledger: Ledger) -> dict[str, int]:
+    return {alias: release.number for alias, release in ledger.aliases(NAME).items()}
+
+
+def to_shadow(ledger: Ledger) -> None:
+    ledger.move(NAME, SHADOW, expected=None, to=NEW, by="test", why="test", options={"share": 0.2})
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return ledger_with_two(tmp_path)
+
+
+def test_equal_texts_lead_to_a_promotion_without_a_label(ledger: Ledger) -> None:
+    """Shadow, three steps of the canary, champion; then the old champion listens for a week, and leaves."""
+    now_s = time.time() + 2 * HOUR_S
+    to_shadow(ledger)
+    assert verdicts(ledger, now_s) == ["waiting"]
+    ledger.add_pairs(pairs([0] * 150))
+    assert verdicts(ledger, now_s) == ["canary", "waiting"]
+    for streams, every, verdict in ((440, 20, "step"), (100, 4, "step"), (60, 2, "promoted")):
+        time.sleep(0.02)  # streams begin after the last move and before the next
+        ledger.add_outcomes(outcomes(streams, time.time() + 0.99, every, of=verdict + str(every)))
+        assert verdicts(ledger, now_s)[0] == verdict
+    assert numbers(ledger) == {CHAMPION: NEW, SHADOW: OLD}
+    assert verdicts(ledger, now_s) == ["waiting"]
+    assert verdicts(ledger, now_s + 8 * 24 * HOUR_S) == ["kept", "waiting"]
+    assert numbers(ledger) == {CHAMPION: NEW}
+    promotion = next(move for move in ledger.moves(NAME) if move.evidence.get("verdict") == "promoted")
+    assert promotion.evidence["benefit"] >= 20
+    assert promotion.evidence["pairs"] == 150
+
+
+def test_a_worse_release_leaves_the_shadow(ledger: Ledger) -> None:
+    """Three errors more in each text of 60 words; the champion stays."""
+    to_shadow(ledger)
+    worse = pairs([3] * 60)
+    ledger.add_pairs(worse)
+    ledger.add_labels(labels(worse, new_errors=3))
+    assert verdicts(ledger, time.time() + 2 * HOUR_S) == ["rejected", "waiting"]
+    assert numbers(ledger) == {CHAMPION: OLD}
+
+
+def test_late_labels_decide_when_they_come(ledger: Ledger) -> None:
+    """Drawn streams without labels are neither proof nor harm, and the sentence counts them."""
+    to_shadow(ledger)
+    better = pairs([2] * 100)
+    ledger.add_pairs(better)
+    (decision,) = look(ledger, POLICY, time.time() + 2 * HOUR_S, lambda _: None)
+    assert "100 drawn streams without labels" in str(decision)
+    ledger.add_labels(labels(better, new_errors=0, old_errors=2))
+    assert verdicts(ledger, time.time() + 2 * HOUR_S)[0] == "canary"
+
+
+def test_a_canary_that_fails_is_taken_back_and_its_shadow_too(ledger: Ledger) -> None:
+    """Without a shadow before, and with one."""
+    for has_shadow in (False, True):
+        if has_shadow:
+            to_shadow(ledger)
+        ledger.move(NAME, CANARY, expected=None, to=NEW, by="test", why="test", options={"weight": 0.5})
+        ledger.add_outcomes(outcomes(8, time.time() + 100, cause="internal"))
+        found = verdicts(ledger, time.time() + HOUR_S)
+        assert found == ["rolled back", *["finished"] * has_shadow, "waiting"]
+        assert numbers(ledger) == {CHAMPION: OLD}
+
+
+def test_a_champion_that_turns_out_worse_is_rolled_back(ledger: Ledger) -> None:
+    """The old champion listens, hears better, and is live again."""
+    ledger.move(NAME, CHAMPION, expected=OLD, to=NEW, by="test", why="by hand")
+    assert verdicts(ledger, time.time()) == ["watch", "waiting"]
+    worse = pairs([3] * 60, live=NEW)
+    ledger.add_pairs(worse)
+    ledger.add_labels(labels(worse, new_errors=3))
+    assert verdicts(ledger, time.time() + 2 * HOUR_S) == ["rolled back", "finished", "waiting"]
+    assert numbers(ledger) == {CHAMPION: OLD}
+
+
+def test_a_release_without_a_verdict_leaves_after_its_days(ledger: Ledger) -> None:
+    """The champion stays; a clock that jumps back changes nothing."""
+    to_shadow(ledger)
+    assert verdicts(ledger, 0.0) == ["waiting"]
+    assert verdicts(ledger, time.time() + 15 * 24 * HOUR_S) == ["undecided", "waiting"]
+    assert numbers(ledger) == {CHAMPION: OLD}
+
+
+def test_a_move_that_somebody_else_made_is_taken_as_it_is(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two monitors at once: the second one's move fails, it reads again, and both come to the same end."""
+    to_shadow(ledger)
+    worse = pairs([3] * 60)
+    ledger.add_pairs(worse)
+    ledger.add_labels(labels(worse, new_errors=3))
+    calls: list[Move | None] = []
+    real = ledger.move
+
+    def raced(*arguments: Any, **options: Any) -> Move:
+        if not calls:
+            calls.append(real(*arguments, **options))  # the other monitor was faster
+        try:
+            return real(*arguments, **options)
+        except MoveConflict:
+            calls.append(None)
+            raise
+
+    monkeypatch.setattr(ledger, "move", raced)
+    assert verdicts(ledger, time.time() + 2 * HOUR_S) == ["waiting"]
+    assert calls[1] is None
+    assert numbers(ledger) == {CHAMPION: OLD}
+
+
+@pytest.mark.slow
+def test_a_monitor_killed_at_any_moment_comes_to_the_same_end(tmp_path: Path) -> None:
+    """`kill -9` at seeded moments of the moves of a promotion and of a rejection, then one undisturbed run."""
+    ends = {"equal": {CHAMPION: NEW, SHADOW: OLD}, "worse": {CHAMPION: OLD}}
+    for kind in ends:
+        (tmp_path / kind).mkdir()
+        ledger = ledger_with_two(tmp_path / kind)
+        ledger.move(NAME, CANARY, expected=None, to=NEW, by="test", why="test", options={"weight": 0.5})
+        to_shadow(ledger)
+        rows = pairs([0] * 150) if kind == "equal" else pairs([3] * 60)
+        ledger.add_pairs(rows)
+        ledger.add_labels(labels(rows, new_errors=3))
+        ledger.add_outcomes(outcomes(60, time.time() + 100))
+    rng, kills = random.Random(0), 0
+    for number in range(KILLS):
+        kind = ("equal", "worse")[number % 2]
+        folder = tmp_path / str(number)
+        shutil.copytree(tmp_path / kind, folder)
+        place, after = folder / "ledger.db", rng.randrange(1, 4)
+        killed = _monitor(place, {"KILL_AT": str(after), "AFTER_S": str(rng.uniform(0, 0.004))})
+        assert killed in (0, -signal.SIGKILL)
+        kills += killed != 0
+        assert _monitor(place, {}) == 0
+        assert numbers(open_ledger(place)) == ends[kind], (number, after)
+    assert kills >= KILLS / 4
+
+
+def _monitor(place: Path, environment: dict[str, str]) -> int:
+    """One look in a process of its own, which kills itself some moments after it began its n-th transaction."""
+    script = """
+import os, signal, sys, threading, time
+from asr.ledger.database import Database
+from ops.monitor import look
+from ops.policy import load_policy
+from asr.ledger import open_ledger
+ledger = open_ledger(sys.argv[1])
+left = int(os.environ.get("KILL_AT", "0"))
+real = Database.writing
+def counted(self):
+    global left
+    left -= 1
+    if left == 0:
+        threading.Timer(float(os.environ["AFTER_S"]), os.kill, (os.getpid(), signal.SIGKILL)).start()
+    return real(self)
+Database.writing = counted
+look(ledger, load_policy(), time.time() + 7200, lambda decision: None)
+"""
+    command = [sys.executable, "-c", script, str(place)]
+    return subprocess.run(command, env={**os.environ, **environment}, timeout=120, check=False).returncode
+
+
+def test_the_command_prints_decisions_and_writes_metrics(
+    ledger: Ledger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`asr monitor --once`: a line for each model; a file for Prometheus."""
+    to_shadow(ledger)
+    place = tmp_path / "ledger.db"
+    assert cli.run(["monitor", "--once", "--ledger", str(place), "--metrics", str(tmp_path / "m.prom")]) == 0
+    assert "m: no verdict yet: at least" in capsys.readouterr().out
+    text = (tmp_path / "m.prom").read_text()
+    assert 'asr_rollout_evidence{model="m",release="2",test="harm"} 1.0' in text
+    assert "asr_monitor_last_look_timestamp_seconds" in text
