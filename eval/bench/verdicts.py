@@ -10,6 +10,7 @@ import numpy as np
 from eval.bench.worlds import (
     DELAY_WORLDS,
     FEW,
+    UNKNOWN,
     WORLDS,
     Errors,
     World,
@@ -19,13 +20,15 @@ from eval.bench.worlds import (
     true_rate,
 )
 from eval.metrics.few_speakers import binomial_bounds
-from eval.metrics.resampling import ALPHA, Percentile, Ratio, Units, difference, interval
+from eval.metrics.resampling import ALPHA, Percentile, Ratio, Units, difference, interval, p_values
 from eval.metrics.significance import holm
 from eval.report.looks import Look
 
 TAIL = 95
-MANY = 8
-"""Systems in the worlds in which many are compared."""
+SPLITS = 4_999
+"""For the share of wrong verdicts: a quarter of what a report has, which changes no share by more than chance."""
+COVERAGE_PART, POWER_PART, FAMILY_PART, LOOKS_PART = 4, 16, 8, 4
+"""These parts of the worlds are enough where each takes longer."""
 LOOKS, SPEAKERS_A_LOOK = 5, 10
 
 
@@ -59,17 +62,15 @@ class Result:
 
 
 def accuracy_results(worlds: Sequence[World], count: int, seed: int) -> Iterator[Result]:
-    """False verdicts between equal systems (the interval of the difference misses zero), and the coverage of WER's."""
+    """False verdicts between equal systems, and the coverage of WER's intervals."""
     for world in worlds:
         drawn, truth = draw_errors(world, count, seed), true_rate(world)
-        better, covered, given = 0, 0, 0
-        for left, right in ratios(drawn):
-            own = interval(left)
-            better += difference(left, right).excludes_zero
-            given += own.low is not None
-            covered += own.low is not None and not own.excludes(truth)
-        shares = {"better, %": Share(better, count)}
-        yield Result(world.name, shares | ({"covers WER, %": Share(covered, given)} if given else {}))
+        shares = {"better, %": Share(int((p_values(drawn.change, SPLITS) <= ALPHA).sum()), count)}
+        own = [interval(left) for left, _ in ratios(drawn, max(1, count // COVERAGE_PART))]
+        given = [each for each in own if each.low is not None]
+        if given:
+            shares["covers WER, %"] = Share(sum(not each.excludes(truth) for each in given), len(given))
+        yield Result(world.name, shares)
 
 
 def delay_results(worlds: Sequence[World], count: int, seed: int) -> Iterator[Result]:
@@ -86,14 +87,16 @@ def delay_results(worlds: Sequence[World], count: int, seed: int) -> Iterator[Re
         yield Result(world.name, {"earlier, %": Share(better, count), "covers p95, %": Share(covered, count)})
 
 
-def family_results(speakers: Sequence[int], count: int, seed: int) -> Iterator[Result]:
-    """Eight systems: any pair of equal ones called different; one far better system found, with Holm over all pairs."""
-    for number in speakers:
-        equal = World(f"{MANY} equal systems, {number} speakers", number, 20)
-        apart = World(f"one of {MANY} far better, {number} speakers", number, 20, advantage=2.0)
-        yield Result(equal.name, {"any pair, %": Share(sum(map(any, _found(equal, count, seed))), count)})
-        best = [all(found[-1:]) for found in _found(apart, count, seed)]
-        yield Result(apart.name, {"found, %": Share(sum(best), count)})
+def family_results(systems: Sequence[int], speakers: Sequence[int], count: int, seed: int) -> Iterator[Result]:
+    """Several systems: any pair of equal ones called different; one far better one found. Holm is over all pairs."""
+    for many in systems:
+        for number in speakers:
+            equal = World(f"{many} equal systems, {number} speakers", number, 20)
+            apart = World(f"one of {many} far better, {number} speakers", number, 20, advantage=2.0)
+            wrong = _found(draw_errors(equal, count, seed, many)).any(axis=1)
+            yield Result(equal.name, {"any pair, %": Share(int(wrong.sum()), count)})
+            best = _found(draw_errors(apart, count, seed, many), with_last=True).all(axis=1)
+            yield Result(apart.name, {"found, %": Share(int(best.sum()), count)})
 
 
 def power_results(speakers: Sequence[int], advantages: Sequence[float], count: int, seed: int) -> Iterator[Result]:
@@ -102,7 +105,7 @@ def power_results(speakers: Sequence[int], advantages: Sequence[float], count: i
         for advantage in advantages:
             drawn = draw_errors(World("", number, 10, advantage=advantage), count, seed)
             truth = float((drawn.errors[0].sum() - drawn.errors[1].sum()) / drawn.words.sum())
-            changes = [difference(left, right) for left, right in ratios(drawn)]
+            changes = [difference(left, right) for left, right in ratios(drawn, count)]
             shares = {
                 "found, %": Share(sum(change.excludes_zero for change in changes), count),
                 "covers difference, %": Share(sum(not change.excludes(truth) for change in changes), count),
@@ -116,20 +119,31 @@ def look_results(count: int, seed: int) -> Iterator[Result]:
     once, divisors = [1.0] * LOOKS, [Look(number).divisor for number in range(1, LOOKS + 1)]
     ways = {"each look as if it were the only one": once, f"--looks {LOOKS}": [float(LOOKS)] * LOOKS}
     ways["looks counted by the gate"] = divisors
-    wrong = dict.fromkeys(ways, 0)
+    wrong: dict[str, int] = {}
     sizes = range(SPEAKERS_A_LOOK, world.speakers + 1, SPEAKERS_A_LOOK)
-    for left, right in ratios(draw_errors(world, count, seed)):
-        p_values = [difference(left.first(size), right.first(size)).p or 1.0 for size in sizes]
-        for way, each in ways.items():
-            wrong[way] += any(p <= ALPHA / divisor for p, divisor in zip(p_values, each, strict=True))
+    change = draw_errors(world, count, seed).change
+    looks = np.stack([p_values(change[:, :size], SPLITS) for size in sizes], axis=1)
+    for way, each in ways.items():
+        wrong[way] = int((looks <= ALPHA / np.array(each)).any(axis=1).sum())
     for way, number in wrong.items():
         yield Result(way, {"any look, %": Share(number, count)})
 
 
-def ratios(drawn: Errors) -> Iterator[tuple[Ratio, ...]]:
-    """The error rates of all systems, world by world."""
+def non_inferiority_results(speakers: Sequence[int], limit: float, count: int, seed: int) -> Iterator[Result]:
+    """Passed as "not worse by more than the limit" (a share of words): systems worse by the limit, and equal ones."""
+    for number in speakers:
+        for worse in (limit, 0.0):
+            world = World(f"{number} speakers x 40, worse by {100 * worse:.1f} points", number, 40, model_sd=0.1)
+            drawn = draw_errors(world, count, seed)
+            drawn.errors[0] += np.random.default_rng(seed).poisson(worse * drawn.words)
+            passed = [(difference(*pair).high or np.inf) <= limit for pair in ratios(drawn, count)]
+            yield Result(world.name, {"passed, %": Share(sum(passed), count)})
+
+
+def ratios(drawn: Errors, count: int) -> Iterator[tuple[Ratio, ...]]:
+    """The error rates of all systems, in this many samples of the world."""
     units = _units(drawn.words.shape[1])
-    for place, words in enumerate(drawn.words):
+    for place, words in enumerate(drawn.words[:count]):
         yield tuple(Ratio(list(errors[place]), list(words), units) for errors in drawn.errors)
 
 
@@ -146,26 +160,27 @@ def table(results: Sequence[Result]) -> str:
 def run(worlds: int, delay_worlds: int, seed: int) -> None:
     """Prints every table; ``worlds`` samples of each kind, ``delay_worlds`` where words have delays."""
     print(f"Equal systems, {worlds} worlds of each kind, seed {seed}; in brackets exact 95 % intervals.\n")
+    family, looks, power = (max(1, worlds // part) for part in (FAMILY_PART, LOOKS_PART, POWER_PART))
     parts: tuple[tuple[str, Iterator[Result]], ...] = (
         ("Error rates", accuracy_results(WORLDS, worlds, seed)),
         ("Fewer than ten speakers", accuracy_results(FEW, worlds, seed)),
+        ("Unknown speakers, which the verdict says", accuracy_results(UNKNOWN, worlds, seed)),
         ("95th percentile of the delay", delay_results(DELAY_WORLDS, delay_worlds, seed)),
-        ("Many systems", family_results((11, 20, 50), max(1, worlds // 20), seed)),
-        (f"{LOOKS} looks, at 10 to 50 speakers", look_results(max(1, worlds // 5), seed)),
-        ("True differences", power_results((20, 50, 76), (0.13, 0.27, 0.5), max(1, worlds // 4), seed)),
+        ("Several systems", family_results((3, 5, 8), (11, 20, 50), family, seed)),
+        (f"{LOOKS} looks, at 10 to 50 speakers", look_results(looks, seed)),
+        ("Not worse by more than 2 points", non_inferiority_results((12, 20, 50), 0.02, power, seed)),
+        ("True differences", power_results((10, 20, 50, 76), (0.13, 0.27, 0.5), power, seed)),
     )
     for title, results in parts:
         print(f"{title}:\n\n{table(list(results))}\n", flush=True)
 
 
-def _found(world: World, count: int, seed: int) -> Iterator[list[bool]]:
-    """Which pairs are called different; the last item is whether the last system is better than every other."""
-    pairs = list(combinations(range(MANY), 2))
-    for systems in ratios(draw_errors(world, count, seed, MANY)):
-        p_values = [difference(systems[a], systems[b]).p for a, b in pairs]
-        adjusted = holm([1.0 if p is None else p for p in p_values])
-        found = [p <= ALPHA for p in adjusted]
-        yield [*found, all(is_found for (_, b), is_found in zip(pairs, found, strict=True) if b == MANY - 1)]
+def _found(drawn: Errors, *, with_last: bool = False) -> np.ndarray:
+    """Which pairs are called different ``(samples, pairs)``; ``with_last``: only those with the last system."""
+    pairs = list(combinations(range(len(drawn.errors)), 2))
+    p = np.stack([p_values(drawn.errors[a] - drawn.errors[b]) for a, b in pairs], axis=1)
+    found = np.array([holm(row) for row in p.tolist()]) <= ALPHA
+    return found[:, [b == len(drawn.errors) - 1 for _, b in pairs]] if with_last else found
 
 
 def _units(count: int) -> Units:

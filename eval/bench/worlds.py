@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-BASE_RATE = 0.15
 WORDS = (4, 16)
 """Words of a recording, drawn evenly."""
 LOOP_WORDS = 30
@@ -29,6 +28,9 @@ class World:
         recordings: Mean number of recordings of each.
         unequal: Coefficient of variation of that number (log-normal); 0: all have the same number.
         giant: The first speaker has as many recordings as all others together.
+        unlabelled: Number of recordings without a speaker's label, taken from the speakers in turn; each is a unit.
+        base_rate: Error rate of a system on the median speaker and recording.
+        made_up: Words that a system inserts for each reference word, on the median speaker and recording.
         speaker_sd: Between speakers, common to both systems.
         model_sd: Between speakers, of each system alone.
         recording_sd: Between recordings, common to both systems.
@@ -40,6 +42,8 @@ class World:
         empty: Share of recordings for which a system writes nothing.
         whole: Recordings are entirely right or entirely wrong.
         advantage: Logits by which the second system is better.
+        opposite: Logits by which the second system is better on one half of the speakers and the first one on the
+            other half, as in two data sets that disagree.
     """
 
     name: str
@@ -47,6 +51,9 @@ class World:
     recordings: int
     unequal: float = 0.0
     giant: bool = False
+    unlabelled: int = 0
+    base_rate: float = 0.15
+    made_up: float = 0.0
     speaker_sd: float = 0.6
     model_sd: float = 0.25
     recording_sd: float = 0.6
@@ -57,6 +64,12 @@ class World:
     empty: float = 0.0
     whole: bool = False
     advantage: float = 0.0
+    opposite: float = 0.0
+
+    @property
+    def units(self) -> int:
+        """Speakers, and recordings without a label."""
+        return self.speakers + self.unlabelled
 
 
 WORLDS = (
@@ -82,7 +95,28 @@ WORLDS = (
     World("20 speakers, one system loops", 20, 10, one_loops=0.003),
     World("40 speakers, unequal, one system loops", 40, 5, unequal=1.0, model_sd=0.5, one_loops=0.005),
     World("100 speakers, one system loops", 100, 3, one_loops=0.003),
+    World("200 speakers, one system loops", 200, 3, one_loops=0.003),
+    World("10 speakers, one system loops in 0.5 %", 10, 20, one_loops=0.005),
+    World("20 speakers, one system loops in 0.5 %", 20, 10, one_loops=0.005),
+    World("40 speakers, one system loops in 0.5 %", 40, 5, one_loops=0.005),
+    World("100 speakers, one system loops in 0.5 %", 100, 3, one_loops=0.005),
+    World("10 speakers x 100, models differ by speaker (0.5)", 10, 100, model_sd=0.5),
+    World("15 speakers, very unequal, heavy tails, loops", 15, 13, 1.8, model_sd=0.5, heavy_tails=True, loops=0.01),
+    World("20 speakers, nearly the same errors", 20, 10, model_sd=0.05, shared=0.95),
+    World("20 speakers, two halves that disagree", 20, 10, opposite=0.5),
+    World("20 speakers, WER of 2 %", 20, 10, base_rate=0.013),
+    World("50 speakers, WER of 0.5 %", 50, 6, base_rate=0.003),
+    World("20 speakers, WER above 100 %", 20, 10, base_rate=0.6, made_up=0.5),
+    World("20 speakers, one label missing of 200", 20, 10, unlabelled=1),
+    World("20 speakers, 60 labels missing of 200", 20, 10, unlabelled=60),
+    World("1000 speakers, one recording each", 1000, 1),
 )
+UNKNOWN = (
+    World("20 speakers, no label of 200", 20, 10, unlabelled=200),
+    World("20 speakers, no label of 800", 20, 40, unlabelled=800),
+)
+"""Recordings count as speakers here. The verdict says so: it holds only if each is of another speaker."""
+
 FEW = (
     World("4 speakers x 25", 4, 25),
     World("5 speakers, models differ (0.5)", 5, 20, model_sd=0.5),
@@ -105,38 +139,51 @@ class Errors:
     """What the systems get wrong.
 
     Attributes:
-        errors: Errors by system, world and speaker ``(systems, worlds, speakers)``.
-        words: Reference words ``(worlds, speakers)``.
+        errors: Errors by system, sample of the world and unit ``(systems, samples, units)``.
+        words: Reference words ``(samples, units)``.
     """
 
     errors: np.ndarray
     words: np.ndarray
 
+    @property
+    def change(self) -> np.ndarray:
+        """Errors of the first system minus those of the last ``(samples, units)``."""
+        difference: np.ndarray = self.errors[0] - self.errors[-1]
+        return difference
 
-def draw_errors(world: World, worlds: int, seed: int, systems: int = 2) -> Errors:
+
+def draw_errors(world: World, samples: int, seed: int, systems: int = 2) -> Errors:
     """This many independent samples of the population; the last system has the world's advantage."""
     rng = np.random.default_rng(seed)
-    sizes, effects = _sizes(world, worlds, rng), _effects(world, (systems, worlds, world.speakers), rng)
+    sizes, effects = _sizes(world, samples, rng), _effects(world, (systems, samples, world.speakers), rng)
     effects[-1] -= world.advantage
-    errors, words = np.zeros((systems, worlds, world.speakers)), np.zeros((worlds, world.speakers))
+    effects[-1, :, ::2] -= world.opposite
+    effects[0, :, 1::2] -= world.opposite
+    errors, words = np.zeros((systems, samples, world.units)), np.zeros((samples, world.units))
     for place in range(sizes.max()):
-        there = np.nonzero(sizes > place)
-        count = rng.integers(WORDS[0], WORDS[1] + 1, len(there[0]))
-        rates = _logistic(effects[:, there[0], there[1]] + world.recording_sd * rng.normal(size=len(count)))
-        words[there] += count
-        for system, wrong in enumerate(_wrong(world, rates, count, rng)):
-            errors[system][there] += wrong
-        errors[0][there] += LOOP_WORDS * (rng.random(len(count)) < world.one_loops)
-        errors[1][there] += rng.poisson(LOOP_WORDS * world.one_loops, len(count))
-    return Errors(errors, words)
+        sample, speaker = np.nonzero(sizes > place)
+        number = place * world.speakers + speaker
+        unit = sample, np.where(number < world.unlabelled, world.speakers + number, speaker)
+        count = rng.integers(WORDS[0], WORDS[1] + 1, len(sample))
+        logits = effects[:, sample, speaker] + world.recording_sd * rng.normal(size=len(count))
+        words[unit] += count
+        for system, wrong in enumerate(_wrong(world, logits, count, rng)):
+            errors[system][unit] += wrong
+        errors[0][unit] += LOOP_WORDS * (rng.random(len(count)) < world.one_loops)
+        errors[1][unit] += rng.poisson(LOOP_WORDS * world.one_loops, len(count))
+    spoken = words.any(axis=0)  # a speaker without any label left is no unit
+    return Errors(errors[:, :, spoken], words[:, spoken])
 
 
-def true_rate(world: World, draws: int = 2_000_000) -> float:
+def true_rate(world: World, draws: int = 200_000) -> float:
     """The error rate of the first system over the whole population, by drawing it."""
     rng = np.random.default_rng(0)
     effects = _effects(world, (1, draws), rng)[0] + world.recording_sd * rng.normal(size=draws)
+    effects[1::2] -= world.opposite
     rate = float(_logistic(effects).mean()) * (1 - world.empty) + world.empty
-    return rate + (world.loops + world.one_loops) * LOOP_WORDS * 2 / sum(WORDS)
+    made_up = world.made_up * float(np.exp(effects).mean()) / _odds(world)
+    return rate + made_up + (world.loops + world.one_loops) * LOOP_WORDS * 2 / sum(WORDS)
 
 
 def draw_delays(world: World, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -176,28 +223,41 @@ def _effects(world: World, shape: tuple[int, ...], rng: np.random.Generator) -> 
     def effect(size: tuple[int, ...]) -> np.ndarray:
         return rng.standard_t(3, size) / np.sqrt(3) if world.heavy_tails else rng.normal(size=size)
 
-    logit = np.log(BASE_RATE / (1 - BASE_RATE))
-    effects: np.ndarray = logit + world.speaker_sd * effect(shape[1:]) + world.model_sd * effect(shape)
+    effects: np.ndarray = np.log(_odds(world)) + world.speaker_sd * effect(shape[1:]) + world.model_sd * effect(shape)
     return effects
 
 
-def _wrong(world: World, rates: np.ndarray, count: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Errors ``(systems, recordings)`` at these rates; on the shared words all systems meet the same luck."""
+def _wrong(world: World, logits: np.ndarray, count: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Errors ``(systems, recordings)`` at these logits; on the shared words all systems meet the same luck."""
+    rates = _logistic(logits)
     if world.whole:
         wrong = (rng.random(rates.shape) < rates) * count
     else:
         common = rng.binomial(count, world.shared)
         wrong = rng.binomial(count - common, rates) + _stumbles(common, rates, rng)
     wrong = np.where(rng.random(wrong.shape) < world.empty, count, wrong)
+    if world.made_up:
+        wrong = wrong + rng.poisson(count * world.made_up * np.exp(logits) / _odds(world))
     looped: np.ndarray = wrong + LOOP_WORDS * (rng.random(wrong.shape) < world.loops)
     return looped
 
 
 def _stumbles(count: np.ndarray, rates: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Errors ``(systems, recordings)`` among ``count`` words, each of which is as hard for all systems."""
-    luck = np.where(np.arange(WORDS[1])[:, None] < count, rng.random((WORDS[1], len(count))), 2.0)
-    wrong: np.ndarray = (luck < rates[:, None, :]).sum(axis=1)
-    return wrong
+    """Errors ``(systems, recordings)`` among ``count`` words, each of which is as hard for all systems.
+
+    What a better system gets wrong is wrong in all worse ones: errors add up from the best system to the worst.
+    """
+    order = rates.argsort(axis=0)
+    ordered, wrong, before, so_far = np.take_along_axis(rates, order, 0), np.zeros(rates.shape), 0.0, 0 * count
+    for place, rate in enumerate(ordered):
+        so_far = so_far + rng.binomial(count - so_far, np.clip((rate - before) / (1 - before), 0, 1))
+        wrong[place], before = so_far, rate
+    return np.take_along_axis(wrong, order.argsort(axis=0), 0)
+
+
+def _odds(world: World) -> float:
+    """Of an error, on the median speaker and recording."""
+    return world.base_rate / (1 - world.base_rate)
 
 
 def _logistic(logits: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ enclose a value with the probability that a random sign-flip is as extreme as th
 figures enclose zero *is* the p-value of the sign-flip test on speakers (exact where all splits are enumerated), and the
 interval holds exactly the values which that test does not reject. Unlike the bootstrap's percentiles, it holds its
 level with few speakers and with speakers of very unequal size. It takes errors as symmetric, which loops are not, so
-p is multiplied by `CAUTION`. What too few speakers cannot show comes from models (`eval.metrics.few_speakers`).
+p is multiplied by `caution`. What too few speakers cannot show comes from models (`eval.metrics.few_speakers`).
 
 Two systems on the same recordings are compared on the same splits, which removes the difficulty that both share.
 Simulations with a known truth: `asr bench verdicts`, docs/log/evaluation.md.
@@ -22,10 +22,13 @@ import numpy as np
 from eval.metrics.few_speakers import log_normal_ends, rare_arm
 
 ALPHA = 0.05
-CAUTION = 1.5
-"""The p of a comparison is the share of splits times this. Real differences are skewed: where only one of two equal
-systems loops, the bare test calls them different in 6 to 7 %, and ten real speakers of en-accented cover the truth in
-92.7 % (with it: at most 5.9 %, and 94.4 %). The largest factor with which six speakers still suffice is 1.6."""
+CAUTION = (1.5, 3.0)
+"""The p of a comparison is the share of splits times `caution`, which is between these. Real differences are skewed:
+where one of two equal systems loops in 0.5 % of the recordings, the bare test calls them different in 6 to 8 %, most
+often where the sample has no loop by chance. Few speakers show only large differences: 1.5 is enough for them, and six
+must suffice (1.5 * 2 / 2 ** 6 is less than 0.05)."""
+UNITS_A_CAUTION = 10
+"""Units for each 1.0 of it: 1.5 up to 15 units, 3 from 30 on."""
 SPLITS = 19_999
 """For comparisons of sums. Holm divides alpha by the number of comparisons: with fifty of them, twenty splits are still
 beyond what is left of it. All splits are enumerated where there are no more."""
@@ -38,6 +41,8 @@ SEED = 2004
 MAX_CELLS = 20_000_000
 """Size of the largest table of splits: 20 MB."""
 BLOCK_CELLS = 2_000_000
+BLOCK_SAMPLES = 100
+"""Columns of one product of splits and samples: with `BLOCK_CELLS` it stays in the processor's cache."""
 
 TAIL_ALPHA = 0.01
 """For the upper end of percentiles above `TAIL`. Ten speakers seldom include the slowest one in twenty: the 95th
@@ -122,6 +127,11 @@ def units_of(datasets: Sequence[str], speakers: Sequence[str], utterances: Seque
         unknown=sum(not speaker for _, speaker, _ in places),
         note="; ".join(notes),
     )
+
+
+def caution(units: int) -> float:
+    """By what the share of splits is multiplied, for this many units."""
+    return float(np.clip(units / UNITS_A_CAUTION, *CAUTION))
 
 
 def splits(units: int, wanted: int) -> np.ndarray:
@@ -264,12 +274,31 @@ def difference(left: Statistic, right: Statistic, comparisons: float = 1) -> Dif
     values = (left.value(), right.value())
     if values[0] is None or values[1] is None:
         return Difference(None)
+    units = left.units.count
     change = left.minus(right) if isinstance(left, Ratio) and isinstance(right, Ratio) else None
     if change is not None:
-        return _tested(values[0] - values[1], *change.split(SPLITS), 0.0, comparisons, change.rare_arm)
+        return _tested(values[0] - values[1], change.split(SPLITS), 0.0, comparisons, units, change.rare_arm)
     halves, rests = _split_both(left, right)
     with np.errstate(invalid="ignore"):  # infinite on both sides where a half has no denominator
-        return _tested(values[0] - values[1], halves[0] - halves[1], rests[0] - rests[1], 0.0, comparisons)
+        return _tested(values[0] - values[1], (halves[0] - halves[1], rests[0] - rests[1]), 0.0, comparisons, units)
+
+
+def p_values(changes: np.ndarray, wanted: int = SPLITS) -> np.ndarray:
+    """The p of `difference` for many samples at once ``(samples,)``, where both systems have the same denominators.
+
+    ``changes`` is what each unit adds to the difference of the numerators ``(samples, units)``, in whole numbers;
+    ``wanted`` is the number of splits.
+    """
+    samples, units = changes.shape
+    same_sign = np.ascontiguousarray((changes * np.sign(changes.sum(axis=1, keepdims=True))).T, dtype=np.float32)
+    total, enclosed, count = same_sign.sum(axis=0), np.zeros(samples), 0
+    for block in _weights(units, wanted):
+        for at in range(0, samples, BLOCK_SAMPLES):
+            some = slice(at, at + BLOCK_SAMPLES)
+            halves = block @ same_sign[:, some]
+            enclosed[some] += ((halves <= 0) | (halves >= total[some])).sum(axis=0)
+        count += len(block)
+    return np.minimum(1.0, caution(units) * enclosed / count)
 
 
 def quotient(left: Statistic, right: Statistic, comparisons: float = 1) -> Difference:
@@ -279,7 +308,8 @@ def quotient(left: Statistic, right: Statistic, comparisons: float = 1) -> Diffe
         return Difference(None)
     halves, rests = _split_both(left, right)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return _tested(above / below, halves[0] / halves[1], rests[0] / rests[1], 1.0, comparisons)
+        sides = halves[0] / halves[1], rests[0] / rests[1]
+        return _tested(above / below, sides, 1.0, comparisons, left.units.count)
 
 
 def _with_model(statistic: Statistic, value: float, low: float, high: float) -> tuple[float, float]:
@@ -298,12 +328,20 @@ def _split_both(left: Statistic, right: Statistic) -> tuple[tuple[np.ndarray, ..
 
 
 def _tested(
-    value: float, halves: np.ndarray, rests: np.ndarray, null: float, comparisons: float, rare: float = 0.0
+    value: float,
+    sides: tuple[np.ndarray, np.ndarray],
+    null: float,
+    comparisons: float,
+    units: int,
+    rare: float = 0.0,
 ) -> Difference:
-    """The difference with its interval; ``rare`` is the least length of an arm, unless it would reach the null."""
-    lows, highs = _enclosed(halves, rests)
-    p = min(1.0, CAUTION * float(min((lows <= null).mean(), (highs >= null).mean())))
-    alpha = ALPHA / CAUTION / comparisons
+    """The difference with its interval, from its halves and complements.
+
+    ``rare`` is the least length of an arm, unless it would reach the null.
+    """
+    lows, highs = _enclosed(*sides)
+    p = min(1.0, caution(units) * float(min((lows <= null).mean(), (highs >= null).mean())))
+    alpha = ALPHA / caution(units) / comparisons
     low, high = _low_end(lows, alpha), _high_end(highs, alpha)
     if low is None or high is None:
         return Difference(value, p=p)
@@ -313,7 +351,7 @@ def _tested(
     beyond_chance = not low <= null <= high
     low = low if beyond_chance and value > null else min(low, value - rare)
     high = high if beyond_chance and value < null else max(high, value + rare)
-    return Difference(value, low, high, p, _error(halves, rests))
+    return Difference(value, low, high, p, _error(*sides))
 
 
 def _enclosed(halves: np.ndarray, rests: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

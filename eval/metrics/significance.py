@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from eval.metrics.resampling import ALPHA, CAUTION
+from eval.metrics.resampling import ALPHA, caution
 from eval.metrics.word_errors import EQUAL, INSERT, Edit
 
 GOOD_WORDS = 2
@@ -105,8 +105,8 @@ def smallest_difference(low: float, high: float, error: float) -> float:
 
 
 def too_few_units(units: int, comparisons: float = 1) -> bool:
-    """True where no data from so few units can pass: the smallest p is `CAUTION` times 2 / 2 ** units."""
-    return comparisons * CAUTION * 2.0 ** (1 - units) > ALPHA
+    """True where no data from so few units can pass: the smallest p is `caution` times 2 / 2 ** units."""
+    return comparisons * caution(units) * 2.0 ** (1 - units) > ALPHA
 
 
 def _errors(edits: Sequence[Edit]) -> list[int]:
