@@ -136,8 +136,9 @@ def non_inferiority_results(speakers: Sequence[int], limit: float, count: int, s
             world = World(f"{number} speakers x 40, worse by {100 * worse:.1f} points", number, 40, model_sd=0.1)
             drawn = draw_errors(world, count, seed)
             drawn.errors[0] += np.random.default_rng(seed).poisson(worse * drawn.words)
-            passed = [(difference(*pair).high or np.inf) <= limit for pair in ratios(drawn, count)]
-            yield Result(world.name, {"passed, %": Share(sum(passed), count)})
+            highest = [difference(new, old).high for new, old in ratios(drawn, count)]
+            passed = sum(high is not None and high <= limit for high in highest)
+            yield Result(world.name, {"passed, %": Share(passed, count)})
 
 
 def ratios(drawn: Errors, count: int) -> Iterator[tuple[Ratio, ...]]:
