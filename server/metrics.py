@@ -7,6 +7,8 @@ _RELEASE = ("model", "release")
 """`release` is empty, which is as good as no label, for a model that is no release of a ledger."""
 _LANE = (*_RELEASE, "lane")
 
+_PAIR = ["model", "release", "challenger"]
+
 
 class Metrics:
     """The metrics of one server, in a registry of their own: several servers can live in one process."""
@@ -104,6 +106,27 @@ class Metrics:
             "Streams continued after the death of their worker",
             _RELEASE,
             registry=registry,
+        )
+        self.canary_weight = Gauge(
+            "asr_canary_weight", "Share of the clients that the canary serves", ["model", "release"], registry=registry
+        )
+        self.pairs = Counter("asr_shadow_pairs", "Streams that two releases heard", _PAIR, registry=registry)
+        self.pair_words = Counter("asr_shadow_words", "Words of the champion in them", _PAIR, registry=registry)
+        self.pair_distance = Counter(
+            "asr_shadow_distance", "Words in which their two texts differ", _PAIR, registry=registry
+        )
+        self.shadow_dropped = Counter(
+            "asr_shadow_dropped", "Sampled streams without a pair, by reason", ["model", "reason"], registry=registry
+        )
+        self.shadow_lag_s = Gauge(
+            "asr_shadow_lag_seconds", "Age of the oldest audio that the shadow has still to hear", registry=registry
+        )
+        self.shadow_bytes = Gauge("asr_shadow_bytes", "Memory of audio kept for the shadow", registry=registry)
+        self.ledger_waiting = Gauge(
+            "asr_ledger_waiting", "Rows that wait to be written into the ledger", registry=registry
+        )
+        self.ledger_dropped = Counter(
+            "asr_ledger_dropped", "Rows that the ledger did not get, by kind", ["kind"], registry=registry
         )
         self.seats = Gauge("asr_seats", "Streams and uploads on a release", _RELEASE, registry=registry)
         self.swaps = Counter(

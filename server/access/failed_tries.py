@@ -34,7 +34,7 @@ class FailedTries:
 
     def wait_s(self, address: str) -> float | None:
         """Counts a failure. Returns how long its answer has to wait; None where that would be too long."""
-        network, now_s = _network(address), self._clock()
+        network, now_s = network_of(address), self._clock()
         due_s = max(self._due_s.pop(network, now_s), now_s)
         wait_s = max(0.0, due_s - now_s - (BURST - 1) * INTERVAL_S)
         self._due_s[network] = due_s if wait_s > MAX_WAIT_S else due_s + INTERVAL_S
@@ -43,7 +43,7 @@ class FailedTries:
         return None if wait_s > MAX_WAIT_S else wait_s
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
     """The address; of IPv6 the /64, of which one customer has all."""
     try:
         parsed = ipaddress.ip_address(address)

@@ -75,10 +75,10 @@ class ChannelStreams:
         """The events since the last call, in one item for each channel."""
         return [InChannel(i, tuple(s.take_events()), s.progress) for i, s in enumerate(self._streams)]
 
-    def close(self) -> None:
-        """Frees the places in the scheduler."""
+    def close(self, cause: str = "") -> None:
+        """Frees the places in the scheduler. `cause`: see `server.streams.witness`."""
         for stream in self._streams:
-            stream.close()
+            stream.close(cause)
 
 
 AnyStream = Stream | ChannelStreams

@@ -76,6 +76,15 @@ CAUSE_OF: tuple[tuple[type[BaseException], Cause], ...] = (
 ANSWERED = (Finalize, Release, End, Reply)
 """A client that closes its half after one of these gets the answer."""
 
+GONE = "gone"
+"""The cause of a stream whose client left before its end."""
+
+
+def cause_name(cause: Cause) -> str:
+    """How a stream's witnesses learn why it ended: "finished", "internal", ..., or `GONE`."""
+    return cause.name.lower()
+
+
 OpenStream = Callable[[StreamRequest], Awaitable[AnyStream]]
 """Opens a stream during a connection. Raises `CallerError` for what cannot be served, and `Unavailable`."""
 
@@ -112,6 +121,7 @@ class Connection:
         self._failure: AsrError | None = None
         self._audio_hash = hashlib.sha256()
         self._audio_bytes = 0
+        self._cause = GONE
 
     def shut_down(self) -> None:
         """The server is shutting down: send the results of everything received, and close.
@@ -139,7 +149,7 @@ class Connection:
         """Frees the stream's place in the scheduler and the disk; to be called after `run`, or instead of it."""
         self._inbox.close()
         if self._stream:
-            self._stream.close()
+            self._stream.close(self._cause)
 
     # -- the reader ------------------------------------------------------------------------------------------------
 
@@ -269,7 +279,7 @@ class Connection:
             self._stream.receive_end()
             while self._stream.ready:
                 await self._step(self._stream)
-            self._stream.close()
+            self._stream.close(cause_name(Cause.FINISHED))
             self._stream = None
 
     async def _finish_asked(self, gone: HalfClosed) -> None:
@@ -316,6 +326,7 @@ class Connection:
         if isinstance(error, PeerGone):
             return
         cause = Cause.FINISHED if error is None else next(cause for kind, cause in CAUSE_OF if isinstance(error, kind))
+        self._cause = cause_name(cause)
         if cause is Cause.INTERNAL:
             _log.error("stream %s failed", self._request_id, exc_info=error)
         ending = self._wire.end(cause, _description(error), self._summary())

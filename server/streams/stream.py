@@ -7,7 +7,7 @@ stream.close()
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -22,8 +22,10 @@ from server.config import ServerSettings
 from server.metrics import Metrics
 from server.streams.load_meter import Lateness
 from server.streams.scheduler import Scheduler
+from server.streams.witness import Witness
 from server.wires.base import Progress, StreamRequest, says_something
 from server.workers.contract import StreamEngine, StreamSession
+from server.workers.messages import Audio, Call, End, Finalize
 
 SLICE_BYTES = 4_096
 """Parsed without a pause: a long message must not hold up the event loop, and with it all other streams.
@@ -58,10 +60,12 @@ class Stream:
         limits: ServerSettings,
         metrics: Metrics,
         quotas: Quotas | None = None,
+        witnesses: Sequence[Witness] = (),
     ) -> None:
         self._session, self._decoder, self._scheduler = session, decoder, scheduler
         self._limits, self._metrics = limits, metrics
         self._quotas = quotas or Quotas(Keyring(None))
+        self._witnesses = witnesses
         is_packets = ENCODINGS[request.encoding].is_packets
         self._slice_bytes = limits.max_message_bytes if is_packets else SLICE_BYTES
         self._lateness = Lateness(limits.max_lag_s, limits.max_lagging_s)
@@ -108,6 +112,7 @@ class Stream:
     def receive_finalize(self) -> None:
         """Commit everything received so far."""
         self._session.receive_finalize()
+        self._show(Finalize())
 
     def receive_end(self) -> None:
         """No audio follows; step until `ended`."""
@@ -116,7 +121,7 @@ class Stream:
     def cut(self) -> None:
         """As `receive_end`, after an error: what is left in the decoder is dropped. A second call changes nothing."""
         self._pieces = None
-        self._session.receive_end()
+        self._end()
 
     async def step(self) -> None:
         """One model step, in a batch with other streams that wait. Raises `StepError`, `Unavailable`.
@@ -139,6 +144,7 @@ class Stream:
                 self._end_pieces()
             elif len(piece):
                 self._session.receive_audio(piece)
+                self._show(Audio(piece))
                 self._metrics.audio_s.inc(len(piece) / SAMPLE_RATE_HZ)
                 self._quotas.count_audio(len(piece) / SAMPLE_RATE_HZ)
             if time.perf_counter() >= pause_at_s:
@@ -151,7 +157,15 @@ class Stream:
     def _end_pieces(self) -> None:
         self._pieces = None
         if self._is_last:
-            self._session.receive_end()
+            self._end()
+
+    def _end(self) -> None:
+        self._session.receive_end()
+        self._show(End())
+
+    def _show(self, call: Call) -> None:
+        for witness in self._witnesses:
+            witness.receive(call)
 
     def _pieces_of(self, data: bytes) -> Iterator[np.ndarray]:
         for start in range(0, len(data), self._slice_bytes):
@@ -176,11 +190,15 @@ class Stream:
         events = self._session.take_events()
         for event in events:
             self._count(event)
+        for witness in self._witnesses:
+            witness.say(events, self._session.received_s)
         return events
 
-    def close(self) -> None:
-        """Frees the stream's place in the scheduler."""
+    def close(self, cause: str = "") -> None:
+        """Frees the stream's place in the scheduler. `cause`: see `server.streams.witness`."""
         self._scheduler.close(self._session)
+        for witness in self._witnesses:
+            witness.close(cause)
         if self.on_close:
             self.on_close()
 

@@ -9,6 +9,7 @@ The end of the pipe ends the worker.
 """
 
 from dataclasses import dataclass
+from typing import Protocol, assert_never
 
 import numpy as np
 
@@ -69,6 +70,27 @@ class End:
 
 Call = Audio | Finalize | End
 """A call on a session in the worker; calls are applied in their order, before the step."""
+
+
+class Receiver(Protocol):
+    """The owner's side of `asr.streaming.session.Session`, or of what stands for one."""
+
+    def receive_audio(self, samples: np.ndarray) -> None: ...
+    def receive_finalize(self) -> None: ...
+    def receive_end(self) -> None: ...
+
+
+def apply(call: Call, session: Receiver) -> None:
+    """Makes the call. Raises what the session raises."""
+    match call:
+        case Audio():
+            session.receive_audio(call.samples)
+        case Finalize():
+            session.receive_finalize()
+        case End():
+            session.receive_end()
+        case _:
+            assert_never(call)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,19 +11,7 @@ from typing import assert_never
 from asr.engine import Engine
 from asr.errors import AsrError
 from asr.streaming.session import Session
-from server.workers.messages import (
-    Answer,
-    Audio,
-    Call,
-    End,
-    Finalize,
-    Hello,
-    Input,
-    Open,
-    Request,
-    State,
-    Step,
-)
+from server.workers.messages import Answer, Hello, Input, Open, Request, State, Step, apply
 from server.workers.process import WorkerError
 
 
@@ -153,16 +141,3 @@ class RecognitionWorker:
         if stream.error is not None:
             raise stream.error
         return stream
-
-
-def apply(call: Call, session: Session) -> None:
-    """Makes the call. Raises what the session raises."""
-    match call:
-        case Audio():
-            session.receive_audio(call.samples)
-        case Finalize():
-            session.receive_finalize()
-        case End():
-            session.receive_end()
-        case _:
-            assert_never(call)

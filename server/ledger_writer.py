@@ -1,0 +1,101 @@
+"""Writes numbers of streams into the ledger, in a thread of its own: no stream waits for a disk or a lock."""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from asr.errors import AsrError
+from server.metrics import Metrics
+
+if TYPE_CHECKING:
+    from asr.ledger.ledger import Ledger
+    from asr.ledger.values import Outcome, Pair
+
+_log = logging.getLogger("steadyword.server")
+
+MAX_ROWS = 10_000
+"""Rows that wait while the ledger cannot be written: some 10 MB."""
+BATCH_ROWS = 200
+GATHER_S = 0.2
+"""After the first row of a transaction others are waited for so long."""
+RETRY_S = 1.0
+QUIET_S = 60.0
+"""A ledger that stays locked is a line in the log as seldom as this."""
+STOP_S = 2.0
+"""At the end, for the rows that wait."""
+
+
+class LedgerWriter:
+    """A bounded queue and its thread. Where the queue is full, or the ledger locked to the end, rows are dropped."""
+
+    def __init__(self, ledger: "Ledger", metrics: Metrics, max_rows: int = MAX_ROWS) -> None:
+        self._ledger, self._metrics = ledger, metrics
+        self._rows: queue.Queue[Pair | Outcome] = queue.Queue(max_rows)
+        self._stopping = threading.Event()
+        self._logged_s = -QUIET_S
+        self._thread = threading.Thread(target=self._run, name="ledger writer", daemon=True)
+        metrics.ledger_waiting.set_function(lambda: float(self._rows.qsize()))
+        self._thread.start()
+
+    def put(self, row: "Pair | Outcome") -> None:
+        """Takes a row to be written, without waiting. A full queue drops it and counts that."""
+        try:
+            if self._stopping.is_set():
+                raise queue.Full
+            self._rows.put_nowait(row)
+        except queue.Full:
+            self._metrics.ledger_dropped.labels(_kind(row)).inc()
+
+    def stop(self) -> None:
+        """Writes what waits, for `STOP_S` at most; blocks so long."""
+        self._stopping.set()
+        self._thread.join(STOP_S)
+
+    def _run(self) -> None:
+        while rows := self._batch():
+            pairs = [row for row in rows if _kind(row) == "pair"]
+            outcomes = [row for row in rows if _kind(row) == "outcome"]
+            self._write(self._ledger.add_pairs, pairs)  # type: ignore[arg-type]  # the kinds were told apart
+            self._write(self._ledger.add_outcomes, outcomes)  # type: ignore[arg-type]
+
+    def _batch(self) -> "list[Pair | Outcome]":
+        """The next rows; none after `stop`, when nothing is left."""
+        rows: list[Pair | Outcome] = []
+        while not rows:
+            try:
+                rows.append(self._rows.get(timeout=GATHER_S))
+            except queue.Empty:
+                if self._stopping.is_set():
+                    return []
+        self._stopping.wait(GATHER_S)
+        while len(rows) < BATCH_ROWS and not self._rows.empty():
+            rows.append(self._rows.get_nowait())
+        return rows
+
+    def _write(self, add: "Callable[[list[Pair | Outcome]], None]", rows: "list[Pair | Outcome]") -> None:
+        """Tries until it succeeds, or once more when the server stops."""
+        while rows:
+            try:
+                return add(rows)
+            except AsrError as error:
+                self._report(error)
+            except Exception:  # noqa: BLE001 - the thread must go on: later rows may be fine
+                _log.exception("rows of the ledger are dropped")
+                self._metrics.ledger_dropped.labels(_kind(rows[0])).inc(len(rows))
+                return
+            if self._stopping.is_set():
+                self._metrics.ledger_dropped.labels(_kind(rows[0])).inc(len(rows))
+                return
+            self._stopping.wait(RETRY_S)
+
+    def _report(self, error: AsrError) -> None:
+        if time.monotonic() >= self._logged_s + QUIET_S:
+            self._logged_s = time.monotonic()
+            _log.error("%s; %d rows wait", error, self._rows.qsize())
+
+
+def _kind(row: "Pair | Outcome") -> str:
+    return type(row).__name__.lower()
