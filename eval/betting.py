@@ -119,35 +119,38 @@ def pair_scores(
 
 
 def pooled(scores: PairScores, unit: np.ndarray) -> PairScores:
-    """The scores of units: means over each unit's pairs. ``unit`` ``(T,)`` numbers units from 0 in their order.
+    """The scores of units: means over each unit's pairs. ``unit`` ``(T,)`` numbers units from 0 in order; -1: none.
 
     Streams of one client depend on each other: one speaker whom the challenger does not understand speaks again and
     again. A mean counts the client once, and keeps the bound.
     """
-    counts = np.bincount(unit)
-    return PairScores(
-        *(np.bincount(unit, each) / counts for each in (scores.words, scores.low, scores.high, scores.distance))
-    )
+    mine = unit >= 0
+    counts = np.bincount(unit[mine])
+    parts = (scores.words, scores.low, scores.high, scores.distance)
+    return PairScores(*(np.bincount(unit[mine], each[mine]) / counts for each in parts))
 
 
-def units_by_client(client: np.ndarray, at_s: np.ndarray, window_s: float) -> tuple[np.ndarray, np.ndarray]:
-    """Which unit each pair ``(T,)`` belongs to, and when each unit ``(U,)`` is complete, in the same seconds.
+def units_by_client(
+    client: np.ndarray, at_s: np.ndarray, window_s: float, rest_s: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which unit each pair ``(T,)`` belongs to (-1: none), and when each unit ``(U,)`` is complete, in seconds.
 
-    A unit is what one client says within ``window_s`` of its first stream; "" is an unknown client, and each of its
-    streams a unit. A unit is complete when the window is over, however much was said: so units complete in the order in
-    which they began, and a client that speaks much does not come first.
+    A unit is what one client says within ``window_s`` of its first stream; what it says then until ``rest_s`` after
+    that stream counts nothing. "" is an unknown client, and each of its streams a unit. A unit is complete when the
+    window is over, however much was said: so units complete in the order in which they began, and a client that speaks
+    much does not come first.
     """
-    open_units: dict[str, int] = {}
+    last: dict[str, int] = {}
     begins: list[float] = []
-    unit = np.zeros(len(client), int)
+    unit = np.full(len(client), -1)
     for i, (name, time_s) in enumerate(zip(client.tolist(), at_s.tolist(), strict=True)):
-        known = open_units.get(name)
-        if not name or known is None or time_s >= begins[known] + window_s:
-            known = open_units[name] = len(begins)
+        mine = last.get(name) if name else None
+        if mine is None or time_s >= begins[mine] + max(window_s, rest_s):
+            unit[i] = last[name] = len(begins)
             begins.append(time_s)
-        unit[i] = known
-    ends = np.array([begin + window_s for begin in begins])
-    return unit, ends
+        elif time_s < begins[mine] + window_s:
+            unit[i] = mine
+    return unit, np.array(begins) + window_s
 
 
 def log_harm(scores: PairScores, tolerated: float = 0.0) -> np.ndarray:

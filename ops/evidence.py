@@ -1,7 +1,7 @@
 """Rows of the ledger -> what they prove about a challenger. Pure: the same rows and the same time give the same result.
 
-The unit is what one client says within an hour (`Policy.unit_minutes`), in the order of the ledger's rows. Labels that
-are late or missing count as the worst that they can be (`eval.betting`), so each figure may be looked at at any time.
+The unit is what one client says within `Policy.unit_minutes`, once in `Policy.client_hours`, in the order of the rows.
+Labels that are late or missing count as the worst that they can be (`eval.betting`): so look whenever you like.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,7 +44,7 @@ class PairEvidence:
 
     Attributes:
         pairs: Streams that both releases heard.
-        units: Clients' hours that are complete.
+        units: Units that are complete.
         different: Pairs whose texts differ.
         labelled: Pairs with labels of both texts.
         waiting: Pairs that were drawn and are not labelled.
@@ -122,7 +122,9 @@ def pair_evidence(
         np.array([pair.draw_probability for pair in pairs]),
     )
     at_s = np.maximum.accumulate([pair.at_s for pair in pairs])
-    unit, ends_s = units_by_client(np.array([pair.client for pair in pairs]), at_s, policy.unit_minutes * 60)
+    unit, ends_s = units_by_client(
+        np.array([pair.client for pair in pairs]), at_s, policy.unit_minutes * 60, policy.client_hours * 3600
+    )
     complete = int((ends_s <= now_s).sum())
     units = pooled(scores, unit).until(complete)
     return PairEvidence(

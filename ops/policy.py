@@ -27,6 +27,7 @@ class Policy:
     max_days: float
     watch_days: float
     unit_minutes: float
+    client_hours: float
     fewest_failures: int
     most_failed: float
     fewest_delays: int

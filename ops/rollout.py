@@ -127,7 +127,7 @@ def waiting(at: Situation, evidence: Evidence, policy: Policy) -> str:
         return "no release is on trial"
     if at.stage is Stage.CANARY and _is_proven(evidence, policy):
         return f"the step needs {policy.step_clients} clients of the canary, and has {guards.clients}"
-    seen = f"{_count(pairs.pairs, 'stream')} heard by both, {pairs.units} clients' hours complete"
+    seen = f"{_count(pairs.pairs, 'stream')} heard by both, {pairs.units} complete units of clients"
     if at.stage is Stage.WATCHED:
         return f"no harm is shown ({seen}; evidence {_k(pairs.harm)} of {1 / policy.watch_alpha:.0f})"
     labels = f"; {_count(pairs.waiting, 'drawn stream')} without labels" if pairs.waiting else ""

@@ -118,11 +118,19 @@ def test_equal_texts_prove_no_harm_without_a_label() -> None:
 
 
 def test_one_client_at_a_time_is_one_unit() -> None:
-    """Streams of a client within the window are one unit, later ones another; unknown clients are never joined."""
+    """A client's streams within the window are one unit, later ones another or none; unknown clients are not joined."""
     client = np.array(["a", "b", "a", "", "", "a"])
     unit, ends = units_by_client(client, np.array([0.0, 5, 9, 10, 11, 12]), 10.0)
     assert unit.tolist() == [0, 1, 0, 2, 3, 4]
     assert ends.tolist() == [10, 15, 20, 21, 22]
+    assert units_by_client(client, np.array([0.0, 5, 9, 10, 11, 12]), 10.0, rest_s=12.5)[0].tolist() == [
+        0,
+        1,
+        0,
+        2,
+        3,
+        -1,
+    ]
 
 
 def test_a_client_that_repeats_itself_raises_no_alarm() -> None:
