@@ -4,6 +4,7 @@ Nothing heavy is imported here: `asr --help` must answer immediately.
 """
 
 import asyncio
+import functools
 import math
 import os
 import signal
@@ -93,9 +94,18 @@ def _serve(
 
     start_logs(settings)
     signal.signal(signal.SIGTERM, _exit)  # while models load, and after Uvicorn has shut down
-    engines = load_engines(settings)
+    follow = None
+    if settings.ledger:
+        from asr.ledger import open_ledger
+        from server.roster.releases import follower, load_all
+
+        ledger = open_ledger(settings.ledger)
+        engines = load_all(settings, ledger)
+        follow = functools.partial(follower, settings, ledger)
+    else:
+        engines = load_engines(settings)
     try:
-        Server(create_app(settings, engines, keyring), settings, greet, wyoming).run(sockets=[listening])
+        Server(create_app(settings, engines, keyring, follow), settings, greet, wyoming).run(sockets=[listening])
     finally:
         for engine in engines:
             engine.close()

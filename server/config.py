@@ -9,7 +9,7 @@ from typing import Any
 from asr.config import SessionSettings, build, config_dir, read_toml
 from asr.errors import ConfigError
 
-OFF_AT_ZERO = ("max_resume_s",)
+OFF_AT_ZERO = ("max_resume_s", "keep_warm_s")
 """Limits of what 0 switches off."""
 
 
@@ -24,6 +24,8 @@ class ServerSettings:
     models: tuple[str, ...]
     model_aliases: tuple[str, ...]
     workers: int
+    ledger: str
+    keep_warm_s: float
     allowed_hosts: tuple[str, ...]
     allowed_origins: tuple[str, ...]
     keys_file: str

@@ -132,6 +132,15 @@ class Metrics:
         self.swaps = Counter(
             "asr_swaps", "Releases put behind an alias of a model", ["model", "alias"], registry=registry
         )
+        self.failed_loads = Counter(
+            "asr_failed_loads",
+            "Releases that could not be loaded or failed their self-test",
+            ["model"],
+            registry=registry,
+        )
+        self.ledger_age_s = Gauge(
+            "asr_ledger_age_seconds", "Time since the ledger was read without a fault", registry=registry
+        )
         self.model = Gauge("asr_model_info", "A model being served", [*_RELEASE, "weights_sha256"], registry=registry)
 
     def forget(self, model: str, release: str) -> None:

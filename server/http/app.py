@@ -1,9 +1,10 @@
 """The application put together: settings and engines -> service -> routes."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -28,16 +29,24 @@ from server.http.service import Service
 from server.http.transcriptions import transcriptions, translations
 from server.workers.contract import StreamEngine
 
+if TYPE_CHECKING:  # it needs a ledger, which few servers have
+    from server.roster.follow import Follower
+
 STATIC = Path(str(files("server").joinpath("static")))
 
 
-def create_app(settings: ServerSettings, engines: Sequence[StreamEngine], keyring: Keyring | None = None) -> Starlette:
+def create_app(
+    settings: ServerSettings,
+    engines: Sequence[StreamEngine],
+    keyring: Keyring | None = None,
+    follow: "Callable[[Service], Follower] | None" = None,
+) -> Starlette:
     """The ASGI application; its `state.service` is the `Service`.
 
     The first engine's model is the default. Engines of the same name are replicas of one model. The keys are those of
-    the settings, unless others are given.
+    the settings, unless others are given. `follow` makes the follower of a ledger, see `server.roster.releases`.
     """
-    service = Service(settings, engines, keyring)
+    service = Service(settings, engines, keyring, follow)
     app = Starlette(
         routes=[
             Route("/", page),

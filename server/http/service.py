@@ -2,12 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from server.config import ServerSettings
 from server.http.fetch import Fetcher, FetchError
 from server.metrics import Metrics
 from server.roster.roster import CHAMPION, Roster
-from server.streams.admission import Admission
+from server.streams.admission import Admission, Unavailable
 from server.streams.channels import AnyStream, ChannelStreams
 from server.streams.replica import Patience
 from server.streams.resumption import KeptStreams
@@ -36,6 +36,9 @@ from server.streams.stream import Stream
 from server.wires.base import StreamRequest
 from server.workers.contract import StreamEngine, StreamSession
 from server.workers.messages import StreamOptions
+
+if TYPE_CHECKING:  # it needs a ledger, which few servers have
+    from server.roster.follow import Follower
 
 SAMPLE = Path(__file__).parents[1] / "ready.flac"
 """The built-in sample, made by scripts/make_ready_sample.py."""
@@ -97,8 +100,13 @@ class Service:
     """One server. Models have configured names: a client can never name a path or a hub id."""
 
     def __init__(
-        self, settings: ServerSettings, engines: Sequence[StreamEngine], keyring: Keyring | None = None
+        self,
+        settings: ServerSettings,
+        engines: Sequence[StreamEngine],
+        keyring: Keyring | None = None,
+        follow: "Callable[[Service], Follower] | None" = None,
     ) -> None:
+        """`follow` makes the follower of a ledger, whose models need no engines here."""
         self.settings = settings
         self.metrics = Metrics()
         self.keyring = keyring or Keyring.of(settings)
@@ -112,7 +120,10 @@ class Service:
             scheduler = self.scheduler_of([engine for engine in engines if engine.name == name])
             self.roster.add(scheduler)
             self.roster.assign(name, CHAMPION, scheduler)
-        self.default_model = engines[0].name
+        self.follower = follow(self) if follow else None
+        self.followed = self.follower.names if self.follower else ()
+        first = settings.models[0].removesuffix(f"@{CHAMPION}")
+        self.default_model = first if first in self.followed else engines[0].name
         self._not_ready = "the built-in sample has not been recognised yet"
 
     @property
@@ -133,19 +144,27 @@ class Service:
             self.keyring.reload()  # it may have changed while the models were loaded
         for scheduler in self.roster.schedulers:
             scheduler.start()
-        reasons = [reason for scheduler in self.roster.schedulers if (reason := await self.fault(scheduler))]
+        tested = self.roster.schedulers
+        reasons = [reason for scheduler in tested if (reason := await self.fault(scheduler))]
         self._not_ready = "; ".join(reasons)
         if not reasons:
-            for scheduler in self.roster.schedulers:
+            for scheduler in tested:
                 await self.calibrate(scheduler)
+        if self.follower:
+            await self.follower.start()
 
     async def stop(self) -> None:
         """Stops the schedulers; steps that wait are cancelled."""
         self._not_ready = "the server is shutting down"
         if self._watching:
             self._watching.cancel()
+        if self.follower:
+            await self.follower.stop()
         await asyncio.gather(*(scheduler.stop() for scheduler in self.roster.schedulers))
         self._fetcher.stop()
+        if self.follower:  # others are ended by those who started them
+            loaded = [s for s in self.roster.schedulers if s.engine.name in self.followed]
+            await asyncio.gather(*(self.roster.dismiss(scheduler) for scheduler in loaded))
 
     async def drain(self) -> None:
         """Ends all streams after their last results, and admits no others."""
@@ -154,21 +173,31 @@ class Service:
 
     def abandon(self) -> None:
         """Kills the workers, so that nothing waits for them any more: the server ends now."""
+        if self.follower:
+            self.follower.abandon()
         for scheduler in self.roster.schedulers:
             scheduler.abandon()
 
     @property
     def not_ready(self) -> str:
         """The reason why the server is not ready, "" if it is."""
-        return self._not_ready or "; ".join(s.trouble for s in self.schedulers.values() if s.trouble)
+        troubles = [s.trouble for s in self.schedulers.values()] + [self.follower.trouble if self.follower else ""]
+        return self._not_ready or "; ".join(filter(None, troubles))
 
     def model(self, name: str | None) -> str:
-        """The served model that a client means, the default one for None. Raises `ModelError` for an unknown name."""
+        """The served model that a client means, the default one for None.
+
+        Raises `ModelError` for an unknown name, and `Unavailable` for one that has no release to serve.
+        """
         wanted = name or self.default_model
         if wanted in self.schedulers:
             return wanted
-        if self.is_alias(wanted):
-            return self.default_model
+        if wanted not in self.followed and self.is_alias(wanted):
+            wanted = self.default_model
+        if wanted in self.schedulers:
+            return wanted
+        if wanted in self.followed:
+            raise Unavailable(f"no release of model {wanted} can be served; try again later")
         known = ", ".join(self.schedulers)
         raise ModelError(f"unknown model {wanted[:100]!r}; this server has {known}")
 

@@ -54,6 +54,10 @@ class Roster:
             arms[alias] = scheduler
         self._metrics.swaps.labels(name, alias).inc()
 
+    def aliases(self, name: str) -> tuple[str, ...]:
+        """The aliases of a model that point to a scheduler."""
+        return tuple(self._assigned.get(name, ()))
+
     def seat(self, name: str, client: str = "") -> Scheduler:
         """Where a new stream of this model sits. Open it there without an `await` in between. Raises `KeyError`."""
         return self._assigned[name][CHAMPION]
@@ -69,8 +73,16 @@ class Roster:
         return [one for one in self._loaded if id(one) not in used and one.is_empty]
 
     async def dismiss(self, scheduler: Scheduler) -> None:
-        """Stops an unused scheduler, ends its workers and forgets its metrics."""
+        """Takes an unused scheduler away and ends it."""
+        self.remove(scheduler)
+        await self.end(scheduler)
+
+    def remove(self, scheduler: Scheduler) -> None:
+        """From here on nobody can find it."""
         self._loaded.remove(scheduler)
+
+    async def end(self, scheduler: Scheduler) -> None:
+        """Stops a scheduler that is not in the roster, ends its workers and forgets its metrics."""
         scheduler.abandon()
         await scheduler.stop()
         await asyncio.gather(*(asyncio.to_thread(engine.close) for engine in scheduler.engines))

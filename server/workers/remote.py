@@ -16,6 +16,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -50,8 +51,9 @@ class ServedRelease:
 
     name: str
     ref: str
-    check: Callable[[], None]
+    check: Callable[[], object]
     """Compares all files of the folder with the release's hash. Raises an `AsrError`."""
+    folder: Path
 
 
 class RemoteEngine:
@@ -129,6 +131,11 @@ class RemoteEngine:
     @property
     def languages(self) -> tuple[str, ...]:
         return self.hello.languages
+
+    @property
+    def folder(self) -> Path | None:
+        """Of a release."""
+        return self._served.folder if self._served else None
 
     @property
     def pid(self) -> int | None:
@@ -304,9 +311,11 @@ class RemoteSession:
 
 def load_engines(settings: ServerSettings) -> list[RemoteEngine]:
     """The workers of all models of the settings, loaded side by side. Raises `ModelError`, `WorkerDied`."""
-    count = settings.workers or default_workers()
-    threads = max(1, cores() // count)
-    engines = [RemoteEngine.start(model, threads) for model in settings.models for _ in range(count)]
+    return await_all([engine for model in settings.models for engine in start_engines(model, settings)])
+
+
+def await_all(engines: list[RemoteEngine]) -> list[RemoteEngine]:
+    """The same, when all are ready. Raises what the first one raises, and ends all."""
     try:
         for engine in engines:
             engine.await_ready()
@@ -315,3 +324,10 @@ def load_engines(settings: ServerSettings) -> list[RemoteEngine]:
             engine.close()
         raise
     return engines
+
+
+def start_engines(model: str, settings: ServerSettings, served: ServedRelease | None = None) -> list[RemoteEngine]:
+    """The workers of one model, or of the release in the folder `model`, started; call `await_ready` of each."""
+    count = settings.workers or default_workers()
+    threads = max(1, cores() // count)
+    return [RemoteEngine.start(model, threads, served) for _ in range(count)]

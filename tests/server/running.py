@@ -70,13 +70,17 @@ class Running:
 
 @contextmanager
 def running(
-    *engines: Any, routes: Sequence[BaseRoute] = (), wyoming: socket.socket | None = None, **settings: Any
+    *engines: Any,
+    routes: Sequence[BaseRoute] = (),
+    wyoming: socket.socket | None = None,
+    follow: Any = None,
+    **settings: Any,
 ) -> Iterator[Running]:
-    """A server of these engines, with further routes and changed settings, and a socket for Wyoming."""
+    """A server of these engines, with further routes and changed settings, a socket for Wyoming, and a follower."""
     open_doors = {"max_load": 99.0}  # the load measured on a machine busy with other tests would refuse streams
     made = dataclasses.replace(load_settings(), **{"port": 0} | open_doors | settings)
     listening = bind(made)
-    app = create_app(made, engines)
+    app = create_app(made, engines, follow=follow)
     app.router.routes.extend(routes)
     server = Server(app, made, wyoming=wyoming)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))

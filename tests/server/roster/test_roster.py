@@ -7,7 +7,6 @@ from collections.abc import Coroutine
 from typing import Any
 
 import pytest
-from websockets.sync.client import ClientConnection
 
 from asr.config import SessionSettings
 from asr.errors import ModelError
@@ -18,7 +17,8 @@ from server.streams.scheduler import Scheduler
 from server.wires.base import StreamRequest
 from server.workers.messages import StreamOptions
 from tests.server.fakes import ScriptedEngine, words
-from tests.server.running import CLOSE, Running, eventually, pcm, running, transcript, until_closed, wav
+from tests.server.roster.speaking import releases, speak
+from tests.server.running import CLOSE, Running, eventually, running, transcript, until_closed, wav
 
 
 def engine_of(number: int) -> ScriptedEngine:
@@ -45,22 +45,6 @@ async def put_live(service: Service, engine: ScriptedEngine) -> Scheduler:
     scheduler = await loaded(service, engine)
     service.roster.assign("scripted-1", CHAMPION, scheduler)
     return scheduler
-
-
-def releases(messages: list[dict[str, Any]]) -> set[str]:
-    """Those that finals and the summary name."""
-    named = [message.get("metadata", message) for message in messages if message["type"] in ("Results", "Metadata")]
-    return {fields["release"] for fields in named}
-
-
-def speak(socket: ClientConnection, utterances: int = 1) -> list[dict[str, Any]]:
-    """Two seconds each, up to their finals."""
-    messages: list[dict[str, Any]] = []
-    for _ in range(utterances):
-        socket.send(pcm(2.0))
-        while not messages or not messages[-1].get("speech_final"):
-            messages.append(json.loads(socket.recv(timeout=30)))
-    return messages
 
 
 @pytest.fixture

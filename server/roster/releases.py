@@ -1,0 +1,57 @@
+"""The models of the settings that the ledger has releases of, and how one of those is loaded."""
+
+import functools
+from collections.abc import Sequence
+
+from asr.ledger import Ledger, Release, resolve
+from asr.ledger.values import CHAMPION
+from server.config import ServerSettings
+from server.roster.follow import Follower, Served
+from server.workers.remote import RemoteEngine, ServedRelease, await_all, start_engines
+
+
+def followed_names(settings: ServerSettings, ledger: Ledger) -> list[str]:
+    """The models whose champion the server follows: NAME or NAME@champion. Raises `LedgerError`."""
+    known = ledger.names()
+    return [name for model in settings.models if (name := model.removesuffix(f"@{CHAMPION}")) in known]
+
+
+def pinned_releases(settings: ServerSettings, ledger: Ledger) -> dict[str, Release]:
+    """The models that are one release for ever, such as NAME/7. Raises `LedgerError` if there is no such release."""
+    followed = followed_names(settings, ledger)
+    others = [model for model in settings.models if model.removesuffix(f"@{CHAMPION}") not in followed]
+    return {model: release for model in others if (release := resolve(model, ledger))}
+
+
+def start_release(settings: ServerSettings, ledger: Ledger, release: Release, name: str = "") -> Sequence[RemoteEngine]:
+    """Its workers, started, after its files were compared with its hash. Raises `LedgerError`.
+
+    Each process that is started later, in place of one that died, is compared again. `name` is the model's for clients,
+    if not the release's own.
+    """
+    check = functools.partial(ledger.verified_folder, release)
+    served = ServedRelease(name or release.name, release.ref, check, check())
+    return start_engines(str(served.folder), settings, served)
+
+
+def load_all(settings: ServerSettings, ledger: Ledger) -> list[RemoteEngine]:
+    """The workers of all models but those that are followed, loaded side by side. Raises as `load_engines`."""
+    pinned, followed = pinned_releases(settings, ledger), followed_names(settings, ledger)
+    led = {*pinned, *followed, *(f"{name}@{CHAMPION}" for name in followed)}
+    others = [model for model in settings.models if model not in led]
+    engines = [engine for model in others for engine in start_engines(model, settings)]
+    for model, release in pinned.items():
+        engines += start_release(settings, ledger, release, model)
+    return await_all(engines)
+
+
+def follower(settings: ServerSettings, ledger: Ledger, served: Served) -> Follower:
+    """Follows the ledger for the models that it has releases of."""
+    return Follower(
+        served,
+        ledger,
+        followed_names(settings, ledger),
+        functools.partial(start_release, settings, ledger),
+        keep_warm_s=settings.keep_warm_s,
+        load_timeout_s=settings.start_timeout_s,
+    )
