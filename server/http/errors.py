@@ -55,6 +55,9 @@ STATUSES: tuple[tuple[type[AsrError], int, str | None], ...] = (
 )
 """HTTP status and ``code``; the first that matches."""
 
+REQUEST_ID = "x-request-id"
+"""The header in which OpenAI's SDKs look for an answer's name, to log it and to report it."""
+
 HEADERS: Mapping[int, Mapping[str, str]] = {
     401: {"WWW-Authenticate": "Bearer"},
     408: {"Connection": "close"},
@@ -76,10 +79,10 @@ def error_response(error: AsrError, request: HTTPConnection) -> JSONResponse:
     return _refusal(request, status, body, refusal_headers(error, status))
 
 
-def log_failure(error: AsrError, request: HTTPConnection) -> dict[str, Any]:
+def log_failure(error: AsrError, request: HTTPConnection, request_id: str) -> dict[str, Any]:
     """The body of an error that comes after the response's status was sent; counted and logged."""
     status, body = _reported(error, request)
-    log_refusal(request, status, str(error), new_request_id())
+    log_refusal(request, status, str(error), request_id)
     return body
 
 
@@ -95,10 +98,10 @@ def _reported(error: AsrError, request: HTTPConnection) -> tuple[int, dict[str, 
 def _refusal(
     request: HTTPConnection, status: int, body: dict[str, Any], headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
-    """An error's body as a response, and a line in the log. OpenAI's SDKs read `x-request-id`."""
+    """An error's body as a response, and a line in the log."""
     request_id = new_request_id()
     log_refusal(request, status, body["error"]["message"], request_id)
-    return JSONResponse(body, status, {**(headers or {}), "x-request-id": request_id})
+    return JSONResponse(body, status, {**(headers or {}), REQUEST_ID: request_id})
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:

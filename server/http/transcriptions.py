@@ -1,7 +1,7 @@
 """`POST /v1/audio/transcriptions`, OpenAI's upload API: one recording, its text whole or as server-sent events; and
 `/v1/audio/translations`, its text in English."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from typing import BinaryIO
 
@@ -14,8 +14,9 @@ from asr.errors import AsrError, AudioError, ConfigError
 from asr.events import Event
 from asr.transcripts.recording import transcript_of
 from server.audio_blocks import audio_blocks
-from server.http.errors import error_response, log_failure
+from server.http.errors import REQUEST_ID, error_response, log_failure
 from server.http.origin import check_origin
+from server.http.refusals import new_request_id
 from server.http.service import Recognition, Service
 from server.http.uploads import limited, unless_gone, wait_for_upload
 from server.wires import openai_transcriptions as openai
@@ -39,6 +40,7 @@ async def translations(request: Request) -> Response:
 
 async def _answered(request: Request, *, translate: bool) -> Response:
     service: Service = request.app.state.service
+    headers = {REQUEST_ID: new_request_id()}
     try:
         check_origin(request.headers, service.settings.allowed_origins, service.settings.allowed_hosts)
         async with AsyncExitStack() as held:
@@ -49,14 +51,14 @@ async def _answered(request: Request, *, translate: bool) -> Response:
             batches = _batches(recognition)
             if options.stream:
                 first = await unless_gone(request, _next(batches))
-                body = _event_stream(request, recognition, first, batches, options)
-                return _HeldResponse(body, held.pop_all())
+                body = _event_stream(request, recognition, first, batches, options, headers[REQUEST_ID])
+                return _HeldResponse(body, held.pop_all(), headers)
             events = await unless_gone(request, _all(batches))
     except AsrError as error:
         return error_response(error, request)
     transcript = transcript_of(events, recognition.engine, recognition.received_s)
     media_type, text = openai.response_body(transcript, options)
-    return Response(text, media_type=media_type)
+    return Response(text, media_type=media_type, headers=headers)
 
 
 async def _form(
@@ -116,6 +118,7 @@ async def _event_stream(
     first: list[Event],
     batches: AsyncIterator[list[Event]],
     options: TranscriptionOptions,
+    request_id: str,
 ) -> AsyncIterator[str]:
     """The response's body. An error ends it as an event, which OpenAI's SDKs raise."""
     writer = EventWriter(options)
@@ -126,7 +129,7 @@ async def _event_stream(
             for event in writer.deltas(events):
                 yield event
     except AsrError as error:
-        yield openai.server_sent(log_failure(error, request))
+        yield openai.server_sent(log_failure(error, request, request_id))
     else:
         for event in writer.done(recognition.received_s):
             yield event
@@ -135,8 +138,8 @@ async def _event_stream(
 class _HeldResponse(StreamingResponse):
     """A stream of events that holds its place and its recording until it was sent or the client has gone."""
 
-    def __init__(self, body: AsyncIterator[str], held: AsyncExitStack) -> None:
-        super().__init__(body, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    def __init__(self, body: AsyncIterator[str], held: AsyncExitStack, headers: Mapping[str, str]) -> None:
+        super().__init__(body, media_type="text/event-stream", headers={"X-Accel-Buffering": "no", **headers})
         self._held = held
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -34,7 +34,8 @@ from server.wires.base import (
 from server.wires.deepgram_frames import CLOSES, read, written
 from server.wires.deepgram_messages import ModelInfo, rounded, word_fields
 from server.wires.deepgram_query import (
-    IGNORED,
+    LABELS,
+    LIVE_IGNORED,
     MAX_HOTWORDS,
     PARAMETERS,
     RESUMING,
@@ -118,7 +119,9 @@ FLUX_PARAMETERS = {
     "eot_timeout_ms": lambda name, value: round(_threshold(name, value)),
 }
 FLUX_UNSUPPORTED = (*UNSUPPORTED, *RESUMING)
-_PARAMETERS = Parameters(FLUX_PARAMETERS, IGNORED, FLUX_UNSUPPORTED)
+FLUX_IGNORED = (*LIVE_IGNORED, *LABELS)
+"""Flux's messages have no place for labels."""
+_PARAMETERS = Parameters(FLUX_PARAMETERS, FLUX_IGNORED, FLUX_UNSUPPORTED)
 
 
 def parse_flux(items: Iterable[tuple[str, str]]) -> FluxOptions:

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from asr.events import Event, Final, Partial, SpeechEnded, SpeechStarted, Word, shifted
 from server.wires.base import Progress, Summary, says_something
-from server.wires.deepgram_query import ListenOptions
+from server.wires.deepgram_query import ListenOptions, extra_fields, label_fields
 
 WORDS_END_EARLY_S = 0.3
 """A voice that goes on for longer after a word belongs to another word: times of words are not exact."""
@@ -134,6 +134,7 @@ class Sender:
             model_info={self._model.uuid: self._model.fields},
             **self._model.identity,
             lag_s=rounded(summary.lag_s),
+            **label_fields(self._options),
             **({"notices": list(summary.notices)} if summary.notices else {}),
         )
 
@@ -193,6 +194,7 @@ class Sender:
                 "model_info": self._model.fields,
                 "model_uuid": self._model.uuid,
                 **self._model.identity,
+                **extra_fields(self._options),
             },
             lag_s=rounded(lag_s),
         )

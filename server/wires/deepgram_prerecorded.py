@@ -18,12 +18,14 @@ from server.wires.deepgram_messages import ModelInfo, mean_confidence, rounded, 
 from server.wires.deepgram_query import (
     HINTS,
     IGNORED,
+    LABELS,
     PARAMETERS,
     RESUMING,
     UNSUPPORTED,
     ParameterError,
     Parameters,
     check_together,
+    label_fields,
     parse_flag,
     parse_name,
 )
@@ -63,6 +65,10 @@ class PrerecordedOptions:
     """Seconds without a word between two utterances."""
     paragraphs: bool = False
     smart_format: bool = False
+    extra: tuple[tuple[str, str], ...] = ()
+    """Keys and values for the answer's ``metadata``."""
+    tag: tuple[str, ...] = ()
+    """Labels for its ``tags``."""
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -89,12 +95,8 @@ PRERECORDED_PARAMETERS = {
 } | {"utterances": parse_flag, "utt_split": _split, "paragraphs": parse_flag, "smart_format": parse_flag}
 
 LIVE_ONLY = ("interim_results", "endpointing", "utterance_end_ms", "vad_events")
-PRERECORDED_IGNORED = tuple(name for name in IGNORED if name not in ("smart_format", "detect_language")) + LIVE_ONLY
-PRERECORDED_UNSUPPORTED = (
-    *UNSUPPORTED, *RESUMING,
-    "summarize", "topics", "intents", "sentiment", "custom_topic", "custom_topic_mode", "custom_intent",
-    "custom_intent_mode",
-)  # fmt: skip
+PRERECORDED_IGNORED = tuple(name for name in IGNORED if name != "smart_format") + LIVE_ONLY
+PRERECORDED_UNSUPPORTED = (*UNSUPPORTED, *RESUMING)
 
 
 def _candidate(name: str, value: str) -> str:
@@ -108,7 +110,7 @@ _PARAMETERS = Parameters(
     PRERECORDED_PARAMETERS,
     PRERECORDED_IGNORED,
     PRERECORDED_UNSUPPORTED,
-    repeated=HINTS | {"detect_language": _candidate},
+    repeated=HINTS | LABELS | {"detect_language": _candidate},
 )
 
 
@@ -162,6 +164,7 @@ def response_body(recorded: Recorded, options: PrerecordedOptions) -> dict[str, 
         "models": [model.uuid],
         "model_info": {model.uuid: model.fields},
         **model.identity,
+        **label_fields(options),
     }
     return {"metadata": metadata, "results": results}
 

@@ -25,6 +25,8 @@ MAX_HOTWORDS = 100
 RESUMABLE_S = (1, 86_400)
 MAX_OFFSET_S = 1e7
 MAX_TOKEN_CHARACTERS = 100
+MAX_LABEL_CHARACTERS = 2_048
+"""Deepgram's limit."""
 _BOOST = re.compile(r":-?[0-9]+(\.[0-9]+)?$")
 
 
@@ -63,6 +65,10 @@ class ListenOptions:
     """With `resume`: the number of the last message received."""
     offset: float = 0.0
     """The time of the first sample, in seconds: times go on from a stream before."""
+    extra: tuple[tuple[str, str], ...] = ()
+    """Keys and values for the answers' ``metadata``."""
+    tag: tuple[str, ...] = ()
+    """Labels for the summary's ``tags``."""
 
     @property
     def stream(self) -> StreamRequest:
@@ -182,6 +188,19 @@ def _offset(name: str, value: str) -> float:
     return seconds
 
 
+def _label(name: str, value: str) -> str:
+    """A text for the answer, of which nothing is read here."""
+    if len(value) > MAX_LABEL_CHARACTERS:
+        raise ParameterError(f"{name}: found {len(value)} characters, wanted at most {MAX_LABEL_CHARACTERS}")
+    return value.encode(errors="replace").decode()  # half of a surrogate pair cannot be sent back
+
+
+def _extra(name: str, value: str) -> tuple[str, str]:
+    """Deepgram's ``KEY:VALUE``; without a colon the value is empty."""
+    key, _, text = _label(name, value).partition(":")
+    return key, text
+
+
 PARAMETERS: dict[str, Callable[[str, str], Any]] = {
     "encoding": _encoding,
     "sample_rate": _whole(*SAMPLE_RATES_HZ),
@@ -207,23 +226,29 @@ HOTWORDS: dict[str, Callable[[str, str], str]] = {"keyterm": parse_name, "keywor
 HINTS: dict[str, Callable[[str, str], str]] = {"language_hint": parse_name}
 """Parameters that may be repeated: each is a language that may be spoken."""
 
+LABELS: dict[str, Callable[[str, str], Any]] = {"extra": _extra, "tag": _label}
+"""Parameters that may be repeated: each comes back in the answer's ``metadata``."""
+
 IGNORED = (
     "punctuate", "smart_format", "numerals", "filler_words", "profanity_filter", "dictation", "measurements",
-    "no_delay", "mip_opt_out", "tier", "version", "tag", "extra", "detect_language",
+    "no_delay", "mip_opt_out", "tier", "version",
 )  # fmt: skip
-"""Accepted with any value, without effect: the model writes punctuation and numbers as it was trained to, and detects
-the language wherever none is given."""
+"""Accepted with any value, without effect: the model writes punctuation and numbers as it was trained to."""
+RECORDINGS_ONLY = ("detect_language", "utterances", "utt_split", "paragraphs")
+"""Accepted without effect in a live stream, which detects the language wherever none is given."""
+LIVE_IGNORED = IGNORED + RECORDINGS_ONLY
 
 RESUMING = ("resumable", "resume", "sequence", "offset")
 """Parameters of streams that outlive their connection, which other addresses do not have."""
 
 UNSUPPORTED = (
-    "diarize", "diarize_model", "redact", "replace", "search", "detect_entities", "callback", "callback_method",
-    "alternatives",
+    "diarize", "diarize_model", "diarize_version", "redact", "replace", "search", "detect_entities", "callback",
+    "callback_method", "alternatives", "summarize", "topics", "detect_topics", "intents", "sentiment", "custom_topic",
+    "custom_topic_mode", "custom_intent", "custom_intent_mode",
 )  # fmt: skip
 """Deepgram's, but not supported here: accepted if switched off (``alternatives`` as 1), refused otherwise."""
 
-KNOWN = frozenset((*PARAMETERS, *HOTWORDS, *HINTS, *IGNORED, *UNSUPPORTED))
+KNOWN = frozenset((*PARAMETERS, *HOTWORDS, *HINTS, *LABELS, *LIVE_IGNORED, *UNSUPPORTED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +301,7 @@ class Parameters:
         raise ParameterError(f"unknown parameter {name[:100]!r}; known are {known}")
 
 
-_LIVE = Parameters(PARAMETERS, IGNORED, UNSUPPORTED)
+_LIVE = Parameters(PARAMETERS, LIVE_IGNORED, UNSUPPORTED, repeated=HINTS | LABELS)
 
 
 def parse_query(items: Iterable[tuple[str, str]]) -> ListenOptions:
@@ -287,6 +312,25 @@ def parse_query(items: Iterable[tuple[str, str]]) -> ListenOptions:
     if not options.resume:
         check_together(options)
     return options
+
+
+class Labelled(Protocol):
+    """The options that come back in the answer."""
+
+    @property
+    def extra(self) -> tuple[tuple[str, str], ...]: ...
+    @property
+    def tag(self) -> tuple[str, ...]: ...
+
+
+def extra_fields(options: Labelled) -> dict[str, Any]:
+    """``extra`` of the answers' metadata, if any was given. Of a key given twice the last value counts."""
+    return {"extra": dict(options.extra)} if options.extra else {}
+
+
+def label_fields(options: Labelled) -> dict[str, Any]:
+    """``extra`` and ``tags`` of the summary, if any were given."""
+    return extra_fields(options) | ({"tags": list(options.tag)} if options.tag else {})
 
 
 class Encoded(Protocol):

@@ -29,7 +29,7 @@ from server.wires.base import (
     StreamEvent,
     Summary,
 )
-from server.wires.openai_realtime_messages import Mode, RealtimeSender
+from server.wires.openai_realtime_messages import MAX_KEPT_ITEMS, Mode, RealtimeSender
 from server.wires.openai_realtime_session import RealtimeSession, SessionError
 
 MIN_COMMIT_S = 0.1
@@ -111,6 +111,24 @@ class RealtimeWire:
         self._sender.expect("clear")
         return (*opening, Finalize())
 
+    def _retrieve(self, message: Mapping[str, Any]) -> tuple[Command, ...]:
+        return (Reply(self._item_answer(message, self._sender.retrieved)),)
+
+    def _delete(self, message: Mapping[str, Any]) -> tuple[Command, ...]:
+        return (Reply(self._item_answer(message, self._sender.deleted)),)
+
+    def _item_answer(
+        self, message: Mapping[str, Any], answer: Callable[[str], dict[str, Any] | None]
+    ) -> Iterator[Frame]:
+        """Looked up when the results before it are sent: only then does the item have its text."""
+        item_id = message.get("item_id")
+        event = answer(item_id) if isinstance(item_id, str) else None
+        if event is not None:
+            yield _written(event)
+            return
+        error = ItemError(f"item_id: found {ascii(item_id)[:60]}, wanted one of the latest {MAX_KEPT_ITEMS} items")
+        yield from self._error(error, message.get("event_id")).frames
+
     def _open(self) -> tuple[Command, ...]:
         commands = self._release()
         self._is_open, self._opened_with = True, self._session
@@ -131,6 +149,8 @@ class RealtimeWire:
         "input_audio_buffer.append": _append,
         "input_audio_buffer.commit": _commit,
         "input_audio_buffer.clear": _clear,
+        "conversation.item.retrieve": _retrieve,
+        "conversation.item.delete": _delete,
     }
 
     # -- what the server sends ---------------------------------------------------------------------------------------
@@ -164,12 +184,21 @@ CLIENT_EVENTS = tuple(RealtimeWire._handlers)
 """The types of the events that a client may send."""
 
 
+CONVERSATION_EVENTS = ("response.", "conversation.item.", "output_audio_buffer.")
+"""Types that begin so belong to conversations with a model that answers."""
+
+
 class SmallCommitError(MessageError):
     """A commit of too little audio."""
 
 
+class ItemError(MessageError):
+    """An item that there is not."""
+
+
 ERROR_CODES: tuple[tuple[type[CallerError], str], ...] = (
     (SmallCommitError, "input_audio_buffer_commit_empty"),
+    (ItemError, "item_not_found"),
     (ModelError, "model_not_found"),
     (MessageError, "invalid_event"),
     (CallerError, "invalid_value"),
@@ -201,6 +230,10 @@ def _message(frame: Frame) -> dict[str, Any]:
         raise MessageError(f"found a message that is not JSON, {wanted}") from None
     kind = message.get("type") if isinstance(message, dict) else None
     if not isinstance(kind, str) or kind not in CLIENT_EVENTS:
+        if isinstance(kind, str) and kind.startswith(CONVERSATION_EVENTS):
+            raise MessageError(
+                f"found {ascii(kind)[:60]} in a session of transcription, where nobody answers; {wanted}"
+            )
         raise MessageError(f"found an event of unknown type {ascii(kind)[:60]}, {wanted}")
     return dict(message)
 

@@ -18,6 +18,8 @@ from server.wires.openai_transcriptions import TextDeltas
 SESSION_S = 3600
 """OpenAI's longest session. Nothing ends here at its end; clients are free to reconnect before."""
 TRANSCRIPTION = "conversation.item.input_audio_transcription"
+MAX_KEPT_ITEMS = 100
+"""How many can be retrieved; a connection may last for hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ class RealtimeSender:
         """The audio of the streams before."""
         self._item: _Item | None = None
         self._last_id: str | None = None
+        self._kept: dict[str, dict[str, Any]] = {}
+        """The latest items that are committed, by id; a transcript is added when it is complete."""
         self._committed_s = 0.0
 
     def expect_stream(self, mode: Mode) -> None:
@@ -85,6 +89,17 @@ class RealtimeSender:
             return None
         error = {"type": "server_error", "code": code, "message": message, "param": None}
         return self.event(f"{TRANSCRIPTION}.failed", item_id=self._item.id, content_index=0, error=error)
+
+    def retrieved(self, item_id: str) -> dict[str, Any] | None:
+        """The item as it is now; None for one that there is not, or that is kept no more."""
+        item = self._kept.get(item_id)
+        return None if item is None else self.event("conversation.item.retrieved", item=item)
+
+    def deleted(self, item_id: str) -> dict[str, Any] | None:
+        """Forgets the item; None as for `retrieved`. Its transcript comes all the same if it is not complete yet."""
+        if self._kept.pop(item_id, None) is None:
+            return None
+        return self.event("conversation.item.deleted", item_id=item_id)
 
     def results(self, events: Iterable[StreamEvent]) -> Iterator[dict[str, Any]]:
         """The server events for what a session emitted."""
@@ -138,20 +153,18 @@ class RealtimeSender:
     def _committed(self, item: _Item) -> Iterator[dict[str, Any]]:
         previous, self._last_id = self._last_id, item.id
         yield self.event("input_audio_buffer.committed", item_id=item.id, previous_item_id=previous)
-        fields = {
-            "id": item.id,
-            "object": "realtime.item",
-            "type": "message",
-            "status": "completed",
-            "role": "user",
-            "content": [{"type": "input_audio", "transcript": None}],
-        }
+        fields = _item_fields(item.id, None)
+        self._kept[item.id] = fields
+        if len(self._kept) > MAX_KEPT_ITEMS:
+            del self._kept[next(iter(self._kept))]
         for kind in ("added", "done"):
             yield self.event(f"conversation.item.{kind}", previous_item_id=previous, item=fields)
 
     def _completed(self, end_s: float) -> Iterator[dict[str, Any]]:
         item = self._opened(end_s)
         self._item, self._committed_s = None, end_s
+        if item.id in self._kept:
+            self._kept[item.id] = _item_fields(item.id, item.deltas.text)
         yield self.event(
             f"{TRANSCRIPTION}.completed",
             item_id=item.id,
@@ -171,3 +184,15 @@ class RealtimeSender:
 
     def _logprobs(self, logprobs: list[dict[str, Any]]) -> dict[str, Any]:
         return {"logprobs": logprobs} if self._modes[0].with_logprobs else {}
+
+
+def _item_fields(item_id: str, transcript: str | None) -> dict[str, Any]:
+    """An item as OpenAI writes it; None: its transcript is not complete yet."""
+    return {
+        "id": item_id,
+        "object": "realtime.item",
+        "type": "message",
+        "status": "completed",
+        "role": "user",
+        "content": [{"type": "input_audio", "transcript": transcript}],
+    }

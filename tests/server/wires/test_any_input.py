@@ -24,7 +24,7 @@ from server.wires.deepgram_prerecorded import (
     address_in,
     parse_prerecorded,
 )
-from server.wires.deepgram_query import HINTS, HOTWORDS, KNOWN, ListenOptions, ParameterError, parse_query
+from server.wires.deepgram_query import HINTS, HOTWORDS, KNOWN, LABELS, ListenOptions, ParameterError, parse_query
 from server.wires.jambonz import MESSAGES, JambonzWire
 from server.wires.openai_transcriptions import (
     CHUNKING_FIELDS,
@@ -60,7 +60,7 @@ def pairs(*names: str) -> st.SearchStrategy[list[tuple[str, str]]]:
 QUERIES: list[tuple[Callable[[list[tuple[str, str]]], Any], tuple[str, ...]]] = [
     (parse_query, tuple(KNOWN)),
     (parse_flux, (*FLUX_PARAMETERS, *HINTS, *HOTWORDS)),
-    (parse_prerecorded, (*PRERECORDED_PARAMETERS, *PRERECORDED_UNSUPPORTED, *HINTS, "detect_language")),
+    (parse_prerecorded, (*PRERECORDED_PARAMETERS, *PRERECORDED_UNSUPPORTED, *HINTS, *LABELS, "detect_language")),
 ]
 
 

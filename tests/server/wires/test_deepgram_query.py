@@ -3,7 +3,7 @@
 import pytest
 
 from asr.audio.streams import AUTO, ENCODINGS
-from server.wires.deepgram_query import IGNORED, KNOWN, UNSUPPORTED, ListenOptions, ParameterError, parse_query
+from server.wires.deepgram_query import KNOWN, LIVE_IGNORED, UNSUPPORTED, ListenOptions, ParameterError, parse_query
 
 
 def test_no_query_is_a_container_without_interim_results() -> None:
@@ -56,7 +56,7 @@ def test_hotwords_may_be_given_again_in_both_of_deepgrams_ways() -> None:
         parse_query([("keyterm", "x")] * 101)
 
 
-@pytest.mark.parametrize("name", IGNORED)
+@pytest.mark.parametrize("name", LIVE_IGNORED)
 def test_what_changes_nothing_is_accepted(name: str) -> None:
     """Clients send these out of habit."""
     assert parse_query([(name, "true"), (name, "x")]) == ListenOptions()

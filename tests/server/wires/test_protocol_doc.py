@@ -15,7 +15,7 @@ from server.wires import openai_transcriptions as openai
 from server.wires import wyoming
 from server.wires.base import Cause, Progress, Summary
 from server.wires.deepgram import CLIENT_MESSAGES, RESUMABLE_MESSAGES, DeepgramWire
-from server.wires.deepgram_flux import FLUX_MESSAGES, FLUX_PARAMETERS, parse_flux
+from server.wires.deepgram_flux import FLUX_IGNORED, FLUX_MESSAGES, FLUX_PARAMETERS, parse_flux
 from server.wires.deepgram_frames import CLOSES
 from server.wires.deepgram_messages import ModelInfo, Sender
 from server.wires.deepgram_prerecorded import (
@@ -28,7 +28,8 @@ from server.wires.deepgram_query import (
     ENCODING_NAMES,
     HINTS,
     HOTWORDS,
-    IGNORED,
+    LABELS,
+    LIVE_IGNORED,
     PARAMETERS,
     UNSUPPORTED,
     ListenOptions,
@@ -56,8 +57,8 @@ def test_every_close_code_is_written_down_and_no_other() -> None:
 def test_every_parameter_is_written_down_and_no_other() -> None:
     """In the table; what is ignored and what is not here by name."""
     written = {name for names, *_ in rows("Parameters") for name in re.findall(r"`(\w+)`", names)}
-    assert written == {*PARAMETERS, *HOTWORDS, *HINTS}
-    for name in (*IGNORED, *UNSUPPORTED, *ENCODING_NAMES):
+    assert written == {*PARAMETERS, *HOTWORDS, *HINTS, *LABELS}
+    for name in (*LIVE_IGNORED, *UNSUPPORTED, *ENCODING_NAMES):
         assert f"`{name}`" in DOC
 
 
@@ -111,7 +112,7 @@ def test_every_parameter_of_a_recording_is_written_down() -> None:
     """Those that a live stream has, too, by name; the others in the table."""
     names = {*PRERECORDED_PARAMETERS, "detect_language", *PRERECORDED_IGNORED, *PRERECORDED_UNSUPPORTED}
     section = DOC.split("# Whole recordings: `POST /v1/listen`\n", 1)[1].split("\n## ", 1)[0]
-    assert {name for name in names if f"`{name}`" not in section} <= {*IGNORED, *UNSUPPORTED}
+    assert {name for name in names if f"`{name}`" not in section} <= {*LIVE_IGNORED, *UNSUPPORTED}
     written = {(int(status), code.strip("`")) for status, code, _ in rows("Refusals of `POST /v1/listen`")}
     keys = {(status, code) for _, status, code in listen.ACCESS_REFUSALS}
     assert written == {(status, code) for _, status, code in prerecorded.REFUSALS} - keys
@@ -181,11 +182,11 @@ def features(client: str) -> list[set[str]]:
 
 
 APIS = {
-    "Deepgram live, v1": (parse_query, {*PARAMETERS, *HOTWORDS, *HINTS}, set(IGNORED), set(UNSUPPORTED)),
-    "Deepgram live, v2": (parse_flux, {*FLUX_PARAMETERS, *HOTWORDS, *HINTS}, set(IGNORED), set(UNSUPPORTED)),
+    "Deepgram live, v1": (parse_query, {*PARAMETERS, *HOTWORDS, *HINTS, *LABELS}, set(LIVE_IGNORED), set(UNSUPPORTED)),
+    "Deepgram live, v2": (parse_flux, {*FLUX_PARAMETERS, *HOTWORDS, *HINTS}, set(FLUX_IGNORED), set(UNSUPPORTED)),
     "Deepgram recordings": (
         parse_prerecorded,
-        {*PRERECORDED_PARAMETERS, *HOTWORDS, *HINTS, "detect_language"},
+        {*PRERECORDED_PARAMETERS, *HOTWORDS, *HINTS, *LABELS, "detect_language"},
         set(PRERECORDED_IGNORED),
         set(PRERECORDED_UNSUPPORTED),
     ),

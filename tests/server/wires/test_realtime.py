@@ -13,8 +13,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from asr.errors import ConfigError, ModelError
+from asr.events import Final
 from server.wires.base import Audio, Cause, Open, Reply, Summary
 from server.wires.openai_realtime import CLIENT_EVENTS, CLOSE_CODES, RealtimeWire
+from server.wires.openai_realtime_messages import MAX_KEPT_ITEMS, Mode, RealtimeSender
 from server.wires.openai_realtime_session import FORMATS, RealtimeSession
 from tests.server.fakes import POISON, ScriptedEngine, words
 from tests.server.running import Running, eventually, pcm, running
@@ -98,6 +100,43 @@ def test_voice_activity_ends_the_turns(client: Client) -> None:
     started, stopped = events[8], events[10]
     assert (started["item_id"], started["audio_start_ms"], stopped["audio_end_ms"]) == (second["item_id"], 2000, 4000)
     assert len({event["event_id"] for event in events}) == len(events)
+
+
+def test_an_item_is_retrieved_with_its_text_and_deleted(client: Client) -> None:
+    """Asked for behind a commit it has its text: the answer comes in its place. An item that there is not is named."""
+    client.update(format=PCM, turn_detection=None)
+    client.append(pcm(2.0))
+    client.send("input_audio_buffer.commit")
+    item_id = client.last(f"{TRANSCRIPTION}.completed")["item_id"]
+    for kind, answer in (("retrieve", "retrieved"), ("delete", "deleted"), ("retrieve", "")):
+        client.send(f"conversation.item.{kind}", item_id=item_id, event_id="mine")
+        event = client.last(f"conversation.item.{answer}" if answer else "error")
+        if answer == "retrieved":
+            assert (event["item"]["id"], event["item"]["content"][0]["transcript"]) == (item_id, words(4))
+        elif answer:
+            assert event["item_id"] == item_id
+        else:
+            assert (event["error"]["code"], event["error"]["event_id"]) == ("item_not_found", "mine")
+
+
+def test_only_the_latest_items_are_kept() -> None:
+    """A connection that lasts for hours keeps no more of them."""
+    sender = RealtimeSender("id")
+    sender.expect_stream(Mode(is_manual=True, with_logprobs=False))
+    for number in range(MAX_KEPT_ITEMS + 5):
+        sender.expect("commit")
+        list(sender.results([Final((), number, number + 1.0, "en", from_finalize=True)]))
+    assert sender.retrieved("item_id_5") is None
+    assert sender.retrieved("item_id_6") is not None
+
+
+@pytest.mark.parametrize("kind", ["response.create", "response.cancel", "conversation.item.create", "x.y"])
+def test_events_of_a_conversation_are_refused_as_such(client: Client, kind: str) -> None:
+    """And the session goes on."""
+    client.send(kind)
+    assert ("where nobody answers" in client.last("error")["error"]["message"]) == (kind != "x.y")
+    client.update(format=PCM)
+    assert client.last("session.updated")
 
 
 BETA_AUDIO = {"input_audio_format": "g711_ulaw", "input_audio_transcription": {"model": "whisper-1", "language": "ja"}}
@@ -255,7 +294,7 @@ BAD = (
     ("hello", "invalid_event", "not JSON"),
     (b"\0\1", "invalid_event", "binary"),
     ("[]", "invalid_event", "unknown type None"),
-    ('{"type": "response.create"}', "invalid_event", "unknown type 'response.create'"),
+    ('{"type": "response.create"}', "invalid_event", "'response.create' in a session of transcription"),
     ('{"type": ["session.update"]}', "invalid_event", "unknown type"),
     ('{"type": "session.update"}', "invalid_value", "session: found None, wanted an object"),
     ('{"type": "session.update", "session": {"type": "realtime"}}', "invalid_value", "wanted transcription"),
@@ -425,7 +464,8 @@ SESSION = JSON | st.fixed_dictionaries(
     {}, optional={"type": JSON, "include": JSON, "audio": JSON | st.fixed_dictionaries({"input": INPUT})}
 )
 MESSAGE = JSON | st.fixed_dictionaries(
-    {"type": st.sampled_from(CLIENT_EVENTS)}, optional={"session": SESSION, "audio": JSON, "event_id": JSON}
+    {"type": st.sampled_from(CLIENT_EVENTS)},
+    optional={"session": SESSION, "audio": JSON, "event_id": JSON, "item_id": JSON},
 )
 
 
@@ -436,7 +476,8 @@ def test_no_message_breaks_the_wire(messages: list[Any]) -> None:
     for message in messages:
         for command in wire.receive(json.dumps(message)):
             if isinstance(command, Reply):
-                answer = json.loads(str(command.frames[0]).encode(), parse_constant=lambda name: pytest.fail(name))
+                [frame] = command.frames
+                answer = json.loads(str(frame).encode(), parse_constant=lambda name: pytest.fail(name))
                 assert answer["type"] in ("error", "session.updated", "transcription_session.updated")
             elif isinstance(command, Open):
                 assert command.request.encoding in ("linear16", "mulaw", "alaw")
