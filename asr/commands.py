@@ -1,31 +1,20 @@
-"""Subcommands of the core: `asr models` and `asr align`.
+"""Subcommands of the core: `asr models` (`asr.model_commands`) and `asr align`.
 
 Heavy modules are imported inside the commands, so that `asr --help` starts quickly.
 """
 
-import dataclasses
-import json
 import sys
-from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from asr.config import DEFAULT_MODEL
 from asr.errors import ConfigError
+from asr.model_commands import models_group
+from asr.options import takes_ledger
 from asr.text_files import decoded, fault
-
-if TYPE_CHECKING:
-    from asr.model_files import ModelStatus
-
-
-MANY_LANGUAGES = 6
-"""From this many languages on, the table shows only their number."""
 
 
 class Format(StrEnum):
@@ -41,47 +30,8 @@ class Format(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Adds the subcommands to the command `asr`."""
-    app.command()(models)
-    app.command()(align)
-
-
-def models(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-) -> None:
-    """List the models: where their files come from, whether they are installed, and whether their SHA-256 is right."""
-    from asr.model_files import list_models
-
-    statuses = list_models()
-    if as_json:
-        typer.echo(json.dumps([dataclasses.asdict(status) for status in statuses], indent=2))
-        return
-    console = Console(soft_wrap=False) if sys.stdout.isatty() else Console(width=160)
-    console.print(_table(statuses))
-    for status in statuses:
-        if not status.present:
-            console.print(f"{status.name} is not here; run: {escape(status.install)}", soft_wrap=True)
-    console.print(
-        "Further: any folder in Transformers' or CTranslate2's layout, and any hub id (openai/whisper-small)."
-    )
-
-
-def _table(statuses: "Sequence[ModelStatus]") -> Table:
-    table = Table("name", "architecture", "languages", "source", "size", "here", "SHA-256")
-    for status in statuses:
-        table.add_row(
-            status.name,
-            status.architecture,
-            _languages(status.languages),
-            escape(status.source),
-            "-" if status.size_bytes is None else f"{status.size_bytes / 1e6:.0f} MB",
-            "yes" if status.present else "no",
-            {None: "-", True: "holds", False: "[red]does not hold[/red]"}[status.hash_ok],
-        )
-    return table
-
-
-def _languages(codes: Sequence[str]) -> str:
-    return ", ".join(codes) if len(codes) < MANY_LANGUAGES else f"{len(codes)} languages"
+    app.add_typer(models_group(), name="models")
+    app.command()(takes_ledger(align))
 
 
 def align(

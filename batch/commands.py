@@ -12,6 +12,7 @@ import typer
 from asr.commands import Format
 from asr.config import DEFAULT_MODEL
 from asr.errors import ConfigError
+from asr.options import takes_ledger
 from batch.options import FolderOptions, RecognitionOptions
 
 ENGINES = ("local", "ray")
@@ -19,7 +20,7 @@ ENGINES = ("local", "ray")
 
 def register(app: typer.Typer) -> None:
     """Adds the subcommand to the command `asr`."""
-    app.command()(transcribe)
+    app.command()(takes_ledger(transcribe))
 
 
 def transcribe(

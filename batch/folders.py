@@ -88,14 +88,16 @@ def job_of(options: FolderOptions) -> "BatchJob":
     """The job, with the hash of the model's weights. Raises `ModelError`, `ConfigError`."""
     from asr.models.linear import best_precision
     from asr.models.registry import find_model
+    from asr.released import pinned
     from asr.transcripts.recording import offline_settings
     from batch.job import BatchJob
     from batch.messages import Task
 
     wanted = options.recognition
     settings = offline_settings(beam_size=wanted.beam_size, fallback=wanted.fallback)
-    task = Task(wanted.model, wanted.language, wanted.prompt, wanted.hotwords, best_precision(), settings)
-    weights_sha256 = find_model(wanted.model)[1].verified_sha256()
+    model = pinned(wanted.model)
+    task = Task(model, wanted.language, wanted.prompt, wanted.hotwords, best_precision(), settings)
+    weights_sha256 = find_model(model)[1].verified_sha256()
     return BatchJob(options.output_dir, task, weights_sha256, options.formats, options.word_times)
 
 

@@ -10,6 +10,7 @@ import typer
 
 from asr.config import DEFAULT_MODEL
 from asr.errors import ConfigError
+from asr.options import takes_ledger
 from eval.defaults import (
     AUDIO_MB,
     AUDIT_AUDIO_MB,
@@ -63,20 +64,20 @@ Keywords = Annotated[
 def register(app: typer.Typer) -> None:
     """Adds the subcommands to the command `asr`."""
     evaluation = typer.Typer(help="Evaluate: accuracy, delay, stability and cost on labelled recordings.")
-    evaluation.command("run")(eval_run)
+    evaluation.command("run")(takes_ledger(eval_run))
     evaluation.command("score")(eval_score)
     evaluation.command("compare")(eval_compare)
     evaluation.command("gate")(eval_gate)
     evaluation.command("audit")(eval_audit)
-    evaluation.command("sweep")(eval_sweep)
+    evaluation.command("sweep")(takes_ledger(eval_sweep))
     app.add_typer(evaluation, name="eval")
     bench = typer.Typer(help="Measure speed and delay: a table for people and one JSON line.")
-    bench.command("engine")(bench_engine)
-    bench.command("server")(bench_server)
-    bench.command("turns")(bench_turns)
-    bench.command("files")(bench_files)
+    bench.command("engine")(takes_ledger(bench_engine))
+    bench.command("server")(takes_ledger(bench_server))
+    bench.command("turns")(takes_ledger(bench_turns))
+    bench.command("files")(takes_ledger(bench_files))
     bench.command("verdicts")(bench_verdicts)
-    bench.command("resume")(bench_resume)
+    bench.command("resume")(takes_ledger(bench_resume))
     app.add_typer(bench, name="bench")
 
 

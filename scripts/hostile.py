@@ -718,7 +718,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--model", default="whisper-tiny.en")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--audio", type=Path, default=Path("server/ready.flac"), help="what the healthy streams say")
+    parser.add_argument("--audio", type=Path, default=Path("asr/ready.flac"), help="what the healthy streams say")
     parser.add_argument("--quiet-streams", type=int, default=2, help="healthy streams alone, in each round")
     options = parser.parse_args()
     samples = np.concatenate(list(read_blocks(options.audio)))

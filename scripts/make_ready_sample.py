@@ -1,4 +1,4 @@
-"""Makes server/ready.flac, the speech that a server must recognise before it reports that it is ready.
+"""Makes asr/ready.flac, the speech that a server must recognise before it reports that it is ready.
 
 Needs espeak-ng (Debian: apt-get install espeak-ng). The voice is synthetic, so no speaker has rights to it.
 """
@@ -13,7 +13,7 @@ import soxr
 
 RATE_HZ = 16_000
 TEXT = "There are seven days in a week."
-TARGET = Path(__file__).parent.parent / "server" / "ready.flac"
+TARGET = Path(__file__).parent.parent / "asr" / "ready.flac"
 
 
 def main() -> None:

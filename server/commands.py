@@ -20,6 +20,7 @@ import typer
 
 from asr.cli import say
 from asr.errors import ConfigError
+from asr.options import LedgerOption
 from server.access.commands import register as register_keys
 
 if TYPE_CHECKING:
@@ -52,8 +53,10 @@ def serve(
     insecure: Annotated[
         bool | None, typer.Option("--insecure", help="Let other machines in without keys, and to the Wyoming port.")
     ] = None,
+    ledger: LedgerOption = None,
 ) -> None:
     """Serve live streams, uploads and the page; print the address when ready."""
+    from asr.released import ledger_place
     from server.access.exposure import check_exposure, wyoming_host
     from server.access.keyring import Keyring
     from server.access.tls import Certificates
@@ -61,8 +64,17 @@ def serve(
     from server.announce import check_installed
     from server.config import load_settings
 
-    options = {"host": host, "port": port, "workers": workers, "tls_cert": tls_cert, "tls_key": tls_key}
-    settings = load_settings(config, models=model or None, insecure=insecure, **options)
+    options = {
+        "host": host,
+        "port": port,
+        "workers": workers,
+        "tls_cert": tls_cert,
+        "tls_key": tls_key,
+        "ledger": ledger,
+    }
+    settings = load_settings(config, models=model or None, insecure=insecure, ledger=ledger, **options)
+    if not settings.ledger:
+        settings = replace(settings, ledger=ledger_place() or "")
     if settings.wyoming_zeroconf:
         check_installed()
     with ExitStack() as sockets:  # before the models are loaded: a taken port is reported immediately

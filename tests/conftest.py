@@ -20,6 +20,8 @@ settings.load_profile("busy")
 
 # Models that somebody trained on this machine are no part of what is tested here.
 os.environ["STEADYWORD_MODELS"] = tempfile.mkdtemp(prefix="steadyword-models-")
+# Nor is a ledger of releases.
+os.environ.pop("ASR_LEDGER", None)
 # Nor are the keys of a server that runs here.
 os.environ["STEADYWORD_KEYS"] = ""
 

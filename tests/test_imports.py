@@ -48,7 +48,9 @@ ROOMS: Mapping[str, set[str]] = {
     "asr.audio": FOUNDATION,
     **dict.fromkeys(MODELS, FOUNDATION | MODELS),
     "asr.model_files": FOUNDATION,
+    "asr.options": set(),
     "asr.ledger": FOUNDATION | {"asr.model_files"},
+    "asr.released": {"asr.errors", "asr.ledger", "asr.model_files", "asr.options"},
     "asr.models.architecture": FOUNDATION | {"asr.models.base", "asr.model_files"},
     **dict.fromkeys(ARCHITECTURES, FOUNDATION | MODELS),
     **{
@@ -59,19 +61,25 @@ ROOMS: Mapping[str, set[str]] = {
         for module in LOADING
     },
     "asr.models.registry": FOUNDATION
-    | {"asr.models.architecture", "asr.models.base", "asr.model_files"}
+    | {"asr.models.architecture", "asr.models.base", "asr.model_files", "asr.released"}
     | {f"{architecture}.architecture" for architecture in ARCHITECTURES},
     "asr.streaming": FOUNDATION | {"asr.models.base"},
     "asr.engine": FOUNDATION | ENGINE,
     "asr.normalisation": {"asr.languages"},
     "asr.transcripts": FOUNDATION | ENGINE | {"asr.audio"},
+    "asr.self_test": FOUNDATION | ENGINE | {"asr.transcripts"},
     "asr.align": FOUNDATION | ENGINE | {"asr.audio", "asr.transcripts"},
     "asr.api": FOUNDATION | ENGINE | {"asr.audio", "asr.transcripts"},
     "asr": {"asr.api", "asr.engine"},
     "asr.__main__": {"asr.cli"},
     "asr.console": {"asr.errors"},
     "asr.cli": {"asr.console", "asr.errors"},
-    "asr.commands": FOUNDATION | ENGINE | {"asr.align", "asr.console", "asr.transcripts"},
+    "asr.model_commands": FOUNDATION
+    | ENGINE
+    | {"asr.console", "asr.ledger", "asr.options", "asr.released", "asr.self_test"},
+    "asr.commands": FOUNDATION
+    | ENGINE
+    | {"asr.align", "asr.console", "asr.model_commands", "asr.options", "asr.transcripts"},
 }
 """Each room of `asr/`, and the other rooms that it may import: audio knows no model, streaming no architecture, an
 architecture no other architecture and no session, the files of models no model code, and only the registry knows every

@@ -5,10 +5,12 @@ from typing import Annotated
 
 import typer
 
+from asr.options import takes_ledger
+
 
 def register(app: typer.Typer) -> None:
     """Adds the subcommand to the command `asr`."""
-    app.command()(train)
+    app.command()(takes_ledger(train))
 
 
 def train(

@@ -12,6 +12,7 @@ import torch
 from asr.config import SAMPLE_RATE_HZ
 from asr.errors import CallerError, ModelError
 from asr.model_files.trained import trained_folder
+from asr.released import find_release
 from eval.metrics.word_errors import Counts, count_words, total
 from train.config import AugmentSettings, LabelSettings, ModelSettings
 from train.data import Example, check_letters
@@ -243,6 +244,8 @@ def start_folder(start: str) -> Path:
     """The folder of a start's files. Raises `ModelError` if there is none."""
     from asr.models.registry import find_model
 
+    if (release := find_release(start)) is not None:
+        return release.folder
     folder = Path(start).expanduser()
     if folder.is_dir():
         return folder

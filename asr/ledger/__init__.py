@@ -4,20 +4,38 @@
     folders     a model's folder -> a complete copy that never changes, named by its hash
     tables      the tables, and the format's version
     database    connections, transactions, and each failure as one sentence
+    history     what follows from the moves: the release to go back to, the evidence that a promotion rests on
     ledger      the ledger itself; `resolve` reads NAME, NAME@champion and NAME/7
 
 It is imported only where a ledger is used: a server without one never loads SQLAlchemy.
 """
 
 from asr.errors import LedgerError, MoveConflict
+from asr.ledger.history import evidence_for, previous_champion
 from asr.ledger.ledger import Ledger, open_ledger, resolve
-from asr.ledger.values import ALIASES, CANARY, CHAMPION, SHADOW, Label, Move, Outcome, Pair, Release
+from asr.ledger.values import (
+    ALIASES,
+    CANARY,
+    CHAMPION,
+    SHADOW,
+    SHARE,
+    WEIGHT,
+    Gate,
+    Label,
+    Move,
+    Outcome,
+    Pair,
+    Release,
+)
 
 __all__ = [
     "ALIASES",
     "CANARY",
     "CHAMPION",
     "SHADOW",
+    "SHARE",
+    "WEIGHT",
+    "Gate",
     "Label",
     "Ledger",
     "LedgerError",
@@ -26,6 +44,8 @@ __all__ = [
     "Outcome",
     "Pair",
     "Release",
+    "evidence_for",
     "open_ledger",
+    "previous_champion",
     "resolve",
 ]

@@ -88,10 +88,11 @@ def _half(folder: Path, found: str) -> LedgerError:
     return LedgerError(f"{folder} is not a whole model: {found}; wanted a folder that is copied to its end")
 
 
-def store(folder: Path, releases: Path) -> tuple[str, Path]:
-    """Copies a model's folder to `releases`/HASH, and returns the hash and the new folder.
+def store(folder: Path, releases: Path, check: Callable[[Path], None] | None = None) -> str:
+    """Copies a model's folder to `releases`/HASH, and returns the hash.
 
-    The copy is complete or not there at all. One that is there and whole is kept. Raises `LedgerError`.
+    The copy is complete or not there at all. One that is there and whole is kept. `check` gets the copy before it has
+    its name, so what was tested is what is stored. Raises `LedgerError`, and what `check` raises.
     """
     check_complete(folder)
     try:
@@ -100,6 +101,8 @@ def store(folder: Path, releases: Path) -> tuple[str, Path]:
         temporary = releases / f".{secrets.token_hex(8)}.tmp"
         try:
             _copy(folder, temporary)
+            if check is not None:
+                check(temporary)
             sha256 = folder_sha256(temporary, sha256_of)
             _put(temporary, releases / sha256, sha256)
         finally:
@@ -109,7 +112,7 @@ def store(folder: Path, releases: Path) -> tuple[str, Path]:
             f"{folder} cannot be copied to {releases} ({error.strerror or error}); wanted files that can be read, and "
             "a disk with free space that this user may write"
         ) from None
-    return sha256, releases / sha256
+    return sha256
 
 
 def is_whole(folder: Path, sha256: str) -> bool:

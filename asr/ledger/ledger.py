@@ -1,8 +1,8 @@
 """The ledger: releases by number, aliases moved by compare-and-set, and the numbers of watched streams."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -13,8 +13,8 @@ from sqlalchemy.exc import IntegrityError
 from asr.errors import LedgerError, MoveConflict
 from asr.ledger.database import Database
 from asr.ledger.folders import is_whole, store
-from asr.ledger.tables import LABELS, MOVES, OUTCOMES, PAIRS, RELEASES
-from asr.ledger.values import ALIASES, CHAMPION, Label, Move, Outcome, Pair, Release
+from asr.ledger.tables import GATES, LABELS, MOVES, OUTCOMES, PAIRS, RELEASES
+from asr.ledger.values import ALIASES, CHAMPION, Gate, Label, Move, Outcome, Pair, Release
 from asr.model_files.trained import models_dir
 
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
@@ -24,7 +24,7 @@ REF = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*)(?:@(?P<alias>[a-z]+)|/(?P<number
 _ATTEMPTS = 20
 """Of a transaction on a database that lets two of them read the same state. SQLite needs one."""
 
-Watched = TypeVar("Watched", Pair, Outcome, Label)
+Watched = TypeVar("Watched", Gate, Pair, Outcome, Label)
 
 
 class Ledger:
@@ -39,7 +39,7 @@ class Ledger:
         self._database = Database(where)
         self.where = self._database.where
         """The file, or the URL without its password."""
-        beside = Path(self.where).parent if self._database.is_sqlite else models_dir().parent
+        beside = Path(self.where).parent if self._database.is_sqlite else models_dir()
         self.releases_folder = beside / "releases"
 
     def close(self) -> None:
@@ -52,13 +52,16 @@ class Ledger:
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self.close()
 
-    def add_release(self, name: str, folder: str | Path, *, by: str, why: str) -> Release:
+    def add_release(
+        self, name: str, folder: str | Path, *, by: str, why: str, check: Callable[[Path], None] | None = None
+    ) -> Release:
         """Copies the folder and gives it the model's next number. A folder with the same files is the same release.
 
-        Raises `LedgerError` for a folder that holds only a part of a model.
+        `check` gets the copy and may refuse it by raising. Raises `LedgerError` for a folder that holds only a part of
+        a model.
         """
         _check_name(name)
-        sha256, _ = store(Path(folder).expanduser(), self.releases_folder)
+        sha256 = store(Path(folder).expanduser(), self.releases_folder, check)
         for _ in range(_ATTEMPTS):
             try:
                 return self._add_row(name, sha256, by, why)
@@ -179,6 +182,22 @@ class Ledger:
         with self._database.reading() as connection:
             return _last_id(connection)
 
+    def add_gate(self, name: str, release: int, *, has_passed: bool, by: str, evidence: Mapping[str, Any]) -> Gate:
+        """Adds a look of the evaluation's gate, beside today's champion. Raises `LedgerError` for a missing release."""
+        _check_name(name)
+        with self._database.writing() as connection:
+            self._find(connection, name, release)
+            last = _last_move(connection, name, CHAMPION)
+            champion = None if last is None else last.to_number
+            at_s = self._database.now_s(connection)
+            gate = Gate(at_s, name, release, champion, has_passed, by, dict(evidence))
+            row_id = connection.execute(GATES.insert().values(_values(gate)).returning(GATES.c.id)).scalar_one()
+        return replace(gate, id=row_id)
+
+    def gates(self, name: str, after_id: int = 0) -> list[Gate]:
+        """The looks of the gate at a model's releases, in the order in which they were added."""
+        return self._watched(GATES, Gate, {"name": name}, after_id)
+
     def add_pairs(self, pairs: Sequence[Pair]) -> None:
         """Adds all of them, or none."""
         self._add(PAIRS, pairs)
@@ -207,7 +226,7 @@ class Ledger:
     def _add(self, table: Table, rows: Sequence[Pair] | Sequence[Outcome] | Sequence[Label]) -> None:
         if not rows:
             return
-        values = [{key: value for key, value in asdict(row).items() if key != "id"} for row in rows]
+        values = [_values(row) for row in rows]
         with self._database.writing() as connection:
             connection.execute(table.insert(), values)
 
@@ -242,8 +261,8 @@ def open_ledger(where: str | Path) -> Ledger:
 def resolve(ref: str, ledger: Ledger) -> Release | None:
     """The release of ``NAME`` (its champion), ``NAME@champion`` or ``NAME/7``.
 
-    None if the ledger has no release of NAME: the name may be a configured model, a folder or a hub id. Raises
-    `LedgerError` if the ledger has releases of NAME and not this one.
+    None if the ledger has no release of NAME, or for a bare NAME without a champion: a configured model, a folder or a
+    hub may have that name. Raises `LedgerError` if the ledger has releases of NAME and not this one.
     """
     parts = REF.fullmatch(ref)
     if parts is None:
@@ -256,6 +275,8 @@ def resolve(ref: str, ledger: Ledger) -> Release | None:
     alias = parts["alias"] or CHAMPION
     _check_alias(alias)
     aliases = ledger.aliases(name)
+    if alias not in aliases and parts["alias"] is None:
+        return None
     if alias not in aliases:
         numbers = ", ".join(release.ref for release in ledger.releases(name))
         raise LedgerError(f"{name}@{alias} is on no release; wanted one of {numbers}, or a move of the alias to one")
@@ -269,6 +290,11 @@ def _make_folder(folder: Path) -> None:
         raise LedgerError(
             f"the ledger's folder {folder} cannot be created ({error.strerror}); wanted a folder that may be written"
         ) from None
+
+
+def _values(row: Gate | Pair | Outcome | Label) -> dict[str, Any]:
+    """The row's columns without its id, which the database gives."""
+    return {key: value for key, value in asdict(row).items() if key != "id"}
 
 
 def _last_id(connection: Connection) -> int:

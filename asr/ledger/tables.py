@@ -39,6 +39,19 @@ MOVES = Table(
     Index("moves_by_alias", "name", "alias", "id"),
 )
 
+GATES = Table(
+    "gates",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("at_s", Float, nullable=False),
+    Column("name", String, nullable=False, index=True),
+    Column("release", Integer, nullable=False),
+    Column("champion", Integer),
+    Column("has_passed", Boolean, nullable=False),
+    Column("by", String, nullable=False),
+    Column("evidence", JSON, nullable=False),
+)
+
 PAIRS = Table(
     "pairs",
     METADATA,

@@ -9,6 +9,10 @@ CHAMPION, CANARY, SHADOW = ALIASES = ("champion", "canary", "shadow")
 """The aliases: the release that streams get, the one that a share of them gets, the one that hears them later."""
 
 
+WEIGHT, SHARE = "weight", "share"
+"""Options of a move: the share of clients that the canary gets, and of streams that the shadow hears (0 to 1)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Release:
     """One immutable folder of weights and settings: number ``number`` of the model ``name``.
@@ -48,6 +52,23 @@ class Move:
     why: str
     evidence: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One look of the evaluation's gate at a release, beside the champion of that moment (None: there was none).
+
+    ``evidence``: the figures, and which sets they are of.
+    """
+
+    at_s: float
+    name: str
+    release: int
+    champion: int | None
+    has_passed: bool
+    by: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    id: int = 0
 
 
 @dataclass(frozen=True, slots=True)

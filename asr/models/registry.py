@@ -3,18 +3,19 @@
 from typing import Any
 
 from asr.errors import ModelError
-from asr.model_files import Source, find_source
+from asr.model_files import Source, find_source, folder_source
 from asr.models.architecture import Architecture, ModelFiles
 from asr.models.base import Recogniser
 from asr.models.ctc.architecture import CTC
 from asr.models.whisper.architecture import WHISPER
+from asr.released import find_release, missing_champion
 
 ARCHITECTURES: tuple[Architecture[Any], ...] = (WHISPER, CTC)
 """In the order in which they are asked."""
 
 
 def load_recogniser(name: str, precision: str) -> Recogniser:
-    """The model of a configured name, a local folder or a hub id. Raises `ModelError`, see `find_model`."""
+    """The model of a release, a configured name, a local folder or a hub id. Raises as `find_model`."""
     architecture, source = find_model(name)
     return architecture.load(name, source, precision)
 
@@ -29,13 +30,26 @@ def load_model_files(name: str) -> ModelFiles:
 def find_model(name: str) -> tuple[Architecture[Any], Source]:
     """Where a model's files are and which architecture takes them; nothing is loaded.
 
-    Raises `ModelError` when it is unknown, not on this machine, incomplete or of a kind that is not supported.
+    Raises `ModelError` when it is unknown, not on this machine, incomplete or of a kind that is not supported, and
+    `LedgerError` for a release that is missing or damaged.
     """
-    settings_files = [pattern for architecture in ARCHITECTURES for pattern in architecture.settings_files]
-    source = find_source(name, settings_files)
+    source = _source(name)
     architecture = architecture_of(source)
     architecture.tokenizer_file(source)
     return architecture, source
+
+
+def _source(name: str) -> Source:
+    """A release comes first: a trained model keeps its name when its folder becomes the first release of it."""
+    if (release := find_release(name)) is not None:
+        return folder_source(release.folder, where=f"release {release.ref}", remedy="add its folder again")
+    settings_files = [pattern for architecture in ARCHITECTURES for pattern in architecture.settings_files]
+    try:
+        return find_source(name, settings_files)
+    except ModelError:
+        if (without_champion := missing_champion(name)) is not None:
+            raise without_champion from None
+        raise
 
 
 def architecture_of(source: Source) -> Architecture[Any]:

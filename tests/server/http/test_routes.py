@@ -12,8 +12,8 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from asr.engine import Engine
+from asr.self_test import SAMPLE, SAMPLE_WORD
 from asr.transcripts.recording import transcribe
-from server.http.service import SAMPLE, SAMPLE_WORD
 from tests.server.fakes import POISON, ScriptedEngine, words
 from tests.server.running import CLOSE, RAW, Running, eventually, pcm, running, transcript, until_closed, wav, wav_of
 
