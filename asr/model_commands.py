@@ -97,7 +97,7 @@ def _live() -> list[str]:
 
     if ledger_place() is None:
         return []
-    with _opened() as ledger:
+    with opened() as ledger:
         return [f"{name}: {_aliases(ledger, name) or 'no champion'}" for name in ledger.names()]
 
 
@@ -116,7 +116,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show a model's releases and where its aliases are, or all moves with who made them and why."""
-    with _opened(must_exist=True) as ledger:
+    with opened(must_exist=True) as ledger:
         releases, moves = ledger.releases(name), ledger.moves(name)
         if not releases:
             known = ", ".join(ledger.names()) or "none"
@@ -158,7 +158,7 @@ def add(
     """Add a release: copy the folder, let the copy recognise the built-in sample, give it a number. Print its name."""
     from asr.model_files.export import exported
 
-    with _opened() as ledger, tempfile.TemporaryDirectory() as temporary:
+    with opened() as ledger, tempfile.TemporaryDirectory() as temporary:
         source = Path(folder).expanduser()
         if not source.is_dir():
             source = exported(_source(folder), Path(temporary))
@@ -221,7 +221,7 @@ def _share(option: str, value: float) -> float:
 
 def _set_challenger(alias: str, ref: str, options: Mapping[str, float] | None, because: str) -> None:
     """Puts the alias on the release, or takes it away without `options`."""
-    with _opened() as ledger:
+    with opened() as ledger:
         release = _release(ledger, ref)
         at = ledger.aliases(release.name).get(alias)
         if options is None and at != release:
@@ -234,7 +234,7 @@ def promote(ref: Ref, because: Because = "") -> None:
     """Make a release the champion, which new streams get. Without a passed gate it needs --because."""
     from asr.ledger import CANARY, CHAMPION, SHADOW, evidence_for
 
-    with _opened() as ledger:
+    with opened() as ledger:
         release = _release(ledger, ref)
         aliases = ledger.aliases(release.name)
         if aliases.get(CHAMPION) == release:
@@ -258,7 +258,7 @@ def rollback(
     """Make the release before the champion the champion again."""
     from asr.ledger import CHAMPION, previous_champion
 
-    with _opened() as ledger:
+    with opened() as ledger:
         at = ledger.aliases(name).get(CHAMPION)
         number = previous_champion(ledger.moves(name))
         if number is None:
@@ -296,7 +296,7 @@ def _release(ledger: "Ledger", ref: str) -> "Release":
     return release
 
 
-def _opened(must_exist: bool = False) -> "Ledger":
+def opened(must_exist: bool = False) -> "Ledger":
     """The ledger of `--ledger`, of the environment, or the user's own, which is created at its first use."""
     from asr.ledger import open_ledger
     from asr.released import ledger_place, own_ledger

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from asr.errors import AsrError
+from asr.model_commands import group_of
+from asr.options import takes_ledger
 
 if TYPE_CHECKING:
     from ops.monitor import Decision
@@ -23,6 +25,7 @@ def register(app: typer.Typer) -> None:
     labels.callback()(_labels)
     labels.command("import")(labels_import)
     app.add_typer(labels, name="labels")
+    group_of(app, "models").command()(takes_ledger(mirror))
 
 
 def monitor(
@@ -66,6 +69,33 @@ def monitor(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     run(look_once, failed, every_s, stop)
+
+
+def mirror(
+    mlflow: Annotated[str, typer.Option(help="MLflow's registry: a server's address, sqlite:///FILE, or a folder.")],
+    once: Annotated[bool, typer.Option("--once", help="Mirror once, and exit.")] = False,
+    every_s: Annotated[float, typer.Option("--every", min=0.1, help="Seconds between two looks.")] = 5.0,
+) -> None:
+    """Show releases and aliases in MLflow's registry. An alias moved there passes the same gate, or is put back."""
+    import signal
+    import threading
+
+    from asr.model_commands import opened
+    from ops.mlflow import synchronise
+    from ops.monitor import run
+
+    stop = threading.Event()
+    with opened() as ledger:
+
+        def look() -> None:
+            for sentence in synchronise(ledger, mlflow):
+                typer.echo(sentence)
+
+        if once:
+            return look()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        run(look, lambda error: typer.echo(f"asr: {error}", err=True), every_s, stop)
 
 
 def labels_import(

@@ -28,7 +28,7 @@ def log_report(uri: str, report: Report, folder: Path) -> str:
     except ImportError:
         raise ConfigError("MLflow is not installed; run: pip install 'steadyword[mlops]'") from None
     try:
-        client = MlflowClient(tracking_uri=_store(uri))
+        client = MlflowClient(tracking_uri=store_address(uri))
         parent = client.create_run(_experiment(client, uri), run_name=", ".join(report.runs))
         _log(client, parent.info.run_id, _parameters(report.signatures[0]), {})
         client.set_tag(parent.info.run_id, "verdict", report.verdict.headline)
@@ -94,7 +94,7 @@ def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield name, value
 
 
-def _store(uri: str) -> str:
+def store_address(uri: str) -> str:
     """The store's address. A folder becomes an SQLite store inside it: MLflow no longer develops plain files."""
     if urlsplit(uri).scheme:
         return uri
@@ -109,7 +109,7 @@ def _experiment(client: Any, uri: str) -> str:
     if experiment is not None:
         existing: str = experiment.experiment_id
         return existing
-    store = _store(uri)
+    store = store_address(uri)
     beside = Path(store.removeprefix("sqlite:///")).resolve().parent if store.startswith("sqlite:///") else None
     location = None if beside is None else (beside / "artifacts").as_uri()
     created: str = client.create_experiment(EXPERIMENT, artifact_location=location)
