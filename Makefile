@@ -2,6 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 PY     := $(VENV)/bin/python
+PYTEST := $(PY) -m pytest -n 2 --dist loadfile  # each process has its own models: 6 GB
 PIP    := $(PY) -m pip install -qq --disable-pip-version-check --no-input
 
 # The editable install points at one checkout; the stamp's name says which, so a moved or borrowed environment is mended.
@@ -29,10 +30,10 @@ serve: $(PROJECT)
 setup: $(PROJECT) $(DEV)
 
 test: setup
-	$(PY) -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 quick: setup
-	$(PY) -m pytest -m "not model and not browser and not slow" $(ARGS)
+	$(PYTEST) -m "not model and not browser and not slow" $(ARGS)
 
 clients: setup .clients/agents .clients/deepgram3 .clients/node
 	$(PY) -m pytest tests/server/wires/test_clients.py $(ARGS)

@@ -36,6 +36,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.model)
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Long bytes get no name but a number: encoders write other ones in each process, and the processes of one run must
+    name a test alike."""
+    return "bytes" if isinstance(val, bytes) and len(val) > 16 else None
+
+
 @pytest.fixture(scope="session")
 def whisper_tiny() -> "Engine":
     """The default model as users run it: int8 where the CPU has it."""
