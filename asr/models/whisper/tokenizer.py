@@ -1,6 +1,7 @@
 """Text -> tokens, tokens -> text and words, for byte-level BPE vocabularies (GPT-2's and Whisper's)."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,13 @@ _OPENING = frozenset("\"'“¿([{-")
 _CLOSING = frozenset("\"'.。,，!！?？:：”)]}、;；…")
 
 
-def _byte_of_symbol() -> dict[str, int]:
-    """Printable character -> the byte that it stands for in GPT-2's vocabulary (Radford et al. 2019)."""
+def _byte_of_symbol() -> dict[int, int]:
+    """Printable character -> the byte that it stands for in GPT-2's vocabulary (Radford et al. 2019), for
+    `str.translate`. Characters that stand for none go beyond all bytes."""
     printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
-    table = {chr(byte): byte for byte in printable}
-    for offset, byte in enumerate(byte for byte in range(256) if byte not in printable):
-        table[chr(256 + offset)] = byte
-    return table
+    others = [byte for byte in range(256) if byte not in printable]
+    stand_in = {256 + offset: byte for offset, byte in enumerate(others)}
+    return {**dict.fromkeys(others, 0xFFFF), **{byte: byte for byte in printable}, **stand_in}
 
 
 class Tokenizer:
@@ -34,8 +35,8 @@ class Tokenizer:
         symbols = _byte_of_symbol()
         self._bytes: dict[int, bytes] = {}
         for symbol, index in self._encoding.get_vocab(with_added_tokens=False).items():
-            if all(character in symbols for character in symbol):
-                self._bytes[index] = bytes(symbols[character] for character in symbol)
+            with suppress(UnicodeEncodeError):  # a special token
+                self._bytes[index] = symbol.translate(symbols).encode("latin-1")
 
     def special(self, text: str) -> int:
         """The id of a special token such as ``<|endoftext|>``. Raises `ModelError` if the vocabulary lacks it."""
