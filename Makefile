@@ -18,7 +18,7 @@ help:
 	@echo "make quick   the tests that need no model, browser or network: about a minute"
 	@echo "make clients real clients of other services (LiveKit, Pipecat, JavaScript SDKs), installed in .clients, against the server"
 	@echo "make digits  trains the digits' model, streams it and Whisper on unheard speakers (ARGS='--data FOLDER')"
-	@echo "make drill   kills and hangs workers, floods, fills the disk, cuts connections; prints what was lost (ARGS='--kills 100')"
+	@echo "make drill   kills and hangs workers, attacks, fills the disk, cuts connections; prints what was lost (ARGS='--kills 100')"
 	@echo "make setup   only the environment, in $(VENV)"
 	@echo "make check   format, lint and types;  make fix   mends what can be mended"
 	@echo "make peer-whisper-live, make peer-whisperlivekit   a peer for asr bench server --against, in .peers"
@@ -50,7 +50,7 @@ digits: setup
 	$(PY) scripts/digits.py $(ARGS)
 
 drill: setup
-	$(PY) scripts/drill.py $(ARGS)
+	$(PY) -m scripts.drill $(ARGS)
 
 check: setup
 	$(PY) -m ruff format --check .

@@ -276,6 +276,7 @@ def bench_server(
         Path | None, typer.Option(help="Python of the peer's environment. [default: .peers/NAME/bin/python]")
     ] = None,
     clip_s: ClipS = CLIP_S,
+    key_env: KeyEnv = "",
 ) -> None:
     """A server under real clients at real-time pace: each client streams clips of a minute."""
     if against is not None:
@@ -287,7 +288,7 @@ def bench_server(
         return
     from eval.bench.command import server
 
-    server(tuple(data), streams, url, pid, model, threads, workers, clip_s)
+    server(tuple(data), streams, url, pid, model, threads, workers, clip_s, key_env)
 
 
 def bench_turns(
@@ -339,11 +340,12 @@ def bench_resume(
     model: ModelName = DEFAULT_MODEL,
     workers: Workers = None,
     clip_s: ClipS = 10.0,
+    key_env: KeyEnv = "",
 ) -> None:
     """Streams over a network that breaks, each compared with an undisturbed one; exits 1 if one differs."""
     from eval.bench.resume import run
 
-    if not run(tuple(data), (streams, at_once, pace, seed), url, model, workers, clip_s):
+    if not run(tuple(data), (streams, at_once, pace, seed), url, model, workers, clip_s, key_env):
         raise typer.Exit(1)
 
 

@@ -6,7 +6,7 @@ make drill ARGS='--config my.toml --model whisper-base --streams 4 --audio call.
 
 First one stream alone says what the recording's words are. Then the same recording runs in `--streams` streams at the
 pace of speech, again and again, while one kind of harm is done: worker processes are killed, worker processes are
-stopped and never continued, hostile clients flood the server, the disk of waiting audio is full, connections are cut.
+stopped and never continued, hostile clients attack all wires, the disk of waiting audio is full, connections are cut.
 Each stream's final words, with their times, are compared with those of the first.
 
 Exit code 0: nothing was lost, and the server is ready again. 1: something was lost; a line says what. Linux only.
@@ -37,20 +37,17 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from websockets.asyncio.client import connect
-from websockets.exceptions import WebSocketException
 
 from asr.audio.files import read_blocks
 from asr.config import SAMPLE_RATE_HZ
 from asr.events import Final
 from eval.runs.local_server import free_port
+from scripts.hostile.scenarios import attack
 from server.client.protocol import CHUNK_S, Message, StreamError, listen_url, pcm16
 from server.client.stream import paced, stream
 
 PAUSE_S = 0.8
 READY_S = 180.0
-START_S = 60.0
-"""The server's `start_timeout_s`: workers are stopped while they load their model, too."""
 DISK_BYTES = 131_072
 """Room for waiting audio in the drill of the full disk: four seconds."""
 BURST_S = 3.0
@@ -116,12 +113,13 @@ class Drilled:
     """An `asr serve` with its workers and its log."""
 
     def __init__(self, options: argparse.Namespace, folder: Path) -> None:
-        self.port = free_port()
+        self.port, self.wyoming_port = free_port(), free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "server.log"
         settings = folder / "drill.toml"
         own = options.config.read_text(encoding="utf-8") if options.config else ""
-        drill = {"step_timeout_s": options.step_timeout, "start_timeout_s": START_S, "max_load": 99.0}
-        drill |= {"max_message_bytes": 65_536, "max_buffered_audio_s": 8.0}
+        drill = {"step_timeout_s": options.step_timeout, "max_load": 99.0}
+        drill |= {"wyoming_port": self.wyoming_port, "max_message_bytes": 65_536, "max_buffered_audio_s": 8.0}
         lines = [f"{key} = {value}" for key, value in drill.items() if key not in tomllib.loads(own)]
         settings.write_text("\n".join([*lines, own]), encoding="utf-8")
         command = [sys.executable, "-c", "from asr.cli import main; main()", "serve", "--host", "127.0.0.1"]
@@ -136,7 +134,7 @@ class Drilled:
             )
 
     def get(self, path: str) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(self.url + path, timeout=10) as answer:
             return str(answer.read().decode())
 
     def metric(self, name: str) -> float:
@@ -177,9 +175,7 @@ class Streams:
         self._server, self._pace = server, pace
         step = round(CHUNK_S * SAMPLE_RATE_HZ)
         self._chunks = [pcm16(samples[start : start + step]) for start in range(0, len(samples), step)]
-        self._url = listen_url(
-            f"ws://127.0.0.1:{server.port}/v1/listen", encoding="linear16", sample_rate=SAMPLE_RATE_HZ, channels=1
-        )
+        self._url = listen_url(server.url, encoding="linear16", sample_rate=SAMPLE_RATE_HZ, channels=1)
 
     async def one(self, pace: float | None = None) -> Said:
         """The final words of one stream. Raises `StreamError`."""
@@ -243,59 +239,42 @@ class Harm:
             tally.harm += 1
 
     async def hang_workers(self, tally: Tally) -> None:
-        """SIGSTOP to a worker, for ever. The next one when that was noticed."""
-        slowest_s, until_s = 0.0, time.monotonic() + 60.0 * self._options.minutes
+        """SIGSTOP to a worker, for ever. The next one when that was noticed: it was killed."""
+        late_s, slowest_s, until_s = 0.0, 0.0, time.monotonic() + 60.0 * self._options.minutes
         while tally.harm < self._options.hangs and time.monotonic() < until_s:
-            before = await self._deaths()
-            pid, began_s = await self._a_worker(), time.monotonic()
-            os.kill(pid, signal.SIGSTOP)
-            tally.harm += 1
-            while await self._deaths() == before:
+            seen, pid, began_s = self._server.log.stat().st_size, await self._a_worker(), time.monotonic()
+            with contextlib.suppress(ProcessLookupError):  # it was being replaced
+                os.kill(pid, signal.SIGSTOP)
+                tally.harm += 1
+            while _is_running(pid):
                 await asyncio.sleep(0.1)
                 if time.monotonic() - began_s > READY_S:
                     tally.errors.append(f"worker {pid} hangs and nobody noticed")
                     return
-            slowest_s = max(slowest_s, time.monotonic() - began_s)
-        deadlines = [float(value) for value in re.findall(r"no answer for (\d+) s", self._server.log.read_text())]
-        tally.note = f"noticed within {slowest_s:.1f} s; the longest deadline was {max(deadlines, default=0):.0f} s"
-
-    async def _deaths(self) -> float:
-        hangs = await asyncio.to_thread(self._server.metric, "asr_worker_hangs_total")
-        return hangs + await asyncio.to_thread(self._server.metric, "asr_worker_failed_starts_total")
+            took_s = time.monotonic() - began_s
+            await asyncio.sleep(0.5)  # the line about it is written after the kill
+            late_s = max(late_s, took_s - max(_deadlines_s(self._server.log, seen), default=0.0))
+            slowest_s = max(slowest_s, took_s)
+        tally.note = f"noticed within {slowest_s:.1f} s, and at most {late_s:.1f} s after the deadline"
 
     async def _a_worker(self) -> int:
         while not (workers := await asyncio.to_thread(worker_pids, self._server.process.pid)):
             await asyncio.sleep(0.1)
         return self._random.choice(workers)
 
-    async def flood(self, tally: Tally) -> None:
-        """Clients that send what no client should: text that is no JSON, no text, pings, tiny frames, and leave."""
-        await asyncio.gather(*(self._flood_once(tally) for _ in range(self._options.floods)))
-
-    async def _flood_once(self, tally: Tally) -> None:
-        url = f"ws://127.0.0.1:{self._server.port}/v1/listen?encoding=linear16&sample_rate=16000"
-        hostile: list[str | bytes] = [
-            b"",
-            b"\0",
-            "{",
-            '{"type":"Nothing"}',
-            '{"type":"Finalize"}',
-            "\x00" * 1000,
-            b"x" * 60_000,
-        ]
-        with contextlib.suppress(OSError, WebSocketException, TimeoutError):
-            async with connect(url, compression=None, close_timeout=1) as connection:
-                for _ in range(200):
-                    tally.harm += 1
-                    await connection.send(self._random.choice(hostile))
-                    if self._random.random() < 0.2:
-                        await connection.ping()
+    async def attack(self, tally: Tally) -> None:
+        """Hostile messages over all wires, and floods; see `scripts.hostile`."""
+        server, options = self._server, self._options
+        made = await attack(server.url, ("127.0.0.1", server.wyoming_port), options.seed, options.messages)
+        tally.harm = made.sent.total()
+        tally.errors += [f"not answered: {what}" for what in made.unanswered]
+        tally.note = f"and {made.frames} frames of floods"
 
     async def fill_disk(self, tally: Tally) -> None:
         """Streams sent as fast as possible: their audio would wait on the disk, which is full."""
         streams = Streams(self._server, np.zeros(60 * SAMPLE_RATE_HZ, np.float32), 1.0)
-        await asyncio.gather(*(streams.one(pace=0) for _ in range(self._options.floods)))
-        tally.harm += self._options.floods
+        await asyncio.gather(*(streams.one(pace=0) for _ in range(self._options.unpaced)))
+        tally.harm += self._options.unpaced
 
     async def cut_connections(self, tally: Tally) -> None:
         """Clients whose connection is reset amid their audio. Their places must be free soon after."""
@@ -319,6 +298,22 @@ class Harm:
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
             writer.close()
             tally.harm += 1
+
+
+def _is_running(pid: int) -> bool:
+    """Whether there is such a process that has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def _deadlines_s(log: Path, start: int) -> list[float]:
+    """The deadlines in those lines of the log, from this byte on, that report a hang."""
+    with log.open("rb") as file:
+        file.seek(start)
+        lines = file.read().decode(errors="replace")
+    return [float(seconds) for seconds in re.findall(r"(?:no answer|no progress) for (\d+) s", lines)]
 
 
 # -- the program -----------------------------------------------------------------------------------------------------
@@ -348,7 +343,8 @@ def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--gap", type=float, default=4.0, help="the longest time between two kills in seconds")
     parser.add_argument("--minutes", type=float, default=30.0, help="the longest time for the kills, and for the hangs")
     parser.add_argument("--hangs", type=int, default=5)
-    parser.add_argument("--floods", type=int, default=6)
+    parser.add_argument("--messages", type=int, default=2_000, help="hostile messages, besides floods")
+    parser.add_argument("--unpaced", type=int, default=6, help="streams sent as fast as possible, on a full disk")
     parser.add_argument("--cuts", type=int, default=20)
     parser.add_argument("--step-timeout", type=float, default=10.0, help="the server's step_timeout_s")
     parser.add_argument("--seed", type=int, default=1)
@@ -364,8 +360,8 @@ async def drill(server: Drilled, options: argparse.Namespace) -> list[Tally]:
     plan = (
         ("workers killed", options.kills, harm.kill_workers),
         ("workers hung", options.hangs, harm.hang_workers),
-        ("hostile messages", options.floods, harm.flood),
-        ("streams on a full disk", options.floods, harm.fill_disk),
+        ("hostile messages", options.messages, harm.attack),
+        ("streams on a full disk", options.unpaced, harm.fill_disk),
         ("connections cut", options.cuts, harm.cut_connections),
     )
     tallies = []

@@ -77,6 +77,7 @@ class Server(uvicorn.Server):
         self._wyoming: WyomingListener | None = None
         self._is_announced = settings.wyoming_zeroconf
         self._announcement = AsyncExitStack()
+        self._withdraw_s = settings.drain_timeout_s / 2
         self._loop: asyncio.AbstractEventLoop | None = None
         logging.getLogger("uvicorn.error").addFilter(_NotAnError())
         self._certificates = Certificates.of(settings)
@@ -120,10 +121,9 @@ class Server(uvicorn.Server):
         """Ends all streams, then closes the connections. It takes `drain_timeout_s` at most, also if workers hang."""
         if self._watching:
             self._watching.cancel()
-        await self._announcement.aclose()
         if self._wyoming:
             self._wyoming.close()
-        await self._service.drain()
+        await asyncio.gather(self._service.drain(), self._withdraw())
         self._service.abandon()
         if self._wyoming:
             await self._wyoming.finish(CLOSING_S / 2)
@@ -135,6 +135,14 @@ class Server(uvicorn.Server):
             await self._announcement.enter_async_context(announced(listening))
         except OSError as error:
             _log.error("Wyoming is not announced: %s; connect by address, or set wyoming_zeroconf = false", error)
+
+    async def _withdraw(self) -> None:
+        """Takes the announcement back, while streams end. What does not end in time, or fails, holds up nothing."""
+        try:
+            async with asyncio.timeout(self._withdraw_s):
+                await self._announcement.aclose()
+        except Exception as error:  # noqa: BLE001 - the network's, or the package's: the server ends all the same
+            _log.error("the announcement of Wyoming was not taken back: %s", type(error).__name__)
 
 
 def uvicorn_options(settings: ServerSettings) -> dict[str, object]:

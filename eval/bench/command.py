@@ -104,16 +104,17 @@ def server(
     threads: int | None,
     workers: int | None,
     clip_s: float,
+    key_env: str = "",
 ) -> None:
     """`asr bench server`: each number of clients at the same time, one clip each; clips repeat where needed."""
-    counts = parse_counts(streams)
+    counts, key = parse_counts(streams), service_key(key_env)
     datasets = load_datasets(data, minutes=max(counts) * clip_s / 60, join_s=clip_s)
     utterances = utterances_of(datasets)
     total_s = sum(counts) * sum(u.duration_s for u in utterances) / len(utterances)
     with progress(f"bench server {name}", total_s) as bar, server_at(url, pid, name, threads, workers) as target:
         recordings, levels, traces = read_clips(utterances, bar), [], []
         for count in counts:
-            traces = run_level(recordings, count, Target(target.url, name), target.pid, bar)
+            traces = run_level(recordings, count, Target(target.url, name, key=key), target.pid, bar)
             levels.append(level_summary(count, traces))
     options = {"streams": counts, "url": url, "workers": workers, "clip_s": clip_s}
     signature = sign_run(datasets, live_model(name, threads, traces), None, options)

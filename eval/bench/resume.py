@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 from asr.events import Ended, Event, Final, SpeechStarted
 from eval.bench.broken_network import BrokenNetwork, plans
@@ -19,11 +19,11 @@ from eval.bench.tables import print_line
 from eval.progress import progress
 from eval.report.terminal import print_signature
 from eval.runs.capacity import read_clips
-from eval.runs.setup import load_datasets, server_at, sign_run, utterances_of
+from eval.runs.setup import load_datasets, server_at, service_key, sign_run, utterances_of
 from eval.runs.signature import Model
 from server.client.protocol import CHUNK_S, Message, StreamError, listen_url, pcm16, read_message
 from server.client.resuming import ResumingStream
-from server.client.stream import stream
+from server.client.stream import Refused, stream
 
 CLIPS = 8
 """Different recordings; they are streamed in turn."""
@@ -33,6 +33,8 @@ RATE_HZ = 16_000
 BYTES_PER_S = 2 * RATE_HZ
 RESUMABLE_S = 30
 PLACES_FREE_S = 2.0 * RESUMABLE_S
+FULL, RETRY_S = 503, 5.0
+"""A server that has no place or no time for another stream says so, and when to come back."""
 
 
 @dataclass(slots=True)
@@ -43,6 +45,9 @@ class Outcome:
     breaks: int = 0
     sent_bytes: int = 0
     audio_bytes: int = 0
+    refused: int = 0
+    """How often a stream had to come back later, before it began: no fault, but the load is more than the server has
+    places or time for."""
     different: list[str] = field(default_factory=list)
     """One line for each stream that is not as the undisturbed one."""
 
@@ -59,9 +64,11 @@ def run(
     model: str,
     workers: int | None,
     clip_s: float,
+    key_env: str = "",
 ) -> bool:
     """The command; `load` is the number of streams, how many at once, their pace and the seed. False: one differs."""
     streams, at_once, pace, seed = load
+    key = service_key(key_env)
     datasets = load_datasets(data, minutes=CLIPS * clip_s / 60, join_s=clip_s)
     utterances = utterances_of(datasets)
     mean_s = sum(u.duration_s for u in utterances) / len(utterances)
@@ -75,13 +82,15 @@ def run(
                 seed=seed,
                 at_once=at_once,
                 pace=pace,
+                key=key,
                 on_stream=lambda outcome: bar.advance(mean_s),
             )
         )
-        free_s = places_free_s(server.url)
+        free_s = places_free_s(server.url, key)
     results = {
         "streams": outcome.streams,
         "breaks": outcome.breaks,
+        "refused": outcome.refused,
         "different": outcome.different,
         "sent_again": round(outcome.sent_again, 3),
         "places_free_after_s": free_s,
@@ -105,11 +114,12 @@ async def compare(
     breaks: int = BREAKS,
     silence_s: float = 3.0,
     vad_events: bool = True,
+    key: str = "",
     on_stream: Callable[[Outcome], None] = lambda outcome: None,
 ) -> Outcome:
     """Streams the recordings (linear16, 16 kHz) in turn, `at_once` at a time, `pace` seconds of audio in a second."""
     address = listen_url(url, encoding="linear16", sample_rate=RATE_HZ, vad_events=vad_events)
-    wanted = [await _undisturbed(address, audio) for audio in recordings]
+    wanted = [await _undisturbed(address, audio, key) for audio in recordings]
     outcome = Outcome()
     numbers = iter(range(streams))
 
@@ -121,7 +131,9 @@ async def compare(
             following = plans(seed * 1_000_000 + number, breaks, longest_s, round(pace * BYTES_PER_S))
             async with BrokenNetwork(*_host(address), following) as network:
                 through = address.replace(urlsplit(address).netloc, f"127.0.0.1:{network.port}", 1)
-                found = await _broken(through, audio, pace, silence_s)
+                while (found := await _broken(through, audio, pace, silence_s, key)) is None:
+                    outcome.refused += 1
+                    await asyncio.sleep(RETRY_S)
             outcome.streams += 1
             outcome.breaks += network.broken
             outcome.sent_bytes += network.forwarded_bytes
@@ -136,13 +148,14 @@ async def compare(
     return outcome
 
 
-async def _undisturbed(address: str, audio: bytes) -> list[Event | str]:
+async def _undisturbed(address: str, audio: bytes, key: str) -> list[Event | str]:
     received = _Received()
-    await stream(address, _chunks(audio, 0.0), received.messages.append, read=received.read)
+    await stream(address, _chunks(audio, 0.0), received.messages.append, read=received.read, key=key)
     return received.events
 
 
-async def _broken(address: str, audio: bytes, pace: float, silence_s: float) -> list[Event | str]:
+async def _broken(address: str, audio: bytes, pace: float, silence_s: float, key: str) -> list[Event | str] | None:
+    """What a stream received; None for one that was refused before it began."""
     received = _Received()
     streaming = ResumingStream(
         address,
@@ -152,10 +165,13 @@ async def _broken(address: str, audio: bytes, pace: float, silence_s: float) -> 
         read=received.read,
         resumable_s=RESUMABLE_S,
         silence_s=silence_s,
+        key=key,
     )
     try:
         await streaming.run(_chunks(audio, pace))
     except StreamError as error:
+        if isinstance(error, Refused) and error.status == FULL and not received.messages:
+            return None
         return [*received.events, str(error)]
     return received.events
 
@@ -200,12 +216,13 @@ def _host(address: str) -> tuple[str, int]:
     return parts.hostname or "127.0.0.1", parts.port or 80
 
 
-def places_free_s(url: str) -> float | None:
+def places_free_s(url: str, key: str = "") -> float | None:
     """How long after now all places are free; None if they are not within `PLACES_FREE_S`."""
     began_s = time.monotonic()
     host, port = _host(url)
+    headers = {"Authorization": f"Token {key}"} if key else {}
     while time.monotonic() < began_s + PLACES_FREE_S:
-        with urlopen(f"http://{host}:{port}/metrics", timeout=10) as answer:
+        with urlopen(Request(f"http://{host}:{port}/metrics", headers=headers), timeout=10) as answer:
             lines = answer.read().decode().splitlines()
         if {"asr_open_streams 0.0", "asr_detached_streams 0.0"} <= set(lines):
             return time.monotonic() - began_s

@@ -19,6 +19,13 @@ _REQUESTS = logging.getLogger("steadyword.requests")
 _AUDIT = logging.getLogger("steadyword.audit")
 STANDARD_ERROR = "-"
 _SECRET = re.compile(r"(sw_|swt_|ek_)[A-Za-z0-9._~+/=-]{8,}")
+_QUOTED = re.compile(r"""(?<!\w)'(?:[^'\\]|\\.)*(?:'|$)|"(?:[^"\\]|\\.)*(?:"|$)""")
+_PLAIN = re.compile(r"""['"][A-Za-z0-9][A-Za-z0-9 ._/-]{0,23}['"]""")
+"""A quoted value that may be logged: as short as the names of models, languages and encodings, and no address."""
+_ADDRESS = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*)(?::|%3a)(?:/|%2f)\S*|\S+(?:@|%40)\S*")
+_RUN = "[A-Za-z0-9_+=.~%-]"
+_LONG = re.compile(rf"(?=[^\s/]*[0-9]){_RUN}{{24,}}|(?=[^\s/]*[a-z][^\s/]*[A-Z]){_RUN}{{16,}}")
+"""Long and with digits or capitals within: as keys are, of whatever service, and the tokens of resumable streams."""
 
 
 def log_request(**fields: Any) -> None:
@@ -34,9 +41,8 @@ def audit(event: str, **fields: Any) -> None:
 def audit_refusal(reason: str, path: str, address: str) -> None:
     """A request that was refused for its host or key. A flood of them is cut short: it must not fill the disk."""
     if (dropped := _refusals.passed()) is not None:
-        audit(
-            "refused", reason=reason, path=path[:200], address=address, **({"not_logged": dropped} if dropped else {})
-        )
+        missing = {"not_logged": dropped} if dropped else {}
+        audit("refused", reason=reason, path=without_secrets(path[:200]), address=address, **missing)
 
 
 class LineLimit:
@@ -67,6 +73,16 @@ _refusals = LineLimit()
 def redacted(text: str) -> str:
     """The text without what looks like one of our keys or tokens, wherever a client may have put it."""
     return _SECRET.sub(r"\1...", text)
+
+
+def without_secrets(text: str) -> str:
+    """What a client sent, or a sentence that repeats it, as it may stand in a log.
+
+    Without quoted values that are more than a plain name, without addresses (they may hold a password or a token), and
+    without what is as long as a key of any service. Clients put such things where none belong.
+    """
+    text = _QUOTED.sub(lambda found: found[0] if _PLAIN.fullmatch(found[0]) else "'...'", redacted(text))
+    return _LONG.sub("...", _ADDRESS.sub(lambda found: f"{found[1]}:..." if found[1] else "...", text))
 
 
 def start_logs(settings: ServerSettings) -> None:

@@ -1,8 +1,11 @@
-"""The limits of each key: streams at a time, seconds of audio a day. Counted in this process, from its start."""
+"""The limits of each key: streams at a time, seconds of audio a day.
+
+Counted in this process; `server.access.usage` keeps the seconds over a restart.
+"""
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from asr.errors import AsrError
@@ -48,6 +51,20 @@ class Quotas:
         """Seconds of audio that a key has sent today."""
         self._turn_day()
         return self._audio_s[name]
+
+    def counts(self) -> tuple[int, dict[str, float]]:
+        """The day, counted from 1 January 1970 UTC, and the seconds of audio that each key has sent on it."""
+        self._turn_day()
+        return self._day, dict(self._audio_s)
+
+    def restore(self, day: int, audio_s: Mapping[str, float]) -> None:
+        """Adds the counts of an earlier process, if they are of today. Raises `ValueError` for what is no count."""
+        if not all(0 <= seconds < float("inf") for seconds in audio_s.values()):
+            raise ValueError("found a count below 0, or none")
+        self._turn_day()
+        if day == self._day:
+            for name, seconds in audio_s.items():
+                self._audio_s[name] += seconds
 
     def check_place(self) -> None:
         """Raises `QuotaError` when the key of this request may not open another stream now."""

@@ -5,7 +5,7 @@ import uuid
 
 from starlette.requests import HTTPConnection
 
-from server.access.logs import redacted
+from server.access.logs import without_secrets
 
 _log = logging.getLogger("steadyword.server")
 _MAX_LOGGED_CHARACTERS = 500
@@ -24,5 +24,5 @@ def log_refusal(request: HTTPConnection, status: int, reason: str, request_id: s
 
 
 def _one_line(text: str) -> str:
-    """Printable characters only: what clients send must not forge lines or steer terminals. Without keys."""
-    return redacted("".join(c if c.isprintable() else "?" for c in text[:_MAX_LOGGED_CHARACTERS]))
+    """Printable characters only: what clients send must not forge lines or steer terminals. Without secrets."""
+    return without_secrets("".join(c if c.isprintable() else "?" for c in text[:_MAX_LOGGED_CHARACTERS]))

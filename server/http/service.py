@@ -20,6 +20,7 @@ from asr.transcripts.recording import offline_settings, translating
 from server.access.context import current
 from server.access.keyring import Keyring
 from server.access.quotas import Quotas
+from server.access.usage import UsageFile
 from server.access.watch import state, watch
 from server.audio_blocks import audio_blocks
 from server.client.protocol import CHUNK_S
@@ -108,7 +109,8 @@ class Service:
         self.metrics = Metrics()
         self.keyring = keyring or Keyring.of(settings)
         self.quotas = Quotas(self.keyring)
-        self._watching: asyncio.Task[None] | None = None
+        self._watching: list[asyncio.Task[None]] = []
+        self._usage = UsageFile(file.with_suffix(".usage.json"), self.quotas) if (file := self.keyring.file) else None
         self._fetcher = Fetcher(settings.max_upload_bytes)
         self.admission = Admission(settings.max_streams, settings.max_load, self.metrics, self.quotas)
         self.kept_streams = KeptStreams(settings, self.metrics)
@@ -137,8 +139,11 @@ class Service:
         """Starts the schedulers, lets every model recognise the built-in sample, and measures what a stream costs."""
         if self.keyring.file:
             files = [self.keyring.file]
-            self._watching = asyncio.create_task(watch(files, state(files), self.keyring.reload))
+            self._watching.append(asyncio.create_task(watch(files, state(files), self.keyring.reload)))
             self.keyring.reload()  # it may have changed while the models were loaded
+        if self._usage:
+            self._usage.read()
+            self._watching.append(asyncio.create_task(self._usage.keep()))
         for scheduler in self.roster.schedulers:
             scheduler.start()
         tested = self.roster.schedulers
@@ -153,10 +158,17 @@ class Service:
     async def stop(self) -> None:
         """Stops the schedulers; steps that wait are cancelled."""
         self._not_ready = "the server is shutting down"
+<<<<<<< HEAD
         if self._watching:
             self._watching.cancel()
         if self.follower:
             await self.follower.stop()
+=======
+        for task in self._watching:
+            task.cancel()
+        if self._usage:
+            self._usage.write()
+>>>>>>> f6e1f43 (Access: hangs while loading noticed, no leaked places, no secrets in logs, counts over restarts, keys in benchmarks)
         await asyncio.gather(*(scheduler.stop() for scheduler in self.roster.schedulers))
         self._fetcher.stop()
         if self.follower:  # others are ended by those who started them

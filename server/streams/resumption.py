@@ -20,7 +20,7 @@ import logging
 import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from asr.errors import CallerError
@@ -198,19 +198,20 @@ class ResumableTransport:
                     await socket.close(*link.close)
         _log_faults(outcomes)
 
-    def run(self, connection: Connection, held: AbstractContextManager[object]) -> None:
-        """Runs the stream's connection in a task of its own; `held` is exited when that has ended."""
-        task = asyncio.create_task(self._run(connection, held))
-        self._streams.running.add(task)
-        task.add_done_callback(self._streams.ended)
+    def run(self, connection: Connection, held: ExitStack) -> None:
+        """Runs the stream's connection in a task of its own; `held` is closed when that has ended.
+
+        Not by the task itself: one that is cancelled before its first step runs nothing, no `finally` either. So it is
+        with a client that has gone by the time that its stream is open.
+        """
+        task = asyncio.create_task(connection.run())
+        task.add_done_callback(lambda _: self._ended(held))
+        self._streams.begun(self, task)
         self.on_gone = task.cancel
 
-    async def _run(self, connection: Connection, held: AbstractContextManager[object]) -> None:
-        try:
-            with held:
-                await connection.run()
-        finally:
-            self.on_gone = _nothing
+    def _ended(self, held: ExitStack) -> None:
+        self.on_gone = _nothing
+        with held:
             self._finish()
 
     def _attach(self, link: _Link, token: str) -> Frame:
@@ -368,10 +369,11 @@ class KeptStreams:
         metrics.detached_streams.set_function(lambda: sum(not (s.is_attached or s.is_over) for s in self._all))
 
     def add(self, wire: ResumableWire, seconds: float, identity: str = "") -> ResumableTransport:
-        """A new stream, kept for `seconds` whenever its connection is lost, for clients of this identity alone."""
-        stream = ResumableTransport(wire, min(seconds, self.limits.max_resume_s), identity, self)
-        self._all[stream] = None
-        return stream
+        """A new stream, kept for `seconds` whenever its connection is lost, for clients of this identity alone.
+
+        Kept once it runs.
+        """
+        return ResumableTransport(wire, min(seconds, self.limits.max_resume_s), identity, self)
 
     def find(self, token: str, sequence: int, identity: str = "") -> ResumableTransport:
         """The stream to go on with. Raises `Gone`, and `SequenceError` for messages that it cannot have or repeat.
@@ -412,6 +414,12 @@ class KeptStreams:
         stream.is_resumable = False
         self._drop(stream, stream.tokens)
         self._all.pop(stream, None)
+
+    def begun(self, stream: ResumableTransport, task: asyncio.Task[None]) -> None:
+        """The stream has its place. One that gets none is refused, and is not kept."""
+        self._all[stream] = None
+        self.running.add(task)
+        task.add_done_callback(self.ended)
 
     def ended(self, task: asyncio.Task[None]) -> None:
         """A connection's task has ended."""

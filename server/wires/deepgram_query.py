@@ -30,6 +30,10 @@ MAX_LABEL_CHARACTERS = 2_048
 _BOOST = re.compile(r":-?[0-9]+(\.[0-9]+)?$")
 
 
+_SHOWN = re.compile(r"[a-z]{1,8}|v?[0-9]{1,3}")
+"""Values of parameters that are not supported, as a refusal repeats them. Others may be addresses, tokens or words."""
+
+
 class ParameterError(CallerError):
     """A query that cannot be served; HTTP 400 before the upgrade."""
 
@@ -294,8 +298,7 @@ class Parameters:
         if name in self.unsupported:
             if _off(value) or (name, value) == ("alternatives", "1"):
                 return
-            shown = value[:100] if value.isprintable() else ascii(value[:100])
-            given = name if name == "resume" else f"{name}={shown}"  # a token is in no answer and no log
+            given = f"{name}={value}" if _SHOWN.fullmatch(value) else name
             raise ParameterError(f"{given} is not supported here; leave it out")
         known = ", ".join([*self.parsers, *self.repeated, *HOTWORDS])
         raise ParameterError(f"unknown parameter {name[:100]!r}; known are {known}")

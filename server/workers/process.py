@@ -30,6 +30,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any, Generic, Protocol, TypeVar
 
 from asr.errors import AsrError, InternalError
+from server.workers.progress import Progress
 
 HelloT = TypeVar("HelloT")
 RequestT = TypeVar("RequestT")
@@ -43,6 +44,11 @@ STOP_S = 5.0
 KILL_S = 2.0
 """A killed process ends in milliseconds, unless the kernel cannot interrupt it (a disk that does not answer). Nobody
 waits longer for it."""
+STILL_S = 20.0
+"""A process that loads and has made no progress for so long hangs (see `server.workers.progress`); it is killed. Longer
+than the time limits of a model hub (10 s), after which a stalled download tries again."""
+LOOK_S = 0.5
+"""How often that is looked at. The looks are counted, not the clock: a machine that stands still is no hang."""
 
 
 class WorkerError(Exception):
@@ -114,7 +120,7 @@ class WorkerProcess(Generic[HelloT, RequestT, AnswerT]):
         )
         process.start()
         self._process = process  # only now: another thread may kill it
-        self._died, self._killed_at_s = False, math.inf
+        self._died, self._was_still, self._killed_at_s = False, False, math.inf
         child_pipe.close()  # while the parent holds this end too, the pipe does not end with the process
 
     @property
@@ -140,15 +146,28 @@ class WorkerProcess(Generic[HelloT, RequestT, AnswerT]):
     def await_hello(self) -> HelloT:
         """Waits until the handler is made; call it once after each start.
 
-        Raises what making it raised, or `WorkerDied`.
+        Raises what making it raised, or `WorkerDied`, also for a process that hangs meanwhile: it is killed.
         """
         with self._one_caller():
+            self._kill_if_still()
             hello = self.receive()
+        if self._was_still:
+            raise WorkerDied(f"the {self._name} made no progress for {STILL_S:g} s while it loaded, and was killed")
         if isinstance(hello, WorkerDied):
             raise WorkerDied(f"the {self._name} ended before it was ready; see its messages above")
         if isinstance(hello, Exception):
             raise hello
         return hello  # type: ignore[return-value]  # the first value on a pipe is the hello
+
+    def _kill_if_still(self) -> None:
+        """Returns when there is something to receive, or nothing will come."""
+        progress, still_s = Progress(self.pid), 0.0
+        with contextlib.suppress(OSError):
+            while not self._pipe.poll(LOOK_S) and not self._was_still and self._killed_at_s == math.inf:
+                still_s = 0.0 if progress.was_made() else still_s + LOOK_S
+                if still_s >= STILL_S:
+                    self._was_still = True
+                    self.kill()
 
     def ask(self, request: RequestT) -> AnswerT:
         """The answer to a request. Raises what the handler raised, or `WorkerDied`."""

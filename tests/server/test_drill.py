@@ -15,7 +15,7 @@ from websockets.sync.client import connect
 from scripts.drill import Tally, worker_pids
 from tests.server.running import RAW, ServerProcess, eventually
 
-DRILL = Path(__file__).parents[2] / "scripts/drill.py"
+ROOT = Path(__file__).parents[2]
 DRAIN_S = 5.0
 
 
@@ -24,9 +24,20 @@ DRAIN_S = 5.0
 @pytest.mark.skipif(sys.platform != "linux", reason="the drill needs Linux")
 def test_the_drill_finds_nothing_lost() -> None:
     """Kills, a hang, hostile messages, a full disk and cut connections, under three streams."""
-    few = {"streams": 3, "pace": 2, "kills": 2, "gap": 2, "hangs": 1, "step-timeout": 3, "floods": 2, "cuts": 3}
+    few = {
+        "streams": 3,
+        "pace": 2,
+        "kills": 2,
+        "gap": 2,
+        "hangs": 1,
+        "step-timeout": 3,
+        "messages": 150,
+        "unpaced": 2,
+        "cuts": 3,
+    }
     options = [f"--{name}={value}" for name, value in few.items()]
-    done = subprocess.run([sys.executable, str(DRILL), *options], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "scripts.drill", *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("nothing lost") == 5
     assert "lost: nothing" in done.stdout

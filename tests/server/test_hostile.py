@@ -1,4 +1,4 @@
-"""The attack of `scripts/hostile.py`, small: every scenario, in this process, with a scripted engine.
+"""The attack of `scripts.hostile`, small: every scenario, in this process, with a scripted engine.
 
 Unreal: no model and no worker, so no time is compared and no word recognised. The whole attack is a command.
 """
@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from scripts.hostile import attack, failures_of
+from scripts.hostile.measured import failures_of
+from scripts.hostile.scenarios import attack
 from tests.server.fakes import ScriptedEngine, ScriptedSession, words
 from tests.server.running import CLOSE, eventually, pcm, running, transcript, until_closed
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import httpx
 import pytest
-from starlette.routing import Mount
+from starlette.routing import BaseRoute, Match, Mount
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -154,14 +154,29 @@ def test_only_a_right_key_comes_in_in_every_spelling(served: Served, address: Ad
 
 
 def test_no_route_is_missing_from_the_table(served: Served) -> None:
-    """A route that is in no list needs a key of any kind; whoever adds one decides which scope it asks for."""
+    """Every method of every route of the application has a row above, and its scope; or it is open, and tested below.
+
+    A route that is in no list needs a key of any kind; whoever adds one decides which scope it asks for.
+    """
     for route in create_app(served.server.service.settings, [ScriptedEngine()]).routes:
         path = route.path  # type: ignore[attr-defined]
         listed = path in SCOPE_OF or path in OPEN_PATHS or path.startswith((OPERATE_PREFIX, "/v1/models/"))
         assert listed or isinstance(route, Mount), path
+        for method in sorted(set(getattr(route, "methods", None) or {"WS"}) - {"HEAD"}):
+            assert path in OPEN or any(is_row(route, method, address) for address in ADDRESSES), f"{method} {path}"
 
 
-@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/static/app.js"])
+def is_row(route: BaseRoute, method: str, address: Address) -> bool:
+    """Whether the row asks this route with this method, without its query."""
+    kind = {"type": "websocket"} if method == "WS" else {"type": "http", "method": method}
+    scope = {**kind, "path": address.path.partition("?")[0], "root_path": "", "path_params": {}, "headers": []}
+    return address.method == method and route.matches(scope)[0] is Match.FULL
+
+
+OPEN = ("/", "/healthz", "/readyz", "/static")
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/static/app.js", "/static/style.css"])
 def test_probes_and_the_page_need_no_key(served: Served, path: str) -> None:
     """The page asks its user for a key. A wrong key is no reason to refuse what everybody may see."""
     assert HTTP.get(served.server.url + path).status_code in (200, 503)

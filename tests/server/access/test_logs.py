@@ -1,11 +1,9 @@
 """What is logged about streams, uploads and refusals, and what never is: words, audio, keys, tokens."""
 
-import dataclasses
 import json
-import logging
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from socket import SHUT_RDWR
 from typing import Any
 
 import httpx
@@ -14,27 +12,10 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from server.access.keys import new_key
-from server.access.logs import LineLimit, redacted, start_logs
-from server.config import load_settings
+from server.access.logs import LineLimit, redacted
 from tests.server.access.keys import SPELLINGS, made
 from tests.server.fakes import ScriptedEngine
 from tests.server.running import CLOSE, RAW, eventually, pcm, running, until_closed, wav
-
-
-@pytest.fixture
-def logs(tmp_path: Path) -> Iterator[tuple[Path, Path, Path]]:
-    """The files of the requests, of the audit, and of everything else that the server's side logs."""
-    requests, audit, rest = (tmp_path / name for name in ("requests.log", "audit.log", "rest.log"))
-    start_logs(dataclasses.replace(load_settings(), request_log=str(requests), audit_log=str(audit)))
-    handler = logging.FileHandler(rest)
-    names = ("steadyword.server", "uvicorn", "asyncio")
-    for name in names:
-        logging.getLogger(name).addHandler(handler)
-    yield requests, audit, rest
-    for name in names:
-        logging.getLogger(name).removeHandler(handler)
-    handler.close()
-    start_logs(dataclasses.replace(load_settings(), request_log="", audit_log=""))
 
 
 def entries(file: Path) -> list[dict[str, Any]]:
@@ -89,6 +70,37 @@ def test_a_line_for_each_stream_and_upload_and_nothing_secret_in_any_byte(
     reasons = {entry["reason"] for entry in entries(audit) if entry["event"] == "refused"}
     assert {"UnknownKey", "KeyInAddress", "Scope"} <= reasons
     assert {entry["address"] for entry in entries(audit) if entry["event"] == "refused"} == {"127.0.0.1"}
+
+
+@pytest.mark.slow
+def test_the_token_of_a_resumable_stream_is_in_no_log(tmp_path: Path, logs: tuple[Path, Path, Path]) -> None:
+    """Used, with another key, too late, and in places where none belongs: whoever has it could take the stream over."""
+    keys = made(tmp_path)
+    right, other = (keys.secrets[name] for name in ("all", "only-listen"))
+    tokens = []
+    with running(ScriptedEngine(), keys_file=str(keys.file)) as server:
+        with server.listen(f"{RAW}&resumable=30", **ws(SPELLINGS["Token"](right))) as socket:
+            tokens.append(json.loads(socket.recv())["resume"])
+            socket.send(pcm(1.0))
+            socket.socket.shutdown(SHUT_RDWR)  # without a farewell
+        eventually(lambda: server.metric("asr_detached_streams") == 1)
+        for key in (other, right, right):  # another's, its own, and again: its successor has been used
+            with suppress(InvalidStatus), server.listen(f"resume={tokens[0]}", **ws(SPELLINGS["Token"](key))) as socket:
+                tokens.append(json.loads(socket.recv())["resume"])
+                socket.send(CLOSE)
+                until_closed(socket)
+        shown, url = SPELLINGS["Token"](right), server.url
+        for token in tokens:
+            for query in (f"resume=x&sequence={token}", f"{RAW}&model={token}", f"{RAW}&resume={token}&offset={token}"):
+                attempt(f"{server.ws_url}?{query}", **ws(shown))
+            attempt(f"{url.replace('http', 'ws')}/v2/listen?model=flux-general-en&resume={token}", **ws(shown))
+            for path in (f"/v1/listen?resume={token}", f"/v1/models/{token}", f"/v1/listen/{token}"):
+                httpx.get(url + path, headers=shown["headers"])
+            httpx.post(f"{url}/v1/listen?resume={token}", headers=shown["headers"], content=b"x")
+    assert len(tokens) >= 2
+    logged = b"".join(file.read_bytes() for file in logs)
+    assert logged.count(b"refused") > 10
+    assert [token for token in tokens if token.encode() in logged] == []
 
 
 def ws(shown: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from server.access.context import begin
 from server.access.keyring import Keyring
 from server.access.keys import remove_key
 from server.access.quotas import DAY_S, QuotaError, Quotas
+from server.access.usage import UsageFile
 from tests.server.access.keys import Made, made
 from tests.server.fakes import ScriptedEngine
 from tests.server.running import CLOSE, RAW, Running, eventually, pcm, running, transcript, until_closed, wav
@@ -189,3 +190,55 @@ def test_a_day_begins_at_midnight(tmp_path: Path) -> None:
     now[0] += 100.0
     quotas.check_place()
     assert quotas.audio_s("one") == 0.0
+
+
+def test_a_restart_does_not_give_a_key_its_day_again(tmp_path: Path) -> None:
+    """The file beside the keys has no secret; only its owner may read it."""
+    keys = made(tmp_path)
+    secret = keys.add("daily", audio_s_per_day=3.0)
+    with running(ScriptedEngine(), keys_file=str(keys.file)) as server, listen(server, secret) as stream:
+        stream.send(pcm(2.0))
+        stream.send(CLOSE)
+        until_closed(stream)
+    file = tmp_path / "keys.usage.json"
+    assert json.loads(file.read_text())["audio_s"] == {"daily": pytest.approx(2.0)}
+    assert file.stat().st_mode & 0o077 == 0
+    with running(ScriptedEngine(), keys_file=str(keys.file)) as server:
+        assert server.service.quotas.audio_s("daily") == pytest.approx(2.0)
+        with listen(server, secret) as stream:
+            stream.send(pcm(2.0))
+            assert until_closed(stream)[1] == 1008
+        with pytest.raises(InvalidStatus) as refusal, listen(server, secret):
+            pass
+    assert refusal.value.response.status_code == 429
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", '{"day": 20000}', '{"day": "x", "audio_s": {}}', '{"day": 20000, "audio_s": {"daily": -1}}',
+     '{"day": 20000, "audio_s": {"daily": NaN}}', '{"day": 19999, "audio_s": {"daily": 5}}',
+     '{"day": 20000, "audio_s": 1}'],
+)  # fmt: skip
+def test_a_broken_file_of_counts_or_one_of_another_day_counts_nothing(text: str, tmp_path: Path) -> None:
+    """The server starts all the same, and writes a whole one."""
+    quotas = Quotas(Keyring(None), lambda: 20_000.5 * DAY_S)
+    file = tmp_path / "usage.json"
+    file.write_text(text)
+    usage = UsageFile(file, quotas)
+    usage.read()
+    assert quotas.audio_s("daily") == 0.0
+    quotas.restore(20_000, {"daily": 7.0})
+    usage.write()
+    assert json.loads(file.read_text()) == {"day": 20_000, "audio_s": {"daily": 7.0}}
+
+
+def test_counts_that_cannot_be_written_are_reported_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As on a read-only disk; the server goes on with those in memory."""
+    quotas = Quotas(Keyring(None))
+    (tmp_path / "file").write_text("")
+    usage = UsageFile(tmp_path / "file" / "usage.json", quotas)
+    usage.read()
+    for seconds in (1.0, 2.0):
+        quotas.restore(quotas.counts()[0], {"daily": seconds})
+        usage.write()
+    assert caplog.text.count("a restart will forget what the keys have used today") == 1

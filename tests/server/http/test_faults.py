@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import httpx
 import pytest
@@ -10,9 +11,11 @@ from websockets.sync.client import connect
 from asr.config import SessionSettings
 from asr.errors import AsrError, ConfigError, InternalError, ModelError
 from server.streams import replica
-from server.workers.messages import StreamOptions
+from server.workers.messages import Step, StreamOptions
+from server.workers.remote import RemoteEngine
 from tests.server.fakes import ScriptedEngine, ScriptedSession
-from tests.server.running import RAW, Running, running, until_closed, wav
+from tests.server.running import RAW, Running, eventually, running, until_closed, wav
+from tests.server.workers.helpers import InProcess, scripted_worker
 
 SECRET = "found /srv/models/secret.bin (sha256 5eb1), wanted others; pip install secret"
 FAULTS: tuple[Exception, ...] = (ModelError(SECRET), InternalError(SECRET), AsrError(SECRET), RuntimeError(SECRET))
@@ -140,3 +143,46 @@ def test_without_a_worker_requests_get_503_and_readiness_falls(
     assert (ready.status_code, ready.json()["workers"]) == (503, {"scripted-1": {"ready": 0, "of": 1}})
     assert "secret" not in ready.text
     assert httpx.get(f"{server.url}/v1/models").json()["data"][0]["id"] == "scripted-1"
+
+
+class Mortal(InProcess):
+    """A worker that dies in its third step with audio, and again in the first one after that."""
+
+    deaths = steps = 0
+
+    def send(self, request: Any) -> None:
+        if isinstance(request, Step) and request.inputs:
+            self.steps += 1
+            if self.steps in (3, 4):
+                self.deaths += 1
+                self.kill()
+        super().send(request)
+
+
+UPLOADS: tuple[Ask, ...] = (
+    lambda server: httpx.post(f"{server.url}/v1/listen", content=wav(40.0), timeout=60),
+    lambda server: httpx.post(
+        f"{server.url}/v1/audio/transcriptions", files={"file": ("a.wav", wav(40.0))}, timeout=60
+    ),
+)
+
+
+@pytest.mark.parametrize("ask", UPLOADS)
+def test_an_upload_survives_the_death_of_its_worker(ask: Ask) -> None:
+    """As a live stream does: each word once, and the client notices nothing but a delay."""
+    with running(ScriptedEngine()) as undisturbed:
+        expected = ask(undisturbed)
+    worker = Mortal(scripted_worker)
+    engine = RemoteEngine(worker)
+    engine.await_ready()
+    with running(engine) as server:
+        answer = ask(server)
+        eventually(lambda: server.metric("asr_open_streams") == 0)
+    assert worker.deaths == 2
+    assert (answer.status_code, text_in(answer)) == (200, text_in(expected))
+    assert text_in(answer)
+
+
+def text_in(answer: httpx.Response) -> str:
+    body = answer.json()
+    return str(body["text"] if "text" in body else body["results"]["channels"][0]["alternatives"][0]["transcript"])

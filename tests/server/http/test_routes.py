@@ -119,14 +119,14 @@ def test_every_refusal_is_one_line_in_the_log(scripted: Running, caplog: pytest.
     answer = post(scripted, wav(0.5), **{"colour\nERROR all is lost": "blue"})
     [record] = [r for r in caplog.records if "refused" in r.getMessage()]
     line = record.getMessage()
-    assert f"refused POST {PATH} with 400: unknown field 'colour" in line
+    assert f"refused POST {PATH} with 400: unknown field '...'" in line
     assert answer.headers["x-request-id"] in line
     assert "\n" not in line
     caplog.clear()
     with pytest.raises(InvalidStatus) as refused, scripted.listen(f"{RAW}&callback=http://x/%0AERROR"):
         pass
     [record] = [r for r in caplog.records if "refused" in r.getMessage()]
-    assert r"refused WebSocket /v1/listen with 400: callback='http://x/\nERROR' is not supp" in record.getMessage()
+    assert "refused WebSocket /v1/listen with 400: callback is not supported here" in record.getMessage()
     assert json.loads(refused.value.response.body or b"")["request_id"] in record.getMessage()
 
 

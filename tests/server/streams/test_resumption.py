@@ -4,6 +4,7 @@ import json
 import re
 import socket as sockets
 import struct
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -304,6 +305,64 @@ def test_nobody_comes_back_and_the_place_is_free_in_time() -> None:
         assert refused(server, f"resume={opened['resume']}")[0] == 410
         assert server.metric("asr_resumes_total", outcome="expired") == 1
         assert server.metric("asr_kept_bytes") == 0
+
+
+def test_a_stream_that_gets_no_place_is_not_kept() -> None:
+    """Both were checked while there was one place; the worker took its time to open them, and one came second."""
+    both = threading.Barrier(2)
+
+    class Slow(ScriptedEngine):
+        def open(self, *given: Any) -> Any:
+            time.sleep(0.3)
+            return super().open(*given)
+
+    statuses = []
+
+    def client(server: Running) -> None:
+        both.wait()
+        try:
+            with server.listen(QUERY) as socket:
+                session(socket)
+                both.wait()
+                statuses.append(101)
+        except InvalidStatus as refusal:
+            statuses.append(refusal.response.status_code)
+            both.wait()
+
+    with running(Slow(), max_streams=1) as server:
+        clients = [threading.Thread(target=client, args=(server,)) for _ in range(2)]
+        for thread in clients:
+            thread.start()
+        for thread in clients:
+            thread.join()
+        assert sorted(statuses) == [101, 503]
+        eventually(lambda: server.metric("asr_open_streams") == server.metric("asr_detached_streams") == 0)
+
+
+def test_a_client_that_has_gone_before_its_stream_is_open_leaves_its_place_free() -> None:
+    """The model takes its time to open a stream, and the client's network breaks meanwhile."""
+    opening = threading.Event()
+
+    class Slow(ScriptedEngine):
+        def open(self, *given: Any) -> Any:
+            opening.set()
+            time.sleep(0.5)
+            return super().open(*given)
+
+    with running(Slow()) as server:
+        for _ in range(3):
+            opening.clear()
+            handshake = ClientProtocol(parse_uri(f"{server.ws_url}?{QUERY}"))
+            handshake.send_request(handshake.connect())
+            port = int(server.url.rpartition(":")[2])
+            with sockets.create_connection(("127.0.0.1", port)) as socket:
+                socket.sendall(b"".join(handshake.data_to_send()))
+                assert opening.wait(30)
+                socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, struct.pack("ii", 1, 0))
+        with server.listen(QUERY) as last:  # all that came before it have been opened
+            session(last)
+            assert server.metric("asr_open_streams") == 1
+            assert server.metric("asr_detached_streams") == 0
 
 
 def test_a_client_that_says_goodbye_is_not_waited_for(scripted: Running) -> None:

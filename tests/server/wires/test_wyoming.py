@@ -5,8 +5,8 @@ import json
 import queue
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr.errors import ConfigError
-from server import announce
+from server import announce, run
 from server.address import bind
 from server.announce import SERVICE_TYPE
 from server.config import load_settings
@@ -23,7 +23,7 @@ from server.tcp import WyomingTransport
 from server.wires.base import Cause, MessageError, Summary
 from server.wires.wyoming import CLOSES, OfferedModel, WyomingWire, event, parse_event
 from tests.server.fakes import POISON, ScriptedEngine, words
-from tests.server.running import Running, eventually, pcm, running
+from tests.server.running import Running, eventually, pcm, running, transcript, until_closed
 from tests.server.wires.wyoming_client import FORM, Client
 
 pytestmark = pytest.mark.slow
@@ -343,3 +343,21 @@ def test_a_client_that_takes_nothing_is_cut_at_the_end(monkeypatch: pytest.Monke
         server.close()
 
     asyncio.run(run())
+
+
+def test_an_announcement_that_cannot_be_taken_back_holds_up_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that does not answer. The streams' last words come meanwhile, and the server ends in time."""
+
+    @asynccontextmanager
+    async def announced(listening: socket.socket) -> AsyncIterator[None]:
+        yield
+        await asyncio.sleep(3600)
+
+    monkeypatch.setattr(run, "announced", announced)
+    with serving(wyoming_zeroconf=True, drain_timeout_s=4.0) as served, served.server.listen() as stream:
+        stream.send(pcm(1.2))
+        served.server.server.should_exit = True
+        messages, code = until_closed(stream)
+        served.server.thread.join(60)
+        assert not served.server.thread.is_alive()
+    assert (transcript(messages), code) == (words(2), 1012)

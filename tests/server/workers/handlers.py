@@ -1,6 +1,7 @@
 """Handlers without a model, for worker processes: importing this module takes no time."""
 
 import os
+import threading
 import time
 
 from asr.errors import ConfigError
@@ -36,3 +37,19 @@ def fail_to_load() -> Obedient:
 
 def die_while_loading() -> Obedient:
     os._exit(1)
+
+
+def load_slowly() -> Obedient:
+    """Most of the time nothing happens, as while a disk or the other processes of a busy machine are slow."""
+    for _ in range(10):
+        time.sleep(0.2)
+        sum(range(1_000_000))
+    return Obedient()
+
+
+def wait_for_each_other() -> Obedient:
+    """A deadlock."""
+    lock = threading.Lock()
+    lock.acquire()
+    lock.acquire()
+    return Obedient()

@@ -30,7 +30,10 @@ class InProcess(WorkerProcess[Any, Any, Any]):
     def _start(self) -> None:
         self.handler = self._make_handler()
         self._answer: Any = self.handler.hello
-        self._died = False
+        self._died = self._was_still = False
+
+    def _kill_if_still(self) -> None:
+        """There is no process to look at."""
 
     @property
     def is_alive(self) -> bool:

@@ -11,8 +11,16 @@ from typing import Any
 import pytest
 
 from asr.errors import ConfigError, InternalError
+from server.workers import process
 from server.workers.process import WorkerDied, WorkerError, WorkerProcess
-from tests.server.workers.handlers import Obedient, die_while_loading, fail_to_load, refuse_to_load
+from tests.server.workers.handlers import (
+    Obedient,
+    die_while_loading,
+    fail_to_load,
+    load_slowly,
+    refuse_to_load,
+    wait_for_each_other,
+)
 
 Worker = WorkerProcess[Any, Any, Any]
 
@@ -69,6 +77,34 @@ def test_what_keeps_a_worker_from_starting_is_raised(make_handler: Any, kind: ty
     worker: Worker = WorkerProcess(make_handler, "worker of tests")
     with pytest.raises(kind, match=message):
         worker.await_hello()
+    worker.close()
+
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="progress is read from /proc")
+
+
+@LINUX
+@pytest.mark.parametrize("is_stopped", [True, False])
+def test_a_worker_that_hangs_while_it_loads_is_killed(is_stopped: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped by a signal, or in a deadlock. Without it a server would wait for `start_timeout_s`, or forever."""
+    monkeypatch.setattr(process, "STILL_S", 1.0)
+    worker: Worker = WorkerProcess(load_slowly if is_stopped else wait_for_each_other, "worker of tests")
+    if is_stopped:
+        os.kill(worker.pid or 0, signal.SIGSTOP)
+    with pytest.raises(WorkerDied, match="worker of tests made no progress for 1 s while it loaded"):
+        worker.await_hello()
+    assert not worker.is_alive
+    worker.close()
+
+
+@LINUX
+def test_a_worker_that_loads_slowly_is_not_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has not made its handler after twice the time, but it gets on. So does one that was restarted."""
+    monkeypatch.setattr(process, "STILL_S", 1.0)
+    worker: Worker = WorkerProcess(load_slowly, "worker of tests")
+    assert worker.await_hello() == "ready"
+    os.kill(worker.pid or 0, signal.SIGKILL)
+    assert worker.restart() == "ready"
     worker.close()
 
 

@@ -1,0 +1,93 @@
+"""Sends requests and conversations, and counts what was sent, what was answered, and what was not."""
+
+import asyncio
+import contextlib
+import random
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidHandshake, WebSocketException
+
+ANSWER_S = 60.0
+"""Nothing is answered later, whatever the load: beyond it a request counts as unanswered."""
+
+
+@dataclass
+class Attack:
+    """What was sent, and what was not answered."""
+
+    url: str
+    wyoming: tuple[str, int] | None
+    random: random.Random
+    sent: Counter[str] = field(default_factory=Counter)
+    answers: Counter[str] = field(default_factory=Counter)
+    unanswered: list[str] = field(default_factory=list)
+    frames: int = 0
+
+    @property
+    def address(self) -> tuple[str, int]:
+        host, port = self.url.removeprefix("http://").strip("/").rsplit(":", 1)
+        return host, int(port)
+
+
+async def raw_request(attack: Attack, name: str, data: bytes, *, half: bool = False) -> None:
+    """Sends bytes and waits for any answer or the end. `half` says that the request is not whole."""
+    attack.sent[name] += 1
+    reader, writer = await asyncio.open_connection(*attack.address)
+    try:
+        with contextlib.suppress(OSError):
+            writer.write(data)
+            await writer.drain()
+            async with asyncio.timeout(ANSWER_S):
+                line = await reader.readline()
+            attack.answers[line[9:12].decode("latin-1") if line.startswith(b"HTTP/") else "closed"] += 1
+            if not line.startswith(b"HTTP/1.1 ") and not half:
+                attack.answers["no status"] += 1
+    except TimeoutError:
+        attack.unanswered.append(f"{name}: {data[:120]!r}")
+    finally:
+        writer.close()
+
+
+async def conversation(
+    attack: Attack, name: str, path: str, messages: Iterator[str | bytes], last: str | bytes | None, **options: Any
+) -> None:
+    """A WebSocket: all messages, the last one, and then the server must close."""
+    try:
+        async with connect(
+            attack.url.replace("http", "ws") + path,
+            compression=None,
+            max_size=None,
+            ping_interval=None,
+            open_timeout=ANSWER_S,
+            close_timeout=5,
+            **options,
+        ) as socket:
+            reading = asyncio.create_task(_until_closed(socket))
+            with contextlib.suppress(WebSocketException, OSError):
+                for message in messages:
+                    attack.sent[name] += 1
+                    async with asyncio.timeout(ANSWER_S):
+                        await socket.send(message)
+                if last is not None:
+                    attack.sent[name] += 1
+                    await socket.send(last)
+                else:
+                    await socket.close()
+            async with asyncio.timeout(ANSWER_S):
+                await reading
+            attack.answers[str(socket.close_code)] += 1
+    except TimeoutError:
+        attack.unanswered.append(f"{name}: {path[:120]}")
+    except (InvalidHandshake, OSError) as error:
+        status = getattr(getattr(error, "response", None), "status_code", type(error).__name__)
+        attack.answers[str(status)] += 1
+
+
+async def _until_closed(socket: ClientConnection) -> None:
+    with contextlib.suppress(WebSocketException, OSError):
+        async for _ in socket:
+            pass
