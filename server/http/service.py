@@ -158,17 +158,12 @@ class Service:
     async def stop(self) -> None:
         """Stops the schedulers; steps that wait are cancelled."""
         self._not_ready = "the server is shutting down"
-<<<<<<< HEAD
-        if self._watching:
-            self._watching.cancel()
-        if self.follower:
-            await self.follower.stop()
-=======
         for task in self._watching:
             task.cancel()
         if self._usage:
             self._usage.write()
->>>>>>> f6e1f43 (Access: hangs while loading noticed, no leaked places, no secrets in logs, counts over restarts, keys in benchmarks)
+        if self.follower:
+            await self.follower.stop()
         await asyncio.gather(*(scheduler.stop() for scheduler in self.roster.schedulers))
         self._fetcher.stop()
         if self.follower:  # others are ended by those who started them
