@@ -16,7 +16,7 @@ help:
 	@echo "make serve   the server and its page on http://127.0.0.1:8000 (ARGS='--port 9000' passes options on)"
 	@echo "make test    all tests (ARGS='tests/server -k page' narrows them)"
 	@echo "make quick   the tests that need no model, browser or network: about a minute"
-	@echo "make clients real clients of other services (LiveKit, Pipecat, JavaScript SDKs), installed in .clients, against the server"
+	@echo "make clients real clients of other services (LiveKit, Pipecat, JavaScript SDKs), installed in .clients, against a server with keys"
 	@echo "make digits  trains the digits' model, streams it and Whisper on unheard speakers (ARGS='--data FOLDER')"
 	@echo "make drill   kills and hangs workers, attacks, fills the disk, cuts connections; prints what was lost (ARGS='--kills 100')"
 	@echo "make setup   only the environment, in $(VENV)"

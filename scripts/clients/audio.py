@@ -3,6 +3,7 @@
 import asyncio
 import audioop
 import json
+import os
 import sys
 import wave
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,6 +12,8 @@ RATE_HZ = 16_000
 PIECE_S = 0.02
 PACE = 2.0
 PAUSE_S = 2.5
+KEY = os.environ.get("ASR_KEY", "any")
+"""Shown by each client in its own way; a server without keys looks at none."""
 
 
 def pcm(path: str) -> bytes:

@@ -6,12 +6,12 @@
 import asyncio
 import threading
 
-from audio import RATE_HZ, main, pcm
+from audio import KEY, RATE_HZ, main, pcm
 from deepgram import DeepgramClient, DeepgramClientOptions, LiveOptions, LiveTranscriptionEvents, PrerecordedOptions
 
 
 def client(url: str) -> DeepgramClient:
-    return DeepgramClient("any", DeepgramClientOptions(url=url))
+    return DeepgramClient(KEY, DeepgramClientOptions(url=url))
 
 
 async def live(url: str, path: str) -> str:

@@ -5,7 +5,7 @@
 
 import asyncio
 
-from audio import RATE_HZ, Case, main, pcm, pieces
+from audio import KEY, RATE_HZ, Case, main, pcm, pieces
 from livekit import rtc
 from livekit.agents import stt
 from livekit.agents.utils import http_context
@@ -42,13 +42,13 @@ async def finals(stream: stt.RecognizeStream, path: str, rate_hz: int = RATE_HZ)
 
 async def deepgram_live(url: str, path: str) -> str:
     async with http_context.open():
-        plugin = deepgram.STT(api_key="any", base_url=f"{url}/v1/listen")
+        plugin = deepgram.STT(api_key=KEY, base_url=f"{url}/v1/listen")
         return await streamed(plugin, path)
 
 
 async def deepgram_keyterm(url: str, path: str) -> str:
     async with http_context.open():
-        plugin = deepgram.STT(api_key="any", base_url=f"{url}/v1/listen", keyterm=["fox"])
+        plugin = deepgram.STT(api_key=KEY, base_url=f"{url}/v1/listen", keyterm=["fox"])
         return await streamed(plugin, path)
 
 
@@ -57,7 +57,7 @@ def deepgram_at(rate_hz: int) -> Case:
 
     async def case(url: str, path: str) -> str:
         async with http_context.open():
-            plugin = deepgram.STT(api_key="any", base_url=f"{url}/v1/listen", sample_rate=rate_hz)
+            plugin = deepgram.STT(api_key=KEY, base_url=f"{url}/v1/listen", sample_rate=rate_hz)
             return await streamed(plugin, path, rate_hz)
 
     return case
@@ -66,7 +66,7 @@ def deepgram_at(rate_hz: int) -> Case:
 async def deepgram_reconnecting(url: str, path: str) -> str:
     """New options in the middle of a stream: the plugin connects again."""
     async with http_context.open():
-        plugin = deepgram.STT(api_key="any", base_url=f"{url}/v1/listen")
+        plugin = deepgram.STT(api_key=KEY, base_url=f"{url}/v1/listen")
         stream = plugin.stream()
         for _ in range(20):
             stream.push_frame(frame(bytes(640)))
@@ -76,32 +76,50 @@ async def deepgram_reconnecting(url: str, path: str) -> str:
         return await finals(stream, path)
 
 
+async def deepgram_options(url: str, path: str) -> str:
+    """Those that the server honours or ignores."""
+    async with http_context.open():
+        plugin = deepgram.STT(
+            api_key=KEY, base_url=f"{url}/v1/listen", language="multi", smart_format=True, endpointing_ms=300,
+            filler_words=False, keyterm=["fox", "lazy dog"], tags=["a call"], profanity_filter=True, numerals=True,
+            mip_opt_out=True, utterance_end_ms=1000, dictation=True,
+        )  # fmt: skip
+        return await streamed(plugin, path)
+
+
 async def deepgram_recording(url: str, path: str) -> str:
     async with http_context.open():
-        plugin = deepgram.STT(api_key="any", base_url=f"{url}/v1/listen")
+        plugin = deepgram.STT(api_key=KEY, base_url=f"{url}/v1/listen")
         return (await plugin.recognize(frame(pcm(path)))).alternatives[0].text
 
 
 async def deepgram_flux(url: str, path: str) -> str:
     async with http_context.open():
-        plugin = deepgram.STTv2(api_key="any", base_url=f"{url}/v2/listen", eager_eot_threshold=0.4)
+        plugin = deepgram.STTv2(api_key=KEY, base_url=f"{url}/v2/listen", eager_eot_threshold=0.4)
         return await streamed(plugin, path)
 
 
 async def openai_recording(url: str, path: str) -> str:
-    plugin = openai.STT(api_key="any", base_url=f"{url}/v1")
+    plugin = openai.STT(api_key=KEY, base_url=f"{url}/v1")
+    return (await plugin.recognize(frame(pcm(path)))).alternatives[0].text
+
+
+async def openai_recording_options(url: str, path: str) -> str:
+    plugin = openai.STT(
+        api_key=KEY, base_url=f"{url}/v1", model="whisper-1", language="en", prompt="A fox.", temperature=0.2
+    )
     return (await plugin.recognize(frame(pcm(path)))).alternatives[0].text
 
 
 async def openai_realtime(url: str, path: str) -> str:
     async with http_context.open():
-        return await streamed(openai.STT(api_key="any", base_url=f"{url}/v1", use_realtime=True), path)
+        return await streamed(openai.STT(api_key=KEY, base_url=f"{url}/v1", use_realtime=True), path)
 
 
 async def openai_realtime_semantic(url: str, path: str) -> str:
     async with http_context.open():
         plugin = openai.STT(
-            api_key="any", base_url=f"{url}/v1", use_realtime=True, turn_detection={"type": "semantic_vad"},
+            api_key=KEY, base_url=f"{url}/v1", use_realtime=True, turn_detection={"type": "semantic_vad"},
             model="gpt-transcribe", keywords=["fox"], noise_reduction_type="near_field",
         )  # fmt: skip
         return await streamed(plugin, path)
@@ -109,7 +127,7 @@ async def openai_realtime_semantic(url: str, path: str) -> str:
 
 async def openai_realtime_committing(url: str, path: str) -> str:
     async with http_context.open():
-        plugin = openai.STT(api_key="any", base_url=f"{url}/v1", model="gpt-realtime-whisper")
+        plugin = openai.STT(api_key=KEY, base_url=f"{url}/v1", model="gpt-realtime-whisper")
         return await streamed(plugin, path)
 
 
@@ -121,9 +139,11 @@ if __name__ == "__main__":
             "deepgram at 8 kHz": deepgram_at(8_000),
             "deepgram at 48 kHz": deepgram_at(48_000),
             "deepgram, new options in the stream": deepgram_reconnecting,
+            "deepgram, many options": deepgram_options,
             "deepgram recognize": deepgram_recording,
             "deepgram flux": deepgram_flux,
             "openai recognize": openai_recording,
+            "openai recognize, options": openai_recording_options,
             "openai realtime": openai_realtime,
             "openai realtime, semantic_vad": openai_realtime_semantic,
             "openai realtime, gpt-realtime-whisper": openai_realtime_committing,

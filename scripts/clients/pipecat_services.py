@@ -3,7 +3,7 @@
 `.clients/agents/bin/python scripts/clients/pipecat_services.py URL WAV` (make clients)
 """
 
-from audio import PACE, PAUSE_S, PIECE_S, RATE_HZ, main, pcm
+from audio import KEY, PACE, PAUSE_S, PIECE_S, RATE_HZ, main, pcm
 from loguru import logger
 from pipecat.frames.frames import (
     InputAudioRawFrame,
@@ -37,33 +37,33 @@ async def transcribed(service: FrameProcessor, path: str) -> str:
 
 
 async def deepgram(url: str, path: str) -> str:
-    return await transcribed(DeepgramSTTService(api_key="any", base_url=url), path)
+    return await transcribed(DeepgramSTTService(api_key=KEY, base_url=url), path)
 
 
 async def deepgram_flux(url: str, path: str) -> str:
     address = url.replace("http", "ws", 1) + "/v2/listen"
-    return await transcribed(DeepgramFluxSTTService(api_key="any", url=address), path)
+    return await transcribed(DeepgramFluxSTTService(api_key=KEY, url=address), path)
 
 
 async def openai_recording(url: str, path: str) -> str:
-    return await transcribed(OpenAISTTService(api_key="any", base_url=f"{url}/v1"), path)
+    return await transcribed(OpenAISTTService(api_key=KEY, base_url=f"{url}/v1"), path)
 
 
 async def openai_recording_with_probabilities(url: str, path: str) -> str:
-    service = OpenAISTTService(api_key="any", base_url=f"{url}/v1", include_prob_metrics=True)
+    service = OpenAISTTService(api_key=KEY, base_url=f"{url}/v1", include_prob_metrics=True)
     return await transcribed(service, path)
 
 
 async def openai_realtime(url: str, path: str) -> str:
     address = url.replace("http", "ws", 1) + "/v1/realtime"
-    return await transcribed(OpenAIRealtimeSTTService(api_key="any", base_url=address), path)
+    return await transcribed(OpenAIRealtimeSTTService(api_key=KEY, base_url=address), path)
 
 
 async def openai_realtime_server_vad(url: str, path: str) -> str:
     address = url.replace("http", "ws", 1) + "/v1/realtime"
     settings = OpenAIRealtimeSTTService.Settings(model="gpt-transcribe", noise_reduction="near_field")
     service = OpenAIRealtimeSTTService(
-        api_key="any", base_url=address, turn_detection={"type": "server_vad"}, settings=settings
+        api_key=KEY, base_url=address, turn_detection={"type": "server_vad"}, settings=settings
     )
     return await transcribed(service, path)
 

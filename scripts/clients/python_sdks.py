@@ -8,7 +8,7 @@ import base64
 import threading
 from typing import Any
 
-from audio import RATE_HZ, main, pcm
+from audio import KEY, RATE_HZ, main, pcm
 from deepgram import DeepgramClient, DeepgramClientEnvironment
 from deepgram.core.events import EventType
 from openai import OpenAI
@@ -19,7 +19,7 @@ PIECE_BYTES = 3_200
 def deepgram(url: str) -> DeepgramClient:
     ws = url.replace("http", "ws", 1)
     return DeepgramClient(
-        api_key="any", environment=DeepgramClientEnvironment(base=url, production=ws, agent=ws, agent_rest=url)
+        api_key=KEY, environment=DeepgramClientEnvironment(base=url, production=ws, agent=ws, agent_rest=url)
     )
 
 
@@ -55,7 +55,7 @@ def deepgram_recording(url: str, path: str) -> str:
 
 
 def openai(url: str) -> OpenAI:
-    return OpenAI(api_key="any", base_url=f"{url}/v1", max_retries=0)
+    return OpenAI(api_key=KEY, base_url=f"{url}/v1", max_retries=0)
 
 
 def openai_recording(url: str, path: str) -> str:

@@ -14,15 +14,16 @@ import { createClient, LiveTranscriptionEvents } from "deepgram-sdk-4";
 import OpenAI7 from "openai-7";
 import { OpenAIRealtimeWS as OpenAIRealtimeWS7 } from "openai-7/realtime/ws";
 
+const KEY = process.env.ASR_KEY ?? "any"; // shown by each client in its own way
 const [url, path] = process.argv.slice(2);
 const ws = url.replace("http", "ws");
 const pcm = Buffer.concat([readFileSync(path).subarray(44), Buffer.alloc(80_000)]); // and 2.5 s of silence
 const pieces = Array.from({ length: Math.ceil(pcm.length / 3200) }, (_, i) => pcm.subarray(i * 3200, (i + 1) * 3200));
 const deepgram = new DeepgramClient({
-  apiKey: "any",
+  apiKey: KEY,
   environment: { base: url, production: ws, agent: ws, agentRest: url },
 });
-const openai = new OpenAI({ apiKey: "any", baseURL: `${url}/v1` });
+const openai = new OpenAI({ apiKey: KEY, baseURL: `${url}/v1` });
 
 async function deepgramLive() {
   const connection = await deepgram.listen.v1.connect({
@@ -63,7 +64,7 @@ async function deepgramRecording() {
   return answer.results.channels[0].alternatives[0].transcript;
 }
 
-const deepgram4 = createClient("any", { global: { url } });
+const deepgram4 = createClient(KEY, { global: { url } });
 
 async function deepgram4Live() {
   const live = deepgram4.listen.live({ model: "nova-3", language: "en-US", encoding: "linear16", sample_rate: 16000, smart_format: true });
@@ -113,7 +114,7 @@ function tlsProxy() {
 
 async function openaiRealtime(Client = OpenAI, Socket = OpenAIRealtimeWS, address = { model: "gpt-realtime" }) {
   const [proxy, ca] = await tlsProxy();
-  const client = new Client({ apiKey: "any", baseURL: `https://localhost:${proxy.address().port}/v1` });
+  const client = new Client({ apiKey: KEY, baseURL: `https://localhost:${proxy.address().port}/v1` });
   const realtime = new Socket({ ...address, options: { ca } }, client);
   const text = await new Promise((resolve, reject) => {
     realtime.on("error", reject);
@@ -131,7 +132,7 @@ async function openaiRealtime(Client = OpenAI, Socket = OpenAIRealtimeWS, addres
   return text;
 }
 
-const openai7 = new OpenAI7({ apiKey: "any", baseURL: `${url}/v1` });
+const openai7 = new OpenAI7({ apiKey: KEY, baseURL: `${url}/v1` });
 const cases = {
   deepgramLive,
   deepgramFlux,

@@ -1,15 +1,21 @@
 """Real, unmodified clients with their default settings and only their address changed; `make clients` installs them."""
 
 import json
+import os
 import shutil
 import socket
 import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import soundfile
 
-from tests.server.running import FOX, Running, ServerProcess, plain
+from server.config import load_settings
+from server.workers.remote import load_engines
+from tests.server.access.keys import Made
+from tests.server.running import FOX, ServerProcess, plain, running
 
 ROOT = Path(__file__).parents[3]
 SCRIPTS = ROOT / "scripts" / "clients"
@@ -27,9 +33,32 @@ def recording(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def check(command: list[str], url: str, recording: Path, cases: int) -> None:
+@dataclass(frozen=True)
+class Keyed:
+    """A server that asks for a key, and the key."""
+
+    url: str
+    key: str
+
+
+@pytest.fixture(scope="module")
+def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
+    """The default model in two worker processes, behind keys: each client shows one in its own way."""
+    keys = Made(tmp_path_factory.mktemp("keys") / "keys.toml", {})
+    key = keys.add("client", ("listen", "transcribe"))
+    engines = load_engines(load_settings(models=["whisper-tiny.en"], workers=2))
+    with running(*engines, keys_file=str(keys.file)) as server:
+        yield Keyed(server.url, key)
+    for engine in engines:
+        engine.close()
+
+
+def check(command: list[str], url: str, recording: Path, cases: int, key: str = "any") -> None:
     """Every case of a script shows the sentence."""
-    done = subprocess.run([*command, url, str(recording)], capture_output=True, text=True, timeout=280, check=False)
+    done = subprocess.run(
+        [*command, url, str(recording)],
+        capture_output=True, text=True, timeout=280, check=False, env=os.environ | {"ASR_KEY": key},
+    )  # fmt: skip
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     wrong = [line for line in lines if plain(line.get("text", "")) != FOX]
     assert not wrong, f"{wrong}\n{done.stderr[-3000:]}"
@@ -39,18 +68,18 @@ def check(command: list[str], url: str, recording: Path, cases: int) -> None:
 @pytest.mark.parametrize(
     ("environment", "script", "cases"),
     [
-        ("agents", "livekit_plugins.py", 11),
+        ("agents", "livekit_plugins.py", 13),
         ("agents", "pipecat_services.py", 6),
         ("agents", "python_sdks.py", 7),
         ("deepgram3", "deepgram_sdk_3.py", 2),
     ],
 )
-def test_python_clients(real: Running, recording: Path, environment: str, script: str, cases: int) -> None:
+def test_python_clients(keyed: Keyed, recording: Path, environment: str, script: str, cases: int) -> None:
     """LiveKit's and Pipecat's services, the SDKs of today, and an old one."""
     python = CLIENTS / environment / "bin" / "python"
     if not python.exists():
         pytest.skip(f"no clients in {CLIENTS / environment}: make clients installs them")
-    check([str(python), str(SCRIPTS / script)], real.url, recording, cases)
+    check([str(python), str(SCRIPTS / script)], keyed.url, recording, cases, keyed.key)
 
 
 def test_home_assistants_client(recording: Path) -> None:
@@ -68,9 +97,9 @@ def test_home_assistants_client(recording: Path) -> None:
         server.stop()
 
 
-def test_javascript_clients(real: Running, recording: Path) -> None:
+def test_javascript_clients(keyed: Keyed, recording: Path) -> None:
     """The official SDKs; OpenAI's Realtime over TLS."""
     if not (CLIENTS / "node" / "node_modules").exists() or not shutil.which("node"):
         pytest.skip(f"no clients in {CLIENTS / 'node'}: make clients installs them")
     shutil.copy(SCRIPTS / "sdks.mjs", CLIENTS / "node")  # imports are looked up beside the script
-    check(["node", str(CLIENTS / "node" / "sdks.mjs")], real.url, recording, 11)
+    check(["node", str(CLIENTS / "node" / "sdks.mjs")], keyed.url, recording, 11, keyed.key)
