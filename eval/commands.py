@@ -77,6 +77,7 @@ def register(app: typer.Typer) -> None:
     bench.command("turns")(takes_ledger(bench_turns))
     bench.command("files")(takes_ledger(bench_files))
     bench.command("verdicts")(bench_verdicts)
+    bench.command("coverage")(bench_coverage)
     bench.command("resume")(takes_ledger(bench_resume))
     app.add_typer(bench, name="bench")
 
@@ -358,3 +359,16 @@ def bench_verdicts(
     from eval.bench.verdicts import run
 
     run(worlds, delay_worlds, seed)
+
+
+def bench_coverage(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs, on sets with many speakers.")],
+    speakers: Annotated[str, typer.Option(help="Numbers of speakers to draw.")] = "10,20,40",
+    samples: Annotated[int, typer.Option(min=1, help="Samples of each number.")] = 200,
+    seed: Annotated[int, typer.Option(help="Seed of the samples.")] = 0,
+) -> None:
+    """How often intervals hold the truth where the speakers of finished runs are the population: tables in Markdown."""
+    from eval.bench.coverage import run
+    from eval.runs.setup import parse_counts
+
+    run(runs, parse_counts(speakers, "--speakers"), samples, seed)

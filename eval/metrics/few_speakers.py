@@ -4,11 +4,15 @@ Half-samples see only what the sample holds. Where two of forty speakers have an
 six such speakers; where ten speakers were recorded, the slowest one in twenty is probably not among them.
 """
 
+from collections.abc import Callable
+
 import numpy as np
-from scipy import special
+from scipy import special, stats
 
 TAIL = 0.025
 """Chance beyond each end of a 95 % interval."""
+VALUES_A_UNIT = 3
+"""So many independent values a unit counts for in `highest_order_end`."""
 LINEAR_PART = 0.1
 """Of the median: below this size delays are taken as they are, above it as logarithms. Some are zero or negative."""
 
@@ -30,8 +34,23 @@ def rare_arm(parts: np.ndarray) -> float:
     return float((most - len(sizes)) * (sizes.mean() if len(sizes) else 1.0))
 
 
-def log_normal_ends(values: np.ndarray, units: np.ndarray, share: float) -> tuple[float, float]:
-    """The 95 % interval of a percentile of values ``(values,)`` of ``units``, if logarithms are normal.
+def highest_order_end(values: np.ndarray, units: int, share: float) -> float:
+    """The upper end of a percentile of values ``(values,)``, in order, without any model of their distribution.
+
+    The rank by the binomial distribution (David and Nagaraja 2003, "Order statistics", section 7.1), as if each unit
+    had `VALUES_A_UNIT` values: those of one voice are alike. The largest value where that is not enough to rank.
+    """
+    count = VALUES_A_UNIT * units
+    rank = float(stats.binom.ppf(1 - TAIL, count, share)) + 1
+    return float(values[-1] if rank > count else np.quantile(values, (rank - 0.5) / count))
+
+
+def log_normal_ends(
+    values: np.ndarray, units: np.ndarray, share: float, high_tail: float = TAIL
+) -> tuple[float, float]:
+    """The interval of a percentile of values ``(values,)`` of ``units``, if logarithms are normal.
+
+    The chance below it is `TAIL`, the chance above it ``high_tail``.
 
     Each unit's own percentile is one draw. Their mean has Student's interval, their variance that of the chi-squared
     distribution; both arms add as squares (Zou and Donner 2008, "Construction of confidence limits about effect
@@ -49,10 +68,14 @@ def log_normal_ends(values: np.ndarray, units: np.ndarray, share: float) -> tupl
     freedom = max(count - 1, 1.0)
     between = float(np.average((own - np.average(own, weights=sizes)) ** 2, weights=sizes)) * count / freedom
     within = max(0.0, float(logs.var()) - between)
-    mean_arm = float(special.stdtrit(freedom, 1 - TAIL)) * np.sqrt(between / count)
     deviate = float(special.ndtri(share))
-    changes = [deviate * _change_of_deviation(between, within, freedom, tail) for tail in (TAIL, 1 - TAIL)]
-    low, high = np.hypot(mean_arm, min(changes)), np.hypot(mean_arm, max(changes))
+
+    def arm(tail: float, longest: Callable[[list[float]], float]) -> float:
+        mean_arm = float(special.stdtrit(freedom, 1 - tail)) * np.sqrt(between / count)
+        changes = [deviate * _change_of_deviation(between, within, freedom, end) for end in (tail, 1 - tail)]
+        return float(np.hypot(mean_arm, longest(changes)))
+
+    low, high = arm(TAIL, min), arm(high_tail, max)
     middle = np.arcsinh(value / scale)
     return float(np.sinh(middle - low) * scale), float(np.sinh(middle + high) * scale)
 

@@ -19,7 +19,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from eval.metrics.few_speakers import log_normal_ends, rare_arm
+from eval.metrics.few_speakers import highest_order_end, log_normal_ends, rare_arm
 
 ALPHA = 0.05
 CAUTION = (1.5, 3.0)
@@ -47,6 +47,9 @@ BLOCK_SAMPLES = 100
 TAIL_ALPHA = 0.01
 """For the upper end of percentiles above `TAIL`. Ten speakers seldom include the slowest one in twenty: the 95th
 percentile of such a sample is too low more often than too high, and half-samples cannot show it."""
+MODEL_TAIL = 0.004
+"""Chance above the modelled upper end of such a percentile. Delays of speakers have longer tails than log-normal ones:
+with 0.025 ten speakers of en-accented hold the p95 of the final delay in 82 %, with this in 95 %."""
 TAIL = 0.75
 
 
@@ -180,10 +183,14 @@ class Ratio:
         """`eval.metrics.few_speakers.rare_arm` of the numerators, as a ratio."""
         return rare_arm(self._above) / float(self._below.sum())
 
-    def first(self, units: int) -> "Ratio":
-        """The ratio over the first units alone."""
-        fewer = replace(self.units, index=np.arange(units), strata=self.units.strata[:units])
-        return Ratio(self._above[:units].tolist(), self._below[:units].tolist(), fewer)
+    @property
+    def above(self) -> np.ndarray:
+        """The numerator of each unit ``(units,)``."""
+        return self._above
+
+    def of_units(self, picked: np.ndarray) -> "Ratio":
+        """The ratio over these units ``(picked,)``, each as often as it is named."""
+        return Ratio(self._above[picked].tolist(), self._below[picked].tolist(), _as_units(self.units, picked))
 
     def centred(self) -> "Ratio":
         """The same ratio without what differs between data sets: their sizes were chosen, not drawn."""
@@ -216,10 +223,20 @@ class Percentile:
         """Linear interpolation between closest ranks (Hyndman and Fan 1996, definition 7)."""
         return float(np.percentile(self._values, 100 * self.share)) if len(self._values) else None
 
+    def of_units(self, picked: np.ndarray) -> "Percentile":
+        """The percentile over these units ``(picked,)``, each as often as it is named."""
+        values = [self._values[self._units == unit] for unit in picked]
+        owners = np.repeat(np.arange(len(picked)), [len(mine) for mine in values])
+        pooled = np.concatenate([np.zeros(0), *values])
+        return Percentile(pooled.tolist(), owners.tolist(), 100 * self.share, _as_units(self.units, picked))
+
     @property
     def modelled_ends(self) -> tuple[float, float]:
-        """The interval if logarithms are normal."""
-        return log_normal_ends(self._values, self._units, self.share)
+        """The interval if logarithms are normal; in the tail also as the ranks of the values have it."""
+        if self.share <= TAIL:
+            return log_normal_ends(self._values, self._units, self.share)
+        low, high = log_normal_ends(self._values, self._units, self.share, MODEL_TAIL)
+        return low, max(high, highest_order_end(self._values, self.units.count, self.share))
 
     def split(self, wanted: int) -> tuple[np.ndarray, np.ndarray]:
         """The percentile in each half and in its complement ``(splits,)``; NaN where no value is in it."""
@@ -405,6 +422,11 @@ def _random_splits(units: int, wanted: int) -> np.ndarray:
     halves: np.ndarray = np.random.default_rng(SEED).integers(0, 2, (wanted, units), dtype=np.int8) == 1
     halves[0] = False
     return halves
+
+
+def _as_units(units: Units, picked: np.ndarray) -> Units:
+    """One row for each of these units."""
+    return Units(np.arange(len(picked)), units.strata[picked])
 
 
 def _note(dataset: str, units: Sequence[tuple[str, str, str]]) -> str:
