@@ -72,7 +72,7 @@ def serve(
         "tls_key": tls_key,
         "ledger": ledger,
     }
-    settings = load_settings(config, models=model or None, insecure=insecure, ledger=ledger, **options)
+    settings = load_settings(config, models=model or None, insecure=insecure, **options)
     if not settings.ledger:
         settings = replace(settings, ledger=ledger_place() or "")
     if settings.wyoming_zeroconf:
