@@ -52,6 +52,8 @@ class ServerSettings:
     max_resume_s: float
     max_kept_bytes: int
     max_kept_total_bytes: int
+    max_shadow_bytes: int
+    max_shadow_lag_s: float
     drain_timeout_s: float
     step_timeout_s: float
     start_timeout_s: float

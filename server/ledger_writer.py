@@ -24,7 +24,7 @@ GATHER_S = 0.2
 RETRY_S = 1.0
 QUIET_S = 60.0
 """A ledger that stays locked is a line in the log as seldom as this."""
-STOP_S = 2.0
+STOP_S = 0.5
 """At the end, for the rows that wait."""
 
 

@@ -16,9 +16,6 @@ from server.workers.messages import Audio, Call
 if TYPE_CHECKING:
     from asr.ledger.values import Outcome
 
-REFUSED = "refused"
-"""The cause of a stream that the release had no worker or no time for: it never began."""
-
 
 @dataclass(frozen=True, slots=True)
 class Seated:
@@ -45,8 +42,12 @@ class StreamOutcome:
     def close(self, cause: str) -> None:
         """A channel closes. A stream without any audio was a probe: it is no outcome."""
         self._open -= 1
-        if not self._open and (self.audio_s or cause == REFUSED):
+        if not self._open and self.audio_s:
             self._put(self._outcome(cause))
+
+    def refuse(self, cause: str) -> None:
+        """The release could not open the stream: an outcome without audio."""
+        self._put(self._outcome(cause))
 
     def _outcome(self, cause: str) -> "Outcome":
         from asr.ledger.values import Outcome

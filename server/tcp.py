@@ -5,6 +5,7 @@ import socket
 from contextlib import suppress
 
 from asr.errors import AsrError
+from server.access.context import begin
 from server.http.refusals import new_request_id
 from server.http.service import Service
 from server.limits import BACKLOG, BYTES_A_FRAME, Connections, FrameBudget, FrameBudgets
@@ -57,14 +58,18 @@ class WyomingListener:
             if connections.enter(writer, address, writer.transport.abort):
                 connections.serve(writer)  # `idle_timeout_s` ends it if nothing comes
                 with suppress(AsrError):  # the server is shutting down
-                    await _serve(self._service, transport)
+                    await _serve(self._service, transport, address)
         finally:
             connections.leave(writer)
             with suppress(PeerGone):
                 await transport.close(0, "")
 
 
-async def _serve(service: Service, transport: "WyomingTransport") -> None:
+async def _serve(service: Service, transport: "WyomingTransport", address: str) -> None:
+    context = begin(None)
+    context.request_id = new_request_id()
+    if observer := service.observer:
+        context.client = observer.client("", address, "")
     engines = [scheduler.engine for scheduler in service.schedulers.values()]
     models = [OfferedModel(e.name, tuple(e.languages), e.weights_sha256[:12]) for e in engines]
     connection = Connection(
@@ -74,7 +79,7 @@ async def _serve(service: Service, transport: "WyomingTransport") -> None:
         open_stream=service.open_in_place,
         limits=service.settings,
         metrics=service.metrics,
-        request_id=new_request_id(),
+        request_id=context.request_id,
     )
     try:
         with service.admission.presence(connection.shut_down):

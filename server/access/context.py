@@ -26,6 +26,16 @@ class RequestContext:
     """`NAME/7`; "" for a model that is no release of a ledger."""
     audio_s: float = 0.0
     """Seconds of audio received."""
+    client: str = ""
+    """The hash of the client, see `server.canary`; "" on a server without a ledger."""
+    request_id: str = ""
+    streams: int = 0
+    """How many streams the request has opened."""
+
+    def next_stream_id(self) -> str:
+        """The name of the stream that opens now: the request's id; for later ones of a connection with their number."""
+        self.streams += 1
+        return self.request_id if self.streams == 1 else f"{self.request_id}.{self.streams}"
 
     def serves(self, engine: StreamEngine) -> None:
         """Notes the model that the request has."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, QueryParams
 from starlette.requests import HTTPConnection, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
@@ -94,6 +94,8 @@ class Gate:
             await _refuse(error, scope, receive, send)
             return
         context = begin(caller, self._session(scope, caller))
+        if observer := self._service.observer:
+            context.client = observer.client(caller.key.name if caller else "", _address(scope), client_id_of(scope))
         if wanted not in SERVED_SCOPES:
             await self._app(scope, receive, send)
             return
@@ -136,6 +138,11 @@ class Gate:
         if wait_s is None:
             raise TooManyTriesError("too many wrong keys from this address; try again in 2 seconds")
         await asyncio.sleep(wait_s)
+
+
+def client_id_of(scope: Scope) -> str:
+    """The id that the client sends of itself; "" where it sends none."""
+    return QueryParams(scope["query_string"]).get("client_id", "")
 
 
 def _shown(scope: Scope) -> bytes:

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from asr.errors import AsrError
+from server.access.context import current
 from server.http.errors import UpgradeRequired, error_response
 from server.http.origin import check_origin
 from server.http.refusals import new_request_id
@@ -19,7 +20,7 @@ from server.wires.jambonz import JambonzWire
 async def jambonz(socket: WebSocket) -> None:
     """The WebSocket route: checks, accepts, and serves until the connection is over."""
     service: Service = socket.app.state.service
-    request_id = new_request_id()
+    request_id = current().request_id = new_request_id()
     try:
         _check(socket, service)
         await serve(socket, service, JambonzWire(), request_id)

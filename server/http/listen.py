@@ -85,7 +85,7 @@ def listen(api: LiveApi) -> Callable[[WebSocket], Awaitable[None]]:
 
     async def serve(socket: WebSocket) -> None:
         service: Service = socket.app.state.service
-        request_id = new_request_id()
+        request_id = current().request_id = new_request_id()
         try:
             options = _options(api, socket, service)
             if options.resume:

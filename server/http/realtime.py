@@ -26,7 +26,7 @@ CONVERSATION_MODELS = "gpt-realtime"
 async def realtime(socket: WebSocket) -> None:
     """The WebSocket route: checks, accepts, and serves until the connection is over."""
     service: Service = socket.app.state.service
-    request_id = new_request_id()
+    request_id = current().request_id = new_request_id()
     try:
         wire = _wire(socket, service, request_id)
         await serve(socket, service, wire, request_id, wire.idle)

@@ -1,6 +1,7 @@
 """The state that all routes share: settings, the roster of schedulers, admission, metrics, readiness."""
 
 import asyncio
+import functools
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
@@ -27,18 +28,21 @@ from server.client.protocol import CHUNK_S
 from server.config import ServerSettings
 from server.http.fetch import Fetcher, FetchError
 from server.metrics import Metrics
+from server.observer import Observer
 from server.roster.roster import CHAMPION, Roster
 from server.streams.admission import Admission, Unavailable
 from server.streams.channels import AnyStream, ChannelStreams
-from server.streams.replica import Patience
+from server.streams.replica import Patience, StepError
 from server.streams.resumption import KeptStreams
 from server.streams.scheduler import Scheduler
 from server.streams.stream import Stream
-from server.wires.base import StreamRequest
+from server.streams.witness import Witness
+from server.wires.base import Cause, StreamRequest
 from server.workers.contract import StreamEngine, StreamSession
 from server.workers.messages import StreamOptions
 
-if TYPE_CHECKING:  # it needs a ledger, which few servers have
+if TYPE_CHECKING:  # they need a ledger, which few servers have
+    from asr.ledger.ledger import Ledger
     from server.roster.follow import Follower
 
 TRIAL_STREAMS = 2
@@ -61,28 +65,50 @@ class Opening:
 
     async def open(self) -> AnyStream:
         """Opens the stream; close it in the end. Raises `Unavailable`, and `ConfigError` for an unknown language."""
-        scheduler = self.service.roster.seat(self.model)  # one for all channels, whatever is assigned meanwhile
+        # One for all channels, whatever is assigned meanwhile:
+        scheduler = self.service.roster.seat(self.model, current().client)
+        witnesses = self._witnesses(scheduler)
         streams: list[Stream] = []
         try:
             with scheduler.held():
-                for decoder in self.decoders:
-                    streams.append(await self._open(decoder, scheduler))
-        except BaseException:
+                for decoder, seeing in zip(self.decoders, witnesses, strict=True):
+                    streams.append(await self._open(decoder, scheduler, seeing))
+        except BaseException as error:
             for stream in streams:
                 stream.close()
+            for witness in (one for seeing in witnesses[len(streams) :] for one in seeing):
+                witness.close("")
+            self._note(scheduler, error)
             raise
         return ChannelStreams(streams) if self.request.multichannel else streams[0]
 
-    async def _open(self, decoder: StreamDecoder, scheduler: Scheduler) -> Stream:
-        service, request = self.service, self.request
-        service.admission.check_load(scheduler)
-        settings = service.settings.session
+    def _witnesses(self, scheduler: Scheduler) -> list[list[Witness]]:
+        """Who follows the stream, channel by channel."""
+        if not (observer := self.service.observer):
+            return [[] for _ in self.decoders]
+        open_on = functools.partial(self._session, live=False)
+        return observer.follow(self.model, scheduler, len(self.decoders), open_on, self.request.language)
+
+    def _note(self, scheduler: Scheduler, error: BaseException) -> None:
+        """A release that cannot open a stream has failed it."""
+        if (observer := self.service.observer) and isinstance(error, Unavailable | StepError):
+            cause = Cause.OVERLOADED if isinstance(error, Unavailable) else Cause.INTERNAL
+            observer.refuse(self.model, scheduler, cause)
+
+    async def _session(self, scheduler: Scheduler, *, live: bool = True) -> StreamSession:
+        """A session of this request, as the scheduler's release would serve it."""
+        settings, request = self.service.settings.session, self.request
         if request.endpoint_ms is not None:
             settings = replace(settings, vad=with_endpoint(settings.vad, request.endpoint_ms))
         language = request.language or chosen_language(request.languages, scheduler.engine.languages)
         options = StreamOptions(language, request.prompt, request.hotwords, request.partials)
+        return await scheduler.open(settings, options, live=live)
+
+    async def _open(self, decoder: StreamDecoder, scheduler: Scheduler, witnesses: Sequence[Witness]) -> Stream:
+        service, request = self.service, self.request
+        service.admission.check_load(scheduler)
         current().serves(scheduler.engine)
-        session = await scheduler.open(settings, options)
+        session = await self._session(scheduler)
         return Stream(
             session,
             decoder,
@@ -91,6 +117,7 @@ class Opening:
             limits=service.settings,
             metrics=service.metrics,
             quotas=service.quotas,
+            witnesses=witnesses,
         )
 
 
@@ -119,11 +146,16 @@ class Service:
             scheduler = self.scheduler_of([engine for engine in engines if engine.name == name])
             self.roster.add(scheduler)
             self.roster.assign(name, CHAMPION, scheduler)
+        self.observer: Observer | None = None
         self.follower = follow(self) if follow else None
         self.followed = self.follower.names if self.follower else ()
         first = settings.models[0].removesuffix(f"@{CHAMPION}")
         self.default_model = first if first in self.followed else engines[0].name
         self._not_ready = "the built-in sample has not been recognised yet"
+
+    def observe(self, ledger: "Ledger") -> None:
+        """Notes the streams of the releases in the ledger from now on; to be called before `start`."""
+        self.observer = Observer(ledger, self.settings, self.roster, self.metrics)
 
     @property
     def schedulers(self) -> Mapping[str, Scheduler]:
@@ -144,6 +176,8 @@ class Service:
         if self._usage:
             self._usage.read()
             self._watching.append(asyncio.create_task(self._usage.keep()))
+        if self.observer:
+            self.observer.start()
         for scheduler in self.roster.schedulers:
             scheduler.start()
         tested = self.roster.schedulers
@@ -164,6 +198,8 @@ class Service:
             self._usage.write()
         if self.follower:
             await self.follower.stop()
+        if self.observer:
+            await self.observer.stop()
         await asyncio.gather(*(scheduler.stop() for scheduler in self.roster.schedulers))
         self._fetcher.stop()
         if self.follower:  # others are ended by those who started them
@@ -174,6 +210,8 @@ class Service:
         """Ends all streams after their last results, and admits no others."""
         self._not_ready = "the server is shutting down"
         await self.admission.drain(max(self.settings.drain_timeout_s - CLOSING_S, self.settings.drain_timeout_s / 2))
+        if self.observer:  # before the workers are killed, which would look like a shadow that fails
+            await self.observer.stop()
 
     def abandon(self) -> None:
         """Kills the workers, so that nothing waits for them any more: the server ends now."""

@@ -20,13 +20,13 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from asr.errors import AsrError
-from asr.ledger import CHAMPION, Ledger, LedgerError, Release, open_ledger
+from asr.ledger import ALIASES, CHAMPION, Ledger, LedgerError, Release, open_ledger
 from server.metrics import Metrics
 from server.roster.memory import shortage
-from server.roster.roster import Roster
+from server.roster.roster import Plan, Roster
 from server.streams.scheduler import Scheduler
 from server.workers.contract import StreamEngine
 from server.workers.process import WorkerError
@@ -60,6 +60,7 @@ class Served(Protocol):
     def scheduler_of(self, engines: Sequence[StreamEngine]) -> Scheduler: ...
     async def fault(self, scheduler: Scheduler) -> str: ...
     async def calibrate(self, scheduler: Scheduler) -> None: ...
+    def observe(self, ledger: Ledger) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,8 @@ class _News:
     version: int
     aliases: Mapping[str, Mapping[str, Release]]
     """Name -> alias -> release."""
+    options: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    """Name -> alias -> how it is used, such as the canary's weight."""
     moved: frozenset[str]
     """The releases that an alias was moved to since the last news."""
 
@@ -119,7 +122,7 @@ class Follower:
         """
         news = await self._ask(self._source.read)
         if news:
-            self._wanted = news.aliases
+            self._take(news)
         for name in self.names:
             for release in await self._ask(functools.partial(self._source.champions, name)):
                 await self._load_one(release)
@@ -155,7 +158,7 @@ class Follower:
                 self._read_at_s, self._complaint = time.monotonic(), ""
                 if news:
                     self._failed -= news.moved
-                    self._wanted = news.aliases
+                    self._take(news)
                     self._follow()
             self._dismiss_unused()
 
@@ -170,6 +173,13 @@ class Follower:
             _log.error("%s; the releases that are live stay so", sentence)
 
     # -- what it says ------------------------------------------------------------------------------------------------
+
+    def _take(self, news: _News) -> None:
+        self._wanted = news.aliases
+        for name in self.names:
+            options = news.options[name]
+            plans = {alias: Plan(release.ref, options[alias]) for alias, release in news.aliases[name].items()}
+            self._roster.plan(name, plans)
 
     def _follow(self) -> None:
         """Assigns what is loaded, and starts loading what is not. A champion is never taken away."""
@@ -304,6 +314,7 @@ class _Source:
         news = _News(
             version,
             {name: self._ledger.aliases(name) for name in self._names},
+            {name: {alias: self._ledger.options(name, alias) for alias in ALIASES} for name in self._names},
             frozenset(f"{move.name}/{move.to_number}" for move in moves),
         )
         self._version = version

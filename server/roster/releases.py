@@ -46,7 +46,8 @@ def load_all(settings: ServerSettings, ledger: Ledger) -> list[RemoteEngine]:
 
 
 def follower(settings: ServerSettings, ledger: Ledger, served: Served) -> Follower:
-    """Follows the ledger for the models that it has releases of."""
+    """Follows the ledger for the models that it has releases of, and notes their streams there."""
+    served.observe(ledger)
     return Follower(
         served,
         ledger,

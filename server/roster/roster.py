@@ -10,11 +10,22 @@ A stream keeps its scheduler until it ends, whatever is assigned meanwhile: so a
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
+from server.canary import WEIGHT, arm_of, share
 from server.metrics import Metrics
 from server.streams.scheduler import Scheduler
 
 CHAMPION, CANARY, SHADOW = "champion", "canary", "shadow"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the ledger says of an alias, also while its release is not loaded yet."""
+
+    release: str
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Roster:
@@ -24,6 +35,7 @@ class Roster:
         self._metrics = metrics
         self._loaded: list[Scheduler] = []
         self._assigned: dict[str, dict[str, Scheduler]] = {}
+        self._plans: dict[str, Mapping[str, Plan]] = {}
 
     @property
     def champions(self) -> Mapping[str, Scheduler]:
@@ -59,8 +71,44 @@ class Roster:
         return tuple(self._assigned.get(name, ()))
 
     def seat(self, name: str, client: str = "") -> Scheduler:
-        """Where a new stream of this model sits. Open it there without an `await` in between. Raises `KeyError`."""
+        """Where a new stream of this model sits. Open it there without an `await` in between. Raises `KeyError`.
+
+        The canary serves its share of the `client`s (`server.canary`), and none while its workers are down. Without a
+        client it is the champion.
+        """
+        canary = self.assigned(name, CANARY)
+        if canary and not canary.trouble and self.arm(name, client) == CANARY:
+            return canary
         return self._assigned[name][CHAMPION]
+
+    def plan(self, name: str, plans: Mapping[str, Plan]) -> None:
+        """Takes what the ledger says of the model's aliases now."""
+        if old := self.planned(name, CANARY):
+            self._metrics.canary_weight.remove_by_labels({"model": name, "release": old.release})
+        self._plans[name] = plans
+        if canary := self.planned(name, CANARY):
+            weight = share(canary.options, WEIGHT)
+            self._metrics.canary_weight.labels(name, canary.release).set(weight)
+
+    def planned(self, name: str, alias: str) -> Plan | None:
+        """What the ledger says of the alias; None where it is on no release."""
+        return self._plans.get(name, {}).get(alias)
+
+    def is_settled(self, name: str, alias: str) -> bool:
+        """Whether the alias is where the ledger says: its release is loaded, or was taken away."""
+        plan, scheduler = self.planned(name, alias), self.assigned(name, alias)
+        return (plan.release if plan else None) == (scheduler.engine.release if scheduler else None)
+
+    def arm(self, name: str, client: str) -> str:
+        """Whether this client is the canary's or the champion's; see `server.canary.arm_of`."""
+        plan = self.planned(name, CANARY)
+        if plan is None or not client or not self.is_settled(name, CANARY):
+            return CHAMPION
+        return arm_of(plan.release, client, share(plan.options, WEIGHT))
+
+    def aliases_of(self, scheduler: Scheduler) -> set[str]:
+        """The aliases that this scheduler is behind."""
+        return {alias for arms in self._assigned.values() for alias, one in arms.items() if one is scheduler}
 
     def find(self, release: str) -> Scheduler | None:
         """The loaded scheduler of a release."""

@@ -21,11 +21,11 @@ async def hear(recording: Recording, scheduler: Scheduler, open_session: OpenSes
     said: list[list[Said]] = [[] for _ in recording.channels]
     sessions: list[StreamSession] = []
     try:
-        for _ in recording.channels:
-            sessions.append(await open_session())
         while not recording.is_over:
             await recording.changed.wait()
             recording.changed.clear()
+            while len(sessions) < len(recording.channels) and recording.is_due:
+                sessions.append(await open_session())
             await _hear_some(recording, sessions, said, scheduler, turns)
     finally:
         for session in sessions:
@@ -41,7 +41,7 @@ async def _hear_some(
     turns: Turns,
 ) -> None:
     """All that is due, a block of each channel after the other."""
-    while any(channel.is_due for channel in recording.channels):
+    while recording.is_due:
         for channel, session, words in zip(recording.channels, sessions, said, strict=True):
             for call in channel.take() if channel.is_due else ():
                 apply(call, session)

@@ -149,6 +149,11 @@ class Recording:
         self.on_drop(reason)
 
     @property
+    def is_due(self) -> bool:
+        """Whether there is enough to hear of one of the channels."""
+        return any(channel.is_due for channel in self.channels)
+
+    @property
     def is_over(self) -> bool:
         """Whether everything is taken and nothing follows."""
         return all(channel.is_over for channel in self.channels)

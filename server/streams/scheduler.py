@@ -165,6 +165,11 @@ class Scheduler:
         return len(self._up), len(self._replicas)
 
     @property
+    def replicas(self) -> Sequence[Replica]:
+        """Its lanes."""
+        return self._replicas
+
+    @property
     def trouble(self) -> str:
         """Why no stream can be served, "" if one can."""
         if self._up:

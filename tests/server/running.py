@@ -74,14 +74,20 @@ def running(
     routes: Sequence[BaseRoute] = (),
     wyoming: socket.socket | None = None,
     follow: Any = None,
+    observe: Any = None,
     **settings: Any,
 ) -> Iterator[Running]:
-    """A server of these engines, with further routes and changed settings, a socket for Wyoming, and a follower."""
+    """A server of these engines, with further routes and changed settings, a socket for Wyoming, and a follower.
+
+    `observe`: the ledger that gets the outcomes and pairs of its streams.
+    """
     open_doors = {"max_load": 99.0}  # the load measured on a machine busy with other tests would refuse streams
     made = dataclasses.replace(load_settings(), **{"port": 0} | open_doors | settings)
     listening = bind(made)
     app = create_app(made, engines, follow=follow)
     app.router.routes.extend(routes)
+    if observe:
+        app.state.service.observe(observe)
     server = Server(app, made, wyoming=wyoming)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
     thread.start()
