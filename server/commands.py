@@ -70,7 +70,6 @@ def serve(
         "workers": workers,
         "tls_cert": tls_cert,
         "tls_key": tls_key,
-        "ledger": ledger,
     }
     settings = load_settings(config, models=model or None, insecure=insecure, **options)
     if not settings.ledger:
