@@ -26,6 +26,9 @@ _SILENCE_STRIDE = 4
 """Only every fourth state of silence is used, since their keys differ little
 (docs/log/decoding.md#one-state-of-silence-for-four)."""
 _NEGATIVE = -1e9
+_LENGTH_STEP = 16
+"""The self-attention sees a multiple of so many tokens, those that are not written yet masked: the vectors of AVX-512.
+At other lengths its sums are taken in another order, and a text would depend on the others in its batch."""
 TAIL_SAMPLES = 2400
 """Zeros added after the audio of a window (0.15 s), so that its end is not the end of the encoder's input."""
 
@@ -154,7 +157,7 @@ class WhisperNetwork:
 
         Returns hidden states ``(B, Q, width)`` and the alignment heads' queries ``(B, h, Q, D)`` (see `attention`).
         """
-        length = int(positions.max()) + 1
+        length = -(-(int(positions.max()) + 1) // _LENGTH_STEP) * _LENGTH_STEP
         batch.make_room(length)
         hidden, queries = self._decoder(tokens, positions, length, batch.cache, batch.keys, batch.values, batch.masks)
         return hidden, queries
