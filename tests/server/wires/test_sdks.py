@@ -22,6 +22,7 @@ from deepgram.types import ListenV1Response
 from websockets.sync.client import connect
 
 from server.client.protocol import pcm16
+from server.http.gate import SCOPE_OF
 from tests.server.running import FOX, Running, pcm, plain, transcript, until_closed
 from tests.server.wires.wyoming_client import Client
 
@@ -288,6 +289,28 @@ def test_openais_sdk_transcribes_over_realtime(client: openai.OpenAI, clip: Path
         assert "".join(deltas) == done.transcript
 
 
+ADDRESS_OF = {
+    "deepgram live": "/v1/listen",
+    "deepgram live channel": "/v1/listen",
+    "deepgram turns": "/v2/listen",
+    "deepgram file": "/v1/listen",
+    "deepgram file's channel": "/v1/listen",
+    "jambonz": "/v1/jambonz",
+    "openai events": "/v1/audio/transcriptions",
+    "openai file": "/v1/audio/transcriptions",
+    "openai commits": "/v1/realtime",
+    "openai turns": "/v1/realtime",
+    "wyoming": "",
+}
+"""The ways in that are compared below; Wyoming has a port of its own."""
+
+
+def test_every_way_in_is_compared() -> None:
+    """A new address for audio belongs there. Translations are other words."""
+    audio = {path for path, scopes in SCOPE_OF.items() if not {"listen", "transcribe"}.isdisjoint(scopes)}
+    assert audio == {*ADDRESS_OF.values()} - {""} | {"/v1/audio/translations"}
+
+
 def over_sockets(real: Running, clip: Path) -> dict[str, str]:
     """The texts of the wires that need no SDK: Deepgram's live ones and jambonz'."""
     close = '{"type": "CloseStream"}'
@@ -350,7 +373,7 @@ def test_one_recording_gives_the_same_words_over_every_wire(
     texts["openai file"] = client.audio.transcriptions.create(model="whisper-1", file=("a.wav", data)).text
     texts["openai commits"] = over_realtime(client, clip, turn_detection=None)
     texts["openai turns"] = over_realtime(client, clip, turn_detection={"type": "server_vad"})
-    assert len(texts) == 11
+    assert texts.keys() == ADDRESS_OF.keys()
     assert len(set(texts.values())) == 1, texts
 
 
