@@ -71,7 +71,7 @@ def serve(
         "tls_cert": tls_cert,
         "tls_key": tls_key,
     }
-    settings = load_settings(config, models=model or None, insecure=insecure, **options)
+    settings = load_settings(config, models=model or None, insecure=insecure, ledger=ledger, **options)
     if not settings.ledger:
         settings = replace(settings, ledger=ledger_place() or "")
     if settings.wyoming_zeroconf:
