@@ -5,31 +5,30 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from asr.errors import AsrError
+from asr.errors import AsrError, LedgerError
 from asr.model_commands import group_of
 from asr.options import takes_ledger
 
 if TYPE_CHECKING:
+    from asr.ledger import Ledger
     from ops.monitor import Decision
 
-LedgerPlace = Annotated[
-    str, typer.Option("--ledger", envvar="ASR_LEDGER", help="The ledger of releases: a file, or an SQLAlchemy URL.")
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
 
 
 def register(app: typer.Typer) -> None:
     """Adds the subcommands to the command `asr`."""
-    app.command()(monitor)
+    app.command()(takes_ledger(monitor))
     labels = typer.Typer(help="Labels of live streams: what people found wrong in the texts of releases.")
     labels.callback()(_labels)
-    labels.command("import")(labels_import)
+    labels.command("import")(takes_ledger(labels_import))
     app.add_typer(labels, name="labels")
-    group_of(app, "models").command()(takes_ledger(mirror))
+    models = group_of(app, "models")
+    models.command()(takes_ledger(mirror))
+    models.command("gate")(takes_ledger(models_gate))
 
 
 def monitor(
-    ledger: LedgerPlace,
     once: Annotated[bool, typer.Option("--once", help="Look once, and exit.")] = False,
     config: Annotated[Path | None, typer.Option(help="TOML that overrides configs/rollout.toml.")] = None,
     every_s: Annotated[float, typer.Option("--every", min=0.1, help="Seconds between two looks.")] = 10.0,
@@ -42,12 +41,11 @@ def monitor(
     import threading
     import time
 
-    from asr.ledger import open_ledger
     from ops.metrics import write
     from ops.monitor import look, run
     from ops.policy import load_policy
 
-    policy, book, stop = load_policy(config), open_ledger(ledger), threading.Event()
+    policy, book, stop = load_policy(config), _opened(), threading.Event()
     said: dict[str, str] = {}
 
     def report(decision: "Decision") -> None:
@@ -100,20 +98,58 @@ def mirror(
 
 def labels_import(
     file: Annotated[Path, typer.Argument(help="JSON lines: stream_id, name, release, words, errors, by.")],
-    ledger: LedgerPlace,
 ) -> None:
     """Add labels to the ledger. Lines that are there already are not added twice; bad lines are left out."""
     import time
 
-    from asr.ledger import open_ledger
     from ops.labels import import_labels
 
-    added, known, problems = import_labels(file, open_ledger(ledger), time.time())
+    added, known, problems = import_labels(file, _opened(), time.time())
     for problem in problems:
         typer.echo(f"asr: {problem}", err=True)
     typer.echo(f"{added} labels added, {known} were there, {len(problems)} lines left out")
     if problems:
         raise typer.Exit(1)
+
+
+def models_gate(
+    ref: Annotated[str, typer.Argument(metavar="NAME/NUMBER", help="A release, such as meetings/7.")],
+    data: Annotated[list[Path], typer.Option(help="A manifest or a folder of recordings; repeatable.")],
+    out: Annotated[Path, typer.Option(help="The folder of the runs; that of the champion is made once.")],
+    max_wer_rise: Annotated[float, typer.Option(min=0, help="Allowed rise of WER, in points.")] = 1.0,
+    max_p95_rise: Annotated[float | None, typer.Option(min=0, help="Allowed rise of the delay's p95, in s.")] = None,
+    mode: Annotated[str, typer.Option(help="offline, replay; separate several by commas.")] = "replay",
+    limit: Annotated[int | None, typer.Option(min=1, help="Use at most this many utterances of each set.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Limit the threads of the model's libraries.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="Also write the checks as JUnit XML.")] = None,
+    shadow: Annotated[
+        float | None, typer.Option(min=0, max=1, help="If it passes, it becomes the shadow with this share of streams.")
+    ] = None,
+) -> None:
+    """Run a release and the champion on standing sets; exit 1 if the release is worse, 2 if that cannot be said."""
+    from eval.commands import eval_run
+    from eval.report.gate import Limits
+    from ops.gate import judge, releases
+
+    book = _opened()
+    gated = releases(book, ref)
+    for release in (gated.champion, gated.new):
+        folder = gated.run_of(release, out)
+        eval_run(data, folder, model=[release.ref], mode=mode, limit=limit, threads=threads)
+    judge(book, gated, out, Limits(wer=max_wer_rise, p95_s=max_p95_rise), junit, shadow)
+    if shadow is not None:
+        typer.echo(f"{gated.new.ref} is {gated.new.name}@shadow and hears {shadow:.0%} of the streams")
+
+
+def _opened() -> "Ledger":
+    """The ledger of `--ledger`, of the environment, or the user's own. Raises `LedgerError` where there is none yet."""
+    from asr.ledger import open_ledger
+    from asr.released import ledger_place
+
+    place = ledger_place()
+    if place is None or ("://" not in place and not Path(place).expanduser().is_file()):
+        raise LedgerError(f"there is no ledger at {place or 'its place'}; wanted one: asr models add NAME FOLDER")
+    return open_ledger(place)
 
 
 def _labels() -> None:

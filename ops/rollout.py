@@ -14,13 +14,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from asr.ledger.values import CANARY, CHAMPION, SHADOW, Move
+from asr.ledger.values import CANARY, CHAMPION, SHADOW, SHARE, WEIGHT, Move
 from ops.evidence import GUARDS, GuardEvidence, PairEvidence, Weight
 from ops.policy import Policy
 
 DAY_S = 86_400.0
-WEIGHT, SHARE = "weight", "share"
-"""Options of the aliases `canary` and `shadow`."""
 
 
 class Stage(Enum):
@@ -103,7 +101,8 @@ def situation(moves: Sequence[Move]) -> Situation:
         return Situation(Stage.CANARY, champion, canary, champion, began_s, weights, shadow)
     if shadow is None or shadowed is None:
         # A promotion by hand, or one that a monitor did not finish, is watched too.
-        is_open = promoted_from is not None and (shadowed is None or shadowed.id < crowned.id)
+        later = [move for move in moves if move.alias == SHADOW and move.id > crowned.id]
+        is_open = promoted_from is not None and all(move.to_number != promoted_from for move in later)
         return _with(base, Stage.LEFTOVER, todo=SHADOW) if is_open else base
     if shadow == champion or _has_left_canary(moves, shadow, shadowed.id):
         return _with(base, Stage.LEFTOVER, todo=SHADOW)
@@ -123,7 +122,7 @@ def decide(at: Situation, evidence: Evidence, policy: Policy) -> Action:
 def waiting(at: Situation, evidence: Evidence, policy: Policy) -> str:
     """What is missing for a verdict, in one sentence."""
     pairs, guards = evidence.pairs, evidence.guards
-    if at.stage is Stage.IDLE:
+    if at.stage in (Stage.IDLE, Stage.LEFTOVER):
         return "no release is on trial"
     if at.stage is Stage.CANARY and _is_proven(evidence, policy):
         return f"the step needs {policy.step_clients} clients of the canary, and has {guards.clients}"
@@ -138,8 +137,9 @@ def waiting(at: Situation, evidence: Evidence, policy: Policy) -> str:
 # -- reasons --------------------------------------------------------------------------------------------------------
 
 
-def _always(why: str) -> Reason:
-    return lambda at, evidence, policy: why
+def _unfinished(at: Situation, evidence: Evidence, policy: Policy) -> str:
+    is_nothing = at.todo == SHADOW and at.shadow is None and not policy.shadow_share
+    return "" if is_nothing else "a verdict is not carried out to its end"
 
 
 def _broken(at: Situation, evidence: Evidence, policy: Policy) -> str:
@@ -229,14 +229,14 @@ def _tidy(at: Situation, why: str, policy: Policy) -> Action:
     """Finishes a verdict: the canary's alias goes, the old champion becomes the shadow, or the shadow goes."""
     if at.todo == CANARY:
         return Action("finished", "the canary is the champion now", CANARY, at.champion, None)
-    if at.old is not None and at.shadow in (None, at.champion):
+    if at.old is not None and at.shadow in (None, at.champion) and policy.shadow_share:
         why = f"the champion before it listens for {policy.watch_days:g} days"
         return Action("watch", why, SHADOW, at.shadow, at.old, {SHARE: policy.shadow_share})
     return Action("finished", "the trial is over", SHADOW, at.shadow, None)
 
 
 TABLE: tuple[tuple[tuple[Stage, ...], Reason, Callable[[Situation, str, Policy], Action]], ...] = (
-    ((Stage.LEFTOVER,), _always("a verdict is not carried out to its end"), _tidy),
+    ((Stage.LEFTOVER,), _unfinished, _tidy),
     ((Stage.CANARY,), _broken, _stop("rolled back", CANARY)),
     ((Stage.CANARY,), _guarded, _stop("rolled back", CANARY)),
     ((Stage.CANARY,), _harmful, _stop("rolled back", CANARY)),

@@ -107,8 +107,8 @@ class GateFiles:
     junit: Path | None = None
 
 
-def gate(files: GateFiles, limits: Limits, planned_looks: int | None) -> None:
-    """`asr eval gate`: raises `GateError` with one sentence where a figure is worse than the baseline's.
+def gate(files: GateFiles, limits: Limits, planned_looks: int | None) -> tuple[Check, ...]:
+    """`asr eval gate`: returns its checks; raises `GateError` with one sentence where a figure is worse.
 
     Raises `ConfigError` with one sentence where something could not be checked and nothing is worse.
     """
@@ -130,6 +130,7 @@ def gate(files: GateFiles, limits: Limits, planned_looks: int | None) -> None:
         raise GateError(f"{files.run} {how} {files.baseline}: {found}")
     if missing:
         raise ConfigError("the gate could not check everything: " + "; ".join(_missing(c) for c in missing))
+    return results
 
 
 def _missing(check: Check) -> str:

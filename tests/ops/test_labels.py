@@ -49,13 +49,16 @@ def test_a_bad_line_gets_a_sentence_and_the_others_are_added(tmp_path: Path, lin
     assert sentence in problems[0]
 
 
-def test_a_file_that_cannot_be_read_gets_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_cannot_be_read_gets_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A missing file, and one that is no text."""
     ledger = ledger_with_two(tmp_path)
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     for name in ("missing", "binary"):
         with pytest.raises(ConfigError, match="wanted a file of JSON lines"):
             import_labels(tmp_path / name, ledger, 0.0)
+    monkeypatch.setenv("ASR_LEDGER", "")  # the command sets it: it is undone after the test
     file = tmp_path / "bad"
     file.write_text("{\n")
     assert cli.run(["labels", "import", str(file), "--ledger", str(tmp_path / "ledger.db")]) == 1

@@ -1,5 +1,6 @@
 """The monitor on a real ledger: from the shadow to the champion and back, killed at any moment, and twice at once."""
 
+import json
 import os
 import random
 import shutil
@@ -20,8 +21,8 @@ from ops.policy import Policy, load_policy
 from tests.ops.trials import HOUR_S, NAME, NEW, OLD, labels, ledger_with_two, outcomes, pairs
 
 POLICY = load_policy()
-KILLS = int(os.environ.get("MONITOR_KILLS", "4"))
-"""100 in docs/OPERATING.md's command."""
+KILLS = int(os.environ.get("MONITOR_KILLS", "6"))
+"""100 in docs/log/releases.md."""
 
 
 def verdicts(ledger: Ledger, now_s: float, policy: Policy = POLICY) -> list[str]:
@@ -150,48 +151,60 @@ def test_a_monitor_killed_at_any_moment_comes_to_the_same_end(tmp_path: Path) ->
         ledger.add_pairs(rows)
         ledger.add_labels(labels(rows, new_errors=3))
         ledger.add_outcomes(outcomes(60, time.time() + 100))
-    rng, kills = random.Random(0), 0
+        ledger.close()
+    rng, moments = random.Random(0), {}
     for number in range(KILLS):
         kind = ("equal", "worse")[number % 2]
-        folder = tmp_path / str(number)
-        shutil.copytree(tmp_path / kind, folder)
-        place, after = folder / "ledger.db", rng.randrange(1, 4)
-        killed = _monitor(place, {"KILL_AT": str(after), "AFTER_S": str(rng.uniform(0, 0.004))})
-        assert killed in (0, -signal.SIGKILL)
-        kills += killed != 0
-        assert _monitor(place, {}) == 0
-        assert numbers(open_ledger(place)) == ends[kind], (number, after)
-    assert kills >= KILLS / 4
+        shutil.copytree(tmp_path / kind, tmp_path / str(number))
+        moments[str(tmp_path / str(number) / "ledger.db")] = (kind, rng.randrange(1, 4), rng.uniform(0, 0.004))
+    command = [sys.executable, "-c", KILLED, json.dumps({place: each[1:] for place, each in moments.items()})]
+    printed = subprocess.run(command, capture_output=True, text=True, timeout=280, check=True).stdout
+    statuses = json.loads(printed)
+    assert {status[1] for status in statuses} == {0}
+    assert sum(status[0] == signal.SIGKILL for status in statuses) >= KILLS / 4
+    for place, (kind, *moment) in moments.items():
+        with open_ledger(place) as ledger:
+            assert numbers(ledger) == ends[kind], (place, moment)
 
 
-def _monitor(place: Path, environment: dict[str, str]) -> int:
-    """One look in a process of its own, which kills itself some moments after it began its n-th transaction."""
-    script = """
-import os, signal, sys, threading, time
+KILLED = """
+import json, os, signal, sys, threading, time
+from asr.ledger import open_ledger
 from asr.ledger.database import Database
 from ops.monitor import look
 from ops.policy import load_policy
-from asr.ledger import open_ledger
-ledger = open_ledger(sys.argv[1])
-left = int(os.environ.get("KILL_AT", "0"))
-real = Database.writing
-def counted(self):
-    global left
-    left -= 1
-    if left == 0:
-        threading.Timer(float(os.environ["AFTER_S"]), os.kill, (os.getpid(), signal.SIGKILL)).start()
-    return real(self)
-Database.writing = counted
-look(ledger, load_policy(), time.time() + 7200, lambda decision: None)
+
+def monitor(place, kill_at, after_s):
+    real, begun = Database.writing, []
+    def counted(self):
+        begun.append(self)
+        if len(begun) == kill_at:
+            threading.Timer(after_s, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        return real(self)
+    Database.writing = counted
+    look(open_ledger(place), load_policy(), time.time() + 7200, lambda decision: None)
+
+def status(*arguments):
+    child = os.fork()
+    if not child:
+        try:
+            monitor(*arguments)
+        finally:
+            os._exit(1 if sys.exc_info()[0] else 0)
+    return os.waitpid(child, 0)[1]
+
+jobs = json.loads(sys.argv[1])
+print(json.dumps([[status(place, *moment), status(place, 0, 0)] for place, moment in jobs.items()]))
 """
-    command = [sys.executable, "-c", script, str(place)]
-    return subprocess.run(command, env={**os.environ, **environment}, timeout=120, check=False).returncode
+"""Each monitor in a process of its own, which kills itself some moments after it began its n-th transaction; then one
+that is left alone. Prints both statuses."""
 
 
 def test_the_command_prints_decisions_and_writes_metrics(
-    ledger: Ledger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ledger: Ledger, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`asr monitor --once`: a line for each model; a file for Prometheus."""
+    monkeypatch.setenv("ASR_LEDGER", "")  # the command sets it: it is undone after the test
     to_shadow(ledger)
     place = tmp_path / "ledger.db"
     assert cli.run(["monitor", "--once", "--ledger", str(place), "--metrics", str(tmp_path / "m.prom")]) == 0
@@ -199,3 +212,6 @@ def test_the_command_prints_decisions_and_writes_metrics(
     text = (tmp_path / "m.prom").read_text()
     assert 'asr_rollout_evidence{model="m",release="2",test="harm"} 1.0' in text
     assert "asr_monitor_last_look_timestamp_seconds" in text
+    assert cli.run(["monitor", "--once", "--ledger", str(tmp_path / "other.db")]) == 1
+    assert "there is no ledger at" in capsys.readouterr().err
+    assert not (tmp_path / "other.db").exists()

@@ -74,6 +74,7 @@ BROKEN = GuardEvidence(broken="streams of 3 of its 3 clients failed")
         ((*WATCHED, (SHADOW, None, None)), Stage.IDLE, Evidence(0), 0, "waiting", "", None),
         ((*AT_THE_END, (CANARY, None, None)), Stage.LEFTOVER, Evidence(0), 0, "finished", SHADOW, None),
         ((LIVE, (CHAMPION, 2, None)), Stage.LEFTOVER, Evidence(0), 0, "watch", SHADOW, 1),
+        ((*IN_SHADOW, (CHAMPION, 2, None), (SHADOW, None, None)), Stage.LEFTOVER, Evidence(0), 0, "watch", SHADOW, 1),
     ],
 )  # fmt: skip
 def test_each_stage_and_evidence_has_one_action(
@@ -103,6 +104,14 @@ def test_each_action_leads_to_an_end() -> None:
                     break
                 steps.append((action.alias, action.to, action.options.get("weight")))
             assert action.verdict == "waiting", (evidence, steps)
+
+
+def test_without_a_shadow_nothing_is_watched() -> None:
+    """`shadow_share = 0`: after a promotion nobody listens, and the monitor does not try."""
+    policy = replace(POLICY, shadow_share=0.0)
+    for moves, verdict in (((LIVE, (CHAMPION, 2, None)), "waiting"), (WATCHED[:-1], "finished")):
+        action = decide(situation(history(*moves)), Evidence(0), policy)
+        assert (action.verdict, action.to) == (verdict, None)
 
 
 def test_a_wait_says_how_many_streams_are_missing() -> None:
