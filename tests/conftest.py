@@ -24,6 +24,8 @@ os.environ["STEADYWORD_MODELS"] = tempfile.mkdtemp(prefix="steadyword-models-")
 os.environ.pop("ASR_LEDGER", None)
 # Nor are the keys of a server that runs here.
 os.environ["STEADYWORD_KEYS"] = ""
+# A server with a ledger would make a salt in the user's folder.
+os.environ["STEADYWORD_CLIENT_SALT"] = "the salt of clients in all tests of this project"
 
 
 MODEL_FIXTURES = {"whisper_tiny", "whisper_tiny_float32", "whisper_base", "real", "learned", "remote"}
