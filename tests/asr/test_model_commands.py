@@ -182,3 +182,19 @@ def test_a_folder_that_fails_its_self_test_is_refused(asr: Command, ledger: Ledg
     assert err.startswith(f"asr: {folder} failed its self-test and was not added: ")
     assert ledger.names() == []
     assert list(ledger.releases_folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("named", ["option", "environment"])
+def test_a_server_takes_the_ledger_of_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], named: str
+) -> None:
+    """`asr serve --ledger FILE`, or the environment's: a file that is none ends the command with its sentence."""
+    file = tmp_path / "ledger.db"
+    file.write_text("no ledger, but long enough for a header " * 20)
+    if named == "environment":
+        monkeypatch.setenv("ASR_LEDGER", str(file))
+    else:
+        monkeypatch.setenv("ASR_LEDGER", "")
+    option = ["--ledger", str(file)] if named == "option" else []
+    assert cli.run(["serve", "--port", "0", *option]) == 1
+    assert f"asr: the ledger {file} is no SQLite database" in capsys.readouterr().err
