@@ -40,6 +40,8 @@ class Followed(LetterEngine):
 
 
 SALT = "s" * 40
+PATIENT = {"idle_timeout_s": 300.0, "send_timeout_s": 300.0}
+"""On a busy machine a client's next frame may come late."""
 NAME = "scripted-1"
 
 
@@ -65,7 +67,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 def served(ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
     """A server whose champion is release 1."""
     monkeypatch.setenv(VARIABLE, SALT)
-    with running(release(1), observe=ledger, request_log=str(tmp_path / "requests.log")) as server:
+    with running(release(1), observe=ledger, request_log=str(tmp_path / "requests.log"), **PATIENT) as server:
         yield server
 
 
