@@ -7,10 +7,10 @@ looks may therefore stop when the wealth is large, and needs no plan of looks.
 Two properties of `log_wealth` carry everything that is built on it:
 
 - *Constant bets, mixed.* The wealth is a weighted mean of the wealths of a few bets that never change (Waudby-Smith and
-  Ramdas 2024, "Estimating means of bounded random variables by betting", JRSS-B 86, section 5 and appendix B: grids of
-  constant bets; Robbins 1970: mixtures). A bet that adapts to the past would learn slightly faster, but it tests the
-  null that *every* conditional mean is at most 0. A constant bet b tests the weaker null that their running *sum* is:
-  prod(1 + b Y_i) / exp(b sum E[Y_i | past]) is a supermartingale. Traffic that changes cannot cheat it.
+  Ramdas 2024, "Estimating means of bounded random variables by betting", JRSS-B 86; mixtures: Robbins 1970). A bet that
+  adapts to the past would learn slightly faster, but it tests the null that *every* conditional mean is at most 0. A
+  constant bet b tests the weaker null that their running *sum* is: prod(1 + b Y_i) / exp(b sum E[Y_i | past]) is a
+  supermartingale. Traffic that changes cannot cheat it.
 - *Monotone in every score.* A score that is not known yet may be replaced by its worst value: the wealth is then at
   most the true one. So labels may be late or missing for any reason, reasons that depend on the words included.
 
@@ -64,7 +64,7 @@ def aipw(
     difference: np.ndarray, is_drawn: np.ndarray, probability: np.ndarray, prediction: np.ndarray | float = 0.0
 ) -> np.ndarray:
     """Scores whose mean is that of ``difference``, though only drawn ones are labelled (Zrnic and Candes 2024, "Active
-    statistical inference", equation 2): prediction + drawn / probability * (difference - prediction).
+    statistical inference", ICML): prediction + drawn / probability * (difference - prediction).
 
     ``difference`` is not read where nothing was drawn; ``prediction`` must be fixed before the draw.
     """
