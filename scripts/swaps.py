@@ -72,10 +72,10 @@ class Serving:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
-        self.log = folder / "server.log"
+        self.log, self.ledger = folder / "server.log", folder / "ledger.db"
         self.config = folder / "server.toml"
         self.config.write_text(
-            f'ledger = "{folder / "ledger.db"}"\nmodels = ["{NAME}"]\nworkers = {workers}\nmax_load = 99.0\n'
+            f'models = ["{NAME}"]\nworkers = {workers}\nmax_load = 99.0\n'
             f'keep_warm_s = {keep_warm_s}\nrequest_log = ""\n'
         )
 
@@ -84,7 +84,8 @@ class Serving:
         return f"http://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
-        command = [Path(sys.executable).with_name("asr"), "serve", "--port", str(self.port), "--config", self.config]
+        asr = Path(sys.executable).with_name("asr")
+        command = [asr, "serve", "--port", str(self.port), "--config", self.config, "--ledger", self.ledger]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         await until(self._is_ready, 120.0)
