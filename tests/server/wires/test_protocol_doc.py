@@ -165,6 +165,7 @@ def test_the_limits_named_are_settings() -> None:
     named = set(re.findall(r"`((?:max|head|idle|send|drain|thin)_\w+)`", DOC))
     assert named <= keys
     own = {"max_batch", "start_timeout_s", "step_timeout_s", "keep_warm_s"}  # the workers': clients feel a delay
+    own |= {"max_shadow_bytes", "max_shadow_lag_s"}  # a shadow's: no client feels them
     assert named >= {key for key in keys if key.startswith("max_") or key.endswith("_s")} - own
 
 
@@ -191,7 +192,7 @@ APIS = {
         set(PRERECORDED_UNSUPPORTED),
     ),
 }
-OUR_OWN = {"resumable", "resume", "sequence", "offset"}
+OUR_OWN = {"client_id", "resumable", "resume", "sequence", "offset"}
 """In no client of others."""
 
 
