@@ -104,8 +104,8 @@ BOTH: list[Case] = [
     *refusals("diarize", "detect_entities"),
     *refusals("diarize_model", value="latest"),
     *refusals("redact", "search", value="pci"),
-    *refusals("replace", value="fox:dog"),
-    *refusals("callback", value="https://example.com/done"),
+    ({"replace": "fox:dog"}, Refused("replace is not supported here")),  # not the value: it may be a secret
+    ({"callback": "https://example.com/done"}, Refused("callback is not supported here")),
     *refusals("callback_method", value="put"),
 ]
 """Of live streams and recordings."""
