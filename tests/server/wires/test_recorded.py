@@ -4,12 +4,16 @@ So their messages are tried without the clients, which clash with our environmen
 """
 
 import base64
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
+import numpy as np
 import pytest
+import soundfile
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
@@ -26,10 +30,20 @@ RECORDED = [
     for file in sorted((Path(__file__).parent / "recorded").glob("*.json"))
     for number, connection in enumerate(json.loads(file.read_text(encoding="utf-8")))
 ]
-CONNECTIONS = [each for each in RECORDED if each.values[0]["path"] != "wyoming"]  # type: ignore[call-overload,index]
-WYOMING = [each for each in RECORDED if each not in CONNECTIONS]
+UPLOADS = [each for each in RECORDED if "method" in each.values[0]]  # type: ignore[operator]
+WYOMING = [each for each in RECORDED if each.values[0]["path"] == "wyoming"]  # type: ignore[call-overload,index]
+CONNECTIONS = [each for each in RECORDED if each not in UPLOADS + WYOMING]
 PIECE_BYTES = 32_000
-CLIENTS = ("deepgram_sdk_3", "javascript_sdks", "livekit_plugins", "pipecat_services", "python_sdks", "wyoming")
+UPLOADERS = ("deepgram_sdk_3_uploads", "javascript_sdks_uploads", "livekit_plugins_uploads", "python_sdks_uploads")
+CLIENTS = (
+    *UPLOADERS,
+    "deepgram_sdk_3",
+    "javascript_sdks",
+    "livekit_plugins",
+    "pipecat_services",
+    "python_sdks",
+    "wyoming",
+)
 
 
 class American(ScriptedEngine):
@@ -119,3 +133,44 @@ def test_a_recorded_wyoming_client_is_answered(server: Running, connection: dict
         [text] = [data["text"] for kind, data in client.until("transcript-stop") if kind == "transcript"]
         assert text.startswith("w0 w1")
     client.close()
+
+
+def wav(size: int) -> bytes:
+    """Silence with a header, of so many bytes: the recorded file had as many."""
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros((size - 44) // 2, np.int16), 16_000, format="WAV", subtype="PCM_16")
+    return file.getvalue()
+
+
+def body_of(request: dict[str, Any]) -> bytes:
+    """The recorded body, a file's content as silence."""
+    if "parts" not in request:
+        return wav(request["binary_bytes"])
+    boundary = request["content_type"].partition("boundary=")[2].strip('"').encode()
+    body = b""
+    for part in request["parts"]:
+        content = wav(part["bytes"]) if "bytes" in part else part["text"].encode()
+        body += b"--" + boundary + b"\r\n" + part["head"].encode() + b"\r\n\r\n" + content + b"\r\n"
+    return body + b"--" + boundary + b"--\r\n"
+
+
+@pytest.mark.parametrize("request_", UPLOADS)
+def test_a_recorded_upload_gets_its_words(server: Running, request_: dict[str, Any]) -> None:
+    """In the form of its API; with `stream` as events."""
+    headers = {"content-type": request_["content_type"]}
+    answer = httpx.post(server.url + request_["path"], content=body_of(request_), headers=headers, timeout=60)
+    assert answer.status_code == 200, answer.text
+    if "/v1/listen" in request_["path"]:
+        text = answer.json()["results"]["channels"][0]["alternatives"][0]["transcript"]
+    elif answer.headers["content-type"].startswith("text/event-stream"):
+        text = json.loads(answer.text.split("data: ")[-2].strip())["text"]
+    else:
+        text = answer.json()["text"]
+    assert text.startswith("w0 w1")
+
+
+def test_there_are_uploads_of_each_api() -> None:
+    """Of Deepgram's SDKs and OpenAI's, in Python and JavaScript, with and without events."""
+    paths = {upload.values[0]["path"].partition("?")[0] for upload in UPLOADS}  # type: ignore[union-attr]
+    assert paths == {"/v1/listen", "/v1/audio/transcriptions"}
+    assert len(UPLOADS) >= 12
