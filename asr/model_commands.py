@@ -19,6 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 from typer.core import TyperGroup
 
+from asr.aliases import CANARY, CHAMPION, DEFAULT_SHARE, DEFAULT_WEIGHT, SHADOW, SHARE, WEIGHT
 from asr.errors import AsrError, ConfigError, LedgerError, ModelError
 from asr.options import LEDGER, takes_ledger
 
@@ -191,24 +192,22 @@ def _self_test(shown: str) -> Callable[[Path], None]:
 
 def shadow(
     ref: Ref,
-    share: Annotated[float, typer.Option(help="The share of streams that it hears, more than 0 to 1.")] = 0.2,
+    share: Annotated[float, typer.Option(help="The share of streams that it hears, more than 0 to 1.")] = DEFAULT_SHARE,
     off: Annotated[bool, typer.Option("--off", help="Take the shadow away.")] = False,
     because: Because = "",
 ) -> None:
     """Let a release hear a share of the streams a second time; its words reach nobody."""
-    from asr.ledger import SHADOW, SHARE
 
     _set_challenger(SHADOW, ref, None if off else {SHARE: _share("--share", share)}, because)
 
 
 def canary(
     ref: Ref,
-    weight: Annotated[float, typer.Option(help="The share of clients that it serves, more than 0 to 1.")] = 0.05,
+    weight: Annotated[float, typer.Option(help="Its share of the clients, more than 0 to 1.")] = DEFAULT_WEIGHT,
     off: Annotated[bool, typer.Option("--off", help="Take the canary away.")] = False,
     because: Because = "",
 ) -> None:
     """Serve a share of the clients with a release."""
-    from asr.ledger import CANARY, WEIGHT
 
     _set_challenger(CANARY, ref, None if off else {WEIGHT: _share("--weight", weight)}, because)
 
@@ -232,7 +231,7 @@ def _set_challenger(alias: str, ref: str, options: Mapping[str, float] | None, b
 
 def promote(ref: Ref, because: Because = "") -> None:
     """Make a release the champion, which new streams get. Without a passed gate it needs --because."""
-    from asr.ledger import CANARY, CHAMPION, SHADOW, evidence_for
+    from asr.ledger import evidence_for
 
     with opened() as ledger:
         release = _release(ledger, ref)
@@ -256,7 +255,7 @@ def rollback(
     name: Annotated[str, typer.Argument(help="A model with releases.")], because: Because = "rolled back by hand"
 ) -> None:
     """Make the release before the champion the champion again."""
-    from asr.ledger import CHAMPION, previous_champion
+    from asr.ledger import previous_champion
 
     with opened() as ledger:
         at = ledger.aliases(name).get(CHAMPION)

@@ -29,7 +29,7 @@ bet of a clear case is beyond it."""
 CLIP_WORDS = 20.0
 """A unit's difference in errors counts at most so much; known beforehand, because the bets depend on it."""
 MOST_WORDS = 100.0
-"""A stream with more words counts as one with so many, its errors in proportion."""
+"""A stream with more words counts as one with 100, its errors in proportion."""
 ODDS = np.array([1.25, 1.5, 2.0, 3.0, 5.0, 10.0])
 """Alternatives of `log_share_evidence`: by how much the odds of the canary are too high (or too low)."""
 _TOLERANCE = 1e-9

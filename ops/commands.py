@@ -1,11 +1,12 @@
 """The subcommands `asr monitor` and `asr labels`. Imports nothing heavy at module level: `asr --help` stays fast."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from asr.errors import AsrError, LedgerError
+from asr.errors import LedgerError
 from asr.model_commands import group_of
 from asr.options import takes_ledger
 
@@ -37,15 +38,13 @@ def monitor(
 ) -> None:
     """Promote, stop and roll back releases by what the ledger proves. The server lives without it."""
     import json
-    import signal
-    import threading
     import time
 
     from ops.metrics import write
-    from ops.monitor import look, run
+    from ops.monitor import look
     from ops.policy import load_policy
 
-    policy, book, stop = load_policy(config), _opened(), threading.Event()
+    policy, book = load_policy(config), _opened()
     said: dict[str, str] = {}
 
     def report(decision: "Decision") -> None:
@@ -59,14 +58,7 @@ def monitor(
         if metrics is not None:
             write(metrics, decisions, time.time())
 
-    def failed(error: AsrError) -> None:
-        typer.echo(f"asr: {error}", err=True)
-
-    if once:
-        return look_once()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    run(look_once, failed, every_s, stop)
+    _repeat(look_once, once, every_s)
 
 
 def mirror(
@@ -75,25 +67,16 @@ def mirror(
     every_s: Annotated[float, typer.Option("--every", min=0.1, help="Seconds between two looks.")] = 5.0,
 ) -> None:
     """Show releases and aliases in MLflow's registry. An alias moved there passes the same gate, or is put back."""
-    import signal
-    import threading
-
     from asr.model_commands import opened
     from ops.mlflow import synchronise
-    from ops.monitor import run
 
-    stop = threading.Event()
     with opened() as ledger:
 
         def look() -> None:
             for sentence in synchronise(ledger, mlflow):
                 typer.echo(sentence)
 
-        if once:
-            return look()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stop.set())
-        run(look, lambda error: typer.echo(f"asr: {error}", err=True), every_s, stop)
+        _repeat(look, once, every_s)
 
 
 def labels_import(
@@ -139,6 +122,21 @@ def models_gate(
     judge(book, gated, out, Limits(wer=max_wer_rise, p95_s=max_p95_rise), junit, shadow)
     if shadow is not None:
         typer.echo(f"{gated.new.ref} is {gated.new.name}@shadow and hears {shadow:.0%} of the streams")
+
+
+def _repeat(look: Callable[[], None], once: bool, every_s: float) -> None:
+    """Looks once, or again and again until Ctrl-C or SIGTERM; then a failed look is reported, and does not end it."""
+    import signal
+    import threading
+
+    from ops.monitor import run
+
+    if once:
+        return look()
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    run(look, lambda error: typer.echo(f"asr: {error}", err=True), every_s, stop)
 
 
 def _opened() -> "Ledger":

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asr.ledger.values import CANARY, Label, Outcome, Pair
+from asr.aliases import CANARY
+from asr.ledger.values import Label, Outcome, Pair
 from eval.betting import (
     PairScores,
     largest,
@@ -90,7 +91,7 @@ class GuardEvidence:
     broken: str = ""
 
     def numbers(self) -> dict[str, float]:
-        """For the ledger."""
+        """The figures of these pairs that the ledger keeps as a move's evidence."""
         parts = {"ratio": self.ratio, "failures": self.failures, "delays": self.delays, "arms": self.harm}
         return {"clients": self.clients, **{name: _wealth(value) for name, value in parts.items()}}
 

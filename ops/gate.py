@@ -8,10 +8,11 @@ result is a row of the ledger, which `asr models promote` rests on; a release th
 from dataclasses import dataclass
 from pathlib import Path
 
+from asr.aliases import CHAMPION, SHADOW, SHARE
 from asr.errors import ConfigError, LedgerError
 from asr.ledger import Ledger, Release
 from asr.ledger.ledger import resolve
-from asr.ledger.values import CHAMPION, SHADOW, SHARE, Gate
+from asr.ledger.values import Gate
 from eval.report.command import GateFiles
 from eval.report.command import gate as check
 from eval.report.gate import GateError, Limits

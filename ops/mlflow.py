@@ -18,25 +18,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from asr.aliases import ALIASES, CANARY, CHAMPION, DEFAULT_SHARE, DEFAULT_WEIGHT, SHADOW, SHARE, WEIGHT
 from asr.errors import CallerError, ConfigError, LedgerError
-from asr.ledger import (
-    ALIASES,
-    CANARY,
-    CHAMPION,
-    SHADOW,
-    SHARE,
-    WEIGHT,
-    Ledger,
-    Release,
-    evidence_for,
-    previous_champion,
-)
+from asr.ledger import Ledger, Release, evidence_for, previous_champion
 from eval.report.mlflow import store_address
 
 LEDGER_TAG, MIRRORED_TAG = "steadyword.ledger", "steadyword.mirrored"
 RELEASE_TAG, SHA256_TAG = "steadyword.release", "steadyword.sha256"
 BY = "mlflow"
-OPTIONS: Mapping[str, Mapping[str, float]] = {CHAMPION: {}, CANARY: {WEIGHT: 0.05}, SHADOW: {SHARE: 0.2}}
+OPTIONS: Mapping[str, Mapping[str, float]] = {
+    CHAMPION: {},
+    CANARY: {WEIGHT: DEFAULT_WEIGHT},
+    SHADOW: {SHARE: DEFAULT_SHARE},
+}
 """What an alias that was moved in MLflow starts with, as on the command line."""
 
 

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from asr.aliases import CHAMPION
 from asr.errors import AsrError, MoveConflict
 from asr.ledger import Ledger
-from asr.ledger.values import CHAMPION, Move, Outcome
+from asr.ledger.values import Move, Outcome
 from ops.evidence import GuardEvidence, broken, guard_evidence, pair_evidence
 from ops.policy import Policy
 from ops.rollout import Action, Evidence, Situation, Stage, decide, situation

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from asr.ledger.values import CANARY, CHAMPION, SHADOW, SHARE, WEIGHT, Move
+from asr.aliases import CANARY, CHAMPION, SHADOW, SHARE, WEIGHT
+from asr.ledger.values import Move
 from ops.evidence import GUARDS, GuardEvidence, PairEvidence, Weight
 from ops.policy import Policy
 
@@ -22,7 +23,7 @@ DAY_S = 86_400.0
 
 
 class Stage(Enum):
-    """Where a release is."""
+    """How far the trial of a release has come."""
 
     IDLE = "idle"
     LEFTOVER = "leftover"
@@ -65,7 +66,7 @@ class Evidence:
     guards: GuardEvidence = field(default_factory=GuardEvidence)
 
     def numbers(self) -> dict[str, float]:
-        """For the ledger."""
+        """The figures that the ledger keeps as a move's evidence."""
         return {**self.pairs.numbers(), **self.guards.numbers()}
 
 

@@ -22,7 +22,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from asr.ledger import CANARY, CHAMPION, SHADOW, Ledger, Pair, open_ledger
+from asr.aliases import CANARY, CHAMPION, SHADOW
+from asr.ledger import Ledger, Pair, open_ledger
 
 NAME = "m"
 PAIRS = 20

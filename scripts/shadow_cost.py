@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from asr.aliases import SHADOW
 from asr.audio.files import read_blocks
 from asr.config import DEFAULT_MODEL, SAMPLE_RATE_HZ
 from asr.events import Final
@@ -24,7 +25,7 @@ from server.access.context import begin
 from server.client.protocol import CHUNK_S, pcm16
 from server.config import load_settings
 from server.http.service import Service
-from server.roster.roster import SHADOW, Plan
+from server.roster.roster import Plan
 from server.wires.base import StreamRequest
 from server.workers.remote import RemoteEngine, ServedRelease
 

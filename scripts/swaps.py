@@ -32,11 +32,12 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+from asr.aliases import CHAMPION
 from asr.audio.files import read_blocks
 from asr.config import SAMPLE_RATE_HZ
 from asr.errors import AsrError
 from asr.events import Final
-from asr.ledger import CHAMPION, Ledger, open_ledger
+from asr.ledger import Ledger, open_ledger
 from server.client.protocol import CHUNK_S, Message, listen_url, pcm16
 from server.client.stream import stream
 

@@ -11,11 +11,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from asr.aliases import CANARY, CHAMPION
 from server.access.failed_tries import network_of
-
-CHAMPION, CANARY = "champion", "canary"
-WEIGHT = "weight"
-"""The option of the alias `canary`: the share of clients, 0 to 1."""
 
 
 def client_of(salt: bytes, *, key: str = "", address: str = "", client_id: str = "") -> str:

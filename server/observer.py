@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from asr.aliases import CANARY, CHAMPION, DEFAULT_SHARE, SHADOW, SHARE
 from server.access.client_salt import client_salt
 from server.access.context import current
 from server.canary import client_of, point, share
@@ -14,7 +15,7 @@ from server.config import ServerSettings
 from server.ledger_writer import LedgerWriter
 from server.metrics import Metrics
 from server.outcomes import Seated, StreamOutcome
-from server.roster.roster import CANARY, CHAMPION, SHADOW, Roster
+from server.roster.roster import Roster
 from server.shadow.shadow import Followed, Shadow
 from server.shadow.turns import Lane, Turns
 from server.streams.connection import cause_name
@@ -25,10 +26,6 @@ from server.workers.contract import StreamSession
 
 if TYPE_CHECKING:
     from asr.ledger.ledger import Ledger
-
-SHARE = "share"
-"""The option of the alias `shadow`: the share of the champion's streams that it hears, 0 to 1."""
-DEFAULT_SHARE = 0.2
 
 OpenOn = Callable[[Scheduler], Awaitable[StreamSession]]
 """Opens a session of the same request on another scheduler, for no live stream."""

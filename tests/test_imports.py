@@ -28,7 +28,15 @@ IMPURE = {
 """`asr/` imports none of these: no socket, thread, process, clock or log. Callers own those, so the core is the same in
 a server, a batch job and a test."""
 
-FOUNDATION = {"asr.config", "asr.errors", "asr.events", "asr.languages", "asr.text_files", "asr.word_boundaries"}
+FOUNDATION = {
+    "asr.aliases",
+    "asr.config",
+    "asr.errors",
+    "asr.events",
+    "asr.languages",
+    "asr.text_files",
+    "asr.word_boundaries",
+}
 MODELS = {"asr.models.base", "asr.models.linear", "asr.models.layers", "asr.models.torchscript"}
 """What the networks and searches of the architectures share."""
 ARCHITECTURES = {
@@ -39,6 +47,7 @@ LOADING = ("architecture", "files", "converted_copy")
 ENGINE = {"asr.engine", "asr.streaming", "asr.model_files", "asr.models.registry", *MODELS}
 
 ROOMS: Mapping[str, set[str]] = {
+    "asr.aliases": set(),
     "asr.errors": set(),
     "asr.events": set(),
     "asr.languages": {"asr.errors"},

@@ -10,23 +10,11 @@
 It is imported only where a ledger is used: a server without one never loads SQLAlchemy.
 """
 
+from asr.aliases import ALIASES, CANARY, CHAMPION, SHADOW, SHARE, WEIGHT
 from asr.errors import LedgerError, MoveConflict
 from asr.ledger.history import evidence_for, previous_champion
 from asr.ledger.ledger import Ledger, open_ledger, resolve
-from asr.ledger.values import (
-    ALIASES,
-    CANARY,
-    CHAMPION,
-    SHADOW,
-    SHARE,
-    WEIGHT,
-    Gate,
-    Label,
-    Move,
-    Outcome,
-    Pair,
-    Release,
-)
+from asr.ledger.values import Gate, Label, Move, Outcome, Pair, Release
 
 __all__ = [
     "ALIASES",

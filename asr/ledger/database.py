@@ -60,7 +60,7 @@ class Database:
         return self.url.get_backend_name() == "sqlite"
 
     def close(self) -> None:
-        """Closes all connections."""
+        """Closes the pool's connections; a later question opens new ones."""
         self._engine.dispose()
 
     @contextmanager

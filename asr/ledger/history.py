@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
+from asr.aliases import CHAMPION
 from asr.ledger.ledger import Ledger
-from asr.ledger.values import CHAMPION, Move
+from asr.ledger.values import Move
 
 
 def previous_champion(moves: Iterable[Move]) -> int | None:

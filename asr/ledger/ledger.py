@@ -10,11 +10,12 @@ from typing import Any, Self, TypeVar
 from sqlalchemy import Connection, Row, Table, func, select
 from sqlalchemy.exc import IntegrityError
 
+from asr.aliases import ALIASES, CHAMPION
 from asr.errors import LedgerError, MoveConflict
 from asr.ledger.database import Database
 from asr.ledger.folders import is_whole, store
 from asr.ledger.tables import GATES, LABELS, MOVES, OUTCOMES, PAIRS, RELEASES
-from asr.ledger.values import ALIASES, CHAMPION, Gate, Label, Move, Outcome, Pair, Release
+from asr.ledger.values import Gate, Label, Move, Outcome, Pair, Release
 from asr.model_files.trained import models_dir
 
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*")

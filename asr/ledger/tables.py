@@ -1,5 +1,7 @@
 """The ledger's tables. Rows are added, never changed and never removed."""
 
+from typing import Any
+
 from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, MetaData, String, Table, UniqueConstraint
 
 FORMAT = 1
@@ -7,18 +9,29 @@ FORMAT = 1
 
 METADATA = MetaData()
 
+
+def _required(name: str, kind: Any) -> Column[Any]:
+    return Column(name, kind, nullable=False)
+
+
+def _rows(name: str, *columns: Column[Any]) -> Table:
+    """A table of rows that are added at a time, each about one model."""
+    key, at_s = Column("id", Integer, primary_key=True), _required("at_s", Float)
+    return Table(name, METADATA, key, at_s, Column("name", String, nullable=False, index=True), *columns)
+
+
 FORMATS = Table("ledger_format", METADATA, Column("version", Integer, primary_key=True))
 
 RELEASES = Table(
     "releases",
     METADATA,
     Column("id", Integer, primary_key=True),
-    Column("name", String, nullable=False),
-    Column("number", Integer, nullable=False),
-    Column("sha256", String(64), nullable=False),
-    Column("added_at_s", Float, nullable=False),
-    Column("by", String, nullable=False),
-    Column("why", String, nullable=False),
+    _required("name", String),
+    _required("number", Integer),
+    _required("sha256", String(64)),
+    _required("added_at_s", Float),
+    _required("by", String),
+    _required("why", String),
     UniqueConstraint("name", "number"),
     UniqueConstraint("name", "sha256"),
 )
@@ -27,75 +40,59 @@ MOVES = Table(
     "moves",
     METADATA,
     Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("at_s", Float, nullable=False),
-    Column("name", String, nullable=False),
-    Column("alias", String, nullable=False),
+    _required("at_s", Float),
+    _required("name", String),
+    _required("alias", String),
     Column("from_number", Integer),
     Column("to_number", Integer),
-    Column("by", String, nullable=False),
-    Column("why", String, nullable=False),
-    Column("evidence", JSON, nullable=False),
-    Column("options", JSON, nullable=False),
+    _required("by", String),
+    _required("why", String),
+    _required("evidence", JSON),
+    _required("options", JSON),
     Index("moves_by_alias", "name", "alias", "id"),
 )
 
-GATES = Table(
+GATES = _rows(
     "gates",
-    METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("at_s", Float, nullable=False),
-    Column("name", String, nullable=False, index=True),
-    Column("release", Integer, nullable=False),
+    _required("release", Integer),
     Column("champion", Integer),
-    Column("has_passed", Boolean, nullable=False),
-    Column("by", String, nullable=False),
-    Column("evidence", JSON, nullable=False),
+    _required("has_passed", Boolean),
+    _required("by", String),
+    _required("evidence", JSON),
 )
 
-PAIRS = Table(
+PAIRS = _rows(
     "pairs",
-    METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("at_s", Float, nullable=False),
-    Column("name", String, nullable=False, index=True),
-    Column("champion", Integer, nullable=False),
-    Column("challenger", Integer, nullable=False),
-    Column("stream_id", String, nullable=False),
-    Column("client", String, nullable=False),
-    Column("language", String, nullable=False),
-    Column("audio_s", Float, nullable=False),
-    Column("words", Integer, nullable=False),
-    Column("challenger_words", Integer, nullable=False),
-    Column("distance", Integer, nullable=False),
-    Column("draw_probability", Float, nullable=False),
-    Column("is_drawn", Boolean, nullable=False),
+    _required("champion", Integer),
+    _required("challenger", Integer),
+    _required("stream_id", String),
+    _required("client", String),
+    _required("language", String),
+    _required("audio_s", Float),
+    _required("words", Integer),
+    _required("challenger_words", Integer),
+    _required("distance", Integer),
+    _required("draw_probability", Float),
+    _required("is_drawn", Boolean),
 )
 
-OUTCOMES = Table(
+OUTCOMES = _rows(
     "outcomes",
-    METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("at_s", Float, nullable=False),
-    Column("name", String, nullable=False, index=True),
-    Column("release", Integer, nullable=False),
-    Column("arm", String, nullable=False),
-    Column("stream_id", String, nullable=False),
-    Column("client", String, nullable=False),
-    Column("audio_s", Float, nullable=False),
-    Column("words", Integer, nullable=False),
+    _required("release", Integer),
+    _required("arm", String),
+    _required("stream_id", String),
+    _required("client", String),
+    _required("audio_s", Float),
+    _required("words", Integer),
     Column("delay_p95_s", Float),
-    Column("cause", String, nullable=False),
+    _required("cause", String),
 )
 
-LABELS = Table(
+LABELS = _rows(
     "labels",
-    METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("stream_id", String, nullable=False),
-    Column("at_s", Float, nullable=False),
-    Column("name", String, nullable=False, index=True),
-    Column("release", Integer, nullable=False),
-    Column("words", Integer, nullable=False),
-    Column("errors", Integer, nullable=False),
-    Column("by", String, nullable=False),
+    _required("stream_id", String),
+    _required("release", Integer),
+    _required("words", Integer),
+    _required("errors", Integer),
+    _required("by", String),
 )

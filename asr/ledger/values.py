@@ -5,13 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-CHAMPION, CANARY, SHADOW = ALIASES = ("champion", "canary", "shadow")
-"""The aliases: the release that streams get, the one that a share of them gets, the one that hears them later."""
-
-
-WEIGHT, SHARE = "weight", "share"
-"""Options of a move: the share of clients that the canary gets, and of streams that the shadow hears (0 to 1)."""
-
 
 @dataclass(frozen=True, slots=True)
 class Release:

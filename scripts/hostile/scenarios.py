@@ -287,7 +287,7 @@ SCENARIOS: tuple[Callable[[Attack], Awaitable[None]], ...] = (
 
 
 async def attack(url: str, wyoming: tuple[str, int] | None, seed: int, messages: int, at_once: int = AT_ONCE) -> Attack:
-    """Runs random scenarios until so many messages were sent, each scenario at least once."""
+    """Runs random scenarios until this number of messages was sent, each scenario at least once."""
     made = Attack(url, wyoming, random.Random(seed))
     todo = list(SCENARIOS)
 

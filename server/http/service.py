@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from asr.aliases import CHAMPION
 from asr.audio.streams import StreamDecoder
 from asr.config import SAMPLE_RATE_HZ, with_endpoint
 from asr.errors import AsrError, AudioError, ConfigError, ModelError
@@ -29,7 +30,7 @@ from server.config import ServerSettings
 from server.http.fetch import Fetcher, FetchError
 from server.metrics import Metrics
 from server.observer import Observer
-from server.roster.roster import CHAMPION, Roster
+from server.roster.roster import Roster
 from server.streams.admission import Admission, Unavailable
 from server.streams.channels import AnyStream, ChannelStreams
 from server.streams.replica import Patience, StepError

@@ -22,8 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from asr.aliases import ALIASES, CHAMPION
 from asr.errors import AsrError
-from asr.ledger import ALIASES, CHAMPION, Ledger, LedgerError, Release, open_ledger
+from asr.ledger import Ledger, LedgerError, Release, open_ledger
 from server.metrics import Metrics
 from server.roster.memory import shortage
 from server.roster.roster import Plan, Roster

@@ -3,8 +3,8 @@
 import functools
 from collections.abc import Sequence
 
+from asr.aliases import CHAMPION
 from asr.ledger import Ledger, Release, resolve
-from asr.ledger.values import CHAMPION
 from server.config import ServerSettings
 from server.roster.follow import Follower, Served
 from server.workers.remote import RemoteEngine, ServedRelease, await_all, start_engines

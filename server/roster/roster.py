@@ -13,11 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from server.canary import WEIGHT, arm_of, share
+from asr.aliases import CANARY, CHAMPION, WEIGHT
+from server.canary import arm_of, share
 from server.metrics import Metrics
 from server.streams.scheduler import Scheduler
-
-CHAMPION, CANARY, SHADOW = "champion", "canary", "shadow"
 
 
 @dataclass(frozen=True, slots=True)

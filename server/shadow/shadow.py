@@ -31,7 +31,7 @@ _log = logging.getLogger("steadyword.server")
 LOOK_S = 0.5
 """How often recordings are looked at that are too late, or whose release is the shadow no more."""
 DRAW_WORDS = 10.0
-"""A stream whose texts differ by so many words is drawn for labelling for certain, one with half of it in every second
+"""A stream whose texts differ by this many words is always drawn for labelling, one with half of it in every second
 case: labels are worth most where the two texts differ."""
 
 

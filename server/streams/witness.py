@@ -15,7 +15,7 @@ class Witness(Protocol):
         ...
 
     def say(self, events: Sequence[Event], received_s: float) -> None:
-        """The session emitted these, after it had received so many seconds of audio."""
+        """The session emitted these, after it had received `received_s` seconds of audio."""
         ...
 
     def close(self, cause: str) -> None:

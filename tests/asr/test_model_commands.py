@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from asr import cli
-from asr.ledger import CANARY, CHAMPION, SHADOW, Ledger
+from asr.aliases import CANARY, CHAMPION, SHADOW
+from asr.ledger import Ledger
 from asr.models.registry import find_model
 from asr.released import pinned
 from asr.self_test import SAMPLE

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from asr.aliases import CHAMPION, SHADOW
 from asr.errors import LedgerError, MoveConflict
-from asr.ledger.values import CHAMPION, SHADOW
 from eval.report.gate import GateError, Limits
 from ops.gate import LOOKS, judge, releases
 from tests.eval.run_folders import spoken, write_run

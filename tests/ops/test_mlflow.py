@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from asr import cli
-from asr.ledger import CANARY, CHAMPION, SHADOW, Ledger, open_ledger
+from asr.aliases import CANARY, CHAMPION, SHADOW
+from asr.ledger import Ledger, open_ledger
 from tests.asr.ledger.releases import add_releases, model_folder
 
 pytestmark = pytest.mark.slow

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from asr import cli
+from asr.aliases import CANARY, CHAMPION, SHADOW
 from asr.ledger import Ledger, MoveConflict, open_ledger
-from asr.ledger.values import CANARY, CHAMPION, SHADOW, Move
+from asr.ledger.values import Move
 from ops.monitor import look
 from ops.policy import Policy, load_policy
 from tests.ops.trials import HOUR_S, NAME, NEW, OLD, labels, ledger_with_two, outcomes, pairs

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from asr.aliases import CANARY, CHAMPION, SHADOW
 from asr.errors import ConfigError
-from asr.ledger.values import CANARY, CHAMPION, SHADOW, Move
+from asr.ledger.values import Move
 from ops.evidence import GuardEvidence, PairEvidence
 from ops.policy import load_policy
 from ops.rollout import DAY_S, Evidence, Stage, decide, situation

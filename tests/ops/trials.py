@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
+from asr.aliases import CANARY, CHAMPION
 from asr.ledger import Label, Ledger, Outcome, Pair, open_ledger
-from asr.ledger.values import CANARY, CHAMPION
 
 NAME = "m"
 OLD, NEW = 1, 2

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from asr.aliases import CANARY, CHAMPION
 from asr.errors import ConfigError
 from server.access.client_salt import VARIABLE, client_salt
-from server.canary import CANARY, CHAMPION, arm_of, client_of, point, share
+from server.canary import arm_of, client_of, point, share
 
 CLIENTS = [f"{number:032x}" for number in range(4000)]
 STEPS = (0.0, 0.01, 0.05, 0.2, 0.5, 1.0)

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from asr.aliases import CANARY, CHAMPION, SHADOW
 from asr.ledger import Ledger, Outcome, Pair, Release, open_ledger
 from server.access.client_salt import VARIABLE
-from server.canary import CHAMPION, arm_of, client_of
+from server.canary import arm_of, client_of
 from server.roster.follow import Follower
-from server.roster.roster import CANARY, SHADOW, Plan
+from server.roster.roster import Plan
 from server.streams.scheduler import Scheduler
 from tests.asr.ledger.releases import add_releases
 from tests.server.fakes import POISON

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from asr.ledger import CHAMPION, Label, Ledger, MoveConflict, Outcome, Pair, open_ledger
+from asr.aliases import CHAMPION
+from asr.ledger import Label, Ledger, MoveConflict, Outcome, Pair, open_ledger
 
 PAIR = Pair(1.5, "m", 1, 2, "s-1", "c0ffee", "en", 12.5, 30, 31, 2, 0.25, True)
 OUTCOME = Outcome(2.5, "m", 1, "champion", "s-1", "c0ffee", 12.5, 30, 0.8, "ended")

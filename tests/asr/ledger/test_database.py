@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from asr.ledger import CHAMPION, Ledger, LedgerError, database, open_ledger
+from asr.aliases import CHAMPION
+from asr.ledger import Ledger, LedgerError, database, open_ledger
 from tests.asr.ledger.releases import PAIR, add_releases, model_folder
 
 

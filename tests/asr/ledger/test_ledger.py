@@ -7,16 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from asr.ledger import (
-    CANARY,
-    CHAMPION,
-    SHADOW,
-    Ledger,
-    LedgerError,
-    MoveConflict,
-    open_ledger,
-    resolve,
-)
+from asr.aliases import CANARY, CHAMPION, SHADOW
+from asr.ledger import Ledger, LedgerError, MoveConflict, open_ledger, resolve
 from asr.ledger.database import Database
 from tests.asr.ledger.releases import LABEL, OUTCOME, PAIR, add_releases, model_folder, move_up
 

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from websockets.sync.client import ClientConnection
 
+from asr.aliases import CHAMPION
 from asr.errors import LedgerError, ModelError
-from asr.ledger import CHAMPION, Ledger, Release, open_ledger
+from asr.ledger import Ledger, Release, open_ledger
 from asr.ledger.tables import FORMATS
 from server.roster import follow
 from server.roster.follow import Follower

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from asr.aliases import CHAMPION
 from asr.config import SessionSettings
 from asr.errors import ModelError
 from server.config import load_settings
 from server.http.service import Service
-from server.roster.roster import CHAMPION
 from server.streams.scheduler import Scheduler
 from server.wires.base import StreamRequest
 from server.workers.messages import StreamOptions

@@ -122,7 +122,7 @@ def test_while_live_lanes_are_busy_the_shadow_waits_and_then_hears_everything(tm
 
 
 def test_a_long_stream_is_heard_while_it_is_spoken(tmp_path: Path) -> None:
-    """Its audio does not pile up: what was heard is freed."""
+    """Its audio does not pile up: blocks are freed once they are recognised."""
 
     async def run() -> None:
         async with Rig(tmp_path, max_bytes=25 * SAMPLE_RATE_HZ * 4) as rig:

@@ -136,7 +136,7 @@ def test_a_recorded_wyoming_client_is_answered(server: Running, connection: dict
 
 
 def wav(size: int) -> bytes:
-    """Silence with a header, of so many bytes: the recorded file had as many."""
+    """A WAV file of silence, as long in bytes as the recorded file."""
     file = io.BytesIO()
     soundfile.write(file, np.zeros((size - 44) // 2, np.int16), 16_000, format="WAV", subtype="PCM_16")
     return file.getvalue()
