@@ -27,7 +27,7 @@ _SILENCE_STRIDE = 4
 (docs/log/decoding.md#one-state-of-silence-for-four)."""
 _NEGATIVE = -1e9
 _LENGTH_STEP = 16
-"""The self-attention sees a multiple of this number of tokens, the vectors of AVX-512; those not written yet are masked.
+"""Self-attention sees a multiple of this number of tokens, the vectors of AVX-512; those not yet written are masked.
 At other lengths its sums are taken in another order, and a text would depend on the others in its batch."""
 TAIL_SAMPLES = 2400
 """Zeros added after the audio of a window (0.15 s), so that its end is not the end of the encoder's input."""
