@@ -16,6 +16,7 @@ const page = {
   models: [],
   source: null, // the microphone, while it is open
   stream: null,
+  rest: null, // {stream, began_s, of_s}: a recording whose audio is not all text, kept to be sent later
   began_s: 0, // start of this recording in the transcript's time
   total_s: 0, // start of the next recording
   name: "", // file name of downloads
@@ -64,43 +65,95 @@ function receive(delays, message) {
   view.showDelays(delays);
 }
 
-function listeners(tape) {
-  const broken = tape.ended
-    ? "The connection broke. Trying again; audio without text yet will be sent again."
-    : `The connection broke. Trying again; up to ${KEPT_S} seconds of your speech are kept meanwhile.`;
+function brokenNotice(tape) {
+  const again = ["Retry now", () => page.stream?.retryNow()];
+  if (page.phase === "finishing") {
+    const text = "The server is away; the words on this page stay. Trying to get the rest. Press Stop again to send it later.";
+    return view.showNotice(text, "busy", again);
+  }
+  const kept = tape.ended
+    ? "audio without text yet will be sent again."
+    : `up to ${KEPT_S / 60} minutes of your speech are kept meanwhile.`;
+  return view.showNotice(`The connection broke. Trying again; ${kept}`, "busy", again);
+}
+
+function listeners(tape, onFirst) {
   const delays = new Delays(tape);
   view.showDelays(delays);
   return {
     onMessage: (message) => receive(delays, message),
-    onBroken: () => view.showNotice(broken, "busy"),
-    onOpen: (again) => view.showNotice(again ? "Connected again." : "", "good"),
+    onBroken: () => brokenNotice(tape),
+    onOpen(again) {
+      if (!again) onFirst();
+      view.showNotice(again ? "Connected again." : "", "good");
+    },
     onLost: (seconds) => view.showNotice(`${Math.round(seconds)} seconds could not be kept while there was no connection.`),
   };
 }
 
 // --- one recording, from any source
 
-/** Streams a tape to its end; `of_s` is its length, null if unknown. */
-async function listen(tape, of_s = null) {
-  page.began_s = page.total_s;
-  page.stream = new Stream(listenUrl(tape.rate), tape, listeners(tape));
-  const progress = () => view.showTime((of_s === null ? tape.end : page.stream.settled) / tape.rate, of_s);
+/** Streams a tape to its end; `of_s` is its length, null if unknown. `onFirst` is called once the server takes it. */
+async function listen(tape, of_s = null, onFirst = () => {}) {
+  const stream = new Stream(listenUrl(tape.rate), tape, listeners(tape, onFirst));
+  await follow({ stream, began_s: page.total_s, of_s });
+}
+
+/** Shows a recording's text until its stream ends. What got no text stays: the words as unsure, the audio to be sent later. */
+async function follow(recording) {
+  const { stream, began_s, of_s } = recording;
+  const { tape } = stream;
+  Object.assign(page, { stream, began_s, rest: null });
+  const progress = () => view.showTime((of_s === null ? tape.end : stream.settled) / tape.rate, of_s);
   const timer = setInterval(progress, 200);
   progress();
   try {
-    const until = await page.stream.done;
+    const until = await stream.done;
     view.showTime(until / tape.rate, of_s);
   } finally {
     clearInterval(timer);
     page.stream = null;
-    page.total_s = page.began_s + tape.end / tape.rate;
+    page.total_s = Math.max(page.total_s, page.began_s + tape.end / tape.rate);
+    page.rest = stream.hasRest ? { ...recording, began_s: page.began_s } : null;
     view.showSpeaking(false);
-    transcript.tail = [];
-    view.showTail([], false);
+    endTail(page.rest !== null);
   }
 }
 
+/** A tail that no final came for. `kept`: the rest of the audio is still here, so the words are too. */
+function endTail(kept) {
+  const unsure = kept ? transcript.keepTail() : null;
+  transcript.tail = [];
+  if (unsure) view.showFinal(unsure);
+  page.saved &&= !unsure;
+  view.showTail([], false);
+}
+
+/** Says what has no text yet, and offers to send it. `why` is the sentence before. */
+function offerRest(why = "") {
+  const { stream } = page.rest;
+  const seconds = Math.max(1, Math.round((stream.tape.end - stream.settled) / stream.tape.rate));
+  const text = `${seconds} s of sound have no final text yet. They are kept on this page, as are the underlined words.`;
+  view.showNotice(`${why} ${text}`.trim(), why ? "error" : "busy", ["Send the rest", () => run(sendRest)]);
+}
+
+/** Goes on with a recording that ended while the server was away. */
+async function sendRest() {
+  const { rest } = page;
+  if (!rest) return;
+  enter("finishing");
+  view.showNotice("Sending the rest…", "busy");
+  if (transcript.takeBack()) {
+    view.removeUnsure();
+    view.showTail(transcript.tail, transcript.beginsParagraph(transcript.tail));
+  }
+  rest.stream.start();
+  await follow(rest);
+}
+
 async function speak() {
+  if (page.rest) await sendRest(); // its words come before the new ones
+  if (page.rest) return;
   view.showNotice("");
   enter("opening");
   page.source = await Microphone.open({ onLevel: view.showLevel, onLost: microphoneGone });
@@ -128,22 +181,26 @@ async function stop() {
   else page.stream?.abandon();
 }
 
+/** The text stays until the recording was read and the server takes it: a wrong file changes nothing. */
 async function readFile(recording) {
-  if (!recording || !mayReplace()) return;
-  clearAll();
-  page.name = recording.name.replace(/\.[^.]*$/, "");
+  if (!recording) return;
   enter("opening");
   view.showNotice(`Reading ${recording.name}…`, "busy");
+  const replace = () => {
+    clearAll();
+    page.name = recording.name.replace(/\.[^.]*$/, "");
+  };
   const tape = await openFile(recording);
-  if (!tape) return upload(recording);
+  if (!tape) return upload(recording, replace);
   view.showNotice("");
+  if (!mayReplace()) return;
   enter("listening");
-  await listen(tape, tape.end / tape.rate);
+  await listen(tape, tape.end / tape.rate, replace);
   if (transcript.empty) view.showNotice(`No speech was found in ${recording.name}.`, "busy");
 }
 
 /** Uploads a recording that this browser cannot decode; its text arrives all at once. */
-async function upload(recording) {
+async function upload(recording, replace) {
   view.showNotice(`This browser cannot read ${recording.name}; the server does, and shows the text when it is done…`, "busy");
   const form = new FormData();
   form.append("file", recording);
@@ -156,6 +213,9 @@ async function upload(recording) {
   if (!answer) throw new StreamError(NO_SERVER);
   const body = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new StreamError(`${recording.name} was refused: ${body.error?.message ?? `HTTP ${answer.status}`}`);
+  if (!mayReplace()) return view.showNotice("");
+  replace();
+  page.began_s = 0;
   const alternatives = [{ transcript: body.text, text: body.text, words: body.words ?? [] }];
   show({ is_final: true, start: 0, duration: body.duration, channel: { alternatives } }, 0);
   view.showTime(body.duration, body.duration);
@@ -166,13 +226,16 @@ async function upload(recording) {
 async function run(recording) {
   if (page.phase !== "idle") return;
   if (!page.models.length) await loadModels(); // the server was down when the page was loaded
+  let why = "";
   try {
     await recording();
   } catch (error) {
     if (!(error instanceof SourceError || error instanceof StreamError)) throw error;
-    view.showNotice(error.message);
+    why = error.message;
+    view.showNotice(why);
   } finally {
     enter("idle");
+    if (page.rest) offerRest(why);
   }
 }
 
@@ -188,7 +251,7 @@ function clearAll() {
   view.showNotice("");
   view.showTime(0);
   view.showPhase(page.phase, false);
-  Object.assign(page, { total_s: 0, name: "", saved: true });
+  Object.assign(page, { total_s: 0, began_s: 0, name: "", saved: true, rest: null });
 }
 
 const FORMATS = {
@@ -205,7 +268,11 @@ function download(format) {
 }
 
 async function copyText() {
-  await view.copy(toTxt(transcript.paragraphs));
+  try {
+    await view.copy(toTxt(transcript.paragraphs));
+  } catch (error) {
+    return view.showNotice(error.message);
+  }
   page.saved = true;
   view.showNotice("Copied.", "good");
 }
@@ -264,7 +331,9 @@ model.addEventListener("change", chooseLanguages);
 clear.addEventListener("click", () => mayReplace() && clearAll());
 view.elements.copy.addEventListener("click", copyText);
 for (const format of Object.keys(FORMATS)) view.elements[format].addEventListener("click", () => download(format));
-addEventListener("beforeunload", (event) => page.phase !== "idle" && event.preventDefault());
+addEventListener("beforeunload", (event) => {
+  if (page.phase !== "idle" || !page.saved || page.rest) event.preventDefault();
+});
 access.needed.addEventListener("needed", () => view.showEntry(true));
 view.elements.entry.addEventListener("submit", takeKey);
 dropZone();

@@ -12,8 +12,9 @@ import { joined, wordsOf } from "./transcript.js";
 const CHUNK_S = 0.1;
 const BYTES_A_SAMPLE = 2;
 const BUFFERED_BYTES = 512 * 1024; // enough for the 1 s timers of a hidden tab, little enough to stop soon
-const BACK_OFF_S = [0.3, 1, 2, 4, 8]; // waits before each retry, times a random factor; the last one repeats
+const BACK_OFF_S = [0.2, 0.5, 1, 2, 3]; // waits before each retry, times a random factor; the last one repeats
 const OPEN_S = 10; // a connection that is not open by then is closed
+const ANSWER_S = 5; // a server that loads its model takes connections and does not answer: ask again after this time
 const KEEP_ALIVE_S = 5; // the server closes silent streams; a phone's microphone stops during a call
 const SLACK_S = 1; // for a connection to open while the tape drops its oldest samples
 const RESUMABLE_S = 30; // asked of the server
@@ -21,6 +22,8 @@ const SILENCE_S = 10; // a server that keeps the stream says something every sec
 const GONE = 410;
 const RESTARTED = 1012;
 const CALLERS_FAULT = [1008, 1009, 4001]; // close codes after which a retry would fail, too; 4001: another has the stream
+const UPGRADE_REQUIRED = 426; // the server would accept a WebSocket now
+const FOR_GOOD = [400, 401, 403]; // another try gets the same answer; any other one may come from a proxy of a server that starts
 const TRIES = 3; // of failures on the server's side without a result in between
 
 /** The stream cannot continue; the message is for the user. */
@@ -31,11 +34,12 @@ function reasonIn(body) {
 }
 
 /** Why a connection was refused. Browsers hide the status of a refused WebSocket: ask again without the upgrade. */
-async function refusal(url) {
+async function refusal(url, stopped) {
   const address = new URL(url);
   address.protocol = address.protocol.replace("ws", "http");
   try {
-    const answer = await access.request(address, { cache: "no-store", signal: AbortSignal.timeout(OPEN_S * 1000) });
+    const signal = AbortSignal.any([stopped, AbortSignal.timeout(ANSWER_S * 1000)]);
+    const answer = await access.request(address, { cache: "no-store", signal });
     const body = await answer.json().catch(() => ({}));
     return { status: answer.status, message: reasonIn(body) };
   } catch {
@@ -45,9 +49,7 @@ async function refusal(url) {
 
 const REFUSED = {
   0: () => NO_SERVER,
-  426: () =>
-    `No WebSocket came through from ${location.origin}. List that origin in the server's allowed_origins, ` +
-    "or look for a proxy in between that blocks WebSockets.",
+  426: () => "The server answers, but no WebSocket comes through. Look for a proxy in between that blocks WebSockets.",
   503: (message) => `The server is full. Try again in a moment.${message && ` (It says: ${message})`}`,
 };
 
@@ -71,11 +73,34 @@ export class Stream {
     this.sequence = 0; // of the last message
     this.failures = 0;
     this.opened = false; // ever
+    this.start();
+  }
+
+  /** Opens the first connection, or goes on after `abandon` or a failure with what is still on the tape. */
+  start() {
+    this.over = false;
+    this.blocked = 0; // connections that failed although the server would accept them
     // Resolves with the sample up to which the text is final, rejects with a StreamError.
     this.done = new Promise((resolve, reject) => Object.assign(this, { resolve, reject }));
     this.tape.onGrow = () => this.pump();
+    addEventListener("online", this.retryNow);
     this.connect();
   }
+
+  /** Whether audio on the tape has no final text yet. */
+  get hasRest() {
+    return !this.finished && this.settled < this.tape.end;
+  }
+
+  /** Does not wait for the next try, if one is due. */
+  retryNow = () => {
+    if (this.over || this.ready) return;
+    clearTimeout(this.timer);
+    this.failures = 0;
+    this.asking?.abort();
+    if (this.socket.readyState === WebSocket.CONNECTING) this.socket.onclose({ code: 1006, reason: "" });
+    else this.ask();
+  };
 
   /** Of the next connection: the stream that is kept, or a new one. */
   get address() {
@@ -93,22 +118,24 @@ export class Stream {
     this.ready = false;
     const socket = new WebSocket(this.address, access.subprotocols());
     this.socket = socket;
-    const timer = setTimeout(() => socket.close(), OPEN_S * 1000);
-    let keepAlive = null; // an interval, once open
+    const timer = setTimeout(() => ended(1006, ""), OPEN_S * 1000);
+    let open = false;
     const ended = (code, reason) => {
       socket.onopen = socket.onmessage = socket.onclose = null;
       clearTimeout(timer);
-      clearInterval(keepAlive);
-      this.closed(keepAlive !== null, code, reason);
+      clearInterval(this.keepAlive);
+      if (socket.readyState <= WebSocket.OPEN) socket.close();
+      this.ready = false;
+      this.closed(open, code, reason);
     };
     socket.onopen = () => {
       clearTimeout(timer);
       this.heardAt = performance.now();
-      keepAlive = setInterval(() => {
+      open = true;
+      this.keepAlive = setInterval(() => {
         const silence_s = (performance.now() - this.heardAt) / 1000;
         if (!this.kept || silence_s < SILENCE_S) return this.say("KeepAlive");
-        socket.close(); // nobody is there to answer this, so nothing waits for it
-        ended(1006, "");
+        ended(1006, ""); // nobody is there to answer a close frame, so nothing waits for one
       }, KEEP_ALIVE_S * 1000);
       if (this.token) return; // the server says where to go on
       if (this.tape.start <= this.base) return this.begin(this.base);
@@ -174,7 +201,7 @@ export class Stream {
       this.sequence = message.sequence;
     }
     if (message.type === "Error") this.fault = reasonIn(message);
-    if (message.type === "Results") this.failures = 0; // it works: reset the back-off
+    if (message.type === "Results") this.failures = this.blocked = 0; // it works: reset the back-off
     if (message.type === "Results") this.dropKnown(message);
     if (message.is_final) this.settled = Math.max(this.settled, this.sampleAt(message.start + message.duration));
     this.noteSafe(message);
@@ -215,12 +242,14 @@ export class Stream {
     if (message.is_final) this.finals.push(...pieces.filter((_, i) => isNew[i]));
   }
 
-  async closed(open, code, reason) {
+  closed(open, code, reason) {
     clearTimeout(this.timer);
     if (this.over) return;
     if (this.closing && code === 1000) this.finish();
-    else if (!open) await this.refused();
-    else if (CALLERS_FAULT.includes(code) || (this.fault && this.failures >= TRIES)) {
+    else if (!open) {
+      this.blocked += 1;
+      this.ask();
+    } else if (CALLERS_FAULT.includes(code) || (this.fault && this.failures >= TRIES)) {
       this.fail(this.fault || reason || "The server closed the stream.");
     } else {
       if (code === RESTARTED || this.fault || !this.token) this.beginAgain();
@@ -228,32 +257,39 @@ export class Stream {
     }
   }
 
-  async refused() {
-    const { status, message } = await refusal(this.address);
-    if (this.over) return;
+  /**
+   * Asks by HTTP whether a connection would be accepted, then opens it. Browsers delay a WebSocket after others have
+   * failed, up to 5 s in Chromium, and hide why one was refused; neither is so for HTTP.
+   */
+  async ask() {
+    const asking = (this.asking = new AbortController());
+    const { status, message } = await refusal(this.address, asking.signal);
+    if (this.over || asking.signal.aborted) return;
     if (status === GONE && this.token) {
       this.beginAgain();
-      return this.connect();
-    }
-    const passing = ([0, 503].includes(status) && this.opened) || (status === 426 && this.failures < TRIES);
-    if (passing) this.retry(); // 426: it would be accepted now
+      this.connect();
+    } else if (status === UPGRADE_REQUIRED && (this.opened || this.blocked < TRIES)) {
+      if (this.blocked < TRIES) this.connect();
+      else this.retry(this.connect); // it was open before, so this ends too
+    } else if (this.opened && !FOR_GOOD.includes(status)) this.retry();
     else this.fail(REFUSED[status]?.(message) ?? (message || `The server refused the stream (HTTP ${status}).`));
   }
 
-  retry() {
+  retry(next = this.ask) {
     const wait_s = BACK_OFF_S[Math.min(this.failures, BACK_OFF_S.length - 1)] * (0.5 + Math.random());
     this.failures += 1;
     this.listeners.onBroken();
-    this.timer = setTimeout(() => this.connect(), wait_s * 1000);
+    this.timer = setTimeout(() => next.call(this), wait_s * 1000);
   }
 
-  /** Ends immediately, without waiting for outstanding results. */
+  /** Ends immediately, without waiting for outstanding results. `start` goes on where this was. */
   abandon() {
     this.end();
     this.resolve(this.settled);
   }
 
   finish() {
+    this.finished = true;
     this.end();
     this.resolve(this.tape.end);
   }
@@ -264,9 +300,16 @@ export class Stream {
   }
 
   end() {
+    const { socket } = this;
     this.over = true;
-    if (this.socket.readyState <= WebSocket.OPEN) this.socket.close(1000); // the server need not wait for us
+    this.ready = false;
+    this.asking?.abort();
+    removeEventListener("online", this.retryNow);
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    if (socket.readyState <= WebSocket.OPEN) socket.close(1000); // the server need not wait for us
+    if (this.hasRest) this.beginAgain();
     clearTimeout(this.timer);
+    clearInterval(this.keepAlive);
     this.tape.onGrow = () => {};
   }
 }

@@ -1,7 +1,7 @@
 // Tapes hold audio until it is in finals. Positions are samples since the start of the recording. Both tapes have
 // rate, start (oldest sample held), end (one past the newest), ended (nothing follows) and read(from, count).
 
-export const KEPT_S = 120; // of the microphone (11 MB at 48 kHz): speech during a break of this length is not lost
+export const KEPT_S = 300; // of the microphone (29 MB at 48 kHz): speech during a break of this length is not lost
 
 /** A microphone's audio: grows at its end, drops its oldest samples. */
 export class LiveTape {

@@ -70,6 +70,22 @@ export class Transcript {
     return final;
   }
 
+  /** Keeps the tail where no final of it will come for now: its words are marked as unsure. Returns them, or null. */
+  keepTail() {
+    const [words] = [this.tail, (this.tail = [])];
+    if (!words.length) return null;
+    const kept = { ...this.commit(words), unsure: true };
+    this.finals[this.finals.length - 1] = kept;
+    return kept;
+  }
+
+  /** Before the rest is sent: unsure words at the end become the tail again. Returns whether there were any. */
+  takeBack() {
+    if (!this.finals.at(-1)?.unsure) return false;
+    this.tail = this.finals.pop().words;
+    return true;
+  }
+
   beginsParagraph([first]) {
     const before = this.finals.at(-1)?.words.at(-1);
     return !before || (first !== undefined && first.start - before.end > PARAGRAPH_S);

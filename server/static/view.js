@@ -12,11 +12,35 @@ tail.setAttribute("aria-live", "off"); // screen readers read only committed tex
 
 // --- text
 
-function following(change) {
-  const atEnd = paper.scrollHeight - paper.scrollTop - paper.clientHeight < 40; // do not scroll for a user who has scrolled up
-  change();
-  if (atEnd) paper.scrollTop = paper.scrollHeight;
+let follows = true; // the text's end stays in sight, until the user scrolls up
+
+const atEnd = () => paper.scrollHeight - paper.scrollTop - paper.clientHeight < 40;
+
+function toEnd() {
+  if (follows) paper.scrollTop = paper.scrollHeight;
+  elements.jump.hidden = follows;
 }
+
+function following(change) {
+  change();
+  toEnd();
+}
+
+// Only the user's own hand ends following. A notice that shrinks the paper scrolls nothing, and is followed.
+for (const gesture of ["wheel", "touchmove", "keydown", "pointerdown"]) {
+  paper.addEventListener(gesture, () => (toEnd.byHand = performance.now()), { passive: true });
+}
+paper.addEventListener("scroll", () => {
+  if (atEnd()) follows = true;
+  else if (performance.now() - (toEnd.byHand ?? -Infinity) < 1000 || paper.matches(":active")) follows = false;
+  elements.jump.hidden = follows;
+});
+new ResizeObserver(toEnd).observe(paper);
+elements.jump.addEventListener("click", () => {
+  follows = true;
+  toEnd();
+  paper.focus();
+});
 
 /** The paragraph to write to: a new one, or the last. A last one that holds only the tail is removed. */
 function paragraphFor(fresh) {
@@ -35,7 +59,8 @@ export function showFinal(final) {
     const paragraph = paragraphFor(final.paragraph);
     const span = document.createElement("span");
     span.textContent = textIn(paragraph, joined(final.words));
-    span.className = "final";
+    span.className = final.unsure ? "final unsure" : "final";
+    if (final.unsure) span.title = "Not confirmed: the server was away before these words were final.";
     paragraph.append(span, tail);
   });
 }
@@ -48,6 +73,11 @@ export function showTail(tailWords, fresh) {
     paragraph.append(tail);
     empty.hidden = Boolean(words.textContent);
   });
+}
+
+/** Removes the unsure words at the end, which become the tail again. */
+export function removeUnsure() {
+  [...words.querySelectorAll(".unsure")].at(-1)?.remove();
 }
 
 export function clearText() {
@@ -68,10 +98,17 @@ export function showEntry(wanted) {
   if (appears) key.focus();
 }
 
-/** kind: "error" (needs the user), "busy" (in progress) or "good" (disappears after 4 s). */
-export function showNotice(text, kind = "error") {
+/** kind: "error" (needs the user), "busy" (in progress) or "good" (disappears after 4 s). `offer`: [label, action]. */
+export function showNotice(text, kind = "error", offer = null) {
   notice.textContent = text;
   notice.className = kind;
+  if (offer) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = offer[0];
+    button.addEventListener("click", offer[1]);
+    notice.append(" ", button);
+  }
   notice.hidden = !text;
   clearTimeout(showNotice.timer);
   if (kind === "good") showNotice.timer = setTimeout(() => showNotice(""), 4000);
@@ -156,11 +193,18 @@ export function save(name, text, type) {
 }
 
 export async function copy(text) {
-  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  if (navigator.clipboard) {
+    try {
+      return await navigator.clipboard.writeText(text);
+    } catch {
+      // Refused by a permission: the older way may still work.
+    }
+  }
   const area = document.createElement("textarea"); // pages over plain http in a local network have no clipboard API
   area.value = text;
   document.body.append(area);
   area.select();
-  document.execCommand("copy");
+  const copied = document.execCommand("copy");
   area.remove();
+  if (!copied) throw new Error("The browser does not let this page copy. Select the text and copy it, or download it.");
 }

@@ -593,17 +593,17 @@ def test_the_tail_stays_after_a_final_and_goes_with_the_utterance(open_page: Ope
 
 
 def test_a_live_tape_drops_its_oldest_audio_and_reads_across_chunks(open_page: Open) -> None:
-    """Two minutes are kept; positions remain those of the whole recording."""
+    """Five minutes are kept; positions remain those of the whole recording."""
     page = open_page()
     kept = page.evaluate(
         """async () => {
             const { LiveTape } = await import("/static/tape.js");
             const tape = new LiveTape(10);
-            for (let i = 0; i < 130; i += 1) tape.push(Int16Array.from({ length: 10 }, (_, k) => i * 10 + k));
-            return [tape.start, tape.end, [...tape.read(108, 4)], tape.read(1295, 10).length];
+            for (let i = 0; i < 310; i += 1) tape.push(Int16Array.from({ length: 10 }, (_, k) => i * 10 + k));
+            return [tape.start, tape.end, [...tape.read(108, 4)], tape.read(3095, 10).length];
         }"""
     )
-    assert kept == [100, 1300, [108, 109, 110, 111], 5]
+    assert kept == [100, 3100, [108, 109, 110, 111], 5]
 
 
 @pytest.mark.slow
