@@ -14,15 +14,17 @@ from asr.aliases import ALIASES, CANARY, CHAMPION, SHADOW, SHARE, WEIGHT
 from asr.errors import LedgerError, MoveConflict
 from asr.ledger.history import evidence_for, previous_champion
 from asr.ledger.ledger import Ledger, open_ledger, resolve
-from asr.ledger.values import Gate, Label, Move, Outcome, Pair, Release
+from asr.ledger.values import ALARM_KINDS, Alarm, Gate, Label, Move, Outcome, Pair, Release, VitalsRow
 
 __all__ = [
+    "ALARM_KINDS",
     "ALIASES",
     "CANARY",
     "CHAMPION",
     "SHADOW",
     "SHARE",
     "WEIGHT",
+    "Alarm",
     "Gate",
     "Label",
     "Ledger",
@@ -32,6 +34,7 @@ __all__ = [
     "Outcome",
     "Pair",
     "Release",
+    "VitalsRow",
     "evidence_for",
     "open_ledger",
     "previous_champion",

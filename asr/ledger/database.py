@@ -88,8 +88,8 @@ class Database:
 
     def _prepare(self) -> None:
         with self.reading() as connection:
-            is_new = not inspect(connection).has_table(FORMATS.name)
-        if is_new:
+            tables = set(inspect(connection).get_table_names())
+        if FORMATS.name not in tables:
             self._create()
         with self.reading() as connection:
             found = connection.execute(select(FORMATS.c.version)).scalar_one()
@@ -98,6 +98,8 @@ class Database:
                 f"the ledger {self.where} has format {found}, and this version of steadyword reads formats up to "
                 f"{FORMAT}; wanted a newer steadyword"
             )
+        if FORMATS.name in tables and not tables.issuperset(METADATA.tables):
+            self._complete()
 
     def _create(self) -> None:
         """Creates the tables. Of two processes that do so at once, the second finds them there."""
@@ -108,6 +110,12 @@ class Database:
             METADATA.create_all(connection)
             if connection.execute(select(FORMATS.c.version)).first() is None:
                 connection.execute(FORMATS.insert().values(version=FORMAT))
+
+    def _complete(self) -> None:
+        """Adds the tables that an older format lacks, all or none; rows stay as they are."""
+        with self.writing() as connection:
+            METADATA.create_all(connection)
+            connection.execute(FORMATS.update().where(FORMATS.c.version < FORMAT).values(version=FORMAT))
 
     @contextmanager
     def _sentences(self) -> Iterator[None]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+import numpy as np
 from sqlalchemy import Connection, Row, Table, func, select
 from sqlalchemy.exc import IntegrityError
 
@@ -14,9 +15,10 @@ from asr.aliases import ALIASES, CHAMPION
 from asr.errors import LedgerError, MoveConflict
 from asr.ledger.database import Database
 from asr.ledger.folders import is_whole, store
-from asr.ledger.tables import GATES, LABELS, MOVES, OUTCOMES, PAIRS, RELEASES
-from asr.ledger.values import Gate, Label, Move, Outcome, Pair, Release
+from asr.ledger.tables import ALARMS, GATES, LABELS, MOVES, OUTCOMES, PAIRS, RELEASES, VITALS
+from asr.ledger.values import ALARM_KINDS, Alarm, Gate, Label, Move, Outcome, Pair, Release, VitalsRow
 from asr.model_files.trained import models_dir
+from asr.vitals.names import VERSION
 
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 """The name of a model with releases."""
@@ -25,7 +27,7 @@ REF = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*)(?:@(?P<alias>[a-z]+)|/(?P<number
 _ATTEMPTS = 20
 """Of a transaction on a database that lets two of them read the same state. SQLite needs one."""
 
-Watched = TypeVar("Watched", Gate, Pair, Outcome, Label)
+Watched = TypeVar("Watched", Gate, Pair, Outcome, Label, Alarm)
 
 
 class Ledger:
@@ -224,7 +226,34 @@ class Ledger:
         """The labels of a model's streams, in the order in which they were added."""
         return self._watched(LABELS, Label, {"name": name}, after_id)
 
-    def _add(self, table: Table, rows: Sequence[Pair] | Sequence[Outcome] | Sequence[Label]) -> None:
+    def add_vitals(self, rows: Sequence[VitalsRow]) -> None:
+        """Adds all of them, or none."""
+        self._add(VITALS, rows)
+
+    def vitals(self, name: str, after_id: int = 0, limit: int | None = None) -> list[VitalsRow]:
+        """The utterances of a model in the order in which they were added, ``limit`` of them at most.
+
+        Rows of another order of the numbers (`asr.vitals.names.VERSION`) are left out.
+        """
+        columns = [column for column in VITALS.c if column.name != "version"]
+        query = select(*columns).where(VITALS.c.name == name, VITALS.c.id > after_id, VITALS.c.version == VERSION)
+        with self._database.reading() as connection:
+            rows = connection.execute(query.order_by(VITALS.c.id).limit(limit))
+            return [_vitals_row(row) for row in rows]
+
+    def add_alarm(self, alarm: Alarm) -> Alarm:
+        """Adds it, and returns it with its number. Raises `LedgerError` for an unknown kind."""
+        if alarm.kind not in ALARM_KINDS:
+            raise LedgerError(f"{alarm.kind!r} is no kind of alarm; wanted {', '.join(ALARM_KINDS)}")
+        with self._database.writing() as connection:
+            row_id = connection.execute(ALARMS.insert().values(_values(alarm)).returning(ALARMS.c.id)).scalar_one()
+        return replace(alarm, id=row_id)
+
+    def alarms(self, name: str, after_id: int = 0) -> list[Alarm]:
+        """The alarms of a model, in the order in which they were added."""
+        return self._watched(ALARMS, Alarm, {"name": name}, after_id)
+
+    def _add(self, table: Table, rows: Sequence[Pair | Outcome | Label | VitalsRow]) -> None:
         if not rows:
             return
         values = [_values(row) for row in rows]
@@ -293,9 +322,18 @@ def _make_folder(folder: Path) -> None:
         ) from None
 
 
-def _values(row: Gate | Pair | Outcome | Label) -> dict[str, Any]:
+def _values(row: Gate | Pair | Outcome | Label | VitalsRow | Alarm) -> dict[str, Any]:
     """The row's columns without its id, which the database gives."""
-    return {key: value for key, value in asdict(row).items() if key != "id"}
+    values = {key: value for key, value in asdict(row).items() if key != "id"}
+    if isinstance(row, VitalsRow):
+        values |= {"numbers": row.numbers.astype("<f2").tobytes(), "version": VERSION}
+    return values
+
+
+def _vitals_row(row: Row[Any]) -> VitalsRow:
+    values = dict(row._mapping)
+    numbers = np.frombuffer(values.pop("numbers"), "<f2").astype(np.float32)
+    return VitalsRow(numbers=numbers, **values)
 
 
 def _last_id(connection: Connection) -> int:

@@ -2,10 +2,23 @@
 
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, MetaData, String, Table, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
 
-FORMAT = 1
-"""The version of these tables. A ledger of a newer one is refused: an older program would misread it."""
+FORMAT = 2
+"""The version of these tables. A ledger of a newer one is refused: an older program would misread it. One of an older
+one gets the tables that it lacks. 2: vitals and alarms."""
 
 METADATA = MetaData()
 
@@ -95,4 +108,31 @@ LABELS = _rows(
     _required("words", Integer),
     _required("errors", Integer),
     _required("by", String),
+)
+
+VITALS = Table(
+    "vitals",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    _required("at_s", Float),
+    _required("name", String),
+    _required("release", Integer),
+    _required("stream_id", String),
+    _required("client", String),
+    _required("utterance", Integer),
+    _required("language", String),
+    _required("codec", String),
+    _required("audio_s", Float),
+    _required("words", Integer),
+    _required("version", Integer),
+    _required("numbers", LargeBinary),
+    Index("vitals_by_name", "name", "id"),
+)
+
+ALARMS = _rows(
+    "alarms",
+    _required("kind", String),
+    _required("signal", String),
+    _required("sentence", String),
+    _required("evidence", JSON),
 )

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 
 @dataclass(frozen=True, slots=True)
 class Release:
@@ -121,3 +123,47 @@ class Label:
     errors: int
     by: str
     id: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VitalsRow:
+    """The numbers of one utterance of a live stream, never a word.
+
+    ``utterance`` counts from 0 in each stream. ``client`` is a salted hash, or "" for an unknown one. ``codec`` is how
+    the client sent its audio. ``numbers``: float32 ``(len(asr.vitals.NAMES),)``, NaN where a number is unknown; the
+    ledger rounds them to float16.
+    """
+
+    at_s: float
+    name: str
+    release: int
+    stream_id: str
+    client: str
+    utterance: int
+    language: str
+    codec: str
+    audio_s: float
+    words: int
+    numbers: np.ndarray
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """What was found in live speech. ``signal`` names the number that moved, ``sentence`` is for people.
+
+    ``kind``: "shift" (the data moved), "concept suspected" (the texts moved, the sound did not), "concept confirmed"
+    (labels say so) or "harm" (the words got worse). ``evidence``: the figures that it rests on.
+    """
+
+    at_s: float
+    name: str
+    kind: str
+    signal: str
+    sentence: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    id: int = 0
+
+
+ALARM_KINDS = ("shift", "concept suspected", "concept confirmed", "harm")
+"""The values of `Alarm.kind`."""

@@ -7,11 +7,16 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from asr.aliases import CHAMPION
-from asr.ledger import Label, Ledger, MoveConflict, Outcome, Pair, open_ledger
+from asr.ledger import Alarm, Label, Ledger, MoveConflict, Outcome, Pair, VitalsRow, open_ledger
+from asr.vitals import NAMES
 
 PAIR = Pair(1.5, "m", 1, 2, "s-1", "c0ffee", "en", 12.5, 30, 31, 2, 0.25, True)
 OUTCOME = Outcome(2.5, "m", 1, "champion", "s-1", "c0ffee", 12.5, 30, 0.8, "ended")
 LABEL = Label("s-1", 3.5, "m", 1, 30, 2, "bob")
+ALARM = Alarm(4.5, "m", "shift", "snr_db", "snr_db: more streams are low", {"evidence": 12.5})
+VITALS = VitalsRow(
+    1.5, "m", 1, "s" * 32, "c" * 32, 3, "en", "linear16", 12.5, 30, np.linspace(-60, 60, len(NAMES), dtype=np.float32)
+)
 
 
 def model_folder(folder: Path, seed: int = 0) -> Path:

@@ -9,10 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, MetaData, text
 
 from asr.aliases import CHAMPION
 from asr.ledger import Ledger, LedgerError, database, open_ledger
-from tests.asr.ledger.releases import PAIR, add_releases, model_folder
+from asr.ledger.tables import FORMAT, METADATA
+from tests.asr.ledger.releases import ALARM, PAIR, VITALS, add_releases, model_folder
+
+FIRST_FORMAT = {"ledger_format", "releases", "moves", "gates", "pairs", "outcomes", "labels"}
+"""The tables of format 1."""
 
 
 def test_a_locked_ledger_gives_one_sentence(ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,8 +39,46 @@ def test_a_ledger_of_a_newer_version_is_refused(ledger: Ledger) -> None:
     with contextlib.closing(sqlite3.connect(ledger.where)) as connection:
         connection.execute("UPDATE ledger_format SET version = 99")
         connection.commit()
-    with pytest.raises(LedgerError, match=r"has format 99, and this version .* up to 1; wanted a newer steadyword"):
+    with pytest.raises(LedgerError, match=r"has format 99, and this version .* up to 2; wanted a newer steadyword"):
         open_ledger(ledger.where)
+
+
+def test_a_ledger_of_an_older_version_gets_the_missing_tables(ledger: Ledger, tmp_path: Path) -> None:
+    """Its rows stay; two programs that open it at once find the same."""
+    add_releases(ledger, tmp_path, 2)
+    ledger.move("m", CHAMPION, expected=None, to=2, by="ann", why="the first")
+    ledger.add_pairs([PAIR])
+    with contextlib.closing(sqlite3.connect(ledger.where)) as connection:
+        new = set(METADATA.tables) - FIRST_FORMAT
+        connection.executescript(";".join(f"DROP TABLE {table}" for table in new))
+        connection.execute("UPDATE ledger_format SET version = 1")
+        connection.commit()
+    with open_ledger(ledger.where) as one, open_ledger(ledger.where) as other:
+        one.add_vitals([VITALS])
+        other.add_alarm(ALARM)
+        assert len(other.vitals("m")) == len(one.alarms("m")) == len(one.pairs("m", 1, 2)) == 1
+        assert one.aliases("m")[CHAMPION].number == 2
+    with contextlib.closing(sqlite3.connect(ledger.where)) as connection:
+        assert connection.execute("SELECT version FROM ledger_format").fetchall() == [(FORMAT,)]
+
+
+def test_an_upgrade_is_whole_or_not_there(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that ends within it leaves the old format, which the next one completes."""
+    with contextlib.closing(sqlite3.connect(ledger.where)) as connection:
+        connection.executescript("DROP TABLE vitals; DROP TABLE alarms; UPDATE ledger_format SET version = 1")
+    created: list[str] = []
+
+    def interrupted(metadata: MetaData, connection: Connection) -> None:
+        created.append(str(connection.execute(text("CREATE TABLE alarms (id INTEGER)"))))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MetaData, "create_all", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            open_ledger(ledger.where)
+    assert created
+    with open_ledger(ledger.where) as again:
+        assert again.add_alarm(ALARM).id == 1
 
 
 def write_text(path: Path) -> None:

@@ -1,16 +1,19 @@
 """Releases by number, aliases by compare-and-set, and a history that is only ever added to."""
 
 import multiprocessing
+import sqlite3
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from asr.aliases import CANARY, CHAMPION, SHADOW
 from asr.ledger import Ledger, LedgerError, MoveConflict, open_ledger, resolve
 from asr.ledger.database import Database
-from tests.asr.ledger.releases import LABEL, OUTCOME, PAIR, add_releases, model_folder, move_up
+from asr.vitals import NAMES
+from tests.asr.ledger.releases import ALARM, LABEL, OUTCOME, PAIR, VITALS, add_releases, model_folder, move_up
 
 
 def test_releases_are_numbered_by_model(ledger: Ledger, tmp_path: Path) -> None:
@@ -118,6 +121,52 @@ def test_watched_streams_are_kept_in_order(ledger: Ledger) -> None:
     assert [row.delay_p95_s for row in ledger.outcomes("m")] == [0.8, None]
     assert ledger.labels("m") == [replace(LABEL, id=1)]
     assert ledger.labels("m", after_id=1) == ledger.labels("other") == []
+
+
+def test_vitals_are_kept_in_order(ledger: Ledger) -> None:
+    """Rounded to three digits; what is unknown stays unknown; they are read in pages."""
+    unknown = replace(VITALS, utterance=4, numbers=np.full(len(NAMES), np.nan, np.float32))
+    ledger.add_vitals([VITALS, unknown])
+    ledger.add_vitals([replace(VITALS, name="other")])
+    first, second = ledger.vitals("m")
+    assert (first.stream_id, first.utterance, first.codec, first.audio_s, first.words) == (
+        VITALS.stream_id, 3, "linear16", 12.5, 30,
+    )  # fmt: skip
+    np.testing.assert_allclose(first.numbers, VITALS.numbers, rtol=1e-3)
+    assert np.isnan(second.numbers).all()
+    assert [row.id for row in ledger.vitals("m", limit=1)] == [first.id]
+    assert [row.id for row in ledger.vitals("m", after_id=first.id)] == [second.id]
+
+
+def test_vitals_of_another_order_are_left_out(ledger: Ledger) -> None:
+    """Their numbers mean something else."""
+    ledger.add_vitals([VITALS])
+    with sqlite3.connect(ledger.where) as connection:
+        connection.execute("UPDATE vitals SET version = version + 1")
+    connection.close()
+    assert ledger.vitals("m") == []
+
+
+def test_an_utterance_takes_at_most_500_bytes(ledger: Ledger) -> None:
+    """With its indices."""
+    rows = [replace(VITALS, stream_id=f"{number:032x}") for number in range(2000)]
+    before = Path(ledger.where).stat().st_size
+    ledger.add_vitals(rows)
+    ledger.close()
+    with sqlite3.connect(ledger.where) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    assert (Path(ledger.where).stat().st_size - before) / len(rows) <= 500
+
+
+def test_alarms_are_kept_in_order(ledger: Ledger) -> None:
+    """Of an unknown kind is none."""
+    first = ledger.add_alarm(ALARM)
+    second = ledger.add_alarm(replace(ALARM, kind="harm"))
+    assert ledger.alarms("m") == [first, second]
+    assert ledger.alarms("m", first.id) == [second]
+    with pytest.raises(LedgerError, match=r"'odd' is no kind of alarm; wanted shift"):
+        ledger.add_alarm(replace(ALARM, kind="odd"))
 
 
 def test_another_process_sees_a_move(ledger: Ledger, tmp_path: Path) -> None:

@@ -1,0 +1,8 @@
+"""Vitals: about forty numbers of one utterance, never a word.
+
+names      what the numbers are, in their order
+"""
+
+from asr.vitals.names import GROUPS, INDEX, NAMES, VERSION
+
+__all__ = ["GROUPS", "INDEX", "NAMES", "VERSION"]
