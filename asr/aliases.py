@@ -9,3 +9,6 @@ CHAMPION, CANARY, SHADOW = ALIASES = ("champion", "canary", "shadow")
 WEIGHT, SHARE = "weight", "share"
 """Options of a move: the share of clients that the canary gets, and of streams that the shadow hears (0 to 1)."""
 DEFAULT_WEIGHT, DEFAULT_SHARE = 0.05, 0.2
+
+BASIS = "basis"
+"""Key of a move's evidence: all that is needed to repeat the verdict (`ops.monitor.replay`). For programs, not people."""

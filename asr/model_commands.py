@@ -19,7 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 from typer.core import TyperGroup
 
-from asr.aliases import CANARY, CHAMPION, DEFAULT_SHARE, DEFAULT_WEIGHT, SHADOW, SHARE, WEIGHT
+from asr.aliases import BASIS, CANARY, CHAMPION, DEFAULT_SHARE, DEFAULT_WEIGHT, SHADOW, SHARE, WEIGHT
 from asr.errors import AsrError, ConfigError, LedgerError, ModelError
 from asr.options import LEDGER, takes_ledger
 
@@ -145,7 +145,8 @@ def _history_table(moves: "Iterable[Move]") -> Table:
     table = Table("move", "at (UTC)", "alias", "from", "to", "by", "why", "options", "evidence")
     for move in moves:
         ends = ("-" if number is None else str(number) for number in (move.from_number, move.to_number))
-        facts = (json.dumps(dict(values)) if values else "" for values in (move.options, move.evidence))
+        evidence = {key: value for key, value in move.evidence.items() if key != BASIS}
+        facts = (json.dumps(dict(values)) if values else "" for values in (move.options, evidence))
         row = (str(move.id), _time(move.at_s), move.alias, *ends, move.by, move.why, *facts)
         table.add_row(*map(escape, row))
     return table
@@ -296,16 +297,19 @@ def _release(ledger: "Ledger", ref: str) -> "Release":
 
 
 def opened(must_exist: bool = False) -> "Ledger":
-    """The ledger of `--ledger`, of the environment, or the user's own, which is created at its first use."""
+    """The ledger of `--ledger`, of the environment, or the user's own. A new one is created, unless it ``must_exist``.
+
+    Raises `LedgerError`, and `ConfigError` for an empty place.
+    """
     from asr.ledger import open_ledger
     from asr.released import ledger_place, own_ledger
 
     if os.environ.get(LEDGER) == "":
         raise ConfigError(f"found an empty {LEDGER}, which means no ledger; wanted a file or an SQLAlchemy URL")
-    place = ledger_place()
-    if place is None and must_exist:
-        raise LedgerError(f"there is no ledger at {own_ledger()} yet; wanted `asr models add NAME FOLDER` first")
-    return open_ledger(place or own_ledger())
+    place = ledger_place() or str(own_ledger())
+    if must_exist and "://" not in place and not Path(place).expanduser().is_file():
+        raise LedgerError(f"there is no ledger at {place}; wanted one: asr models add NAME FOLDER")
+    return open_ledger(place)
 
 
 def _user() -> str:

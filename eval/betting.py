@@ -17,6 +17,7 @@ Two properties of `log_wealth` carry everything that is built on it:
 `PairScores` are the scores of pairs of texts; `log_share_evidence` tests assignments and counts of failures.
 """
 
+from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,8 @@ CLIP_WORDS = 20.0
 """A unit's difference in errors counts at most so much; known beforehand, because the bets depend on it."""
 MOST_WORDS = 100.0
 """A stream with more words counts as one with 100, its errors in proportion."""
+MOST_MISSING = 1_000_000
+"""`missing_units` counts no further."""
 ODDS = np.array([1.25, 1.5, 2.0, 3.0, 5.0, 10.0])
 """Alternatives of `log_share_evidence`: by how much the odds of the canary are too high (or too low)."""
 _TOLERANCE = 1e-9
@@ -43,8 +46,7 @@ def log_wealth(scores: np.ndarray, bound: float) -> np.ndarray:
     """
     if not bound > 0 or not np.isfinite(scores).all() or (scores < -bound - _TOLERANCE).any():
         raise ValueError(f"found scores {np.min(scores, initial=0)} ..., wanted finite ones of at least -{bound}")
-    steps = np.log1p(np.multiply.outer(BETS, np.maximum(scores, -bound) / bound))
-    return _mixture(np.cumsum(steps, axis=-1), BET_WEIGHTS)
+    return _mixture(np.cumsum(_steps(scores, bound), axis=-1), BET_WEIGHTS)
 
 
 def largest(log_values: np.ndarray) -> float:
@@ -168,6 +170,27 @@ def log_benefit(scores: PairScores, allowed: float) -> np.ndarray:
     return np.asarray(np.logaddexp(*wealths) - np.log(2))
 
 
+def missing_units(scores: PairScores, allowed: float, words: float, alpha: float) -> int:
+    """How many further units the proof of `log_benefit` at ``alpha`` needs at least: of ``words`` words, texts the same.
+
+    At most `MOST_MISSING`, also where no number is enough.
+    """
+    wanted = np.log(1 / alpha)
+    if largest(log_benefit(scores, allowed)) >= wanted:
+        return 0
+    now = [
+        _steps(allowed * scores.words - each, CLIP_WORDS).sum(axis=-1, keepdims=True)
+        for each in (scores.high, scores.distance)
+    ]
+    step = _steps(np.array([allowed * words]), CLIP_WORDS)
+
+    def is_proven(count: int) -> bool:
+        wealths = [_mixture(each + count * step, BET_WEIGHTS)[0] for each in now]
+        return bool(np.logaddexp(*wealths) - np.log(2) >= wanted)
+
+    return 1 + bisect_left(range(1, MOST_MISSING), True, key=is_proven)
+
+
 def log_harm_between_arms(
     errors: np.ndarray, words: np.ndarray, is_canary: np.ndarray, weight: np.ndarray, tolerated: float = 0.0
 ) -> np.ndarray:
@@ -196,6 +219,11 @@ def log_share_evidence(hits: np.ndarray, probability: np.ndarray, is_two_sided: 
     tilted = odds.reshape(-1, *[1] * np.ndim(hits))
     steps = np.log(np.where(hits > 0, tilted, 1.0)) - np.log1p(probability * (tilted - 1))
     return _mixture(np.cumsum(steps, axis=-1), np.full(len(odds), 1 / len(odds)))
+
+
+def _steps(scores: np.ndarray, bound: float) -> np.ndarray:
+    """By what each bet's logarithm grows with each score: ``(bets, ..., T)``."""
+    return np.asarray(np.log1p(np.multiply.outer(BETS, np.maximum(scores, -bound) / bound)))
 
 
 def _mixture(logs: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -3,6 +3,8 @@
     policy      the limits and chances of errors of a rollout, from TOML
     evidence    rows of the ledger -> what they prove (`eval.betting`); pure
     rollout     the table of states: (stage, evidence, policy) -> action with its sentence; pure
+    rows        the rows about a model that a round has read; each is read once
+    watchers    what a round runs, in its order
     monitor     reads the ledger, makes at most one move at a time by compare-and-set, until nothing is left to do
     labels      a file of labels -> the ledger
     gate        the evaluation's gate on standing sets, its looks and its result in the ledger

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from asr.errors import LedgerError
-from asr.model_commands import group_of
+from asr.errors import AsrError
+from asr.model_commands import group_of, opened
 from asr.options import takes_ledger
 
 if TYPE_CHECKING:
     from asr.ledger import Ledger
-    from ops.monitor import Decision
+    from ops.monitor import Finding
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
 
@@ -35,6 +35,10 @@ def monitor(
     every_s: Annotated[float, typer.Option("--every", min=0.1, help="Seconds between two looks.")] = 10.0,
     metrics: Annotated[Path | None, typer.Option(help="A file for Prometheus' textfile collector.")] = None,
     as_json: AsJson = False,
+    replay: Annotated[
+        bool,
+        typer.Option("--replay", help="Repeat past verdicts from their rows; exit 1 if one differs. Moves nothing."),
+    ] = False,
 ) -> None:
     """Promote, stop and roll back releases by what the ledger proves. The server lives without it."""
     import json
@@ -43,22 +47,46 @@ def monitor(
     from ops.metrics import write
     from ops.monitor import look
     from ops.policy import load_policy
+    from ops.watchers import watchers
 
-    policy, book = load_policy(config), _opened()
-    said: dict[str, str] = {}
+    book = opened(must_exist=True)
+    if replay:
+        return _replay(book)
+    parts, said, failures = watchers(load_policy(config)), dict[tuple[str, str], str](), list[AsrError]()
 
-    def report(decision: "Decision") -> None:
-        line = json.dumps(decision.as_dict(), ensure_ascii=False) if as_json else str(decision)
-        if once or said.get(decision.name) != line:  # a monitor that waits says so once
+    def report(finding: "Finding") -> None:
+        line = json.dumps(finding.as_dict(), ensure_ascii=False) if as_json else str(finding)
+        kind = type(finding).__name__, finding.name
+        if once or said.get(kind) != line:  # a monitor that waits says so once
             typer.echo(line)
-        said[decision.name] = line
+        said[kind] = line
+
+    def failed(error: AsrError) -> None:
+        failures.append(error)
+        typer.echo(f"asr: {error}", err=True)
 
     def look_once() -> None:
-        decisions = look(book, policy, time.time(), report)
+        findings = look(book, parts, time.time(), report, failed)
         if metrics is not None:
-            write(metrics, decisions, time.time())
+            write(metrics, findings, time.time())
 
     _repeat(look_once, once, every_s)
+    if once and failures:
+        raise typer.Exit(1)
+
+
+def _replay(book: "Ledger") -> None:
+    """Prints whether each past verdict comes out the same, and exits with 1 where one does not."""
+    from ops.monitor import replay
+
+    results = [(move, is_same) for name in book.names() for move, is_same in replay(book, name)]
+    for move, is_same in results:
+        if not is_same:
+            typer.echo(f"{move.name}@{move.alias}: the verdict of move {move.id} does not follow from its rows")
+    different = sum(not is_same for _, is_same in results)
+    typer.echo(f"{len(results)} verdicts repeated, {different} of them different")
+    if different:
+        raise typer.Exit(1)
 
 
 def mirror(
@@ -67,10 +95,9 @@ def mirror(
     every_s: Annotated[float, typer.Option("--every", min=0.1, help="Seconds between two looks.")] = 5.0,
 ) -> None:
     """Show releases and aliases in MLflow's registry. An alias moved there passes the same gate, or is put back."""
-    from asr.model_commands import opened
     from ops.mlflow import synchronise
 
-    with opened() as ledger:
+    with opened(must_exist=True) as ledger:
 
         def look() -> None:
             for sentence in synchronise(ledger, mlflow):
@@ -87,7 +114,7 @@ def labels_import(
 
     from ops.labels import import_labels
 
-    added, known, problems = import_labels(file, _opened(), time.time())
+    added, known, problems = import_labels(file, opened(must_exist=True), time.time())
     for problem in problems:
         typer.echo(f"asr: {problem}", err=True)
     typer.echo(f"{added} labels added, {known} were there, {len(problems)} lines left out")
@@ -114,7 +141,7 @@ def models_gate(
     from eval.report.gate import Limits
     from ops.gate import judge, releases
 
-    book = _opened()
+    book = opened(must_exist=True)
     gated = releases(book, ref)
     for release in (gated.champion, gated.new):
         folder = gated.run_of(release, out)
@@ -137,17 +164,6 @@ def _repeat(look: Callable[[], None], once: bool, every_s: float) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     run(look, lambda error: typer.echo(f"asr: {error}", err=True), every_s, stop)
-
-
-def _opened() -> "Ledger":
-    """The ledger of `--ledger`, of the environment, or the user's own. Raises `LedgerError` where there is none yet."""
-    from asr.ledger import open_ledger
-    from asr.released import ledger_place
-
-    place = ledger_place()
-    if place is None or ("://" not in place and not Path(place).expanduser().is_file()):
-        raise LedgerError(f"there is no ledger at {place or 'its place'}; wanted one: asr models add NAME FOLDER")
-    return open_ledger(place)
 
 
 def _labels() -> None:

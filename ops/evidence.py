@@ -18,12 +18,15 @@ from eval.betting import (
     log_harm,
     log_harm_between_arms,
     log_share_evidence,
+    missing_units,
     pair_scores,
     pooled,
     units_by_client,
 )
 from ops.policy import Policy
 
+Errors = dict[str, dict[int, int]]
+"""Stream -> release -> errors that a person found in its text."""
 FAILURES = ("internal", "overloaded")
 """Causes of an end that are the server's fault."""
 GUARDS = 4
@@ -36,7 +39,6 @@ FEWEST_BEFORE = 20
 """... if there were as many."""
 USUAL_WORDS = 40.0
 """Words of a stream, where none has been seen."""
-_MOST_MISSING = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +107,11 @@ class Weight:
 
 
 def pair_evidence(
-    pairs: Sequence[Pair], labels: Sequence[Label], new: int, old: int, policy: Policy, now_s: float
+    pairs: Sequence[Pair], errors: Errors, new: int, old: int, policy: Policy, now_s: float
 ) -> PairEvidence:
     """What pairs of the releases ``new`` and ``old`` prove, whichever of them was live."""
     if not pairs:
         return PairEvidence(missing=_missing(None, policy))
-    errors = _errors(labels)
     nothing: Mapping[int, int] = {}
     mine = [errors.get(pair.stream_id, nothing) for pair in pairs]
     difference = np.array([each[new] - each[old] if new in each and old in each else np.nan for each in mine])
@@ -141,7 +142,7 @@ def pair_evidence(
 
 
 def guard_evidence(
-    outcomes: Sequence[Outcome], labels: Sequence[Label], weights: Sequence[Weight], policy: Policy
+    outcomes: Sequence[Outcome], errors: Errors, weights: Sequence[Weight], policy: Policy
 ) -> GuardEvidence:
     """What the streams of both arms say since the canary began. ``weights`` are its weights in order, one at least.
 
@@ -158,7 +159,7 @@ def guard_evidence(
         ratio=_share(_of_clients(mine), weights, is_two_sided=True),
         failures=_share(_of_clients([o for o in mine if o.cause in FAILURES]), weights),
         delays=_share(_of_clients(late), weights),
-        harm=_harm_between_arms(mine, labels, weights, policy),
+        harm=_harm_between_arms(mine, errors, weights, policy),
         broken=broken(mine, policy),
     )
 
@@ -178,45 +179,20 @@ def broken(outcomes: Sequence[Outcome], policy: Policy, arm: str = CANARY) -> st
     return ""
 
 
-def _errors(labels: Sequence[Label]) -> dict[str, dict[int, int]]:
-    """Stream -> release -> errors; the last label counts."""
-    errors: dict[str, dict[int, int]] = {}
+def add_labels(errors: Errors, labels: Sequence[Label]) -> None:
+    """Adds labels to those that are known; the last label of a text counts."""
     for label in labels:
         errors.setdefault(label.stream_id, {})[label.release] = label.errors
-    return errors
 
 
 def _missing(units: PairScores | None, policy: Policy) -> int:
     """The smallest number of further units of the usual length, all texts the same, that completes the proof."""
-    is_known = units is not None and len(units.words) > 0 and units.words.mean() > 0
-    words = float(units.words.mean()) if units is not None and is_known else USUAL_WORDS
-    wanted = np.log(1 / policy.promote_alpha)
-    low, high = -1, 1
-    while not _is_proven(units, words, high, wanted, policy):
-        low, high = high, 2 * high
-        if high > _MOST_MISSING:
-            return _MOST_MISSING
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if _is_proven(units, words, middle, wanted, policy) else (middle, high)
-    return max(high, 0)
+    units = units or PairScores(*[np.zeros(0)] * 4)
+    words = float(units.words.mean()) if units.words.any() else USUAL_WORDS
+    return missing_units(units, policy.allow_points / 100, words, policy.promote_alpha)
 
 
-def _is_proven(units: PairScores | None, words: float, more: int, wanted: float, policy: Policy) -> bool:
-    if more < 0:
-        return False
-    zero, old = np.zeros(more), units or PairScores(*[np.zeros(0)] * 4)
-    longer = PairScores(
-        np.concatenate([old.words, np.full(more, words)]),
-        *(np.concatenate([each, zero]) for each in (old.low, old.high, old.distance)),
-    )
-    return largest(log_benefit(longer, policy.allow_points / 100)) >= wanted
-
-
-def _harm_between_arms(
-    outcomes: Sequence[Outcome], labels: Sequence[Label], weights: Sequence[Weight], policy: Policy
-) -> float:
-    errors = _errors(labels)
+def _harm_between_arms(outcomes: Sequence[Outcome], errors: Errors, weights: Sequence[Weight], policy: Policy) -> float:
     labelled = [o for o in outcomes if o.release in errors.get(o.stream_id, {})]
     mine = [o for o in _of_clients(labelled) if _weight(o, weights) <= MOST_WEIGHT]
     counts = np.array([errors[o.stream_id][o.release] for o in mine], float)

@@ -9,12 +9,12 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
 from asr.errors import ConfigError
-from ops.monitor import Decision
+from ops.monitor import Decision, Finding
 from ops.rollout import Stage
 
 
-def write(path: Path, decisions: Sequence[Decision], now_s: float) -> None:
-    """Replaces the file by these decisions' figures, in one step. Raises `ConfigError` where it cannot be written."""
+def write(path: Path, findings: Sequence[Finding], now_s: float) -> None:
+    """Replaces the file by the figures of a round, in one step. Raises `ConfigError` where it cannot be written."""
     registry = CollectorRegistry()
     last = Gauge("asr_monitor_last_look_timestamp_seconds", "When the monitor last read the ledger", registry=registry)
     last.set(now_s)
@@ -26,8 +26,8 @@ def write(path: Path, decisions: Sequence[Decision], now_s: float) -> None:
     missing = Gauge(
         "asr_rollout_missing_streams", "Streams that the proof needs at least", labels[:2], registry=registry
     )
-    for decision in decisions:
-        if decision.at.stage in (Stage.IDLE, Stage.LEFTOVER):
+    for decision in findings:
+        if not isinstance(decision, Decision) or decision.at.stage in (Stage.IDLE, Stage.LEFTOVER):
             continue
         names = (decision.name, str(decision.at.new))
         numbers = decision.evidence.numbers()

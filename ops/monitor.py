@@ -1,25 +1,45 @@
-"""The monitor: reads the ledger, decides by `ops.rollout`, and makes moves by compare-and-set.
+"""The monitor: a round runs watchers over all models; `Verdicts` decides by `ops.rollout` and moves aliases.
 
-It keeps nothing in memory that matters: a second monitor, one that was killed and one that starts again see the same
-rows and come to the same end. Two at once do no harm, because a move from where an alias no longer is fails.
+A watcher keeps in memory only what a new one reads from the ledger: a second monitor, one that was killed and one that
+starts again see the same rows and come to the same end. Two at once do no harm, because a move from where an alias no
+longer is fails. Each verdict's move names the last rows that it rests on, so `replay` can repeat it to the last digit.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from asr.aliases import CHAMPION
+from asr.aliases import BASIS, CHAMPION
 from asr.errors import AsrError, MoveConflict
 from asr.ledger import Ledger
 from asr.ledger.values import Move, Outcome
 from ops.evidence import GuardEvidence, broken, guard_evidence, pair_evidence
 from ops.policy import Policy
+from ops.rows import Rows
 from ops.rollout import Action, Evidence, Situation, Stage, decide, situation
 
 BY = "asr monitor"
 MOST_MOVES = 12
 """Of one model in one round; a verdict needs at most four."""
+
+
+class Finding(Protocol):
+    """What a watcher reports about one model; as text it is one sentence."""
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a program: one JSON object."""
+
+
+class Watcher(Protocol):
+    """One part of a round. It reads only rows that it has not read yet; a new one starts at the ledger's first row."""
+
+    def look(self, ledger: Ledger, name: str, now_s: float) -> Iterator[Finding]:
+        """Does what is due for the model, and yields each finding at once. Raises `LedgerError`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,51 +72,101 @@ class Decision:
         }
 
 
-def gather(ledger: Ledger, name: str, at: Situation, policy: Policy, now_s: float, moves: Sequence[Move]) -> Evidence:
+class Verdicts:
+    """The watcher of rollouts: promotes, stops and rolls back releases."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._rows: dict[str, Rows] = {}
+
+    def look(self, ledger: Ledger, name: str, now_s: float) -> Iterator[Decision]:
+        """Makes the moves that are due, one after the other, and yields each; the last decision is to wait.
+
+        Raises `LedgerError`. A move that somebody else made in between is taken as it is.
+        """
+        rows = self._rows.setdefault(name, Rows(name))
+        for _ in range(MOST_MOVES):
+            at, evidence, action = judge(ledger, rows, self._policy, now_s)
+            if not action.alias:
+                yield Decision(name, at, evidence, action)
+                return
+            try:
+                basis = {"rows": rows.read, "now_s": now_s, "policy": asdict(self._policy)}
+                move = _carry_out(ledger, name, action, {**evidence.numbers(), BASIS: basis})
+            except MoveConflict:
+                continue
+            yield Decision(name, at, evidence, action, move)
+
+
+def judge(ledger: Ledger, rows: Rows, policy: Policy, now_s: float) -> tuple[Situation, Evidence, Action]:
+    """Reads the newest rows and decides; moves nothing. Raises `LedgerError`."""
+    rows.read_moves(ledger)
+    at = situation(rows.moves)
+    evidence = gather(ledger, rows, at, policy, now_s)
+    return at, evidence, decide(at, evidence, policy)
+
+
+def gather(ledger: Ledger, rows: Rows, at: Situation, policy: Policy, now_s: float) -> Evidence:
     """The evidence on the release that is on trial. Raises `LedgerError`."""
     if at.stage in (Stage.IDLE, Stage.LEFTOVER) or at.new is None or at.old is None:
         return Evidence(now_s)
-    labels = ledger.labels(name)
     champion, challenger = (at.new, at.old) if at.stage is Stage.WATCHED else (at.old, at.new)
-    pairs = pair_evidence(ledger.pairs(name, champion, challenger), labels, at.new, at.old, policy, now_s)
+    rows.read_pairs(ledger, champion, challenger)
+    pairs = pair_evidence(rows.pairs, rows.errors, at.new, at.old, policy, now_s)
     guards = GuardEvidence()
     if at.stage is not Stage.SHADOW:
-        outcomes = ledger.outcomes(name)
-        if at.stage is Stage.CANARY:
-            of = [o for o in outcomes if o.release in (at.new, at.old)]
-            guards = guard_evidence(of, labels, at.weights, policy)
-        else:
-            guards = GuardEvidence(broken=broken(_since_promotion(outcomes, at, moves), policy, CHAMPION))
+        rows.read_outcomes(ledger)
+    if at.stage is Stage.CANARY:
+        of = [o for o in rows.outcomes if o.release in (at.new, at.old)]
+        guards = guard_evidence(of, rows.errors, at.weights, policy)
+    elif at.stage is Stage.WATCHED:
+        guards = GuardEvidence(broken=broken(_since_promotion(rows.outcomes, at, rows.moves), policy, CHAMPION))
     return Evidence(now_s, pairs, guards)
 
 
-def settle(ledger: Ledger, name: str, policy: Policy, now_s: float) -> Iterator[Decision]:
-    """Makes the moves that are due, one after the other, and yields each; the last decision is to wait.
+def replay(ledger: Ledger, name: str) -> Iterator[tuple[Move, bool]]:
+    """Repeats each verdict that a monitor carried out, from the rows and with the policy that it rested on.
 
-    Raises `LedgerError`. A move that somebody else made in between is taken as it is.
+    Yields each move and whether the same verdict comes out, to the last digit. Moves of earlier versions, which do not
+    name their rows, are left out. Raises `LedgerError`.
     """
-    for _ in range(MOST_MOVES):
-        moves = ledger.moves(name)
-        at = situation(moves)
-        evidence = gather(ledger, name, at, policy, now_s, moves)
-        action = decide(at, evidence, policy)
-        if not action.alias:
-            yield Decision(name, at, evidence, action)
-            return
-        try:
-            yield Decision(name, at, evidence, action, _carry_out(ledger, name, action, evidence))
-        except MoveConflict:
+    for move in ledger.moves(name):
+        basis = move.evidence.get(BASIS) if move.by == BY else None
+        if basis is None:
             continue
+        policy = Policy(**{**basis["policy"], "steps": tuple(basis["policy"]["steps"])})
+        rows = Rows(name, until=basis["rows"])
+        _, evidence, action = judge(ledger, rows, policy, basis["now_s"])
+        made = Action(
+            move.evidence["verdict"], move.why, move.alias, move.from_number, move.to_number, dict(move.options)
+        )
+        numbers = {**evidence.numbers(), "verdict": action.verdict, BASIS: basis}
+        yield move, action == made and numbers == dict(move.evidence)
 
 
-def look(ledger: Ledger, policy: Policy, now_s: float, report: Callable[[Decision], None]) -> list[Decision]:
-    """Settles all models, reports each decision as it is made, and returns them all. Raises `LedgerError`."""
-    decisions = []
-    for name in ledger.names():
-        for decision in settle(ledger, name, policy, now_s):
-            report(decision)
-            decisions.append(decision)
-    return decisions
+def look(
+    ledger: Ledger,
+    watchers: Sequence[Watcher],
+    now_s: float,
+    report: Callable[[Finding], None],
+    failed: Callable[[AsrError], None],
+) -> list[Finding]:
+    """One round: each watcher looks at all models. Reports each finding as it is made, and returns them all.
+
+    A watcher that fails at one model is reported to ``failed``, and the round goes on. Raises `LedgerError` where the
+    names of the models cannot be read.
+    """
+    findings = []
+    names = ledger.names()
+    for watcher in watchers:
+        for name in names:
+            try:
+                for finding in watcher.look(ledger, name, now_s):
+                    report(finding)
+                    findings.append(finding)
+            except AsrError as error:
+                failed(error)
+    return findings
 
 
 def run(
@@ -111,7 +181,7 @@ def run(
         stop.wait(every_s)
 
 
-def _carry_out(ledger: Ledger, name: str, action: Action, evidence: Evidence) -> Move:
+def _carry_out(ledger: Ledger, name: str, action: Action, evidence: Mapping[str, Any]) -> Move:
     return ledger.move(
         name,
         action.alias,
@@ -119,7 +189,7 @@ def _carry_out(ledger: Ledger, name: str, action: Action, evidence: Evidence) ->
         to=action.to,
         by=BY,
         why=action.why,
-        evidence={"verdict": action.verdict, **evidence.numbers()},
+        evidence={"verdict": action.verdict, **evidence},
         options=action.options,
     )
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -261,9 +261,10 @@ class Ledger:
             connection.execute(table.insert(), values)
 
     def _watched(self, table: Table, cls: type[Watched], where: Mapping[str, Any], after_id: int) -> list[Watched]:
-        query = select(table).where(table.c.id > after_id).filter_by(**where).order_by(table.c.id)
+        columns = [table.c[field.name] for field in fields(cls)]  # in the order of the class: its fastest way
+        query = select(*columns).where(table.c.id > after_id).filter_by(**where).order_by(table.c.id)
         with self._database.reading() as connection:
-            return [cls(**row._mapping) for row in connection.execute(query)]
+            return [cls(*row) for row in connection.execute(query)]
 
     def _find(self, connection: Connection, name: str, number: int) -> Release:
         query = select(RELEASES).where(RELEASES.c.name == name, RELEASES.c.number == number)

@@ -5,9 +5,11 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,10 @@ import pytest
 
 from asr import cli
 from asr.aliases import CANARY, CHAMPION, SHADOW
+from asr.errors import LedgerError
 from asr.ledger import Ledger, MoveConflict, open_ledger
 from asr.ledger.values import Move
-from ops.monitor import look
+from ops.monitor import Decision, Finding, Verdicts, look
 from ops.policy import Policy, load_policy
 from tests.ops.trials import HOUR_S, NAME, NEW, OLD, labels, ledger_with_two, outcomes, pairs
 
@@ -27,7 +30,11 @@ KILLS = int(os.environ.get("MONITOR_KILLS", "6"))
 
 
 def verdicts(ledger: Ledger, now_s: float, policy: Policy = POLICY) -> list[str]:
-    return [decision.action.verdict for decision in look(ledger, policy, now_s, lambda _: None)]
+    return [decision.action.verdict for decision in decisions(ledger, now_s, Verdicts(policy))]
+
+
+def decisions(ledger: Ledger, now_s: float, watcher: Verdicts) -> list[Decision]:
+    return list(watcher.look(ledger, NAME, now_s))
 
 
 def numbers(ledger: Ledger) -> dict[str, int]:
@@ -78,7 +85,7 @@ def test_late_labels_decide_when_they_come(ledger: Ledger) -> None:
     to_shadow(ledger)
     better = pairs([2] * 100)
     ledger.add_pairs(better)
-    (decision,) = look(ledger, POLICY, time.time() + 2 * HOUR_S, lambda _: None)
+    (decision,) = decisions(ledger, time.time() + 2 * HOUR_S, Verdicts(POLICY))
     assert "100 drawn streams without labels" in str(decision)
     ledger.add_labels(labels(better, new_errors=0, old_errors=2))
     assert verdicts(ledger, time.time() + 2 * HOUR_S)[0] == "canary"
@@ -139,6 +146,95 @@ def test_a_move_that_somebody_else_made_is_taken_as_it_is(ledger: Ledger, monkey
     assert numbers(ledger) == {CHAMPION: OLD}
 
 
+def promoted(ledger: Ledger) -> list[Decision]:
+    """From the shadow to the champion, by one watcher that reads on; beside it a new one decides the same each time."""
+    now_s, watcher, made = time.time() + 2 * HOUR_S, Verdicts(POLICY), []
+    to_shadow(ledger)
+    differ = pairs([0, 0, 0, 1] * 40)
+    steps: list[Callable[[], None]] = [
+        lambda: ledger.add_pairs(differ[:60]),
+        lambda: ledger.add_labels(labels(differ[:60], new_errors=0, old_errors=1)),
+        lambda: ledger.add_pairs(differ[60:]),
+        lambda: ledger.add_labels(labels(differ[60:100], new_errors=1)),
+        lambda: ledger.add_labels(labels(differ[40:], new_errors=0, old_errors=1)),
+        lambda: ledger.add_outcomes(outcomes(440, time.time() + 0.99, 20, of="a")),
+        lambda: ledger.add_outcomes(outcomes(100, time.time() + 0.99, 4, of="b")),
+        lambda: ledger.add_outcomes(outcomes(60, time.time() + 0.99, 2, of="c")),
+    ]
+    for step in steps:
+        time.sleep(0.02)  # streams begin after the last move and before the next
+        step()
+        made += decisions(ledger, now_s, watcher)
+        (again,) = decisions(ledger, now_s, Verdicts(POLICY))
+        assert again.as_dict() == made[-1].as_dict()
+    return made
+
+
+def test_a_round_reads_only_new_rows(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a monitor that starts again decides the same, with all figures."""
+    made = promoted(ledger)
+    assert "promoted" in [decision.action.verdict for decision in made]
+    watcher, asked = Verdicts(POLICY), []
+    real = Ledger._watched
+    monkeypatch.setattr(Ledger, "_watched", lambda *call: asked.append((call[1].name, call[4])) or real(*call))
+    decisions(ledger, 0.0, watcher)
+    first = dict(asked)
+    asked.clear()
+    decisions(ledger, 0.0, watcher)
+    assert set(first.values()) == {0}
+    read = dict(asked)
+    assert read == {"labels": len(ledger.labels(NAME)), "outcomes": 600, "pairs": 0}
+
+
+def test_a_copy_repeats_every_verdict(
+    ledger: Ledger, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the last digit, whatever came later; a row that was changed is found."""
+    monkeypatch.setenv("ASR_LEDGER", "")
+    made = promoted(ledger)
+    worse = pairs([3] * 60, live=NEW)
+    ledger.add_pairs(worse)
+    ledger.add_labels(labels(worse, new_errors=3))
+    made += decisions(ledger, time.time() + 2 * HOUR_S, Verdicts(POLICY))
+    moves = sum(decision.move is not None for decision in made)
+    ledger.close()
+    copy = shutil.copytree(tmp_path, tmp_path / "copy") / "ledger.db"
+    assert cli.run(["monitor", "--once", "--replay", "--ledger", str(copy)]) == 0
+    assert capsys.readouterr().out == f"{moves} verdicts repeated, 0 of them different\n"
+    with sqlite3.connect(copy) as database:
+        database.execute("UPDATE pairs SET words = words + 1 WHERE id = 7")
+    assert cli.run(["monitor", "--replay", "--ledger", str(copy)]) == 1
+    assert "m@canary: the verdict of move 3 does not follow from its rows" in capsys.readouterr().out
+
+
+class Broken:
+    """A watcher that cannot work."""
+
+    def look(self, ledger: Ledger, name: str, now_s: float) -> Iterator[Finding]:
+        raise LedgerError("no watch")
+        yield
+
+
+def test_a_watcher_that_fails_does_not_stop_the_others(ledger: Ledger) -> None:
+    """Its sentence is reported, and the verdict after it is carried out."""
+    to_shadow(ledger)
+    worse = pairs([3] * 60)
+    ledger.add_pairs(worse)
+    ledger.add_labels(labels(worse, new_errors=3))
+    reported: list[str] = []
+    failures: list[str] = []
+    found = look(
+        ledger,
+        (Broken(), Verdicts(POLICY)),
+        time.time() + 2 * HOUR_S,
+        lambda finding: reported.append(str(finding)),
+        lambda error: failures.append(str(error)),
+    )
+    assert [str(finding) for finding in found] == reported
+    assert failures == ["no watch"]
+    assert numbers(ledger) == {CHAMPION: OLD}
+
+
 @pytest.mark.slow
 def test_a_monitor_killed_at_any_moment_comes_to_the_same_end(tmp_path: Path) -> None:
     """`kill -9` at seeded moments of the moves of a promotion and of a rejection, then one undisturbed run."""
@@ -172,7 +268,7 @@ KILLED = """
 import json, os, signal, sys, threading, time
 from asr.ledger import open_ledger
 from asr.ledger.database import Database
-from ops.monitor import look
+from ops.monitor import Verdicts
 from ops.policy import load_policy
 
 def monitor(place, kill_at, after_s):
@@ -183,7 +279,7 @@ def monitor(place, kill_at, after_s):
             threading.Timer(after_s, os.kill, (os.getpid(), signal.SIGKILL)).start()
         return real(self)
     Database.writing = counted
-    look(open_ledger(place), load_policy(), time.time() + 7200, lambda decision: None)
+    list(Verdicts(load_policy()).look(open_ledger(place), "m", time.time() + 7200))
 
 def status(*arguments):
     child = os.fork()
