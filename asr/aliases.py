@@ -11,4 +11,4 @@ WEIGHT, SHARE = "weight", "share"
 DEFAULT_WEIGHT, DEFAULT_SHARE = 0.05, 0.2
 
 BASIS = "basis"
-"""Key of a move's evidence: all that is needed to repeat the verdict (`ops.monitor.replay`). For programs, not people."""
+"""Key of a move's evidence: all that is needed to repeat the verdict (`ops.monitor.replay`), for programs only."""

@@ -171,7 +171,7 @@ def log_benefit(scores: PairScores, allowed: float) -> np.ndarray:
 
 
 def missing_units(scores: PairScores, allowed: float, words: float, alpha: float) -> int:
-    """How many further units the proof of `log_benefit` at ``alpha`` needs at least: of ``words`` words, texts the same.
+    """How many further units of ``words`` words each, all texts the same, complete the proof of `log_benefit`.
 
     At most `MOST_MISSING`, also where no number is enough.
     """

@@ -16,8 +16,8 @@ from asr.ledger import Ledger
 from asr.ledger.values import Move, Outcome
 from ops.evidence import GuardEvidence, broken, guard_evidence, pair_evidence
 from ops.policy import Policy
-from ops.rows import Rows
 from ops.rollout import Action, Evidence, Situation, Stage, decide, situation
+from ops.rows import Rows
 
 BY = "asr monitor"
 MOST_MOVES = 12
