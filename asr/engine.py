@@ -89,12 +89,14 @@ class Engine:
         prompt: str = "",
         hotwords: Sequence[str] = (),
         partials: bool = True,
+        vitals: bool = False,
     ) -> Session:
         """A new session.
 
         `language` None: a multilingual model detects it. `prompt`: text that the decoder treats as spoken before, so
         that it continues its spelling and style. `hotwords`: words to expect, such as names; the search prefers them
         where they are likely. `partials` False: the session emits finals only.
+        `vitals`: it emits `Measured` after each utterance.
         Raises `ConfigError` for a language that the model does not know, and for a translation if it makes none.
         """
         code = self.language_code(language)
@@ -108,6 +110,7 @@ class Engine:
             prompt=tokens,
             hotwords=tuple(hotwords),
             partials=partials,
+            vitals=vitals,
         )
 
     def language_code(self, language: str | None) -> str | None:

@@ -73,7 +73,22 @@ class Ended:
     duration_s: float
 
 
-Event = SpeechStarted | Partial | Final | SpeechEnded | Ended
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The numbers of an utterance, after its last final. Only sessions that were asked for them emit it.
+
+    ``utterance`` counts from 0. ``audio_s``: its length. ``words``: how many were committed in it. ``numbers``: in the
+    order of `asr.vitals.NAMES`, NaN where one is unknown.
+    """
+
+    utterance: int
+    audio_s: float
+    language: str
+    words: int
+    numbers: tuple[float, ...]
+
+
+Event = SpeechStarted | Partial | Final | SpeechEnded | Ended | Measured
 
 
 def shifted_words(words: Iterable[Word], by_s: float) -> tuple[Word, ...]:

@@ -12,7 +12,7 @@ from server.metrics import Metrics
 
 if TYPE_CHECKING:
     from asr.ledger.ledger import Ledger
-    from asr.ledger.values import Outcome, Pair
+    from asr.ledger.values import Outcome, Pair, VitalsRow
 
 _log = logging.getLogger("steadyword.server")
 
@@ -33,14 +33,14 @@ class LedgerWriter:
 
     def __init__(self, ledger: "Ledger", metrics: Metrics, max_rows: int = MAX_ROWS) -> None:
         self._ledger, self._metrics = ledger, metrics
-        self._rows: queue.Queue[Pair | Outcome] = queue.Queue(max_rows)
+        self._rows: queue.Queue[Pair | Outcome | VitalsRow] = queue.Queue(max_rows)
         self._stopping = threading.Event()
         self._logged_s = -QUIET_S
         self._thread = threading.Thread(target=self._run, name="ledger writer", daemon=True)
         metrics.ledger_waiting.set_function(lambda: float(self._rows.qsize()))
         self._thread.start()
 
-    def put(self, row: "Pair | Outcome") -> None:
+    def put(self, row: "Pair | Outcome | VitalsRow") -> None:
         """Takes a row to be written, without waiting. A full queue drops it and counts that."""
         try:
             if self._stopping.is_set():
@@ -60,10 +60,12 @@ class LedgerWriter:
             outcomes = [row for row in rows if _kind(row) == "outcome"]
             self._write(self._ledger.add_pairs, pairs)  # type: ignore[arg-type]  # the kinds were told apart
             self._write(self._ledger.add_outcomes, outcomes)  # type: ignore[arg-type]
+            vitals = [row for row in rows if _kind(row) == "vitals"]
+            self._write(self._ledger.add_vitals, vitals)  # type: ignore[arg-type]
 
-    def _batch(self) -> "list[Pair | Outcome]":
+    def _batch(self) -> "list[Pair | Outcome | VitalsRow]":
         """The next rows; none after `stop`, when nothing is left."""
-        rows: list[Pair | Outcome] = []
+        rows: list[Pair | Outcome | VitalsRow] = []
         while not rows:
             try:
                 rows.append(self._rows.get(timeout=GATHER_S))
@@ -75,7 +77,9 @@ class LedgerWriter:
             rows.append(self._rows.get_nowait())
         return rows
 
-    def _write(self, add: "Callable[[list[Pair | Outcome]], None]", rows: "list[Pair | Outcome]") -> None:
+    def _write(
+        self, add: "Callable[[list[Pair | Outcome | VitalsRow]], None]", rows: "list[Pair | Outcome | VitalsRow]"
+    ) -> None:
         """Tries until it succeeds, or once more when the server stops."""
         while rows:
             try:
@@ -97,5 +101,5 @@ class LedgerWriter:
             _log.error("%s; %d rows wait", error, self._rows.qsize())
 
 
-def _kind(row: "Pair | Outcome") -> str:
-    return type(row).__name__.lower()
+def _kind(row: "Pair | Outcome | VitalsRow") -> str:
+    return type(row).__name__.lower().removesuffix("row")

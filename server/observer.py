@@ -21,6 +21,7 @@ from server.shadow.turns import Lane, Turns
 from server.streams.connection import cause_name
 from server.streams.scheduler import Scheduler
 from server.streams.witness import Witness
+from server.vitals import StreamVitals
 from server.wires.base import Cause
 from server.workers.contract import StreamSession
 
@@ -59,7 +60,13 @@ class Observer:
         return client_of(self._salt, key=key, address=address, client_id=client_id) if address or client_id else ""
 
     def follow(
-        self, model: str, scheduler: Scheduler, channels: int, open_on: OpenOn, language: str | None
+        self,
+        model: str,
+        scheduler: Scheduler,
+        channels: int,
+        open_on: OpenOn,
+        language: str | None,
+        codec: str = "",
     ) -> list[list[Witness]]:
         """The witnesses of each channel of a stream that takes its seat now. None where the model has no releases."""
         release = _number(model, scheduler)
@@ -68,9 +75,15 @@ class Observer:
         context = current()
         stream_id = context.next_stream_id()
         witnesses = [self._outcomes(model, release, scheduler, stream_id, channels)]
+        measured = StreamVitals(model, release, stream_id, context.client, codec, self._writer.put)
+        witnesses.append([measured for _ in range(channels)])
         if scheduler is self._roster.assigned(model, CHAMPION):
             witnesses.append(self._second_hearing(model, release, stream_id, channels, open_on, language))
         return [[of[channel] for of in witnesses if of] for channel in range(channels)]
+
+    def measures(self, model: str, scheduler: Scheduler) -> bool:
+        """Whether the ledger gets the vitals of this model's streams."""
+        return _number(model, scheduler) is not None
 
     def refuse(self, model: str, scheduler: Scheduler, cause: Cause) -> None:
         """The release could not open a stream. A probe for the refusal's sentence counts too: it is rare."""

@@ -73,7 +73,7 @@ ROOMS: Mapping[str, set[str]] = {
     "asr.models.registry": FOUNDATION
     | {"asr.models.architecture", "asr.models.base", "asr.model_files", "asr.released"}
     | {f"{architecture}.architecture" for architecture in ARCHITECTURES},
-    "asr.streaming": FOUNDATION | {"asr.models.base"},
+    "asr.streaming": FOUNDATION | {"asr.models.base", "asr.vitals"},
     "asr.engine": FOUNDATION | ENGINE,
     "asr.normalisation": {"asr.languages"},
     "asr.transcripts": FOUNDATION | ENGINE | {"asr.audio"},

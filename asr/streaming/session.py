@@ -54,6 +54,7 @@ from asr.streaming.schedule import Decode, Kind, Open, Schedule
 from asr.streaming.unread import without_doubtful
 from asr.streaming.utterance import Utterance, words_of
 from asr.streaming.vad import FRAME_SAMPLES, VadState
+from asr.vitals.recorder import Recorder
 
 EARLY = (Kind.SHOW, Kind.AHEAD)
 SHOWN_SETTLE_S = 1.0
@@ -94,12 +95,14 @@ class Session:
         prompt: tuple[int, ...] = (),
         hotwords: tuple[str, ...] = (),
         partials: bool = True,
+        vitals: bool = False,
     ) -> None:
         self.settings = settings
         self.vad_state = VadState()
         self._policy = policy
         self._language, self._partials = language, partials
         self._context, self._hotwords = prompt, hotwords
+        self._recorder = Recorder(hotwords) if vitals else None
         self._audio = AudioBuffer()
         self._curve = SpeechCurve()
         self._schedule = Schedule(settings)
@@ -214,6 +217,8 @@ class Session:
 
     def receive_probabilities(self, probabilities: np.ndarray) -> None:
         """Takes the speech probabilities of the frames from `next_frames`: ``(n,)``."""
+        if self._recorder:
+            self._recorder.receive(self.next_frames(len(probabilities)), probabilities)
         for probability in probabilities.tolist():
             self._curve.append(probability)
             self._schedule.receive(probability)
@@ -238,6 +243,8 @@ class Session:
                     return window
                 self._finish(entry)
             elif isinstance(entry, Open):
+                if self._recorder:
+                    self._recorder.open(entry.start)
                 if self._utterance is None or not entry.resumes:
                     self._utterance, self._answer = Utterance(entry.start), None
             else:
@@ -267,6 +274,7 @@ class Session:
         self._answer = None
         decoded = self._decoded(hypothesis, request, utterance)
         decision = self._policy.decide(utterance, decoded, self._curve, self.settings.stream)
+        self._record(utterance, decoded, decision, hypothesis.looped)
         utterance.language, utterance.memory, utterance.shortened = hypothesis.language, hypothesis.memory, False
         match decision:
             case Cut(at, words, gap_until):
@@ -413,6 +421,16 @@ class Session:
             settled=max(0, hypothesis.settled - (len(hypothesis.pieces) - len(pieces))),
         )
 
+    def _record(self, utterance: Utterance, decoded: Decoded, decision: object, looped: bool) -> None:
+        if self._recorder is None:
+            return
+        if isinstance(decision, Restart | Shrink):
+            self._recorder.restart()
+        elif isinstance(decision, Wait):
+            self._recorder.doubt()
+        else:
+            self._recorder.decode(utterance.tail, decoded.pieces, looped)
+
     def _update(self, utterance: Utterance, decoded: Decoded, commit: Commit, released: int) -> None:
         """Accept a hypothesis: commit its first words, show the others, move the window's start."""
         self._release(utterance, released)
@@ -472,6 +490,10 @@ class Session:
         utterance.prefix += words
         utterance.flushed_at = -1 if words else utterance.flushed_at
         self._emit(Final(words_of(words), start_s, end_s, utterance.language or "", ends, finalizes))
+        if self._recorder:
+            self._recorder.commit(words)
+            if entry and ends:
+                self._emit(self._recorder.finish(entry.until, utterance.language or "", finalizes))
 
     def _emit(self, event: Event) -> None:
         self._events.append(event)
@@ -483,6 +505,8 @@ class Session:
         if self._utterance:
             needed = min(needed, self._utterance.window_start)
         self._audio.forget(needed)
+        if self._recorder:
+            self._recorder.forget(needed)
         self._curve.forget(needed)
 
 

@@ -22,18 +22,7 @@ ACOUSTIC = (
 """How it sounds. Levels in dB of full scale; bands in dB beside 0.3 to 3.4 kHz; shares 0 to 1."""
 BEHAVIOUR = ("length_s", "speech_share", "words_per_s", "pauses_per_s", "longest_pause_s", "voiced")
 """How it is spoken."""
-NOVELTY = ("novelty",)
-"""How far the encoder's mean state lies from its nearest references."""
-MODEL = (
-    "confidence",
-    "low_confidence",
-    "unsure_share",
-    "wordless",
-    "loops",
-    "restarts",
-    "revised",
-    "doubts",
-)
+MODEL = ("confidence", "low_confidence", "unsure_share", "wordless", "loops", "restarts", "revised", "doubts")
 """What the model says of itself."""
 TEXT = ("tokens_per_word", "characters_per_word", "compression", "distinct")
 """The form of the text, never the text."""
@@ -42,7 +31,7 @@ CONCEPT = ("terms_asked", "terms_given")
 OUTCOME = ("finalized", "gap_s")
 """How it ended: at the client's request; the silence before it."""
 
-NAMES = ACOUSTIC + BEHAVIOUR + NOVELTY + MODEL + TEXT + CONCEPT + OUTCOME
+NAMES = ACOUSTIC + BEHAVIOUR + MODEL + TEXT + CONCEPT + OUTCOME
 """All of them, in the order in which they are kept."""
 VERSION = 1
 """Of this order. A ledger's rows of another version are left out, because their numbers mean something else."""
@@ -51,7 +40,6 @@ INDEX = {name: number for number, name in enumerate(NAMES)}
 GROUPS = {
     "acoustic": ACOUSTIC,
     "behaviour": BEHAVIOUR,
-    "novelty": NOVELTY,
     "model": MODEL,
     "text": TEXT,
     "concept": CONCEPT,

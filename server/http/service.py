@@ -88,7 +88,10 @@ class Opening:
         if not (observer := self.service.observer):
             return [[] for _ in self.decoders]
         open_on = functools.partial(self._session, live=False)
-        return observer.follow(self.model, scheduler, len(self.decoders), open_on, self.request.language)
+        request = self.request
+        return observer.follow(
+            self.model, scheduler, len(self.decoders), open_on, request.language, codec=request.encoding
+        )
 
     def _note(self, scheduler: Scheduler, error: BaseException) -> None:
         """A release that cannot open a stream has failed it."""
@@ -102,7 +105,9 @@ class Opening:
         if request.endpoint_ms is not None:
             settings = replace(settings, vad=with_endpoint(settings.vad, request.endpoint_ms))
         language = request.language or chosen_language(request.languages, scheduler.engine.languages)
-        options = StreamOptions(language, request.prompt, request.hotwords, request.partials)
+        observer = self.service.observer
+        is_measured = live and observer is not None and observer.measures(self.model, scheduler)
+        options = StreamOptions(language, request.prompt, request.hotwords, request.partials, is_measured)
         return await scheduler.open(settings, options, live=live)
 
     async def _open(self, decoder: StreamDecoder, scheduler: Scheduler, witnesses: Sequence[Witness]) -> Stream:

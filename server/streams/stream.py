@@ -15,7 +15,7 @@ import numpy as np
 from asr.audio.streams import ENCODINGS
 from asr.config import SAMPLE_RATE_HZ
 from asr.errors import AudioError
-from asr.events import Event, Final, Partial
+from asr.events import Event, Final, Measured, Partial
 from server.access.keyring import Keyring
 from server.access.quotas import Quotas
 from server.config import ServerSettings
@@ -192,7 +192,7 @@ class Stream:
             self._count(event)
         for witness in self._witnesses:
             witness.say(events, self._session.received_s)
-        return events
+        return [event for event in events if not isinstance(event, Measured)]
 
     def close(self, cause: str = "") -> None:
         """Frees the stream's place in the scheduler. `cause`: see `server.streams.witness`."""

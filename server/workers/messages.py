@@ -36,6 +36,7 @@ class StreamOptions:
     prompt: str = ""
     hotwords: tuple[str, ...] = ()
     partials: bool = True
+    vitals: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,7 @@ class RecognitionWorker:
             prompt=options.prompt,
             hotwords=options.hotwords,
             partials=options.partials,
+            vitals=options.vitals,
         )
 
     def _step(self, request: Step) -> Answer:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from asr.ledger.ledger import Ledger, open_ledger
-from asr.ledger.values import Outcome, Pair
+from asr.ledger.values import Outcome, Pair, VitalsRow
 from server import ledger_writer
 from server.ledger_writer import LedgerWriter
 from server.metrics import Metrics
@@ -66,6 +66,9 @@ class Unwritable:
         raise LedgerError("the ledger's disk is full")
 
     def add_pairs(self, rows: list[Pair]) -> None:
+        self.add_outcomes([])
+
+    def add_vitals(self, rows: list[VitalsRow]) -> None:
         self.add_outcomes([])
 
 
