@@ -2,12 +2,17 @@
 
 import * as access from "./access.js";
 import { Delays } from "./delays.js";
+import * as history from "./history.js";
+import { startPast } from "./past.js";
+import { play, stopPlaying } from "./player.js";
 import { toSrt, toTxt, toVtt } from "./formats.js";
 import { Microphone, NO_SERVER, SourceError, openFile } from "./sources.js";
 import { Stream, StreamError } from "./stream.js";
 import { KEPT_S } from "./tape.js";
 import { Transcript, wordsOf } from "./transcript.js";
 import * as view from "./view.js";
+
+const RECENT_MS = 12 * 3600 * 1000;
 
 const { start, choose, file, model, language, clear } = view.elements;
 const transcript = new Transcript();
@@ -20,11 +25,16 @@ const page = {
   began_s: 0, // start of this recording in the transcript's time
   total_s: 0, // start of the next recording
   name: "", // file name of downloads
+  tapes: [], // {tape, began_s}: the sound of the recordings, as far as it is kept in this tab
   saved: true, // the text was copied or downloaded after its last change
 };
 
+const writer = new history.Writer();
+
 function enter(phase) {
   page.phase = phase;
+  if (phase !== "idle") hush();
+  document.body.classList.toggle("playable", phase === "idle" && page.tapes.length > 0);
   view.showPhase(phase, !transcript.empty);
 }
 
@@ -43,16 +53,23 @@ function listenUrl(rate) {
   return url.href;
 }
 
+/** Keeps the text on this device, over a reload and a crash. */
+function keep() {
+  const { state } = transcript;
+  if (state.finals.length) writer.save(page.name, { ...state, total_s: page.total_s });
+}
+
 // --- the server's messages
 
 function show(results, offset_s) {
-  const final = transcript.add(results, offset_s + page.began_s);
-  if (final) {
-    view.showFinal(final);
+  const finals = transcript.add(results, offset_s + page.began_s);
+  if (finals.length) {
+    finals.forEach(view.showFinal);
     page.saved = false;
     view.showPhase(page.phase, true);
   }
-  view.showTail(transcript.tail, transcript.beginsParagraph(transcript.tail));
+  view.showTail(transcript.tail, transcript.beginsParagraph(transcript.tail[0]));
+  keep();
   if (results.speech_final) view.showSpeaking(false);
 }
 
@@ -96,6 +113,8 @@ function listeners(tape, onFirst) {
 /** Streams a tape to its end; `of_s` is its length, null if unknown. `onFirst` is called once the server takes it. */
 async function listen(tape, of_s = null, onFirst = () => {}) {
   const stream = new Stream(listenUrl(tape.rate), tape, listeners(tape, onFirst));
+  page.tapes.push({ tape, began_s: page.total_s });
+  transcript.beginRecording();
   await follow({ stream, began_s: page.total_s, of_s });
 }
 
@@ -122,11 +141,12 @@ async function follow(recording) {
 
 /** A tail that no final came for. `kept`: the rest of the audio is still here, so the words are too. */
 function endTail(kept) {
-  const unsure = kept ? transcript.keepTail() : null;
+  const unsure = kept ? transcript.keepTail() : [];
   transcript.tail = [];
-  if (unsure) view.showFinal(unsure);
-  page.saved &&= !unsure;
+  unsure.forEach(view.showFinal);
+  page.saved &&= !unsure.length;
   view.showTail([], false);
+  keep();
 }
 
 /** Says what has no text yet, and offers to send it. `why` is the sentence before. */
@@ -143,10 +163,9 @@ async function sendRest() {
   if (!rest) return;
   enter("finishing");
   view.showNotice("Sending the rest…", "busy");
-  if (transcript.takeBack()) {
-    view.removeUnsure();
-    view.showTail(transcript.tail, transcript.beginsParagraph(transcript.tail));
-  }
+  view.removeUnsure();
+  transcript.takeBack();
+  view.showTail(transcript.tail, transcript.beginsParagraph(transcript.tail[0]));
   rest.stream.start();
   await follow(rest);
 }
@@ -187,7 +206,10 @@ async function readFile(recording) {
   enter("opening");
   view.showNotice(`Reading ${recording.name}…`, "busy");
   const replace = () => {
+    const { tapes } = page;
     clearAll();
+    page.tapes = tapes.slice(-1);
+    page.began_s = 0;
     page.name = recording.name.replace(/\.[^.]*$/, "");
   };
   const tape = await openFile(recording);
@@ -251,7 +273,8 @@ function clearAll() {
   view.showNotice("");
   view.showTime(0);
   view.showPhase(page.phase, false);
-  Object.assign(page, { total_s: 0, began_s: 0, name: "", saved: true, rest: null });
+  Object.assign(page, { total_s: 0, began_s: 0, name: "", saved: true, rest: null, tapes: [] });
+  writer.begin();
 }
 
 const FORMATS = {
@@ -275,6 +298,52 @@ async function copyText() {
   }
   page.saved = true;
   view.showNotice("Copied.", "good");
+}
+
+// --- the text of before: played, and opened again
+
+function hush() {
+  stopPlaying();
+  view.elements.play.setAttribute("aria-pressed", "false");
+}
+
+/** Plays from a second of the transcript on. */
+function playFrom(second) {
+  const found = page.tapes.findLast(({ began_s }) => began_s <= second + 0.01);
+  const isPlaying = found !== undefined && page.phase === "idle" && play(found.tape, second - found.began_s, hush);
+  view.elements.play.setAttribute("aria-pressed", String(isPlaying));
+  if (!isPlaying && page.phase === "idle") view.showNotice("The sound of this word is no longer kept.", "good");
+}
+
+function pressPlay() {
+  if (view.elements.play.getAttribute("aria-pressed") === "true") return hush();
+  playFrom(view.wordOf.get(view.firstInSight())?.start ?? 0);
+}
+
+/** Shows a transcript that was kept on this device; returns whether it did. */
+function reopen({ id, name, state }) {
+  if (page.phase !== "idle" || !mayReplace()) return false;
+  clearAll();
+  writer.begin(id);
+  transcript.state = state;
+  state.finals.forEach(view.showFinal);
+  Object.assign(page, { name, total_s: state.total_s });
+  view.showPhase(page.phase, !transcript.empty);
+  return true;
+}
+
+/** After a reload the tab has its text again; after a crash the newest text is offered. */
+async function restore() {
+  try {
+    const own = await history.ofThisTab();
+    if (own) return void reopen(own);
+    const busy = await history.inOtherTabs();
+    const [newest] = (await history.list()).filter(({ id }) => !busy.includes(id));
+    if (!newest || Date.now() - newest.changed > RECENT_MS) return;
+    view.showNotice("The last transcript is still on this device.", "busy", ["Open it", () => reopen(newest)]);
+  } catch (error) {
+    console.warn(`Past transcripts cannot be read: ${error}`); // as in private windows of some browsers
+  }
 }
 
 // --- choices and controls
@@ -320,6 +389,25 @@ function dropZone() {
   });
 }
 
+/** Edit: each word takes the user's correction. What was recognised stays beside it. */
+function pressEdit() {
+  const isOn = view.elements.edit.getAttribute("aria-pressed") !== "true";
+  view.showEditing(isOn);
+}
+
+function correct({ target }) {
+  const word = view.wordOf.get(target);
+  if (!word || !target.isContentEditable) return;
+  const text = /^\s/.test(word.text) && target.textContent.trim() ? ` ${target.textContent.trim()}` : target.textContent;
+  if (text.trim() === word.text.trim()) delete word.edited;
+  else word.edited = text;
+  target.classList.toggle("edited", word.edited !== undefined);
+  const isFirst = target.matches("p > .final:first-child > .word:first-child");
+  target.textContent = isFirst ? text.trimStart() : text;
+  if (word.edited !== undefined) page.saved = false;
+  keep();
+}
+
 const PRESSED = { idle: () => run(speak), opening: () => {}, listening: stop, finishing: stop };
 start.addEventListener("click", () => PRESSED[page.phase]());
 choose.addEventListener("click", () => page.phase === "idle" && file.click());
@@ -336,6 +424,15 @@ addEventListener("beforeunload", (event) => {
 });
 access.needed.addEventListener("needed", () => view.showEntry(true));
 view.elements.entry.addEventListener("submit", takeKey);
+view.elements.play.addEventListener("click", pressPlay);
+view.elements.words.addEventListener("click", ({ target }) => {
+  const word = view.wordOf.get(target);
+  if (word && page.tapes.length && !target.isContentEditable && !String(getSelection())) playFrom(word.start);
+});
+view.elements.edit.addEventListener("click", pressEdit);
+view.elements.words.addEventListener("focusout", correct);
+startPast(reopen);
 dropZone();
 enter("idle");
+await restore();
 await loadModels();

@@ -1,6 +1,6 @@
 // The transcript so far. Finals are only ever appended; the tail is replaced as a whole. No DOM, no clock.
 
-export const PARAGRAPH_S = 2; // silence between two finals that starts a paragraph
+import { beginsParagraph } from "./paragraphs.js";
 
 /** The words of a Results message, spaces included, so that the joined words are the text. */
 export function wordsOf(results, offset_s) {
@@ -18,7 +18,8 @@ export function wordsOf(results, offset_s) {
   return pieces;
 }
 
-export const joined = (words) => words.map(({ text }) => text).join("");
+/** The words' text, as the user has corrected it. What was recognised stays in `text`. */
+export const joined = (words) => words.map(({ text, edited }) => edited ?? text).join("");
 
 export class Transcript {
   constructor() {
@@ -26,8 +27,26 @@ export class Transcript {
   }
 
   clear() {
-    this.finals = []; // {words, paragraph: whether this final starts a paragraph}
+    this.finals = []; // {words, paragraph: whether it begins one, recording: whether it begins one, ends: an utterance ends}
     this.tail = [];
+    this.isNewRecording = false;
+    this.chars = 0; // of the paragraph so far
+  }
+
+  /** The next words belong to another recording: they begin a paragraph, behind a break. */
+  beginRecording() {
+    this.isNewRecording = !this.empty;
+  }
+
+  /** What is kept on the device. Pale words are in it, as unsure ones. */
+  get state() {
+    const unsure = this.tail.length ? [{ words: this.tail, paragraph: this.empty, unsure: true }] : [];
+    return { finals: [...this.finals, ...unsure] };
+  }
+
+  set state({ finals }) {
+    this.clear();
+    this.finals = finals;
   }
 
   get words() {
@@ -47,15 +66,17 @@ export class Transcript {
     return paragraphs.map((words) => joined(words).trim());
   }
 
-  /** Takes a Results message; returns the final that it added, or null. */
+  /** Takes a Results message; returns the finals that it added: one, or more where paragraphs begin within it. */
   add(results, offset_s) {
     const words = wordsOf(results, offset_s);
     if (!results.is_final) {
       this.tail = words;
-      return null;
+      return [];
     }
     this.tail = this.restOfTail(results, offset_s);
-    return words.length ? this.commit(words) : null;
+    const added = this.commit(words);
+    if (results.speech_final && !this.empty) this.finals.at(-1).ends = true;
+    return added;
   }
 
   /** The tail after a final: what the final did not cover stays until the next interim, or the page would flicker. */
@@ -64,30 +85,41 @@ export class Transcript {
     return this.tail.filter((word) => (word.start + word.end) / 2 > start + duration + offset_s);
   }
 
-  commit(words) {
-    const final = { words, paragraph: this.beginsParagraph(words) };
-    this.finals.push(final);
-    return final;
+  commit(words, flags = {}) {
+    const added = [];
+    for (const word of words) {
+      const [paragraph, recording] = [this.beginsParagraph(word), this.isNewRecording];
+      if (paragraph) this.chars = 0;
+      if (paragraph || !added.length) {
+        added.push({ words: [], paragraph, recording, ...flags });
+        this.finals.push(added.at(-1));
+      }
+      added.at(-1).words.push(word);
+      this.chars += word.text.length;
+      this.isNewRecording = false;
+    }
+    return added;
   }
 
-  /** Keeps the tail where no final of it will come for now: its words are marked as unsure. Returns them, or null. */
+  /** Keeps the tail where no final of it will come for now, as unsure words. Returns what it added. */
   keepTail() {
-    const [words] = [this.tail, (this.tail = [])];
-    if (!words.length) return null;
-    const kept = { ...this.commit(words), unsure: true };
-    this.finals[this.finals.length - 1] = kept;
-    return kept;
+    const words = this.tail;
+    this.tail = [];
+    return this.commit(words, { unsure: true });
   }
 
-  /** Before the rest is sent: unsure words at the end become the tail again. Returns whether there were any. */
+  /** Before the rest is sent: unsure words at the end become the tail again. */
   takeBack() {
-    if (!this.finals.at(-1)?.unsure) return false;
-    this.tail = this.finals.pop().words;
-    return true;
+    while (this.finals.at(-1)?.unsure) {
+      const { words, recording } = this.finals.pop();
+      this.tail = [...words, ...this.tail];
+      this.isNewRecording ||= recording;
+    }
   }
 
-  beginsParagraph([first]) {
+  /** Whether a word that comes next begins a paragraph. */
+  beginsParagraph(word) {
     const before = this.finals.at(-1)?.words.at(-1);
-    return !before || (first !== undefined && first.start - before.end > PARAGRAPH_S);
+    return this.isNewRecording || (word !== undefined && beginsParagraph(before, word, this.chars));
   }
 }

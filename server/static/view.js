@@ -43,32 +43,47 @@ elements.jump.addEventListener("click", () => {
 });
 
 /** The paragraph to write to: a new one, or the last. A last one that holds only the tail is removed. */
-function paragraphFor(fresh) {
+function paragraphFor(fresh, second) {
   if (words.lastElementChild && !words.lastElementChild.querySelector(".final")) words.lastElementChild.remove();
   if (words.lastElementChild && !fresh) return words.lastElementChild;
   const paragraph = document.createElement("p");
   paragraph.dir = "auto";
+  paragraph.dataset.time = clock(second); // shown beside it, and no part of the text
   words.append(paragraph);
   return paragraph;
 }
 
 const textIn = (paragraph, text) => (paragraph.querySelector(".final") ? text : text.trimStart());
 
+/** The word that an element of the text shows. */
+export const wordOf = new WeakMap();
+
+function spanOf(word, text) {
+  const span = document.createElement("span");
+  span.className = word.edited === undefined ? "word" : "word edited";
+  span.textContent = text;
+  wordOf.set(span, word);
+  return span;
+}
+
 export function showFinal(final) {
   following(() => {
-    const paragraph = paragraphFor(final.paragraph);
+    const paragraph = paragraphFor(final.paragraph, final.words[0].start);
+    paragraph.classList.toggle("recording", final.recording || paragraph.classList.contains("recording"));
     const span = document.createElement("span");
-    span.textContent = textIn(paragraph, joined(final.words));
+    span.append(...final.words.map((word) => spanOf(word, joined([word]))));
+    span.firstChild.textContent = textIn(paragraph, span.firstChild.textContent);
     span.className = final.unsure ? "final unsure" : "final";
     if (final.unsure) span.title = "Not confirmed: the server was away before these words were final.";
     paragraph.append(span, tail);
+    empty.hidden = true;
   });
 }
 
 export function showTail(tailWords, fresh) {
   following(() => {
     const text = joined(tailWords);
-    const paragraph = paragraphFor(fresh && text !== "");
+    const paragraph = paragraphFor(fresh && text !== "", tailWords[0]?.start ?? 0);
     tail.textContent = textIn(paragraph, text);
     paragraph.append(tail);
     empty.hidden = Boolean(words.textContent);
@@ -77,7 +92,30 @@ export function showTail(tailWords, fresh) {
 
 /** Removes the unsure words at the end, which become the tail again. */
 export function removeUnsure() {
-  [...words.querySelectorAll(".unsure")].at(-1)?.remove();
+  for (let last; (last = [...words.querySelectorAll(".final")].at(-1)) && last.classList.contains("unsure"); ) {
+    const paragraph = last.parentElement;
+    last.remove();
+    if (!paragraph.querySelector(".final")) paragraph.remove();
+  }
+}
+
+/** Makes each word a field, or text again. */
+export function showEditing(isOn) {
+  elements.edit.setAttribute("aria-pressed", String(isOn));
+  for (const word of words.querySelectorAll(".final .word")) {
+    if (!isOn) for (const name of ["contenteditable", "role", "aria-label"]) word.removeAttribute(name);
+    else {
+      word.setAttribute("contenteditable", "true");
+      word.setAttribute("role", "textbox");
+      word.setAttribute("aria-label", wordOf.get(word).text.trim());
+    }
+  }
+}
+
+/** The first word of the text that is in sight. */
+export function firstInSight() {
+  const { top } = paper.getBoundingClientRect();
+  return [...words.querySelectorAll(".final .word")].find((word) => word.getBoundingClientRect().bottom > top);
 }
 
 export function clearText() {
@@ -124,9 +162,10 @@ export function showPhase(phase, hasText) {
   start.setAttribute("aria-disabled", String(phase === "opening"));
   choose.setAttribute("aria-disabled", String(!idle));
   for (const select of [elements.model, elements.language]) select.disabled = !idle;
-  for (const id of ["copy", "txt", "srt", "vtt"]) elements[id].disabled = !hasText;
+  for (const id of ["copy", "txt", "srt", "vtt", "play", "edit"]) elements[id].disabled = !hasText;
   elements.clear.disabled = !hasText || !idle;
   if (idle) showLevel(0);
+  else showEditing(false);
 }
 
 /** `rms` is 0 to 1; the meter spans 60 dB. */
