@@ -41,7 +41,7 @@ def read_file(page: Page, tmp_path: Path, seconds: float = 2.0) -> None:
 
 
 def test_paragraphs_begin_at_pauses_and_sentences_and_never_grow_without_end(page: Page) -> None:
-    """21 minutes of speech without a pause are paragraphs that can be read; a paragraph depends on what was before it."""
+    """21 minutes of speech without a pause are paragraphs that can be read; only the words before it decide."""
     run = """async ([texts, gap_s]) => {
         const { Transcript } = await import("/static/transcript.js");
         const transcript = new Transcript();
