@@ -207,6 +207,11 @@ hak: hakka
 """A language a line: its code, other codes of it, and after the colon its English names."""
 
 
+def language_names() -> frozenset[str]:
+    """Every code and name that is known, in lower case."""
+    return frozenset(_codes()) | _DETECTED - {""}
+
+
 def language_code(language: str | None) -> str:
     """The code of a language: two letters where ISO 639-1 has one, "" where none is given or it is to be detected.
 

@@ -3,11 +3,13 @@
 No entry has a word that was said, audio, a key or a token. Keys stand there by their names.
 """
 
+import ipaddress
 import json
 import logging
 import re
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
 from logging.handlers import WatchedFileHandler
 from typing import Any
@@ -19,10 +21,20 @@ _REQUESTS = logging.getLogger("steadyword.requests")
 _AUDIT = logging.getLogger("steadyword.audit")
 STANDARD_ERROR = "-"
 _SECRET = re.compile(r"(sw_|swt_|ek_)[A-Za-z0-9._~+/=-]{8,}")
-_QUOTED = re.compile(r"""(?<!\w)'(?:[^'\\]|\\.)*(?:'|$)|"(?:[^"\\]|\\.)*(?:"|$)""")
-_PLAIN = re.compile(r"""['"][A-Za-z0-9][A-Za-z0-9 ._/-]{0,23}['"]""")
-"""A quoted value that may be logged: as short as the names of models, languages and encodings, and no address."""
+_QUOTED = re.compile(r"""\bb'(?:[^'\\]|\\.)*(?:'|$)|(?<!\w)'(?:[^'\\]|\\.)*(?:'|$)|"(?:[^"\\]|\\.)*(?:"|$)""")
+_PLAIN_NUMBER = re.compile(r"[0-9]{1,3}")
+_FOUND = re.compile(r".*?(?=[,;] wanted|$)", re.DOTALL)
+"""The part of a sentence that may repeat a number of the client's."""
+_NUMBER = re.compile(r"[0-9][0-9.]{3,}")
+_PART = re.compile(r"[^/]+")
 _ADDRESS = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*)(?::|%3a)(?:/|%2f)\S*|\S+(?:@|%40)\S*")
+_SHORTEST_SECRET = 3
+_MAX_PATH_CHARACTERS = 200
+PATH_PARTS = frozenset(
+    {"v1", "v2", "listen", "realtime", "jambonz", "audio", "transcriptions", "translations", "models", "auth", "grant"}
+    | {"client_secrets", "operate", "usage", "metrics", "healthz", "readyz", "static", "projects"}
+)
+"""Of the server's own addresses, and of others' that clients ask it for."""
 _RUN = "[A-Za-z0-9_+=.~%-]"
 _LONG = re.compile(rf"(?=[^\s/]*[0-9]){_RUN}{{24,}}|(?=[^\s/]*[a-z][^\s/]*[A-Z]){_RUN}{{16,}}")
 """Long and with digits or capitals within: as keys are, of whatever service, and the tokens of resumable streams."""
@@ -42,7 +54,7 @@ def audit_refusal(reason: str, path: str, address: str) -> None:
     """A request that was refused for its host or key. A flood of them is cut short: it must not fill the disk."""
     if (dropped := _refusals.passed()) is not None:
         missing = {"not_logged": dropped} if dropped else {}
-        audit("refused", reason=reason, path=without_secrets(path[:200]), address=address, **missing)
+        audit("refused", reason=reason, path=known_path(path), address=known_address(address), **missing)
 
 
 class LineLimit:
@@ -75,14 +87,64 @@ def redacted(text: str) -> str:
     return _SECRET.sub(r"\1...", text)
 
 
-def without_secrets(text: str) -> str:
-    """What a client sent, or a sentence that repeats it, as it may stand in a log.
+def without_values(text: str, known: Collection[str] = (), given: Iterable[str] = ()) -> str:
+    """A sentence that may repeat what a client sent, as it may stand in a log.
 
-    Without quoted values that are more than a plain name, without addresses (they may hold a password or a token), and
-    without what is as long as a key of any service. Clients put such things where none belong.
+    Clients put secrets where none belong, and a short one looks like any other word. So what is left of quoted values
+    is one of the `known` or a number below 1,000. The `given` values of the request are cut out unquoted, too, and so
+    are longer numbers in what was found, addresses (one may hold a password), and what is as long as a key.
     """
-    text = _QUOTED.sub(lambda found: found[0] if _PLAIN.fullmatch(found[0]) else "'...'", redacted(text))
+    text = _QUOTED.sub(lambda found: _known_or_dots(found[0], known), redacted(text))
+    for value in given:
+        if len(value) >= _SHORTEST_SECRET and value in text and value not in known:
+            text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", "...", text)
+    text = _FOUND.sub(lambda found: _NUMBER.sub("...", found[0]), text, count=1)
     return _LONG.sub("...", _ADDRESS.sub(lambda found: f"{found[1]}:..." if found[1] else "...", text))
+
+
+def _known_or_dots(quoted: str, known: Collection[str]) -> str:
+    value = quoted[1:-1] if len(quoted) > 1 and quoted[0] == quoted[-1] else ""
+    return quoted if value and (value in known or _PLAIN_NUMBER.fullmatch(value)) else "'...'"
+
+
+def known_path(path: str) -> str:
+    """A request's path, without the parts that are in none of the server's own addresses."""
+    return _PART.sub(lambda part: part[0] if part[0] in PATH_PARTS else "...", path[:_MAX_PATH_CHARACTERS])
+
+
+def known_address(address: str) -> str:
+    """The address of a client, "" for what is none: behind a proxy it comes from a header that anyone can send."""
+    try:
+        return str(ipaddress.ip_address(address.partition("%")[0]))
+    except ValueError:
+        return ""
+
+
+class WithoutValues(logging.Filter):
+    """Cuts values out of the messages of exceptions, in tracebacks and in what asyncio repeats of them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Changes the record; lets all pass."""
+        if record.exc_info and not record.exc_text:
+            record.exc_text = _traceback(record.exc_info[1])
+        if record.name == "asyncio":
+            record.msg, record.args = without_values(record.getMessage()), None
+        return True
+
+
+def _traceback(error: BaseException | None) -> str:
+    """As Python writes it, but without values in the exceptions' own sentences."""
+    if error is None:
+        return ""
+    lines = []
+    for line in "".join(traceback.format_exception(error)).splitlines():
+        is_code = line.startswith((" ", "Traceback ")) or not line
+        lines.append(line if is_code else without_values(line))
+    return "\n".join(lines)
+
+
+_WITHOUT_VALUES = WithoutValues()
+"""One object: a logger takes it once, however often the logs are started."""
 
 
 def start_logs(settings: ServerSettings) -> None:
@@ -97,6 +159,8 @@ def start_logs(settings: ServerSettings) -> None:
             logger.removeHandler(handler)
             handler.close()
         logger.addHandler(_handler(where))
+    for name in ("steadyword.server", "uvicorn.error", "asyncio"):
+        logging.getLogger(name).addFilter(_WITHOUT_VALUES)
 
 
 def _handler(where: str) -> logging.Handler:

@@ -20,7 +20,7 @@ from server.access.credentials import CredentialsError, ScopeError, check_query,
 from server.access.failed_tries import FailedTries, TooManyTriesError
 from server.access.hosts import HostError, check_host
 from server.access.keyring import Caller, UnknownKeyError
-from server.access.logs import audit_refusal, log_request, without_secrets
+from server.access.logs import audit_refusal, known_path, log_request
 from server.http.errors import error_response
 from server.http.listen import refusal
 from server.http.refusals import new_request_id
@@ -213,7 +213,7 @@ class _Served:
             request_id=self._request_id,
             key=context.caller.key.name if context.caller else None,
             kind="stream" if self._is_socket else self._scope["method"],
-            path=without_secrets(self._scope["path"]),
+            path=known_path(self._scope["path"]),
             model=context.model,
             weights_sha256=context.weights_sha256,
             release=context.release,
