@@ -4,7 +4,8 @@ The unit is what one client says within `Policy.unit_minutes`, once in `Policy.c
 Labels that are late or missing count as the worst that they can be (`eval.betting`): so look whenever you like.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -142,24 +143,30 @@ def pair_evidence(
 
 
 def guard_evidence(
-    outcomes: Sequence[Outcome], errors: Errors, weights: Sequence[Weight], policy: Policy
+    outcomes: Sequence[Outcome],
+    errors: Errors,
+    weights: Sequence[Weight],
+    policy: Policy,
+    paired: Container[str] = (),
 ) -> GuardEvidence:
-    """What the streams of both arms say since the canary began. ``weights`` are its weights in order, one at least.
+    """What the streams of both arms say since the canary began. ``weights`` are its weights in order, one at least;
+    ``paired`` are the streams that both releases heard.
 
     A client counts once for each guard: its arm is fixed by its hash, so its later streams are no new draw of the arm.
     Streams that began before the canary are left out; which release they got was no draw.
     """
     begin_s = weights[0].at_s
     mine = [outcome for outcome in outcomes if _start_s(outcome) >= begin_s]
+    first = _of_clients(mine)
     late_s = _late_s([outcome for outcome in outcomes if outcome.at_s < begin_s])
     late = [o for o in mine if late_s is not None and (o.delay_p95_s or 0) > late_s]
-    canary = [o for o in _of_clients(mine) if o.arm == CANARY]
+    canary = [o for o in first if o.arm == CANARY]
     return GuardEvidence(
         clients=sum(_start_s(o) >= weights[-1].at_s for o in canary),
-        ratio=_share(_of_clients(mine), weights, is_two_sided=True),
+        ratio=_share(first, weights, is_two_sided=True),
         failures=_share(_of_clients([o for o in mine if o.cause in FAILURES]), weights),
         delays=_share(_of_clients(late), weights),
-        harm=_harm_between_arms(mine, errors, weights, policy),
+        harm=_harm_between_arms([o for o in mine if o.stream_id not in paired], errors, weights, policy),
         broken=broken(mine, policy),
     )
 
@@ -193,7 +200,12 @@ def _missing(units: PairScores | None, policy: Policy) -> int:
 
 
 def _harm_between_arms(outcomes: Sequence[Outcome], errors: Errors, weights: Sequence[Weight], policy: Policy) -> float:
-    labelled = [o for o in outcomes if o.release in errors.get(o.stream_id, {})]
+    """From labels of streams without a pair: people chose these streams, and must not choose by the text.
+
+    Streams with a pair are drawn by the distance of its texts, so those with labels are no fair sample of either arm;
+    `pair_evidence` counts them.
+    """
+    labelled = [o for o in outcomes if o.stream_id in errors and o.release in errors[o.stream_id]]
     mine = [o for o in _of_clients(labelled) if _weight(o, weights) <= MOST_WEIGHT]
     counts = np.array([errors[o.stream_id][o.release] for o in mine], float)
     words, is_canary = np.array([o.words for o in mine], float), np.array([o.arm == CANARY for o in mine], bool)
@@ -209,7 +221,7 @@ def _share(outcomes: Sequence[Outcome], weights: Sequence[Weight], is_two_sided:
 
 def _weight(outcome: Outcome, weights: Sequence[Weight]) -> float:
     """The canary's weight when the stream began."""
-    return [each.weight for each in weights if each.at_s <= _start_s(outcome)][-1]
+    return weights[bisect_right(weights, _start_s(outcome), key=lambda each: each.at_s) - 1].weight
 
 
 def _start_s(outcome: Outcome) -> float:

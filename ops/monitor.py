@@ -118,7 +118,7 @@ def gather(ledger: Ledger, rows: Rows, at: Situation, policy: Policy, now_s: flo
         rows.read_outcomes(ledger)
     if at.stage is Stage.CANARY:
         of = [o for o in rows.outcomes if o.release in (at.new, at.old)]
-        guards = guard_evidence(of, rows.errors, at.weights, policy)
+        guards = guard_evidence(of, rows.errors, at.weights, policy, {pair.stream_id for pair in rows.pairs})
     elif at.stage is Stage.WATCHED:
         guards = GuardEvidence(broken=broken(_since_promotion(rows.outcomes, at, rows.moves), policy, CHAMPION))
     return Evidence(now_s, pairs, guards)

@@ -21,8 +21,10 @@ from eval.betting import (
     CLIP_WORDS,
     PairScores,
     draw_probability,
+    largest,
     log_benefit,
     log_harm,
+    log_harm_between_arms,
     log_share_evidence,
     pair_scores,
     pooled,
@@ -311,6 +313,33 @@ def guards_stop(policy: Policy, rng: np.random.Generator) -> bool:
     return any(value.max(initial=0.0) >= np.log(GUARDS / policy.guard_alpha) for value in values)
 
 
+LANGUAGE_RATES = np.array([0.05, 0.12, 0.3])
+"""Errors a word, in three languages; the third is spoken by night."""
+
+
+def labels_stop(policy: Policy, rng: np.random.Generator, worse: float = 1.0) -> bool:
+    """Whether labels of single streams stop a canary that makes ``worse`` times the errors of the champion.
+
+    900 streams of about 400 clients over three days, while the weight is raised step by step. Clients differ, as do
+    languages; by night other clients speak another language, and people label most streams of the night and few of
+    the day: so each step has labels of other hours. As `ops.evidence` does, it counts a client's first labelled stream.
+    """
+    streams, clients = 900, 400
+    hour = np.sort(rng.uniform(0, 72, streams))
+    is_night = hour % 24 >= 12
+    client = rng.integers(0, clients // 2, streams) + clients // 2 * is_night
+    language = np.where(client >= clients // 2, 2, client % 2)
+    rate = LANGUAGE_RATES[language] * np.exp(rng.normal(-0.5, 1.0, clients))[client]
+    words = np.clip(np.round(60 * np.exp(rng.normal(0, 0.7, streams))), 3, 500)
+    weight = np.asarray(policy.steps)[np.searchsorted([12, 30], hour)]
+    is_canary = rng.random(clients)[client] < weight
+    errors = np.minimum(rng.poisson(words * rate * np.where(is_canary, worse, 1.0)), words).astype(float)
+    labelled = np.flatnonzero(rng.random(streams) < np.where(is_night, 0.8, 0.2))
+    mine = labelled[np.sort(np.unique(client[labelled], return_index=True)[1])]
+    evidence = log_harm_between_arms(errors[mine], words[mine], is_canary[mine], weight[mine], policy.harm_points / 100)
+    return largest(evidence) >= np.log(GUARDS / policy.guard_alpha)
+
+
 def trial(kind: Kind, rollouts: int, seed: int, policy: Policy) -> dict[str, list[Verdict]]:
     """All rules on the same rollouts: name of the rule -> verdicts."""
     rng = np.random.default_rng(seed)
@@ -340,7 +369,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Verdicts on rollouts with a known truth.")
     parser.add_argument("--rollouts", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--kind", default="", help="only kinds whose name has this in it")
+    parser.add_argument("--kind", default="", help="only kinds whose name has this in it; none such: only false stops")
     options = parser.parse_args()
     policy, kinds = load_policy(), [kind for kind in KINDS if options.kind in kind.name]
     titles = ["rollout", "rule", "promoted, %", "stopped, %", "streams, p50/p95", "counted, p50", "labels, p50"]
@@ -348,7 +377,7 @@ def main() -> None:
     for kind in kinds:
         for name, verdicts in trial(kind, options.rollouts, options.seed, policy).items():
             print(table_row(kind, name, verdicts), flush=True)
-    if not options.kind:
+    if not options.kind or not kinds:
         print(_false_stops(policy, options.rollouts, np.random.default_rng(options.seed + 1)))
 
 
@@ -357,7 +386,13 @@ def _false_stops(policy: Policy, rollouts: int, rng: np.random.Generator) -> str
     again = [watched(KINDS[2], policy, rng) for _ in range(rollouts)]
     stopped = [guards_stop(policy, rng) for _ in range(rollouts)]
     lines = []
-    for what, rows in (("rolled back while watched", again), ("stopped by a guard", stopped)):
+    arms = [labels_stop(policy, rng) for _ in range(rollouts)]
+    results = (
+        ("rolled back while watched", again),
+        ("stopped by a guard that needs no label", stopped),
+        ("stopped by labels of single streams", arms),
+    )
+    for what, rows in results:
         upper = binomial_bounds(sum(rows), len(rows))[1]
         lines.append(f"\nAn equal release is {what} in {100 * np.mean(rows):.1f} % (<= {100 * upper:.1f}).")
     return "\n".join(lines)

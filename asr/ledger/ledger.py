@@ -264,7 +264,7 @@ class Ledger:
         columns = [table.c[field.name] for field in fields(cls)]  # in the order of the class: its fastest way
         query = select(*columns).where(table.c.id > after_id).filter_by(**where).order_by(table.c.id)
         with self._database.reading() as connection:
-            return [cls(*row) for row in connection.execute(query)]
+            return [cls(*row) for row in connection.execute(query).all()]
 
     def _find(self, connection: Connection, name: str, number: int) -> Release:
         query = select(RELEASES).where(RELEASES.c.name == name, RELEASES.c.number == number)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ops.policy import load_policy
-from ops.trial import KINDS, PROMOTED, STOPPED, Kind, draw, guards_stop, ours
+from ops.trial import KINDS, PROMOTED, STOPPED, Kind, draw, guards_stop, labels_stop, ours
 
 POLICY = load_policy()
 ROLLOUTS = 60
@@ -47,3 +47,10 @@ def test_the_guards_leave_an_equal_canary_alone() -> None:
     """Four guards share 1.25 %."""
     rng = np.random.default_rng(1)
     assert sum(guards_stop(POLICY, rng) for _ in range(200)) <= 8
+
+
+def test_labels_of_single_streams_leave_an_equal_canary_alone_and_stop_a_bad_one() -> None:
+    """Arms with other clients, hours and languages; one with eight times the errors is often found."""
+    rng = np.random.default_rng(1)
+    assert sum(labels_stop(POLICY, rng) for _ in range(200)) <= 4
+    assert sum(labels_stop(POLICY, rng, worse=8.0) for _ in range(50)) >= 15
