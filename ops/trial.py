@@ -337,7 +337,7 @@ def labels_stop(policy: Policy, rng: np.random.Generator, worse: float = 1.0) ->
     labelled = np.flatnonzero(rng.random(streams) < np.where(is_night, 0.8, 0.2))
     mine = labelled[np.sort(np.unique(client[labelled], return_index=True)[1])]
     evidence = log_harm_between_arms(errors[mine], words[mine], is_canary[mine], weight[mine], policy.harm_points / 100)
-    return largest(evidence) >= np.log(GUARDS / policy.guard_alpha)
+    return bool(largest(evidence) >= np.log(GUARDS / policy.guard_alpha))
 
 
 def trial(kind: Kind, rollouts: int, seed: int, policy: Policy) -> dict[str, list[Verdict]]:
