@@ -5,12 +5,13 @@ import { Delays } from "./delays.js";
 import * as history from "./history.js";
 import { startPast } from "./past.js";
 import { play, stopPlaying } from "./player.js";
-import { toSrt, toTxt, toVtt } from "./formats.js";
+import { toJson, toSrt, toTxt, toVtt } from "./formats.js";
 import { Microphone, NO_SERVER, SourceError, openFile } from "./sources.js";
 import { Stream, StreamError } from "./stream.js";
 import { KEPT_S } from "./tape.js";
-import { Transcript, wordsOf } from "./transcript.js";
+import { Transcript, languageOf, wordsOf } from "./transcript.js";
 import * as view from "./view.js";
+import { stayAwake } from "./wake_lock.js";
 
 const RECENT_MS = 12 * 3600 * 1000;
 
@@ -34,6 +35,7 @@ const writer = new history.Writer();
 function enter(phase) {
   page.phase = phase;
   if (phase !== "idle") hush();
+  stayAwake(phase === "listening");
   document.body.classList.toggle("playable", phase === "idle" && page.tapes.length > 0);
   view.showPhase(phase, !transcript.empty);
 }
@@ -62,6 +64,7 @@ function keep() {
 // --- the server's messages
 
 function show(results, offset_s) {
+  view.showSpokenLanguage(language.value || languageOf(results));
   const finals = transcript.add(results, offset_s + page.began_s);
   if (finals.length) {
     finals.forEach(view.showFinal);
@@ -280,6 +283,7 @@ function clearAll() {
 const FORMATS = {
   txt: [() => toTxt(transcript.paragraphs), "text/plain"],
   srt: [() => toSrt(transcript.words, page.total_s || Infinity), "application/x-subrip"],
+  json: [() => toJson(transcript.finals, { model: model.value, duration_s: page.total_s }), "application/json"],
   vtt: [() => toVtt(transcript.words, page.total_s || Infinity), "text/vtt"],
 };
 

@@ -158,6 +158,31 @@ function clock(seconds, point) {
 
 const timed = ({ start, end }, point) => `${clock(start, point)} --> ${clock(Math.max(end, start + 0.001), point)}`;
 
+const milliseconds = (seconds) => Math.round(seconds * 1000) / 1000;
+
+/** `asr transcribe`'s JSON, one segment for each paragraph. A corrected word also has what was recognised; `unsure`: not final. */
+export function toJson(finals, { model, duration_s }) {
+  const segments = [];
+  for (const { words, paragraph, unsure } of finals) {
+    if (paragraph || !segments.length) segments.push([]);
+    segments.at(-1).push(...words.map((word) => ({ ...word, unsure })));
+  }
+  const table = segments.map((words) => ({
+    text: joined(words).trim(),
+    start_s: milliseconds(words[0].start),
+    end_s: milliseconds(words.at(-1).end),
+    words: words.map(({ text, edited, start, end, unsure }) => ({
+      text: edited ?? text,
+      start_s: milliseconds(start),
+      end_s: milliseconds(end),
+      ...(edited === undefined ? {} : { recognised: text }),
+      ...(unsure ? { unsure } : {}),
+    })),
+  }));
+  const text = table.map((segment) => segment.text).join("\n\n");
+  return `${JSON.stringify({ text, model, duration_s: milliseconds(duration_s), segments: table }, null, 2)}\n`;
+}
+
 export const toSrt = (words, duration_s) =>
   cues(words, duration_s)
     .map((cue, i) => `${i + 1}\n${timed(cue, ",")}\n${cue.text}\n`)

@@ -18,6 +18,9 @@ export function wordsOf(results, offset_s) {
   return pieces;
 }
 
+/** The language that a Results message found; "" where it says none. */
+export const languageOf = (results) => results.channel?.alternatives?.[0]?.languages?.[0] ?? "";
+
 /** The words' text, as the user has corrected it. What was recognised stays in `text`. */
 export const joined = (words) => words.map(({ text, edited }) => edited ?? text).join("");
 

@@ -162,7 +162,7 @@ export function showPhase(phase, hasText) {
   start.setAttribute("aria-disabled", String(phase === "opening"));
   choose.setAttribute("aria-disabled", String(!idle));
   for (const select of [elements.model, elements.language]) select.disabled = !idle;
-  for (const id of ["copy", "txt", "srt", "vtt", "play", "edit"]) elements[id].disabled = !hasText;
+  for (const id of ["copy", "txt", "srt", "vtt", "json", "play", "edit"]) elements[id].disabled = !hasText;
   elements.clear.disabled = !hasText || !idle;
   if (idle) showLevel(0);
   else showEditing(false);
@@ -173,6 +173,11 @@ export function showLevel(rms) {
   const share = Math.max(0, Math.min(1, 1 + Math.log10(Math.max(rms, 1e-6)) / 3));
   level.firstElementChild.style.transform = `scaleX(${share.toFixed(3)})`;
   level.setAttribute("aria-valuenow", String(Math.round(share * 100)));
+}
+
+/** Screen readers and fonts need the language of the text, which is not that of the page. */
+export function showSpokenLanguage(code) {
+  if (code) elements.words.lang = code;
 }
 
 export function showSpeaking(speaking) {

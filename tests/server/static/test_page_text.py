@@ -1,5 +1,6 @@
 """The text on the page: paragraphs, past transcripts, playing, correcting. A real Chromium, a scripted engine."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -116,3 +117,15 @@ def test_a_word_is_played_and_corrected(page: Page, tmp_path: Path) -> None:
     page.wait_for_timeout(500)
     kept = page.evaluate("import('/static/history.js').then(async (h) => (await h.list())[0].state.finals)")
     assert [word["text"] for final in kept for word in final["words"]] == [" w0", " w1", " w2", " w3"]
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Download as json").click()
+    written = json.loads(Path(waiting.value.path()).read_text(encoding="utf-8"))
+    assert written["text"] == "w0 w1 hello w3"
+    assert written["segments"][0]["words"][2] == {"text": " hello", "start_s": 1, "end_s": 1.5, "recognised": " w2"}
+
+
+def test_the_text_has_its_language(page: Page, tmp_path: Path) -> None:
+    """The one that was chosen, or that was found: a screen reader speaks Vietnamese as Vietnamese."""
+    page.locator("#language").select_option("ja")
+    read_file(page, tmp_path)
+    expect(page.locator("#words")).to_have_attribute("lang", "ja")
