@@ -106,6 +106,7 @@ async def one_round(
         "seconds": round(attacked_s, 1),
         "answers": dict(made.answers.most_common()),
         "unanswered": made.unanswered[:20],
+        "slowest": [round(made.slowest[0], 1), made.slowest[1]],
         "texts": f"{equal} of {len(streams)} as alone",
         "equal": equal == len(streams),
         "p95_s": [round(value, 2) for value in p95],

@@ -26,6 +26,12 @@ from scripts.hostile.sending import ANSWER_S, Attack, conversation, raw_request
 AT_ONCE = 6
 """Scenarios at the same time."""
 RAW = "encoding=linear16&sample_rate=16000"
+PACKET_S = 0.12
+"""The audio in a packet of `ogg_bomb`."""
+UPLOAD_S = 5 * 255 * PACKET_S
+"""The longest recording among the uploads."""
+MAX_MESSAGE_S = 600.0
+"""The server recognises no more of one message, and ends the stream."""
 UPGRADE = (
     "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
@@ -176,7 +182,7 @@ async def uploads(attack: Attack) -> None:
                 odd_text(rng).encode("ascii", "ignore").decode().replace("\r", "").replace("\n", "").replace("\0", ""),
             ]
         )
-        await raw_request(attack, "prerecorded", post("/v1/listen?utterances=true", kind, body))
+        await raw_request(attack, "prerecorded", post("/v1/listen?utterances=true", kind, body), audio_s=UPLOAD_S)
         fields = [
             ("file", f'; filename="{quote(odd_text(rng)[:50])}"', body),
             ("model", "", b"whisper-1"),
@@ -191,7 +197,12 @@ async def uploads(attack: Attack) -> None:
             for name, more, value in fields
             if rng.random() < 0.9
         ) + rng.choice([b"--x--\r\n", b"", b"--y"])
-        await raw_request(attack, "upload", post("/v1/audio/transcriptions", "multipart/form-data; boundary=x", form))
+        await raw_request(
+            attack,
+            "upload",
+            post("/v1/audio/transcriptions", "multipart/form-data; boundary=x", form),
+            audio_s=UPLOAD_S,
+        )
 
 
 async def wyoming(attack: Attack) -> None:
@@ -233,8 +244,10 @@ async def wyoming(attack: Attack) -> None:
 async def bombs(attack: Attack) -> None:
     """Small messages of much audio."""
     rng = attack.random
-    message = ogg_bomb(255 * rng.randrange(2, 60))
-    await conversation(attack, "bomb", "/v1/listen", iter([message] * rng.randrange(1, 3)), '{"type":"CloseStream"}')
+    packets, times = 255 * rng.randrange(2, 60), rng.randrange(1, 3)
+    messages = iter([ogg_bomb(packets)] * times)
+    audio_s = times * min(packets * PACKET_S, MAX_MESSAGE_S)
+    await conversation(attack, "bomb", "/v1/listen", messages, '{"type":"CloseStream"}', audio_s)
 
 
 async def vanishing(attack: Attack) -> None:

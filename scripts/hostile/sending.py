@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,8 +12,9 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, WebSocketException
 
-ANSWER_S = 60.0
-"""Nothing is answered later, whatever the load: beyond it a request counts as unanswered."""
+ANSWER_S = 360.0
+"""Longer than the server's own deadlines together: `start_timeout_s` (300) for a worker that is replaced, and those of
+a step, a body and an answer that is not taken. Beyond it a request counts as unanswered."""
 
 
 @dataclass
@@ -26,14 +28,25 @@ class Attack:
     answers: Counter[str] = field(default_factory=Counter)
     unanswered: list[str] = field(default_factory=list)
     frames: int = 0
+    slowest: tuple[float, str] = (0.0, "")
+    """The longest time in seconds until an answer or the end, and of which request."""
 
     @property
     def address(self) -> tuple[str, int]:
         host, port = self.url.removeprefix("http://").strip("/").rsplit(":", 1)
         return host, int(port)
 
+    @contextlib.contextmanager
+    def waiting(self, what: str, audio_s: float = 0.0) -> Iterator[float]:
+        """Times an answer, and gives how long to wait for it: what was sent as audio may take as long as it is."""
+        began_s = time.monotonic()
+        try:
+            yield ANSWER_S + audio_s
+        finally:
+            self.slowest = max(self.slowest, (time.monotonic() - began_s, what))
 
-async def raw_request(attack: Attack, name: str, data: bytes, *, half: bool = False) -> None:
+
+async def raw_request(attack: Attack, name: str, data: bytes, *, half: bool = False, audio_s: float = 0.0) -> None:
     """Sends bytes and waits for any answer or the end. `half` says that the request is not whole."""
     attack.sent[name] += 1
     reader, writer = await asyncio.open_connection(*attack.address)
@@ -41,8 +54,9 @@ async def raw_request(attack: Attack, name: str, data: bytes, *, half: bool = Fa
         with contextlib.suppress(OSError):
             writer.write(data)
             await writer.drain()
-            async with asyncio.timeout(ANSWER_S):
-                line = await reader.readline()
+            with attack.waiting(name, audio_s) as patience_s:
+                async with asyncio.timeout(patience_s):
+                    line = await reader.readline()
             attack.answers[line[9:12].decode("latin-1") if line.startswith(b"HTTP/") else "closed"] += 1
             if not line.startswith(b"HTTP/1.1 ") and not half:
                 attack.answers["no status"] += 1
@@ -53,9 +67,15 @@ async def raw_request(attack: Attack, name: str, data: bytes, *, half: bool = Fa
 
 
 async def conversation(
-    attack: Attack, name: str, path: str, messages: Iterator[str | bytes], last: str | bytes | None, **options: Any
+    attack: Attack,
+    name: str,
+    path: str,
+    messages: Iterator[str | bytes],
+    last: str | bytes | None,
+    audio_s: float = 0.0,
+    **options: Any,
 ) -> None:
-    """A WebSocket: all messages, the last one, and then the server must close."""
+    """A WebSocket: all messages, the last one, and then the server must close. `audio_s` is what they hold of audio."""
     try:
         async with connect(
             attack.url.replace("http", "ws") + path,
@@ -77,8 +97,9 @@ async def conversation(
                     await socket.send(last)
                 else:
                     await socket.close()
-            async with asyncio.timeout(ANSWER_S):
-                await reading
+            with attack.waiting(name, audio_s) as patience_s:
+                async with asyncio.timeout(patience_s):
+                    await reading
             attack.answers[str(socket.close_code)] += 1
     except TimeoutError:
         attack.unanswered.append(f"{name}: {path[:120]}")

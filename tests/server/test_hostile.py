@@ -5,6 +5,7 @@ Unreal: no model and no worker, so no time is compared and no word recognised. T
 
 import asyncio
 import logging
+import random
 import socket
 from collections.abc import Sequence
 
@@ -12,6 +13,9 @@ import pytest
 
 from scripts.hostile.measured import failures_of
 from scripts.hostile.scenarios import attack
+from scripts.hostile.sending import ANSWER_S, Attack
+from server.config import load_settings
+from server.http.uploads import BODY_GRACE_S
 from tests.server.fakes import ScriptedEngine, ScriptedSession, words
 from tests.server.running import CLOSE, eventually, pcm, running, transcript, until_closed
 
@@ -47,6 +51,16 @@ def test_hostile_messages_are_answered_and_touch_no_other_stream(seed: int, capl
         "listen", "flux", "realtime", "query", "head", "prerecorded", "upload", "wyoming", "bomb", "vanishing",
     }  # fmt: skip
     assert [r for r in caplog.records if r.exc_info or r.levelno >= logging.ERROR] == []
+
+
+def test_the_attack_is_more_patient_than_the_server() -> None:
+    """A request is unanswered only after every deadline of the server has passed."""
+    limits = load_settings()
+    server_s = limits.start_timeout_s + limits.step_timeout_s + limits.send_timeout_s + BODY_GRACE_S
+    made = Attack("http://127.0.0.1:1", None, random.Random(1))
+    with made.waiting("bomb", audio_s=600.0) as patience_s:
+        assert patience_s - 600.0 == ANSWER_S > server_s
+    assert made.slowest[1] == "bomb"
 
 
 GOOD = {
