@@ -64,12 +64,12 @@ async def listen_prerecorded(request: Request) -> JSONResponse:
         check_origin(request.headers, service.settings.allowed_origins, service.settings.allowed_hosts)
         options = parse_prerecorded(request.query_params.multi_items())
         name = service.model(options.model)
-        service.admission.check()
+        service.admission.check(live=False)
         with _spooled() as file:
             audio_sha256 = await _receive(request, service, file)
-            with service.admission.place(wait_for_upload):
+            with service.admission.place(wait_for_upload, live=False):
                 scheduler = service.seat(name)
-                service.admission.check_load(scheduler)
+                service.admission.check_load(scheduler, live=False)
                 with scheduler.held():
                     channels = await unless_gone(request, _recognised(service, scheduler, file, options))
     except AsrError as error:

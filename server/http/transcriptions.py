@@ -44,9 +44,9 @@ async def _answered(request: Request, *, translate: bool) -> Response:
     try:
         check_origin(request.headers, service.settings.allowed_origins, service.settings.allowed_hosts)
         async with AsyncExitStack() as held:
-            service.admission.check()
+            service.admission.check(live=False)
             file, options = await _form(request, service, held, translate=translate)
-            held.enter_context(service.admission.place(wait_for_upload))
+            held.enter_context(service.admission.place(wait_for_upload, live=False))
             recognition = await _recognition(service, file, options, held)
             batches = _batches(recognition)
             if options.stream:
@@ -79,7 +79,7 @@ async def _recognition(
 ) -> Recognition:
     """The recording at the model. Raises `ModelError`, `Unavailable`, and `FormError` for what the model cannot do."""
     scheduler = service.seat(options.model)
-    service.admission.check_load(scheduler)
+    service.admission.check_load(scheduler, live=False)
     recognition = service.recognition(
         audio_blocks(file),
         scheduler,

@@ -23,42 +23,42 @@ class Capacity(Protocol):
 
     @property
     def trouble(self) -> str: ...
-    def fits(self, max_load: float) -> bool: ...
+    def fits(self, max_load: float, *, live: bool = True) -> bool: ...
 
 
 class Admission:
-    """The places of one server."""
+    """The places of one server. Uploads give way: they take none from live streams, which count without them."""
 
     def __init__(self, max_streams: int, max_load: float, metrics: Metrics, quotas: Quotas | None = None) -> None:
         self._max_streams, self._max_load = max_streams, max_load
         self._metrics = metrics
         self._quotas = quotas or Quotas(Keyring(None))
         self._present: dict[object, Callable[[], None]] = {}
-        self._taken = 0
+        self._taken = self._uploads = 0
         self._left = asyncio.Event()
         self.draining = False
 
     @property
     def open_streams(self) -> int:
-        """How many places are taken."""
+        """How many places are taken, by live streams and uploads."""
         return self._taken
 
-    def check(self) -> None:
+    def check(self, *, live: bool = True) -> None:
         """Raises `Unavailable` when all places are taken, or at shutdown; `QuotaError` over the key's own limit."""
         self._check_draining()
         self._quotas.check_place()
-        if self.open_streams >= self._max_streams:
+        if self._taken - live * self._uploads >= self._max_streams:
             self._refuse("full", f"all {self._max_streams} places are taken; try again in {RETRY_AFTER_S} seconds")
 
     def _check_draining(self) -> None:
         if self.draining:
             self._refuse("draining", "the server is shutting down; connect again when it is back")
 
-    def check_load(self, scheduler: Capacity) -> None:
+    def check_load(self, scheduler: Capacity, *, live: bool = True) -> None:
         """Raises `Unavailable` when this model has no worker at the moment, or no time for another stream."""
         if scheduler.trouble:
             self._refuse("no_worker", f"{scheduler.trouble}; try again in {RETRY_AFTER_S} seconds")
-        if not scheduler.fits(self._max_load):
+        if not scheduler.fits(self._max_load, live=live):
             self._refuse("busy", f"the open streams take all of the model's time; try again in {RETRY_AFTER_S} seconds")
 
     def _refuse(self, reason: str, sentence: str) -> None:
@@ -66,15 +66,15 @@ class Admission:
         raise Unavailable(sentence)
 
     @contextmanager
-    def place(self, end: Callable[[], None]) -> Iterator[None]:
+    def place(self, end: Callable[[], None], *, live: bool = True) -> Iterator[None]:
         """Holds a place; `end` is called when the server shuts down. Raises `Unavailable`, `QuotaError`."""
-        self.check()
+        self.check(live=live)
         with self._quotas.place(), self.presence(end):
-            self._take(1)
+            self._take(1, live)
             try:
                 yield
             finally:
-                self._take(-1)
+                self._take(-1, live)
 
     @contextmanager
     def presence(self, end: Callable[[], None]) -> Iterator[None]:
@@ -88,8 +88,9 @@ class Admission:
             del self._present[guest]
             self._left.set()
 
-    def _take(self, places: int) -> None:
+    def _take(self, places: int, live: bool) -> None:
         self._taken += places
+        self._uploads += 0 if live else places
         self._metrics.open_streams.set(self._taken)
 
     async def drain(self, timeout_s: float) -> None:

@@ -48,13 +48,14 @@ class Precedence:
 
     def first(self, waiting: Sequence[W]) -> list[W]:
         """Those among them that may be stepped together now, in their order."""
-        live = [one for one in waiting if self._is_live(one.session)]
-        others = [one for one in waiting if not self._is_live(one.session)]
+        live = [one for one in waiting if self.is_live(one.session)]
+        others = [one for one in waiting if not self.is_live(one.session)]
         if live:
             overdue = [one for one in others if time.perf_counter() - one.since_s > PATIENCE_S]
             return overdue[:1] or live
-        return others[:1] if any(map(self._is_live, list(self._began_s))) else others
+        return others[:1] if any(map(self.is_live, list(self._began_s))) else others
 
-    def _is_live(self, session: StreamSession) -> bool:
+    def is_live(self, session: StreamSession) -> bool:
+        """Whether it sends audio while it is spoken, and is no upload."""
         elapsed_s = time.perf_counter() - self._began_s.get(session, -math.inf)
         return session.received_s <= elapsed_s + AHEAD_S

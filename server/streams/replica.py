@@ -110,6 +110,9 @@ class Replica:
         """`number` names it in metrics and the log. `on_change` is called when it goes down or comes up."""
         self.engine = engine
         self.load = LoadMeter()
+        """Of all that sit here."""
+        self.live_load = LoadMeter()
+        """Of the live streams alone, before which uploads give way: what decides whether another one is admitted."""
         self.precedence = Precedence()
         self.is_up = True
         self.life = 0
@@ -329,6 +332,9 @@ class Replica:
         self._metrics.step_s.labels(*labels).observe(took_s)
         elapsed_s = [now_s - self._stepped_s.get(session, now_s - took_s) for session in sessions]
         self.load.add(took_s * realtime_share(advances_s, elapsed_s), max(waits_s))
+        if live := [number for number, session in enumerate(sessions) if self.precedence.is_live(session)]:
+            share = realtime_share([advances_s[n] for n in live], [elapsed_s[n] for n in live])
+            self.live_load.add(took_s * share * len(live) / len(sessions), max(waits_s[n] for n in live))
         self._stepped_s.update(dict.fromkeys(sessions, now_s))
 
     # -- the watch ---------------------------------------------------------------------------------------------------

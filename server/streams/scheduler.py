@@ -48,8 +48,8 @@ LATE_S = 2.0
 class _Place:
     """A session's place in a replica. Compared by identity: it outlives the session by a moment."""
 
-    def __init__(self, replica: Replica) -> None:
-        self.replica = replica
+    def __init__(self, replica: Replica, live: bool) -> None:
+        self.replica, self._live = replica, live
         self.life: int | None = replica.life
         """The life of the replica in which the session was opened; None while it moves."""
         self.strikes: int | None = None
@@ -57,7 +57,7 @@ class _Place:
         self.pause_s = 0.0
         """Before the next step."""
         self._lost_at_s = 0.0
-        replica.load.open(self)
+        self._open()
 
     @property
     def is_lost(self) -> bool:
@@ -66,10 +66,16 @@ class _Place:
     def move(self, replica: Replica) -> None:
         self.close()
         self.replica, self.life = replica, None
-        replica.load.open(self)
+        self._open()
+
+    def _open(self) -> None:
+        self.replica.load.open(self)
+        if self._live:
+            self.replica.live_load.open(self)
 
     def close(self) -> None:
         self.replica.load.close(self)
+        self.replica.live_load.close(self)
 
     def blame(self, lost: Lost, reached_s: float) -> None:
         """Its worker died. Was it in a step of this session, as at the last time?"""
@@ -177,14 +183,16 @@ class Scheduler:
         state = "do not start; see the log" if all(r.failed_starts for r in self._replicas) else "are being restarted"
         return f"the workers of model {self.ref} {state}"
 
-    def fits(self, max_load: float) -> bool:
-        """Whether one of the replicas has room for another stream."""
-        return any(replica.load.fits(max_load) for replica in self._up)
+    def fits(self, max_load: float, *, live: bool = True) -> bool:
+        """Whether one of the replicas has room for another stream. Uploads leave a live one all of their time."""
+        loads = (replica.live_load if live else replica.load for replica in self._up)
+        return any(load.fits(max_load) for load in loads)
 
     def calibrate(self, cost: float) -> None:
         """Sets the share of a replica's time that one stream is expected to take, measured at start."""
         for replica in self._replicas:
             replica.load.calibrate(cost)
+            replica.live_load.calibrate(cost)
 
     @property
     def loads(self) -> list[LoadMeter]:
@@ -205,7 +213,7 @@ class Scheduler:
     async def _open(self, settings: SessionSettings, options: StreamOptions, live: bool) -> StreamSession:
         for attempt in range(MAX_OPENINGS):
             await self._wait_until_up()  # for more than a moment only if all workers died just now
-            place = _Place(self._roomiest())  # counted before it is open: those who come meanwhile go elsewhere
+            place = _Place(self._roomiest(), live)  # counted before it is open: those who come meanwhile go elsewhere
             try:
                 session = await self._opened(place, settings, options, is_last=attempt == MAX_OPENINGS - 1)
             except BaseException as error:
@@ -294,6 +302,7 @@ class Scheduler:
         """
         place = self._place_of[session]
         place.replica.load.mark_late(place, is_late)
+        place.replica.live_load.mark_late(place, is_late)
         return is_late and place.replica.load.must_give_way(place, apart_s)
 
 
