@@ -31,7 +31,7 @@ from server.http.fetch import Fetcher, FetchError
 from server.metrics import Metrics
 from server.observer import Observer
 from server.roster.roster import Roster
-from server.streams.admission import Admission, Unavailable
+from server.streams.admission import RETRY_AFTER_S, Admission, Unavailable
 from server.streams.channels import AnyStream, ChannelStreams
 from server.streams.replica import Patience, StepError
 from server.streams.resumption import KeptStreams
@@ -51,6 +51,8 @@ TRIAL_STREAMS = 2
 (docs/log/serving.md#admission-of-streams)."""
 CLOSING_S = 1.0
 """The part of `drain_timeout_s` that is kept for closing connections and ending workers."""
+OPENING_S = 8.0
+"""A handshake is refused after so long: most clients give up after 10 s, and never learn when to come back."""
 CHUNK_SAMPLES = round(CHUNK_S * SAMPLE_RATE_HZ)
 
 
@@ -64,14 +66,27 @@ class Opening:
     decoders: Sequence[StreamDecoder]
     """One, or with `multichannel` one for each channel."""
 
-    async def open(self) -> AnyStream:
-        """Opens the stream; close it in the end. Raises `Unavailable`, and `ConfigError` for an unknown language."""
+    async def open(self, *, patient: bool = False) -> AnyStream:
+        """Opens the stream; close it in the end. Raises `Unavailable`, and `ConfigError` for an unknown language.
+
+        With `patient` it waits while no worker is ready: the client is connected, and what it sends is kept. Otherwise
+        it answers before a client gives up its handshake.
+        """
+        try:
+            async with asyncio.timeout(None if patient else OPENING_S):
+                return await self._opened(patient)
+        except TimeoutError:
+            raise Unavailable(f"no worker opens a stream now; try again in {RETRY_AFTER_S} seconds") from None
+
+    async def _opened(self, patient: bool) -> AnyStream:
         # One for all channels, whatever is assigned meanwhile:
         scheduler = self.service.roster.seat(self.model, current().client)
         witnesses = self._witnesses(scheduler)
         streams: list[Stream] = []
         try:
             with scheduler.held():
+                if patient:
+                    await scheduler.wait_until_up()
                 for decoder, seeing in zip(self.decoders, witnesses, strict=True):
                     streams.append(await self._open(decoder, scheduler, seeing))
         except BaseException as error:
@@ -285,7 +300,7 @@ class Service:
 
     async def open_stream(self, request: StreamRequest) -> AnyStream:
         """A stream for a connection that holds a place. Raises as `opening` and `Opening.open`."""
-        return await self.opening(request).open()
+        return await self.opening(request).open(patient=True)
 
     async def open_in_place(self, request: StreamRequest) -> AnyStream:
         """A stream that holds a place until it is closed, for connections that hold none. Raises as `open_stream`."""

@@ -44,9 +44,9 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 """Between two tries to restart a worker; it doubles with each."""
 SHORT_LIFE_S, SHORT_LIVES = 10.0, 5
 """After so many workers in a row that lived so short, there is a pause before the next one too: something is broken."""
-HOPELESS_STARTS, HOPELESS_S = 3, 60.0
+HOPELESS_STARTS, HOPELESS_S = 3, 300.0
 """After so many restarts in a row that failed, and so long without a worker, streams no longer wait for the replica. It
-goes on trying."""
+goes on trying. Our own client waits as long for its server."""
 STOP_S = 1.0
 """A step that runs when the server stops may take this long; then its worker is killed."""
 

@@ -212,7 +212,7 @@ class Scheduler:
 
     async def _open(self, settings: SessionSettings, options: StreamOptions, live: bool) -> StreamSession:
         for attempt in range(MAX_OPENINGS):
-            await self._wait_until_up()  # for more than a moment only if all workers died just now
+            await self.wait_until_up()  # for more than a moment only if all workers died just now
             place = _Place(self._roomiest(), live)  # counted before it is open: those who come meanwhile go elsewhere
             try:
                 session = await self._opened(place, settings, options, is_last=attempt == MAX_OPENINGS - 1)
@@ -268,7 +268,7 @@ class Scheduler:
 
     async def _move(self, session: StreamSession, place: _Place) -> None:
         """Continues the session in the replica with the most room. Raises `Lost` if that dies too, `Unavailable`."""
-        await self._wait_until_up()
+        await self.wait_until_up()
         replica = self._roomiest()
         place.move(replica)
         life, engine = replica.life, replica.engine
@@ -276,7 +276,7 @@ class Scheduler:
         place.life = life
         self._metrics.moved_streams.labels(*self._labels).inc()
 
-    async def _wait_until_up(self) -> None:
+    async def wait_until_up(self) -> None:
         """Raises `Unavailable` when no replica is up, and none seems to come up."""
         while not self._up:
             if all(replica.is_hopeless for replica in self._replicas):

@@ -1,7 +1,10 @@
 """Faults of the server are told as the server's, in each API's form, and their text goes to the log only."""
 
+import base64
 import json
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -10,14 +13,16 @@ from websockets.sync.client import connect
 
 from asr.config import SessionSettings
 from asr.errors import AsrError, ConfigError, InternalError, ModelError
+from server.http import service
 from server.streams import replica
 from server.workers.messages import Step, StreamOptions
 from server.workers.remote import RemoteEngine
-from tests.server.fakes import ScriptedEngine, ScriptedSession
+from tests.server.fakes import ScriptedEngine, ScriptedSession, words
 from tests.server.running import RAW, Running, eventually, running, until_closed, wav
 from tests.server.workers.helpers import InProcess, scripted_worker
 
 SECRET = "found /srv/models/secret.bin (sha256 5eb1), wanted others; pip install secret"
+COMPLETED = "conversation.item.input_audio_transcription.completed"
 FAULTS: tuple[Exception, ...] = (ModelError(SECRET), InternalError(SECRET), AsrError(SECRET), RuntimeError(SECRET))
 
 
@@ -143,6 +148,62 @@ def test_without_a_worker_requests_get_503_and_readiness_falls(
     assert (ready.status_code, ready.json()["workers"]) == (503, {"scripted-1": {"ready": 0, "of": 1}})
     assert "secret" not in ready.text
     assert httpx.get(f"{server.url}/v1/models").json()["data"][0]["id"] == "scripted-1"
+
+
+class Absent(ScriptedEngine):
+    """Its worker is started again, and opens streams, when `may_start` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_start = threading.Event()
+
+    def open(self, settings: SessionSettings, options: StreamOptions) -> ScriptedSession:
+        self.may_start.wait(30)
+        return super().open(settings, options)
+
+    def restart(self) -> None:
+        self.may_start.wait(30)
+        self.is_alive = True
+
+    def kill(self) -> None:
+        self.may_start.set()
+
+
+def test_a_client_that_is_connected_waits_for_a_worker() -> None:
+    """All workers are down when its session begins: its words come later, and none is lost."""
+    engine = Absent()
+    engine.may_start.set()
+    with running(engine) as server:
+        engine.may_start.clear()
+        engine.is_alive = False
+        eventually(lambda: server.service.schedulers[engine.name].lanes == (0, 1))
+        address = f"{server.url.replace('http', 'ws')}/v1/realtime?intent=transcription"
+        with connect(address, compression=None) as socket:
+            audio = base64.b64encode(bytes(2 * 24_000 * 2)).decode()
+            socket.send(json.dumps({"type": "input_audio_buffer.append", "audio": audio}))
+            socket.send(json.dumps({"type": "input_audio_buffer.commit"}))
+            with suppress(TimeoutError):
+                while True:
+                    assert json.loads(socket.recv(timeout=0.5))["type"] != "error"
+            engine.may_start.set()
+            while (message := json.loads(socket.recv(timeout=30)))["type"] != COMPLETED:
+                assert message["type"] != "error"
+    assert message["transcript"].startswith(words(3))  # the resampler keeps the last samples
+
+
+def test_a_handshake_is_answered_before_its_client_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that is slow to open a stream: 503 says when to come back."""
+    monkeypatch.setattr(service, "OPENING_S", 0.3)
+    engine = Absent()
+    engine.may_start.set()
+    with running(engine) as server:
+        engine.may_start.clear()
+        answer = live_v1(server)
+        engine.may_start.set()
+        assert (answer.status_code, "no worker opens a stream now" in answer.text) == (503, True)
+        assert answer.headers["Retry-After"]
+        eventually(lambda: server.service.schedulers[engine.name].seats == 0)
+        assert live_v1(server).status_code == 426
 
 
 class Mortal(InProcess):
