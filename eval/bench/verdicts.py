@@ -65,7 +65,7 @@ def accuracy_results(worlds: Sequence[World], count: int, seed: int) -> Iterator
     """False verdicts between equal systems, and the coverage of WER's intervals."""
     for world in worlds:
         drawn, truth = draw_errors(world, count, seed), true_rate(world)
-        shares = {"better, %": Share(int((p_values(drawn.change, SPLITS) <= ALPHA).sum()), count)}
+        shares = {"better, %": _called_different(drawn, count)}
         own = [interval(left) for left, _ in ratios(drawn, max(1, count // COVERAGE_PART))]
         given = [each for each in own if each.low is not None]
         if given:
@@ -143,9 +143,9 @@ def non_inferiority_results(speakers: Sequence[int], limit: float, count: int, s
 
 def ratios(drawn: Errors, count: int) -> Iterator[tuple[Ratio, ...]]:
     """The error rates of all systems, in this many samples of the world."""
-    units = _units(drawn.words.shape[1])
+    units = _units(drawn.words.shape[1], drawn.nameless)
     for place, words in enumerate(drawn.words[:count]):
-        yield tuple(Ratio(list(errors[place]), list(words), units) for errors in drawn.errors)
+        yield tuple(Ratio(list(errors[place]), list(words), units, loops=True) for errors in drawn.errors)
 
 
 def table(results: Sequence[Result]) -> str:
@@ -184,5 +184,14 @@ def _found(drawn: Errors, *, with_last: bool = False) -> np.ndarray:
     return found[:, [b == len(drawn.errors) - 1 for _, b in pairs]] if with_last else found
 
 
-def _units(count: int) -> Units:
-    return Units(np.arange(count), np.array(["d"] * count))
+def _called_different(drawn: Errors, count: int) -> Share:
+    """The share of samples in which the first two systems are called different."""
+    if not drawn.nameless:
+        return Share(int((p_values(drawn.change, SPLITS) <= ALPHA).sum()), count)
+    some = max(1, count // COVERAGE_PART)  # one by one: the units without names are left out and put back
+    return Share(sum(difference(left, right).excludes_zero for left, right in ratios(drawn, some)), some)
+
+
+def _units(count: int, nameless: int = 0) -> Units:
+    """Speakers, the last ``nameless`` of which are recordings of unknown speakers."""
+    return Units(np.arange(count), np.array(["d"] * count), np.arange(count) >= count - nameless)

@@ -100,6 +100,12 @@ WORLDS = (
     World("20 speakers, one system loops in 0.5 %", 20, 10, one_loops=0.005),
     World("40 speakers, one system loops in 0.5 %", 40, 5, one_loops=0.005),
     World("100 speakers, one system loops in 0.5 %", 100, 3, one_loops=0.005),
+    World("10 speakers, one system loops in 1 %", 10, 20, one_loops=0.01),
+    World("20 speakers, one system loops in 1 %", 20, 10, one_loops=0.01),
+    World("40 speakers, one system loops in 1 %", 40, 5, one_loops=0.01),
+    World("100 speakers, one system loops in 1 %", 100, 3, one_loops=0.01),
+    World("200 speakers x 1, one system loops in 1 %", 200, 1, one_loops=0.01),
+    World("200 speakers x 1, one system loops in 2 %", 200, 1, one_loops=0.02),
     World("10 speakers x 100, models differ by speaker (0.5)", 10, 100, model_sd=0.5),
     World("15 speakers, very unequal, heavy tails, loops", 15, 13, 1.8, model_sd=0.5, heavy_tails=True, loops=0.01),
     World("20 speakers, nearly the same errors", 20, 10, model_sd=0.05, shared=0.95),
@@ -109,6 +115,8 @@ WORLDS = (
     World("20 speakers, WER above 100 %", 20, 10, base_rate=0.6, made_up=0.5),
     World("20 speakers, one label missing of 200", 20, 10, unlabelled=1),
     World("20 speakers, 60 labels missing of 200", 20, 10, unlabelled=60),
+    World("20 speakers, half of 400 labels missing", 20, 20, unlabelled=200),
+    World("12 speakers, unequal, 40 labels missing of 240", 12, 20, unequal=1.0, unlabelled=40),
     World("1000 speakers, one recording each", 1000, 1),
 )
 UNKNOWN = (
@@ -141,10 +149,12 @@ class Errors:
     Attributes:
         errors: Errors by system, sample of the world and unit ``(systems, samples, units)``.
         words: Reference words ``(samples, units)``.
+        nameless: So many of the last units are recordings without a speaker's label.
     """
 
     errors: np.ndarray
     words: np.ndarray
+    nameless: int = 0
 
     @property
     def change(self) -> np.ndarray:
@@ -173,7 +183,7 @@ def draw_errors(world: World, samples: int, seed: int, systems: int = 2) -> Erro
         errors[0][unit] += LOOP_WORDS * (rng.random(len(count)) < world.one_loops)
         errors[1][unit] += rng.poisson(LOOP_WORDS * world.one_loops, len(count))
     spoken = words.any(axis=0)  # a speaker without any label left is no unit
-    return Errors(errors[:, :, spoken], words[:, spoken])
+    return Errors(errors[:, :, spoken], words[:, spoken], int(spoken[world.speakers :].sum()))
 
 
 def true_rate(world: World, draws: int = 200_000) -> float:
@@ -250,7 +260,7 @@ def _stumbles(count: np.ndarray, rates: np.ndarray, rng: np.random.Generator) ->
     order = rates.argsort(axis=0)
     ordered, wrong, before, so_far = np.take_along_axis(rates, order, 0), np.zeros(rates.shape), 0.0, 0 * count
     for place, rate in enumerate(ordered):
-        so_far = so_far + rng.binomial(count - so_far, np.clip((rate - before) / (1 - before), 0, 1))
+        so_far = so_far + rng.binomial(count - so_far, np.clip((rate - before) / np.maximum(1 - before, 1e-12), 0, 1))
         wrong[place], before = so_far, rate
     return np.take_along_axis(wrong, order.argsort(axis=0), 0)
 

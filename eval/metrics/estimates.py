@@ -88,7 +88,8 @@ def statistic_of(
         if metric.by_unit and " and " in unit_of(label for label, sums in rows if any(sums)):
             return Ratio([], [], units_of_traces([]))
         units = units_of_traces([label for label, _ in rows])
-        return Ratio([above for _, (above, _) in rows], [below for _, (_, below) in rows], units)
+        above, below = [above for _, (above, _) in rows], [below for _, (_, below) in rows]
+        return Ratio(above, below, units, loops=metric.by_unit)
     units = units_of_traces(labelled)
     pairs = list(_values(metric, scored))
     values, owners = [value for value, _ in pairs], [owner for _, owner in pairs]

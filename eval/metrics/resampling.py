@@ -7,14 +7,19 @@ enclose a value with the probability that a random sign-flip is as extreme as th
 figures enclose zero *is* the p-value of the sign-flip test on speakers (exact where all splits are enumerated), and the
 interval holds exactly the values which that test does not reject. Unlike the bootstrap's percentiles, it holds its
 level with few speakers and with speakers of very unequal size. It takes errors as symmetric, which loops are not, so
-p is multiplied by `caution`. What too few speakers cannot show comes from models (`eval.metrics.few_speakers`).
+p is multiplied by `caution`, and a difference in errors must be larger than a loop that the sample may lack
+(`loop_allowance`). What too few speakers cannot show comes from models (`eval.metrics.few_speakers`).
+
+A recording without a speaker's name is a unit by itself, but it may be of a voice that others have too. So the same is
+computed without such recordings, and the wider interval counts.
 
 Two systems on the same recordings are compared on the same splits, which removes the difficulty that both share.
 Simulations with a known truth: `asr bench verdicts`, docs/log/evaluation.md.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -22,13 +27,19 @@ import numpy as np
 from eval.metrics.few_speakers import highest_order_end, log_normal_ends, rare_arm
 
 ALPHA = 0.05
-CAUTION = (1.5, 3.0)
+CAUTION = (1.5, 2.0)
 """The p of a comparison is the share of splits times `caution`, which is between these. Real differences are skewed:
-where one of two equal systems loops in 0.5 % of the recordings, the bare test calls them different in 6 to 8 %, most
-often where the sample has no loop by chance. Few speakers show only large differences: 1.5 is enough for them, and six
-must suffice (1.5 * 2 / 2 ** 6 is less than 0.05)."""
+where one of two equal systems loops, the bare test calls them different in 6 to 12 %, most often where the sample has
+no loop by chance. Few speakers show only large differences: 1.5 is enough for them, and six must suffice
+(1.5 * 2 / 2 ** 6 is less than 0.05)."""
 UNITS_A_CAUTION = 10
-"""Units for each 1.0 of it: 1.5 up to 15 units, 3 from 30 on."""
+"""Units for each 1.0 of it: 1.5 up to 15 units, 2 from 20 on."""
+LOOP_WORDS = 12
+"""Words of a loop that the better system may have been spared by chance: 12 hold the level where loops have 30."""
+LOOP_UNITS = (12, 30)
+"""Up to so many units there is no such allowance; from the second number on it is whole."""
+MIN_NAMED = 6
+"""So many named speakers of a data set give an interval without the recordings whose speaker is unknown."""
 SPLITS = 19_999
 """For comparisons of sums. Holm divides alpha by the number of comparisons: with fifty of them, twenty splits are still
 beyond what is left of it. All splits are enumerated where there are no more."""
@@ -60,19 +71,44 @@ class Units:
     Attributes:
         index: The unit of each row ``(rows,)``; a row is an utterance or a segment of one.
         strata: The data set of each unit ``(units,)``.
-        unknown: Number of units that are recordings of an unknown speaker.
+        nameless: True for units that are recordings of an unknown speaker ``(units,)``; empty where none is.
         note: The units in words, for readers.
     """
 
     index: np.ndarray
     strata: np.ndarray
-    unknown: int = 0
+    nameless: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
     note: str = ""
 
     @property
     def count(self) -> int:
         """The number of units to resample."""
         return len(self.strata)
+
+    @property
+    def unknown(self) -> int:
+        """Number of units that are recordings of an unknown speaker."""
+        return int(self.nameless.sum())
+
+    @property
+    def taken_as_speakers(self) -> int:
+        """Number of recordings of unknown speakers that count as if each were of another speaker."""
+        return (
+            self.unknown if self.of_known_speakers is None else self.unknown - self.count + len(self.of_known_speakers)
+        )
+
+    @property
+    def of_known_speakers(self) -> np.ndarray | None:
+        """The units without recordings of unknown speakers; None where there are none, or nothing to go by.
+
+        A data set with fewer than `MIN_NAMED` named speakers keeps all of its units.
+        """
+        if not self.unknown:
+            return None
+        named = Counter(self.strata[~self.nameless].tolist())
+        keeps = np.array([named[name] < MIN_NAMED for name in self.strata.tolist()])
+        kept = np.flatnonzero(~self.nameless | keeps)
+        return kept if len(kept) < self.count else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +163,7 @@ def units_of(datasets: Sequence[str], speakers: Sequence[str], utterances: Seque
     return Units(
         index=np.array([places[key] for key in keys], dtype=int),
         strata=np.array([base for base, *_ in places]),
-        unknown=sum(not speaker for _, speaker, _ in places),
+        nameless=np.array([not speaker for _, speaker, _ in places], dtype=bool),
         note="; ".join(notes),
     )
 
@@ -135,6 +171,12 @@ def units_of(datasets: Sequence[str], speakers: Sequence[str], utterances: Seque
 def caution(units: int) -> float:
     """By what the share of splits is multiplied, for this many units."""
     return float(np.clip(units / UNITS_A_CAUTION, *CAUTION))
+
+
+def loop_allowance(units: int) -> float:
+    """Words of a loop by which a difference in errors must be larger, for this many units."""
+    least, whole = LOOP_UNITS
+    return LOOP_WORDS * float(np.clip((units - least) / (whole - least), 0, 1))
 
 
 def splits(units: int, wanted: int) -> np.ndarray:
@@ -148,9 +190,13 @@ def splits(units: int, wanted: int) -> np.ndarray:
 
 
 class Ratio:
-    """A sum over a sum: error rates, costs, means. ``above`` and ``below`` are ``(rows,)`` each."""
+    """A sum over a sum: error rates, costs, means. ``above`` and ``below`` are ``(rows,)`` each.
 
-    def __init__(self, above: Sequence[float], below: Sequence[float], units: Units) -> None:
+    ``loops``: one recording may add a loop to the numerator, which counts words or characters.
+    """
+
+    def __init__(self, above: Sequence[float], below: Sequence[float], units: Units, *, loops: bool = False) -> None:
+        self.loops = loops
         self._above = np.bincount(units.index, np.asarray(above, float), units.count)
         self._below = np.bincount(units.index, np.asarray(below, float), units.count)
         self.units = units
@@ -161,17 +207,37 @@ class Ratio:
 
     def split(self, wanted: int) -> tuple[np.ndarray, np.ndarray]:
         """The ratio in each half and in its complement ``(splits,)``; NaN where nothing is in it."""
+        return self._rates(self._sums_of_halves(wanted), 0.0)
+
+    def tested_ends(self, wanted: int) -> tuple[np.ndarray, np.ndarray, float]:
+        """What half and complement enclose, with a loop that would undo the difference, and the standard error.
+
+        The lower ends ``(splits,)`` are with a loop of the right side, the upper ends with one of the left side.
+        """
+        sums = self._sums_of_halves(wanted)
+        loop = loop_allowance(self.units.count) if self.loops and self._above.any() else 0.0
+        lows, highs = (_enclosed(*self._rates(sums, words)) for words in (-loop, loop))
+        return lows[0], highs[1], _error(*self._rates(sums, 0.0))
+
+    def _sums_of_halves(self, wanted: int) -> np.ndarray:
+        """Numerator and denominator of each half ``(2, splits)``."""
         sums = np.stack([self._above, self._below], axis=1).astype(np.float32)  # whole numbers stay exact to 16 million
-        above, below = np.concatenate([block @ sums for block in _weights(self.units.count, wanted)]).astype(float).T
+        return np.concatenate([block @ sums for block in _weights(self.units.count, wanted)]).astype(float).T
+
+    def _rates(self, sums: np.ndarray, loop: float) -> tuple[np.ndarray, np.ndarray]:
+        """The ratio in each half and in its complement; ``loop`` is added to the numerator of one of them at random."""
+        above, below = sums
+        mine = loop * _loop_is_in_half(len(above))
         with np.errstate(divide="ignore", invalid="ignore"):
-            return above / below, (self._above.sum() - above) / (self._below.sum() - below)
+            half = (above + mine) / below
+            return half, (self._above.sum() - above + loop - mine) / (self._below.sum() - below)
 
     def minus(self, other: "Ratio") -> "Ratio | None":
         """The difference as one ratio, where both have the same denominators: it stays exact where a half has none."""
         if not np.array_equal(self._below, other._below):
             return None
         one_row_each = replace(self.units, index=np.arange(self.units.count))
-        return Ratio((self._above - other._above).tolist(), self._below.tolist(), one_row_each)
+        return Ratio((self._above - other._above).tolist(), self._below.tolist(), one_row_each, loops=self.loops)
 
     @property
     def is_positive(self) -> bool:
@@ -184,13 +250,19 @@ class Ratio:
         return rare_arm(self._above) / float(self._below.sum())
 
     @property
+    def loop_arm(self) -> float:
+        """The loop that this sample may lack (`loop_allowance`), as a ratio."""
+        return loop_allowance(self.units.count) / float(self._below.sum()) if self.loops else 0.0
+
+    @property
     def above(self) -> np.ndarray:
         """The numerator of each unit ``(units,)``."""
         return self._above
 
     def of_units(self, picked: np.ndarray) -> "Ratio":
         """The ratio over these units ``(picked,)``, each as often as it is named."""
-        return Ratio(self._above[picked].tolist(), self._below[picked].tolist(), _as_units(self.units, picked))
+        units = _as_units(self.units, picked)
+        return Ratio(self._above[picked].tolist(), self._below[picked].tolist(), units, loops=self.loops)
 
     def centred(self) -> "Ratio":
         """The same ratio without what differs between data sets: their sizes were chosen, not drawn."""
@@ -271,6 +343,19 @@ def interval(statistic: Statistic) -> Interval:
     as often as below. The upper arm is lengthened as if the interval were of the logarithm, to second order. Where a
     model of few speakers asks for more, its ends count. There is no interval where nothing differs between units.
     """
+    whole, known = _interval(statistic), statistic.units.of_known_speakers
+    if known is None or whole.value is None or whole.low is None or whole.high is None:
+        return whole
+    named = _interval(statistic.of_units(known))
+    if named.value is None or named.low is None or named.high is None:
+        return whole
+    low = min(whole.low, whole.value - (named.value - named.low))
+    low = max(low, 0.0) if statistic.is_positive else low
+    return Interval(whole.value, low, max(whole.high, whole.value + named.high - named.value))
+
+
+def _interval(statistic: Statistic) -> Interval:
+    """The same, of all units alike."""
     value = statistic.value()
     if value is None:
         return Interval(None)
@@ -288,31 +373,40 @@ def interval(statistic: Statistic) -> Interval:
 
 def difference(left: Statistic, right: Statistic, comparisons: float = 1) -> Difference:
     """Left minus right, paired, with a 95 % interval that is corrected for this number of comparisons."""
+    return _without_unknown_speakers(_difference, left, right, comparisons)
+
+
+def _difference(left: Statistic, right: Statistic, comparisons: float, centre: float | None = None) -> Difference:
+    """The same, of all units alike; the interval is moved to be around ``centre``."""
     values = (left.value(), right.value())
     if values[0] is None or values[1] is None:
         return Difference(None)
-    units = left.units.count
+    value, units = values[0] - values[1], left.units.count
     change = left.minus(right) if isinstance(left, Ratio) and isinstance(right, Ratio) else None
     if change is not None:
-        return _tested(values[0] - values[1], change.split(SPLITS), 0.0, comparisons, units, change.rare_arm)
+        return _tested(value, change.tested_ends(SPLITS), 0.0, comparisons, units, change.rare_arm, centre)
     halves, rests = _split_both(left, right)
     with np.errstate(invalid="ignore"):  # infinite on both sides where a half has no denominator
-        return _tested(values[0] - values[1], (halves[0] - halves[1], rests[0] - rests[1]), 0.0, comparisons, units)
+        sides = halves[0] - halves[1], rests[0] - rests[1]
+    return _tested(value, (*_enclosed(*sides), _error(*sides)), 0.0, comparisons, units, centre=centre)
 
 
 def p_values(changes: np.ndarray, wanted: int = SPLITS) -> np.ndarray:
     """The p of `difference` for many samples at once ``(samples,)``, where both systems have the same denominators.
 
-    ``changes`` is what each unit adds to the difference of the numerators ``(samples, units)``, in whole numbers;
-    ``wanted`` is the number of splits.
+    ``changes`` is what each unit adds to the difference of the numerators ``(samples, units)``, in whole numbers of
+    words or characters; ``wanted`` is the number of splits.
     """
     samples, units = changes.shape
     same_sign = np.ascontiguousarray((changes * np.sign(changes.sum(axis=1, keepdims=True))).T, dtype=np.float32)
-    total, enclosed, count = same_sign.sum(axis=0), np.zeros(samples), 0
-    for block in _weights(units, wanted):
+    loop = np.where(same_sign.any(axis=0), loop_allowance(units), 0.0)
+    total, enclosed, count = same_sign.sum(axis=0) - loop, np.zeros(samples), 0
+    blocks = _weights(units, wanted)
+    in_half = _loop_is_in_half(sum(map(len, blocks)))
+    for block in blocks:
         for at in range(0, samples, BLOCK_SAMPLES):
             some = slice(at, at + BLOCK_SAMPLES)
-            halves = block @ same_sign[:, some]
+            halves = block @ same_sign[:, some] - in_half[count : count + len(block), None] * loop[some]
             enclosed[some] += ((halves <= 0) | (halves >= total[some])).sum(axis=0)
         count += len(block)
     return np.minimum(1.0, caution(units) * enclosed / count)
@@ -320,19 +414,43 @@ def p_values(changes: np.ndarray, wanted: int = SPLITS) -> np.ndarray:
 
 def quotient(left: Statistic, right: Statistic, comparisons: float = 1) -> Difference:
     """Left over right, paired, as `difference`; ``p`` is of the hypothesis that it is one."""
+    return _without_unknown_speakers(_quotient, left, right, comparisons)
+
+
+def _quotient(left: Statistic, right: Statistic, comparisons: float, centre: float | None = None) -> Difference:
+    """The same, of all units alike; the interval is moved to be around ``centre``."""
     above, below = left.value(), right.value()
     if above is None or not below:
         return Difference(None)
     halves, rests = _split_both(left, right)
     with np.errstate(divide="ignore", invalid="ignore"):
         sides = halves[0] / halves[1], rests[0] / rests[1]
-        return _tested(above / below, sides, 1.0, comparisons, left.units.count)
+    ends = (*_enclosed(*sides), _error(*sides))
+    return _tested(above / below, ends, 1.0, comparisons, left.units.count, centre=centre)
+
+
+def _without_unknown_speakers(
+    test: Callable[..., Difference], left: Statistic, right: Statistic, comparisons: float
+) -> Difference:
+    """The test of all units and that without recordings of unknown speakers, which may be of one voice: the wider."""
+    whole, known = test(left, right, comparisons), left.units.of_known_speakers
+    if known is None or whole.value is None or whole.tied:
+        return whole
+    named = test(left.of_units(known), right.of_units(known), comparisons, whole.value)
+    if named.value is None or named.tied:
+        return whole
+    p = max(whole.p or 0.0, named.p or 0.0)
+    if whole.low is None or whole.high is None or named.low is None or named.high is None:
+        return Difference(whole.value, p=p)
+    error = max(whole.error or 0.0, named.error or 0.0)
+    return Difference(whole.value, min(whole.low, named.low), max(whole.high, named.high), p, error)
 
 
 def _with_model(statistic: Statistic, value: float, low: float, high: float) -> tuple[float, float]:
     """The ends, further out where few speakers cannot show them."""
     if isinstance(statistic, Ratio):
-        return low, max(high, value + statistic.rare_arm) if statistic.is_positive else high
+        longest = max(high + statistic.loop_arm if high > value else high, value + statistic.rare_arm)
+        return low, longest if statistic.is_positive else high
     modelled = statistic.modelled_ends
     return min(low, modelled[0]), max(high, modelled[1])
 
@@ -346,17 +464,19 @@ def _split_both(left: Statistic, right: Statistic) -> tuple[tuple[np.ndarray, ..
 
 def _tested(
     value: float,
-    sides: tuple[np.ndarray, np.ndarray],
+    ends: tuple[np.ndarray, np.ndarray, float],
     null: float,
     comparisons: float,
     units: int,
     rare: float = 0.0,
+    centre: float | None = None,
 ) -> Difference:
-    """The difference with its interval, from its halves and complements.
+    """The difference with its interval, from what its halves and complements enclose, and its standard error.
 
-    ``rare`` is the least length of an arm, unless it would reach the null.
+    ``rare`` is the least length of an arm, unless it would reach the null. The interval is moved to ``centre``.
     """
-    lows, highs = _enclosed(*sides)
+    moved = 0.0 if centre is None else centre - value
+    value, lows, highs = value + moved, ends[0] + moved, ends[1] + moved
     p = min(1.0, caution(units) * float(min((lows <= null).mean(), (highs >= null).mean())))
     alpha = ALPHA / caution(units) / comparisons
     low, high = _low_end(lows, alpha), _high_end(highs, alpha)
@@ -368,7 +488,7 @@ def _tested(
     beyond_chance = not low <= null <= high
     low = low if beyond_chance and value > null else min(low, value - rare)
     high = high if beyond_chance and value < null else max(high, value + rare)
-    return Difference(value, low, high, p, _error(*sides))
+    return Difference(value, low, high, p, ends[2])
 
 
 def _enclosed(halves: np.ndarray, rests: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -397,6 +517,8 @@ def _error(halves: np.ndarray, rests: np.ndarray) -> float:
     """Half of the middle 68 % of (half - complement) / 2: the standard error, robust to lopsided splits."""
     spread = (halves - rests)[1:] / 2
     spread = spread[np.isfinite(spread)]
+    if not len(spread):
+        return 0.0
     low, high = np.percentile(np.concatenate([spread, -spread]), [15.87, 84.13])
     return float(high - low) / 2
 
@@ -424,9 +546,16 @@ def _random_splits(units: int, wanted: int) -> np.ndarray:
     return halves
 
 
+@lru_cache(maxsize=16)
+def _loop_is_in_half(count: int) -> np.ndarray:
+    """For this many splits, whether the loop of an unseen recording is in the half ``(splits,)``: half of the time."""
+    return np.random.default_rng(SEED + 1).random(count) < 0.5
+
+
 def _as_units(units: Units, picked: np.ndarray) -> Units:
     """One row for each of these units."""
-    return Units(np.arange(len(picked)), units.strata[picked])
+    nameless = units.nameless[picked] if units.unknown else units.nameless
+    return Units(np.arange(len(picked)), units.strata[picked], nameless)
 
 
 def _note(dataset: str, units: Sequence[tuple[str, str, str]]) -> str:

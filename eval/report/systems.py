@@ -88,6 +88,7 @@ class Comparison(ErrorComparison):
 
     Attributes:
         unknown: How many of ``speakers`` are recordings of unknown speakers.
+        taken_as_speakers: How many of those count as if each were of another speaker.
         smallest: The smallest true difference in WER that this data could show; None where that is not known.
         matched_pairs: The second test (MAPSSWE), which takes segments, not speakers, as independent; None where there
             is nothing to test.
@@ -100,6 +101,7 @@ class Comparison(ErrorComparison):
     """
 
     unknown: int
+    taken_as_speakers: int = 0
     smallest: float | None
     matched_pairs: Mapsswe | None
     cost: Difference
@@ -255,6 +257,7 @@ def _comparison(
         utterances=len(left.scored),
         speakers=units.count,
         unknown=units.unknown,
+        taken_as_speakers=units.taken_as_speakers,
         comparisons=comparisons,
         wer=wer,
         p_holm=p_holm,

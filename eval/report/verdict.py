@@ -225,8 +225,8 @@ def _corrected(pair: Comparison) -> str:
 
 
 def _if_different_speakers(pair: Comparison) -> str:
-    """The assumption where most speakers are unknown: with few people behind many recordings, chance is larger."""
-    return ", if each recording is of another speaker" if 2 * pair.unknown > pair.speakers else ""
+    """The assumption where most units are recordings: with few people behind many recordings, chance is larger."""
+    return ", if each recording is of another speaker" if 2 * pair.taken_as_speakers > pair.speakers else ""
 
 
 def _interval(pair: Comparison, turned: bool) -> str:

@@ -29,7 +29,7 @@ def spoken(
     cost: float = 1.0,
     utterances: int = 40,
     seed: int = 1,
-    speakers: int = 20,
+    speakers: int = 12,
 ) -> list[Trace]:
     """Utterances of eight words of 0.5 s each.
 

@@ -24,7 +24,7 @@ from tests.eval.run_folders import spoken
 
 def test_every_metric_has_an_interval_around_its_value() -> None:
     """On forty utterances of twenty speakers; none where all speakers have the same value."""
-    scored = [ScoredTrace(t) for t in spoken("m", every=4)]
+    scored = [ScoredTrace(t) for t in spoken("m", every=4, speakers=20)]
     intervals = {metric.key: estimate(metric, scored) for metric in METRICS}
     for metric in METRICS:
         estimated = intervals[metric.key]

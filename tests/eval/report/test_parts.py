@@ -90,8 +90,8 @@ def test_slices_are_compared_with_a_correction_for_all_of_them() -> None:
         names = ["telephone"] * 20 + ["headset"] * 20
         return [replace(t, attributes=(("device", name),)) for t, name in zip(traces, names, strict=True)]
 
-    left = on_devices([*spoken("a", every=1)[:20], *spoken("a")[20:]])
-    rows = {c.part: c for c in slice_comparisons(systems(*left, *on_devices(spoken("b"))), "replay")}
+    left = on_devices([*spoken("a", every=1, speakers=20)[:20], *spoken("a", speakers=20)[20:]])
+    rows = {c.part: c for c in slice_comparisons(systems(*left, *on_devices(spoken("b", speakers=20))), "replay")}
     assert rows["telephone"].is_significant
     assert rows["headset"].wer.value == 0
     assert rows["telephone"].comparisons >= 2

@@ -75,14 +75,14 @@ def test_the_verdict_does_not_claim_what_may_be_chance() -> None:
 def test_a_tie_does_not_show_how_little_would_have_been_seen() -> None:
     """The same texts: "0.0 points, this data could show 0.0" would be a claim."""
     sentence = verdict_on(spoken("a"), spoken("b")).headline
-    assert "as many errors from each of 20 speakers; how small a difference this data could show is unknown" in sentence
+    assert "as many errors from each of 12 speakers; how small a difference this data could show is unknown" in sentence
     assert "0.0 points" not in sentence
 
 
 def test_one_speaker_who_differs_may_be_one_of_many_kinds() -> None:
-    """One more error by one of twenty speakers: a quarter of all speakers may be such."""
+    """One more error by one of twelve speakers: three more of them may be such."""
     sentence = verdict_on(spoken("a", every=40), spoken("b")).headline
-    assert "interval −0.9 to 1.6; this data could show 1.53 points" in sentence
+    assert "interval −0.8 to 1.4; this data could show 1.39 points" in sentence
 
 
 def test_the_best_of_three_is_named_with_whom_it_beats() -> None:
