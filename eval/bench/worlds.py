@@ -182,8 +182,8 @@ def draw_errors(world: World, samples: int, seed: int, systems: int = 2) -> Erro
             errors[system][unit] += wrong
         errors[0][unit] += LOOP_WORDS * (rng.random(len(count)) < world.one_loops)
         errors[1][unit] += rng.poisson(LOOP_WORDS * world.one_loops, len(count))
-    spoken = words.any(axis=0)  # a speaker without any label left is no unit
-    return Errors(errors[:, :, spoken], words[:, spoken], int(spoken[world.speakers :].sum()))
+    spoken = np.asarray(words.any(axis=0))  # a speaker without any label left is no unit
+    return Errors(errors[:, :, spoken], words[:, spoken], int(np.count_nonzero(spoken[world.speakers :])))
 
 
 def true_rate(world: World, draws: int = 200_000) -> float:
