@@ -27,13 +27,15 @@ import numpy as np
 from eval.metrics.few_speakers import highest_order_end, log_normal_ends, rare_arm
 
 ALPHA = 0.05
-CAUTION = (1.5, 2.0)
+CAUTION = (1.5, 3.0)
 """The p of a comparison is the share of splits times `caution`, which is between these. Real differences are skewed:
 where one of two equal systems loops, the bare test calls them different in 6 to 12 %, most often where the sample has
 no loop by chance. Few speakers show only large differences: 1.5 is enough for them, and six must suffice
 (1.5 * 2 / 2 ** 6 is less than 0.05)."""
+ERRORS_CAUTION = 2.0
+"""The most of it for rates of errors, where `loop_allowance` does the rest."""
 UNITS_A_CAUTION = 10
-"""Units for each 1.0 of it: 1.5 up to 15 units, 2 from 20 on."""
+"""Units for each 1.0 of it: 1.5 up to 15 units, 2 from 20 on, 3 from 30 on."""
 LOOP_WORDS = 12
 """Words of a loop that the better system may have been spared by chance: 12 hold the level where loops have 30."""
 LOOP_UNITS = (12, 30)
@@ -168,9 +170,10 @@ def units_of(datasets: Sequence[str], speakers: Sequence[str], utterances: Seque
     )
 
 
-def caution(units: int) -> float:
-    """By what the share of splits is multiplied, for this many units."""
-    return float(np.clip(units / UNITS_A_CAUTION, *CAUTION))
+def caution(units: int, *, of_errors: bool = False) -> float:
+    """By what the share of splits is multiplied, for this many units; ``of_errors``: there is a `loop_allowance`."""
+    least, most = CAUTION
+    return float(np.clip(units / UNITS_A_CAUTION, least, ERRORS_CAUTION if of_errors else most))
 
 
 def loop_allowance(units: int) -> float:
@@ -384,11 +387,12 @@ def _difference(left: Statistic, right: Statistic, comparisons: float, centre: f
     value, units = values[0] - values[1], left.units.count
     change = left.minus(right) if isinstance(left, Ratio) and isinstance(right, Ratio) else None
     if change is not None:
-        return _tested(value, change.tested_ends(SPLITS), 0.0, comparisons, units, change.rare_arm, centre)
+        factor = caution(units, of_errors=change.loops)
+        return _tested(value, change.tested_ends(SPLITS), 0.0, comparisons, factor, change.rare_arm, centre)
     halves, rests = _split_both(left, right)
     with np.errstate(invalid="ignore"):  # infinite on both sides where a half has no denominator
         sides = halves[0] - halves[1], rests[0] - rests[1]
-    return _tested(value, (*_enclosed(*sides), _error(*sides)), 0.0, comparisons, units, centre=centre)
+    return _tested(value, (*_enclosed(*sides), _error(*sides)), 0.0, comparisons, caution(units), centre=centre)
 
 
 def p_values(changes: np.ndarray, wanted: int = SPLITS) -> np.ndarray:
@@ -409,7 +413,7 @@ def p_values(changes: np.ndarray, wanted: int = SPLITS) -> np.ndarray:
             halves = block @ same_sign[:, some] - in_half[count : count + len(block), None] * loop[some]
             enclosed[some] += ((halves <= 0) | (halves >= total[some])).sum(axis=0)
         count += len(block)
-    return np.minimum(1.0, caution(units) * enclosed / count)
+    return np.minimum(1.0, caution(units, of_errors=True) * enclosed / count)
 
 
 def quotient(left: Statistic, right: Statistic, comparisons: float = 1) -> Difference:
@@ -426,7 +430,7 @@ def _quotient(left: Statistic, right: Statistic, comparisons: float, centre: flo
     with np.errstate(divide="ignore", invalid="ignore"):
         sides = halves[0] / halves[1], rests[0] / rests[1]
     ends = (*_enclosed(*sides), _error(*sides))
-    return _tested(above / below, ends, 1.0, comparisons, left.units.count, centre=centre)
+    return _tested(above / below, ends, 1.0, comparisons, caution(left.units.count), centre=centre)
 
 
 def _without_unknown_speakers(
@@ -467,18 +471,19 @@ def _tested(
     ends: tuple[np.ndarray, np.ndarray, float],
     null: float,
     comparisons: float,
-    units: int,
+    factor: float,
     rare: float = 0.0,
     centre: float | None = None,
 ) -> Difference:
     """The difference with its interval, from what its halves and complements enclose, and its standard error.
 
-    ``rare`` is the least length of an arm, unless it would reach the null. The interval is moved to ``centre``.
+    ``factor`` is the `caution`; ``rare`` the least length of an arm, unless it would reach the null. The interval is
+    moved to ``centre``.
     """
     moved = 0.0 if centre is None else centre - value
     value, lows, highs = value + moved, ends[0] + moved, ends[1] + moved
-    p = min(1.0, caution(units) * float(min((lows <= null).mean(), (highs >= null).mean())))
-    alpha = ALPHA / caution(units) / comparisons
+    p = min(1.0, factor * float(min((lows <= null).mean(), (highs >= null).mean())))
+    alpha = ALPHA / factor / comparisons
     low, high = _low_end(lows, alpha), _high_end(highs, alpha)
     if low is None or high is None:
         return Difference(value, p=p)

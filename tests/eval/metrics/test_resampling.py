@@ -91,7 +91,8 @@ def test_p_values_of_many_samples_are_those_of_one() -> None:
 
 def test_more_speakers_need_more_caution() -> None:
     """They show smaller differences, which a loop that no recording happens to have would outweigh."""
-    assert [caution(units) for units in (1, 6, 15, 20, 30, 1000)] == [1.5, 1.5, 1.5, 2.0, 2.0, 2.0]
+    assert [caution(units) for units in (1, 6, 15, 20, 30, 1000)] == [1.5, 1.5, 1.5, 2.0, 3.0, 3.0]
+    assert [caution(units, of_errors=True) for units in (6, 15, 20, 1000)] == [1.5, 1.5, 2.0, 2.0]
     assert [loop_allowance(units) for units in (1, 12, 30, 1000)] == [0.0, 0.0, LOOP_WORDS, LOOP_WORDS]
 
 
