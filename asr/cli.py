@@ -80,7 +80,6 @@ def build_app() -> typer.Typer:
     """
     app = typer.Typer(
         name="asr",
-        add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         context_settings={"max_content_width": HELP_COLUMNS},

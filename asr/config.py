@@ -209,3 +209,11 @@ def config_dir() -> Path:
     """The folder of the project's own `*.toml`: inside an installed package, else at the root of the checkout."""
     packaged = Path(__file__).parent / "configs"
     return packaged if packaged.is_dir() else Path(__file__).parent.parent / "configs"
+
+
+def load_session_settings(path: Path | None) -> SessionSettings:
+    """The settings in a TOML file with the tables [vad], [stream] and [decode]; the defaults without a file.
+
+    Raises `ConfigError`.
+    """
+    return SessionSettings() if path is None else build(SessionSettings, read_toml(path), str(path))

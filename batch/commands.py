@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from asr.commands import Format
-from asr.config import DEFAULT_MODEL
+from asr.config import DEFAULT_MODEL, load_session_settings
 from asr.errors import ConfigError
 from asr.options import takes_ledger
 from batch.options import FolderOptions, RecognitionOptions
@@ -36,16 +36,30 @@ def transcribe(
     hotword: Annotated[
         list[str] | None, typer.Option(help="A word or name to expect. Repeat the option for more.")
     ] = None,
-    beam_size: Annotated[int, typer.Option(min=1, max=32, help="Hypotheses searched in parallel; 1 is fastest.")] = 1,
+    beam_size: Annotated[
+        int | None, typer.Option(min=1, max=32, help="Hypotheses searched in parallel. Default: 1, the fastest.")
+    ] = None,
     fallback: Annotated[
         bool, typer.Option("--fallback", help="Decode again at higher temperatures where the model is unsure.")
     ] = False,
+    settings_file: Annotated[
+        Path | None, typer.Option("--settings", help="TOML with session settings: [vad], [stream], [decode].")
+    ] = None,
+    precision: Annotated[
+        str, typer.Option(help="Number format the model computes in: auto, float32, bfloat16 or int8.")
+    ] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of each process. Default: all cores, or 1 with --output-dir.")
+    ] = None,
     text_format: Annotated[
         str,
         typer.Option("--format", help="Output format: txt, json, srt, vtt, tsv or jsonl, or several with commas."),
     ] = Format.TXT.value,
     output_dir: Annotated[
-        Path | None, typer.Option(help="Write NAME.FORMAT into this folder, in the inputs' layout. Default: print.")
+        Path | None,
+        typer.Option(
+            "--output-dir", "-o", help="Write NAME.FORMAT into this folder, in the inputs' layout. Default: print."
+        ),
     ] = None,
     recursive: Annotated[bool, typer.Option("--recursive", help="Search folders recursively.")] = False,
     include: Annotated[
@@ -71,7 +85,10 @@ def transcribe(
 ) -> None:
     """Transcribe recordings to standard output, or into a folder, where a second run resumes the first."""
     formats = _formats(text_format)
-    recognition = RecognitionOptions(model, language, prompt, tuple(hotword or ()), beam_size, fallback)
+    settings = load_session_settings(settings_file) if settings_file else None
+    recognition = RecognitionOptions(
+        model, language, prompt, tuple(hotword or ()), beam_size, fallback, settings, precision, threads
+    )
     if engine not in ENGINES:
         raise ConfigError(f"unknown --engine {engine!r}; wanted {' or '.join(ENGINES)}")
     if output_dir is None:

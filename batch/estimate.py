@@ -4,16 +4,17 @@ import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from asr.audio.files import duration_s, read_blocks
+from asr.audio.files import read_blocks
 from asr.config import SAMPLE_RATE_HZ
 from asr.errors import AudioError
 from asr.transcripts.recording import transcribe
 from batch.destination import journal_to_read, outputs_in
-from batch.inputs import Inputs, Recording, size_bytes
+from batch.inputs import Inputs, Recording
 from batch.job import BatchJob
 from batch.journal import Speed
+from batch.lengths import lengths_s
 from batch.messages import Task
-from batch.progress import clock, failure_line, printable
+from batch.progress import clock, counted, duration, failure_line, printable
 from batch.run import remaining
 from batch.worker import BatchWorker
 
@@ -34,28 +35,10 @@ def estimate(job: BatchJob, inputs: Inputs, workers: int) -> Iterator[str]:
     if len(todo) > MAX_LINES:
         yield f"  and {len(todo) - MAX_LINES} more"
     if todo:
-        audio_s = _audio_s(todo)
+        audio_s = sum(lengths_s(todo).values())
         speed, source = _speed(journal.speeds, job, todo, workers)
         took = "unknown time: none of it can be read" if not speed else f"about {clock(audio_s / speed)}"
-        yield f"{audio_s / 3600:.2f} h of audio, {took} with {workers} workers ({source})"
-
-
-def _audio_s(todo: Sequence[Recording]) -> float:
-    """From the headers. Recordings whose headers give no length count by their size, at the rate of the others."""
-    lengths_s = {recording: _duration_s(recording) for recording in todo}
-    measured = [(size_bytes(recording), length_s) for recording, length_s in lengths_s.items() if length_s is not None]
-    s_per_byte = sum(length_s for _, length_s in measured) / max(1, sum(size for size, _ in measured))
-    return sum(
-        size_bytes(recording) * s_per_byte if length_s is None else length_s
-        for recording, length_s in lengths_s.items()
-    )
-
-
-def _duration_s(recording: Recording) -> float | None:
-    try:
-        return duration_s(recording.path)
-    except AudioError:
-        return None
+        yield f"{duration(audio_s)} of audio, {took} with {counted(workers, 'worker')} ({source})"
 
 
 def _speed(speeds: Sequence[Speed], job: BatchJob, todo: Sequence[Recording], workers: int) -> tuple[float, str]:

@@ -94,9 +94,10 @@ def job_of(options: FolderOptions) -> "BatchJob":
     from batch.messages import Task
 
     wanted = options.recognition
-    settings = offline_settings(beam_size=wanted.beam_size, fallback=wanted.fallback)
+    settings = offline_settings(wanted.settings, beam_size=wanted.beam_size, fallback=wanted.fallback)
     model = pinned(wanted.model)
-    task = Task(model, wanted.language, wanted.prompt, wanted.hotwords, best_precision(), settings)
+    precision = best_precision() if wanted.precision == "auto" else wanted.precision
+    task = Task(model, wanted.language, wanted.prompt, wanted.hotwords, precision, settings, wanted.threads or 1)
     weights_sha256 = find_model(model)[1].verified_sha256()
     return BatchJob(options.output_dir, task, weights_sha256, options.formats, options.word_times)
 

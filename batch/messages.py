@@ -26,6 +26,7 @@ class Task:
     hotwords: tuple[str, ...] = ()
     precision: str = "auto"
     settings: SessionSettings = SessionSettings()  # noqa: RUF009 - frozen
+    threads: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Hello:
     name: str
     weights_sha256: str
     precision: str
+    languages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from asr.config import DEFAULT_MODEL
+from asr.config import DEFAULT_MODEL, SessionSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +14,13 @@ class RecognitionOptions:
     language: str | None = None
     prompt: str = ""
     hotwords: tuple[str, ...] = ()
-    beam_size: int = 1
+    beam_size: int | None = None
     fallback: bool = False
+    settings: SessionSettings | None = None
+    """From a file; the two options above take precedence."""
+    precision: str = "auto"
+    threads: int | None = None
+    """Of each process. None: all cores for one process, one thread for each of several."""
 
 
 @dataclass(frozen=True, slots=True)

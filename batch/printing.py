@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from rich.console import Console
@@ -24,7 +24,8 @@ def print_texts(files: Sequence[Path], options: RecognitionOptions, text_format:
 
     `text_format` is a key of `asr.transcripts.formats.FORMATS`. Raises `ModelError`, and `ConfigError` for an option.
     """
-    engine = Engine.load(options.model)
+    with _loading(options.model):
+        engine = Engine.load(options.model, precision=options.precision, threads=options.threads)
     failed = False
     for file in files:
         try:
@@ -35,6 +36,12 @@ def print_texts(files: Sequence[Path], options: RecognitionOptions, text_format:
             failed = True
             print(f"asr: {_named(file, str(error))}", file=sys.stderr)
     return not failed
+
+
+def _loading(model: str) -> AbstractContextManager[object]:
+    """A line on a terminal that vanishes when the model is there; nothing elsewhere."""
+    console = Console(stderr=True)
+    return console.status(f"loading {escape(model)}") if console.is_terminal else nullcontext()
 
 
 def _named(file: Path, message: str) -> str:
@@ -50,7 +57,9 @@ def _text_of(file: Path, engine: Engine, options: RecognitionOptions, text_forma
             language=options.language,
             prompt=options.prompt,
             hotwords=options.hotwords,
-            settings=recording.offline_settings(beam_size=options.beam_size, fallback=options.fallback),
+            settings=recording.offline_settings(
+                options.settings, beam_size=options.beam_size, fallback=options.fallback
+            ),
             on_progress=on_progress,
             on_notice=notices.append,
         )

@@ -1,6 +1,7 @@
 """Shows how far a run is: one line that is redrawn on a terminal, a plain line every 15 seconds elsewhere."""
 
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,11 +10,15 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from batch.inputs import Failure, Inputs, Recording, size_bytes
+from batch.inputs import Failure, Inputs, Recording
+from batch.lengths import lengths_s
 from batch.run import Summary
 
 LINE_INTERVAL_S = 15.0
 _NAMES = 3
+_SURE_SHARE, _SURE_S = 0.05, 60.0
+"""The time left is shown after this share of the audio or this long, whichever is first: before, the loading of the
+model is most of the time that passed."""
 
 
 class Display:
@@ -22,33 +27,33 @@ class Display:
     def __init__(self, console: Console, live: Live | None) -> None:
         self._console, self._live = console, live
         self._files = self._done = self._failures = self._kept = 0
-        self._sizes: dict[str, int] = {}
-        self._bytes = self._bytes_done = 0
+        self._remaining = Remaining(())
         self._audio_s, self._start_s = 0.0, time.monotonic()
         self._printed_s = self._start_s
 
     def begin(self, recordings: Sequence[Recording], kept: int) -> None:
         self._files, self._kept = len(recordings), kept
         self._done = self._failures = 0
-        self._sizes = {str(recording.path): size_bytes(recording) for recording in recordings}
-        self._bytes, self._bytes_done = sum(self._sizes.values()), 0
+        self._remaining = Remaining(recordings)
+        threading.Thread(target=self._remaining.measure, name="lengths of recordings", daemon=True).start()
         self._audio_s, self._start_s = 0.0, time.monotonic()
         self._show(now=True)
 
     def recognised(self, seconds: float) -> None:
         self._audio_s += seconds
+        self._remaining.recognised(seconds)
         self._show()
 
     def done(self, recording: Recording, notices: Sequence[str]) -> None:
         for notice in notices:
             self._console.print(Text(f"asr: {failure_line(Failure(recording.path, notice))}"), soft_wrap=True)
         self._done += 1
-        self._bytes_done += self._sizes.get(str(recording.path), 0)
+        self._remaining.done(recording)
         self._show()
 
     def failed(self, failure: Failure) -> None:
         self._failures += 1
-        self._bytes_done += self._sizes.get(str(failure.path), 0)
+        self._remaining.failed(failure)
         self._console.print(Text(f"asr: {failure_line(failure)}"), soft_wrap=True)
         self._show()
 
@@ -60,16 +65,56 @@ class Display:
             self._console.print(Text(self.line()), soft_wrap=True)
 
     def line(self) -> str:
-        """As in ``120 / 1000 files, 2.1 h of audio, 61 times real time, 0:14:05 left, 2 failed``."""
+        """As in ``120 / 1000 files, 2.1 h of speech, 61 times real time, 0:14:05 left, 2 failed``."""
         elapsed_s = time.monotonic() - self._start_s
-        parts = [f"{self._done + self._failures} / {self._files} files", f"{_hours(self._audio_s)} of speech"]
+        parts = [f"{self._done + self._failures} / {self._files} files"]
         if self._audio_s:
+            parts.append(f"{duration(self._audio_s)} of speech")
             parts.append(f"{self._audio_s / max(elapsed_s, 1e-9):.0f} times real time")
-        if self._bytes_done:
-            left_s = elapsed_s * (self._bytes - self._bytes_done) / self._bytes_done
+        elif self._done + self._failures < self._files:
+            parts.append("loading the model")
+        left_s = self._remaining.seconds(elapsed_s)
+        if left_s is not None:
             parts.append(f"{clock(left_s)} left")
         parts += [f"{self._failures} failed"] + ([f"{self._kept} done before"] if self._kept else [])
         return ", ".join(parts)
+
+
+class Remaining:
+    """How long a run will still take, from the seconds of audio of its recordings and of what is recognised."""
+
+    def __init__(self, recordings: Sequence[Recording]) -> None:
+        self._recordings = recordings
+        self._lengths_s: dict[str, float] | None = None
+        self._recognised_s = 0.0
+        self._done: set[str] = set()
+        self._failed: set[str] = set()
+
+    def measure(self) -> None:
+        """Reads the headers of all recordings. Any thread may do it; until it is done nothing is known."""
+        self._lengths_s = lengths_s(self._recordings)
+
+    def recognised(self, seconds: float) -> None:
+        self._recognised_s += seconds
+
+    def done(self, recording: Recording) -> None:
+        self._done.add(str(recording.path))
+
+    def failed(self, failure: Failure) -> None:
+        """It takes no more time."""
+        self._failed.add(str(failure.path))
+
+    def seconds(self, elapsed_s: float) -> float | None:
+        """The time left at the speed until now. None while it cannot be known."""
+        if self._lengths_s is None or not self._recognised_s:
+            return None
+        lengths_s = {path: length_s for path, length_s in self._lengths_s.items() if path not in self._failed}
+        total_s = sum(lengths_s.values())
+        # Two lower bounds: silence is not recognised, and a recording that is half done does not count as done.
+        done_s = max(self._recognised_s, sum(lengths_s[path] for path in self._done if path in lengths_s))
+        if not total_s or (done_s < _SURE_SHARE * total_s and elapsed_s < _SURE_S):
+            return None
+        return elapsed_s * max(0.0, total_s - done_s) / done_s
 
 
 @contextmanager
@@ -99,14 +144,14 @@ def printable(text: str) -> str:
 def summary_line(summary: Summary) -> str:
     """The results of a run in one line."""
     speed = "" if summary.speed is None else f", {summary.speed:.1f} times real time"
-    parts = f"{summary.done} done ({_hours(summary.audio_s)} of audio in {clock(summary.wall_s)}{speed})"
+    parts = f"{summary.done} done ({duration(summary.audio_s)} of audio in {clock(summary.wall_s)}{speed})"
     return f"{parts}, {summary.kept} done before, {len(summary.failures)} failed"
 
 
 def input_lines(inputs: Inputs) -> list[str]:
     """What the user should know about the inputs: texts with other names, files and folders that were passed over."""
     stems = [printable(recording.stem) for recording in inputs.renamed]
-    renamed = f"{_counted(len(stems), 'recording')} with a name that is taken or too long; written to {_some(stems)}"
+    renamed = f"{counted(len(stems), 'recording')} with a name that is taken or too long; written to {_some(stems)}"
     return [*([renamed] if stems else []), *passed_over_lines(inputs)]
 
 
@@ -119,14 +164,15 @@ def passed_over_lines(inputs: Inputs) -> list[str]:
     folders = [printable(folder.name) for folder in inputs.folders_passed_over]
     lines = []
     if parts:
-        counted = _counted(len(inputs.passed_over), "file")
-        lines.append(f"passed over {counted}, not recordings by their names: {', '.join(parts)}")
+        files = counted(len(inputs.passed_over), "file")
+        lines.append(f"passed over {files}, not recordings by their names: {', '.join(parts)}")
     if folders:
-        lines.append(f"passed over {_counted(len(folders), 'folder')} ({_some(folders)}); --recursive searches them")
+        lines.append(f"passed over {counted(len(folders), 'folder')} ({_some(folders)}); --recursive searches them")
     return lines
 
 
-def _counted(count: int, noun: str) -> str:
+def counted(count: int, noun: str) -> str:
+    """As in ``1 file`` and ``2 files``."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
@@ -142,7 +188,8 @@ def clock(seconds: float) -> str:
     return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
 
 
-def _hours(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """As in ``2.1 h`` and ``3.4 min``."""
     return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min"
 
 

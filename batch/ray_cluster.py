@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from asr.errors import AsrError, CallerError, ConfigError, InternalError
+from asr.installing import install_extra
 from batch.backend import Backend, Done, Failed, OnAudio, Outcome
 from batch.dispatch import MAX_TRIES, Dispatcher
 from batch.inputs import Recording, size_bytes
@@ -65,7 +66,7 @@ def ray_backend(
     try:
         import ray
     except ImportError:
-        raise ConfigError("ray is not installed; run: pip install 'steadyword[ray]'") from None
+        raise ConfigError(f"ray is not installed; {install_extra('ray')}") from None
     was_connected = ray.is_initialized()
     if not was_connected:
         _connect(ray, address)

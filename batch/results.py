@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from asr.errors import CallerError
+from asr.transcripts.doubts import doubts
 from asr.transcripts.formats import FORMATS, Transcript, with_word_times
 from asr.transcripts.recording import transcript_of
 from batch.backend import Done, Failed, Outcome
@@ -53,16 +54,16 @@ class ResultWriter:
             self.fail(Failure(outcome.recording.path, str(outcome.error)))
             return
         try:
-            self._write(outcome, hello)
+            transcript = self._write(outcome, hello)
         except OSError as error:
             self._fail_to_write(outcome.recording, error)
             return
         self.done += 1
         self._written[outcome.recording.stem] = outcome.recording
         self.audio_s += outcome.end.duration_s
-        self._progress.done(outcome.recording, outcome.end.notices)
+        self._progress.done(outcome.recording, (*outcome.end.notices, *doubts(transcript, hello)))
 
-    def _write(self, done: Done, hello: Hello) -> None:
+    def _write(self, done: Done, hello: Hello) -> Transcript:
         recording, end, job = done.recording, done.end, self._job
         transcript = replace(
             transcript_of(done.events, hello, end.duration_s),
@@ -82,6 +83,7 @@ class ResultWriter:
                 audio_s=round(end.duration_s, 3),
             )
         )
+        return transcript
 
     def _fail_to_write(self, recording: Recording, error: OSError) -> None:
         if error.errno in DISK_FULL:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from asr.errors import AudioError, ConfigError
+from asr.installing import install_extra
 from batch.journal import STATE_FOLDER, Entry, Speed, merged
 from batch.messages import FileVersion
 from batch.urls import url_of
@@ -24,7 +25,7 @@ def filesystem_of(path: Path) -> tuple[Any, str]:
     try:
         import fsspec
     except ImportError:
-        raise ConfigError(f"{path} needs fsspec; run: pip install 'steadyword[ray]'") from None
+        raise ConfigError(f"{path} needs fsspec; {install_extra('ray')}") from None
     try:
         return fsspec.core.url_to_fs(url_of(path))  # type: ignore[no-any-return]
     except (ImportError, ValueError) as error:

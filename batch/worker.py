@@ -12,8 +12,8 @@ from batch.reader import RecordingReader
 
 
 def load_worker(task: Task) -> "BatchWorker":
-    """A worker that computes in one thread: processes share the cores. Raises `ModelError`, `ConfigError`."""
-    torch.set_num_threads(1)
+    """A worker that computes in the task's threads: processes share the cores. Raises `ModelError`, `ConfigError`."""
+    torch.set_num_threads(task.threads)
     return BatchWorker(task)
 
 
@@ -29,7 +29,8 @@ class BatchWorker:
 
     @property
     def hello(self) -> Hello:
-        return Hello(self._engine.name, self._engine.weights_sha256, self._engine.precision)
+        engine = self._engine
+        return Hello(engine.name, engine.weights_sha256, engine.precision, engine.languages)
 
     @property
     def engine(self) -> Engine:

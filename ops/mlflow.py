@@ -20,6 +20,7 @@ from typing import Any
 
 from asr.aliases import ALIASES, CANARY, CHAMPION, DEFAULT_SHARE, DEFAULT_WEIGHT, SHADOW, SHARE, WEIGHT
 from asr.errors import CallerError, ConfigError, LedgerError
+from asr.installing import install_extra
 from asr.ledger import Ledger, Release, evidence_for, previous_champion
 from eval.report.mlflow import store_address
 
@@ -44,7 +45,7 @@ def synchronise(ledger: Ledger, uri: str) -> list[str]:
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
     except ImportError:
-        raise ConfigError("MLflow is not installed; run: pip install 'steadyword[mlops]'") from None
+        raise ConfigError(f"MLflow is not installed; {install_extra('mlops')}") from None
     try:
         client = MlflowClient(tracking_uri=store_address(uri), registry_uri=store_address(uri))
         return [sentence for name in ledger.names() for sentence in _synchronise(ledger, client, name)]

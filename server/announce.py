@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from importlib.util import find_spec
 
 from asr.errors import ConfigError
+from asr.installing import install_extra
 from server.wires.wyoming import PROGRAM
 
 SERVICE_TYPE = "_wyoming._tcp.local."
@@ -19,7 +20,7 @@ EVERYWHERE = ("0.0.0.0", "::")
 def check_installed() -> None:
     """Raises `ConfigError` without the package."""
     if find_spec("zeroconf") is None:
-        raise ConfigError("wyoming_zeroconf needs the package zeroconf; run: .venv/bin/pip install -e '.[zeroconf]'")
+        raise ConfigError(f"wyoming_zeroconf needs the package zeroconf; {install_extra('zeroconf')}")
 
 
 @asynccontextmanager

@@ -33,6 +33,7 @@ FOUNDATION = {
     "asr.config",
     "asr.errors",
     "asr.events",
+    "asr.installing",
     "asr.languages",
     "asr.text_files",
     "asr.word_boundaries",
@@ -49,6 +50,7 @@ ENGINE = {"asr.engine", "asr.streaming", "asr.model_files", "asr.models.registry
 ROOMS: Mapping[str, set[str]] = {
     "asr.aliases": set(),
     "asr.errors": set(),
+    "asr.installing": set(),
     "asr.events": set(),
     "asr.languages": {"asr.errors"},
     "asr.text_files": set(),

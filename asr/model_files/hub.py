@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from asr.errors import ModelError
+from asr.installing import install_extra
 from asr.model_files.folders import folder_source
 from asr.model_files.source import Source
 
@@ -27,9 +28,7 @@ def hub_source(name: str, settings_files: Sequence[str]) -> Source:
     `settings_files` are names or patterns of what is wanted beside `config.json` and the weights. Raises `ModelError`.
     """
     if importlib.util.find_spec("huggingface_hub") is None:
-        raise ModelError(
-            f"{name} is on a model hub, and the hub's client is not installed; run: pip install huggingface_hub"
-        )
+        raise ModelError(f"{name} is on a model hub, and the hub's client is not installed; {install_extra('hub')}")
     settings = ["config.json", *settings_files]
     folder = _fetch(name, settings + WEIGHTS)
     if not any(path for pattern in WEIGHTS for path in folder.glob(pattern)):

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 
 from asr.config import SAMPLE_RATE_HZ, VadSettings
 from asr.errors import ModelError
+from asr.installing import pip_install
 from asr.streaming.level import Level
 
 FRAME_SAMPLES = 512
@@ -59,7 +60,7 @@ def _checked_file() -> bytes:
     data = path.read_bytes()
     found = hashlib.sha256(data).hexdigest()
     if found != WEIGHTS_SHA256:
-        remedy = f"run: pip install --force-reinstall --no-deps {_PACKAGE}"
+        remedy = pip_install("--force-reinstall", "--no-deps", _PACKAGE)
         raise ModelError(f"found {path} damaged (SHA-256 {found[:12]}), wanted {WEIGHTS_SHA256[:12]}; {remedy}")
     return data
 

@@ -35,6 +35,7 @@ from asr.streaming.commit import beginning_a_word, in_stream_time
 from asr.streaming.session import Session
 from asr.streaming.unread import first_gap, without_doubtful
 from asr.streaming.utterance import words_of
+from asr.transcripts.doubts import doubts
 from asr.transcripts.formats import Transcript, segments_from_finals
 
 
@@ -81,7 +82,10 @@ def transcribe(
         settings or offline_settings(), language=language, prompt=prompt, hotwords=hotwords, partials=False
     )
     finals = list(finals_of(source, engine, session, on_progress, on_notice))
-    return transcript_of(finals, engine, session.received_s)
+    transcript = transcript_of(finals, engine, session.received_s)
+    for doubt in doubts(transcript, engine):
+        on_notice(doubt)
+    return transcript
 
 
 def finals_of(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from asr.config import SAMPLE_RATE_HZ, SessionSettings
+from asr.config import SAMPLE_RATE_HZ, SessionSettings, load_session_settings
 from asr.errors import ConfigError
 from eval.bench.files import alternate as alternate_files
 from eval.bench.files import transcribers
@@ -49,7 +49,6 @@ from eval.runs.setup import (
     live_model,
     load_datasets,
     load_engine,
-    load_settings,
     parse_counts,
     server_at,
     service_key,
@@ -72,7 +71,7 @@ def engine(
     precision: str,
 ) -> None:
     """`asr bench engine`: one stream in process, offline and in replay."""
-    settings = load_settings(settings_file)
+    settings = load_session_settings(settings_file)
     datasets = load_datasets(data, minutes=minutes, join_s=CLIP_S)
     utterances = utterances_of(datasets)
     model = load_engine(name, precision, threads)

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from asr.errors import CallerError, ConfigError
+from asr.installing import install_extra
 from eval.report.tables import Report, RunSignature, SystemFigures
 
 EXPERIMENT = "steadyword"
@@ -16,17 +18,22 @@ LONGEST_KEY, LONGEST_VALUE = 250, 500
 """MLflow's own limits for a parameter, in characters."""
 
 
+def check_installed() -> None:
+    """Raises `ConfigError` without MLflow: before a run of an hour, not after it."""
+    if find_spec("mlflow") is None:
+        raise ConfigError(f"MLflow is not installed; {install_extra('mlops')}")
+
+
 def log_report(uri: str, report: Report, folder: Path) -> str:
     """Logs every system of a report, and the files in `folder`; returns the id of the run that holds them.
 
     `uri` is a tracking store: a server's address, ``sqlite:///FILE``, or a folder. Raises `ConfigError` where MLflow is
     not installed, `CallerError` where the store cannot be used.
     """
-    try:
-        from mlflow import MlflowClient
-        from mlflow.exceptions import MlflowException
-    except ImportError:
-        raise ConfigError("MLflow is not installed; run: pip install 'steadyword[mlops]'") from None
+    check_installed()
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
     try:
         client = MlflowClient(tracking_uri=store_address(uri))
         parent = client.create_run(_experiment(client, uri), run_name=", ".join(report.runs))

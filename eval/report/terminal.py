@@ -18,8 +18,8 @@ from eval.trace import Trace
 def summary_table(traces: Sequence[Trace], title: str = "") -> Table:
     """One row for each model, data set and mode."""
     table = Table(title=title or None, title_justify="left")
-    for heading in ("data", "mode", "utterances", "minutes"):
-        table.add_column(heading, justify="left" if heading in ("data", "mode") else "right", no_wrap=True)
+    for heading in ("model", "data", "mode", "utterances", "minutes"):
+        table.add_column(heading, justify="right" if heading in ("utterances", "minutes") else "left", no_wrap=True)
     for heading in (
         "error rate",
         "normalised",
@@ -88,6 +88,7 @@ def signature_lines(signature: Signature) -> list[str]:
 def _row(summary: Summary, loss: StreamedLoss | None) -> list[str]:
     counts, failed = summary.counts, f" ({summary.failed} failed)" if summary.failed else ""
     return [
+        summary.model,
         summary.dataset,
         summary.mode,
         f"{summary.utterances}{failed}",

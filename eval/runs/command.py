@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asr.cli import say
-from asr.config import SessionSettings
+from asr.config import SessionSettings, load_session_settings
 from asr.errors import ConfigError
 from asr.languages import knows
 from eval.data.apply_conditions import Conditions, apply_conditions
@@ -17,6 +17,7 @@ from eval.metrics.estimates import peak_memory_bytes
 from eval.metrics.scored_trace import ScoredTrace
 from eval.progress import Bar, progress
 from eval.report.command import ReportOptions, compare
+from eval.report.mlflow import check_installed
 from eval.report.terminal import print_summary
 from eval.runs.align_references import align_references
 from eval.runs.capacity import run_levels
@@ -28,7 +29,6 @@ from eval.runs.setup import (
     engine_model,
     load_datasets,
     load_engine,
-    load_settings,
     parse_counts,
     server_at,
     service_key,
@@ -171,7 +171,9 @@ class Plan:
 
 def run(options: RunOptions, report_options: ReportOptions) -> None:
     """Raises `CallerError` for wrong options, for unusable data, and if every stream failed."""
-    modes, settings = parse_modes(options.mode), load_settings(options.settings_file)
+    if report_options.mlflow:
+        check_installed()
+    modes, settings = parse_modes(options.mode), load_session_settings(options.settings_file)
     levels = parse_counts(options.capacity, "--capacity") if options.capacity else ()
     _check(options, modes, levels)
     clean = load_datasets(options.data, limit=options.limit, join_s=options.join_s)

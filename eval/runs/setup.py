@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from asr.config import SessionSettings, build, read_toml
+from asr.config import SessionSettings
 from asr.errors import ConfigError
 from asr.normalisation.normalise import normaliser_signature
 from eval.data.dataset import data_sha256, join, load_dataset
@@ -44,11 +44,6 @@ def load_datasets(
 def utterances_of(datasets: Sequence[Dataset]) -> tuple[Utterance, ...]:
     """The utterances of all data sets, in order."""
     return tuple(utterance for dataset in datasets for utterance in dataset.utterances)
-
-
-def load_settings(path: Path | None) -> SessionSettings:
-    """Session settings from a TOML file, or the defaults. Raises `ConfigError`."""
-    return SessionSettings() if path is None else build(SessionSettings, read_toml(path), str(path))
 
 
 def load_engine(name: str, precision: str = "auto", threads: int | None = None) -> "Engine":

@@ -13,6 +13,7 @@ import numpy as np
 from asr.cli import say
 from asr.config import SAMPLE_RATE_HZ
 from asr.errors import AudioError, CallerError, ConfigError
+from asr.installing import install_extra
 from server.client.protocol import CHUNK_S, pcm16
 
 
@@ -87,7 +88,7 @@ def _microphone(callback: Any) -> Any:
         import sounddevice
     except (ImportError, OSError) as error:  # OSError: the package is installed, PortAudio is not
         raise MicrophoneError(
-            f"the microphone needs the package sounddevice ({error}); install it with: pip install 'steadyword[mic]'"
+            f"the microphone needs the package sounddevice ({error}); {install_extra('mic')}"
         ) from None
     blocksize = round(CHUNK_S * SAMPLE_RATE_HZ)
     try:

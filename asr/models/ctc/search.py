@@ -18,6 +18,7 @@ import torch
 
 from asr.config import CtcSettings
 from asr.errors import ConfigError
+from asr.installing import install_extra
 from asr.models.ctc.forced_align import Emission, emissions, merge_runs
 from asr.models.ctc.vocabulary import Vocabulary
 from asr.word_boundaries import UNSPACED, is_word_boundary
@@ -224,7 +225,7 @@ def shares(hotwords: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], float]:
 def language_model(path: str) -> Any:
     """An n-gram model in ARPA's or KenLM's format, its words in lower case. Raises `ConfigError`."""
     if importlib.util.find_spec("kenlm") is None:
-        raise ConfigError("a language model needs the package kenlm, which is not installed; run: pip install kenlm")
+        raise ConfigError(f"a language model needs the package kenlm, which is not installed; {install_extra('lm')}")
     import kenlm
 
     if not Path(path).is_file():

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from asr.errors import ConfigError, ModelError
+from asr.installing import install_extra
 from asr.model_files.configured import configured_models
 
 FASTER_WHISPER = "faster-whisper"
@@ -29,7 +30,7 @@ def faster_whisper(model: str, threads: int | None) -> Iterator[Transcriber]:
     try:
         from faster_whisper import WhisperModel
     except ImportError:
-        raise ConfigError("faster-whisper is not installed; run: pip install faster-whisper") from None
+        raise ConfigError(f"faster-whisper is not installed; {install_extra('peers')}") from None
     with ctranslate2_folder(model) as folder:
         peer = WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=threads or 0)
 
@@ -53,7 +54,7 @@ def faster_whisper_batched(model: str, threads: int) -> Iterator[Transcriber]:
     try:
         from faster_whisper import BatchedInferencePipeline, WhisperModel
     except ImportError:
-        raise ConfigError("faster-whisper is not installed; run: pip install faster-whisper") from None
+        raise ConfigError(f"faster-whisper is not installed; {install_extra('peers')}") from None
     with ctranslate2_folder(model) as folder:
         peer = BatchedInferencePipeline(
             WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=threads)

