@@ -7,6 +7,7 @@
     watchers    what a round runs, in its order
     monitor     reads the ledger, makes at most one move at a time by compare-and-set, until nothing is left to do
     labels      a file of labels -> the ledger
+    forget      what is kept of a consent is removed; the releases trained on it are listed
     gate        the evaluation's gate on standing sets, its looks and its result in the ledger
 
 The server knows nothing of this package. A monitor that is dead changes nothing: aliases stay where they are.

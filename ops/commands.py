@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from asr.ledger import Ledger
     from ops.monitor import Finding
 
+Clips = Annotated[str, typer.Option(help="The folder of clips: that of [collect] in the server's settings.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
 
 
@@ -24,6 +25,11 @@ def register(app: typer.Typer) -> None:
     labels.callback()(_labels)
     labels.command("import")(takes_ledger(labels_import))
     app.add_typer(labels, name="labels")
+    data = typer.Typer(help="Audio and text of live streams that are kept by consent.")
+    data.callback()(_data)
+    data.command("forget")(takes_ledger(data_forget))
+    data.command("sweep")(data_sweep)
+    app.add_typer(data, name="data")
     models = group_of(app, "models")
     models.command()(takes_ledger(mirror))
     models.command("gate")(takes_ledger(models_gate))
@@ -122,6 +128,33 @@ def labels_import(
         raise typer.Exit(1)
 
 
+def data_forget(
+    consent: Annotated[str, typer.Argument(help="The consent that streams named, as they named it.")],
+    clips: Clips = "",
+) -> None:
+    """Remove all audio and text of a consent for ever, and list the releases that were trained on it."""
+    from ops.forget import forget, trained_on
+    from server.clips.store import open_store
+
+    store = open_store(clips)
+    removed = forget(store, consent)
+    typer.echo(f"{removed} files removed; nothing of this consent is kept from now on")
+    releases = [release.ref for release in trained_on(_opened(), store.hash_of(consent))] if _has_ledger() else []
+    typer.echo(f"trained on it: {', '.join(releases) or 'no release'}")
+
+
+def data_sweep(
+    retain_days: Annotated[float, typer.Option(min=0, help="Older audio and text are removed.")] = 30.0,
+    clips: Clips = "",
+) -> None:
+    """Remove audio and text that are too old or forgotten. A server that keeps clips does so by itself."""
+    import time
+
+    from server.clips.store import open_store
+
+    typer.echo(f"{open_store(clips).sweep(retain_days, time.time())} files removed")
+
+
 def models_gate(
     ref: Annotated[str, typer.Argument(metavar="NAME/NUMBER", help="A release, such as meetings/7.")],
     data: Annotated[list[Path], typer.Option(help="A manifest or a folder of recordings; repeatable.")],
@@ -164,6 +197,17 @@ def _repeat(look: Callable[[], None], once: bool, every_s: float) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     run(look, lambda error: typer.echo(f"asr: {error}", err=True), every_s, stop)
+
+
+def _has_ledger() -> bool:
+    from asr.released import ledger_place
+
+    place = ledger_place()
+    return place is not None and ("://" in place or Path(place).expanduser().is_file())
+
+
+def _data() -> None:
+    """Audio and text of live streams that are kept by consent."""
 
 
 def _labels() -> None:

@@ -74,6 +74,8 @@ def serve(
     settings = load_settings(config, models=model or None, insecure=insecure, ledger=ledger, **options)
     if not settings.ledger:
         settings = replace(settings, ledger=ledger_place() or "")
+    if settings.collect.enabled and not settings.ledger:
+        raise ConfigError("collect.enabled: found true without a ledger, wanted ledger = FILE (see asr models add)")
     if settings.wyoming_zeroconf:
         check_installed()
     with ExitStack() as sockets:  # before the models are loaded: a taken port is reported immediately

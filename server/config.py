@@ -14,6 +14,21 @@ OFF_AT_ZERO = ("max_resume_s", "keep_warm_s")
 
 
 @dataclass(frozen=True, slots=True)
+class CollectSettings:
+    """What is kept of streams that name a consent. Raises `ConfigError` for values that make no sense."""
+
+    enabled: bool = False
+    folder: str = ""
+    retain_days: float = 30.0
+    max_bytes: int = 10_737_418_240
+
+    def __post_init__(self) -> None:
+        for name in ("retain_days", "max_bytes"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise ConfigError(f"collect.{name}: found {getattr(self, name)}, wanted more than 0")
+
+
+@dataclass(frozen=True, slots=True)
 class ServerSettings:
     """`configs/server.toml` explains each key. Raises `ConfigError` for values that make no sense."""
 
@@ -58,6 +73,7 @@ class ServerSettings:
     step_timeout_s: float
     start_timeout_s: float
     session: SessionSettings = field(default_factory=SessionSettings)
+    collect: CollectSettings = field(default_factory=CollectSettings)
 
     def __post_init__(self) -> None:
         for name in ("port", "wyoming_port"):

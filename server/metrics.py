@@ -128,6 +128,13 @@ class Metrics:
         self.ledger_dropped = Counter(
             "asr_ledger_dropped", "Rows that the ledger did not get, by kind", ["kind"], registry=registry
         )
+        self.clips_written = Counter(
+            "asr_clips_written", "Utterances and second texts kept by consent", registry=registry
+        )
+        self.clips_dropped = Counter(
+            "asr_clips_dropped", "Utterances with a consent that are not kept, by reason", ["reason"], registry=registry
+        )
+        self.clips_bytes = Gauge("asr_clips_bytes", "Size of the folder of clips", registry=registry)
         self.seats = Gauge("asr_seats", "Streams and uploads on a release", _RELEASE, registry=registry)
         self.swaps = Counter(
             "asr_swaps", "Releases put behind an alias of a model", ["model", "alias"], registry=registry

@@ -11,12 +11,13 @@ from asr.aliases import CANARY, CHAMPION, DEFAULT_SHARE, SHADOW, SHARE
 from server.access.client_salt import client_salt
 from server.access.context import current
 from server.canary import client_of, point, share
+from server.clips.collecting import Collector, Origin
 from server.config import ServerSettings
 from server.ledger_writer import LedgerWriter
 from server.metrics import Metrics
 from server.outcomes import Seated, StreamOutcome
 from server.roster.roster import Roster
-from server.shadow.shadow import Followed, Shadow
+from server.shadow.shadow import Followed, OnHeard, Shadow
 from server.shadow.turns import Lane, Turns
 from server.streams.connection import cause_name
 from server.streams.scheduler import Scheduler
@@ -38,6 +39,7 @@ class Observer:
     def __init__(self, ledger: "Ledger", settings: ServerSettings, roster: Roster, metrics: Metrics) -> None:
         self._salt, self._roster = client_salt(), roster
         self._writer = LedgerWriter(ledger, metrics)
+        self._collector = Collector(settings.collect, metrics) if settings.collect.enabled else None
         self._shadow = Shadow(
             max_bytes=settings.max_shadow_bytes,
             max_lag_s=settings.max_shadow_lag_s,
@@ -54,6 +56,8 @@ class Observer:
         """Drops what is not heard yet, and writes the rows that wait."""
         await self._shadow.stop()
         await asyncio.to_thread(self._writer.stop)
+        if self._collector:
+            await asyncio.to_thread(self._collector.stop)
 
     def client(self, key: str, address: str, client_id: str) -> str:
         """The hash of a client; "" for one of which nothing is known."""
@@ -77,8 +81,11 @@ class Observer:
         witnesses = [self._outcomes(model, release, scheduler, stream_id, channels)]
         measured = StreamVitals(model, release, stream_id, context.client, codec, self._writer.put)
         witnesses.append([measured for _ in range(channels)])
+        kept = self._kept(model, release, stream_id)
+        if kept and self._collector:
+            witnesses.append(self._collector.follow(kept, channels))
         if scheduler is self._roster.assigned(model, CHAMPION):
-            witnesses.append(self._second_hearing(model, release, stream_id, channels, open_on, language))
+            witnesses.append(self._second_hearing(model, release, stream_id, channels, open_on, language, kept))
         return [[of[channel] for of in witnesses if of] for channel in range(channels)]
 
     def measures(self, model: str, scheduler: Scheduler) -> bool:
@@ -92,6 +99,13 @@ class Observer:
             context = current()
             seated = Seated(model, release, arm, context.next_stream_id(), context.client)
             StreamOutcome(seated, 1, self._writer.put).refuse(cause_name(cause))
+
+    def _kept(self, model: str, release: int, stream_id: str) -> Origin | None:
+        """The stream whose utterances are kept; None without the switch, or without its consent."""
+        context = current()
+        if not self._collector or not context.consent:
+            return None
+        return self._collector.origin(context.consent, model, release, stream_id, context.client)
 
     def _outcomes(
         self, model: str, release: int, scheduler: Scheduler, stream_id: str, channels: int
@@ -114,7 +128,14 @@ class Observer:
         return CHAMPION if is_own and scheduler is self._roster.assigned(model, CHAMPION) else ""
 
     def _second_hearing(
-        self, model: str, champion: int, stream_id: str, channels: int, open_on: OpenOn, language: str | None
+        self,
+        model: str,
+        champion: int,
+        stream_id: str,
+        channels: int,
+        open_on: OpenOn,
+        language: str | None,
+        kept: Origin | None,
     ) -> Sequence[Witness]:
         shadow, plan = self._roster.assigned(model, SHADOW), self._roster.planned(model, SHADOW)
         challenger = _number(model, shadow) if shadow else None
@@ -124,7 +145,10 @@ class Observer:
             return ()
         stream = Followed(model, champion, challenger, stream_id, current().client, language)
         is_wanted = lambda: self._roster.assigned(model, SHADOW) is shadow  # noqa: E731
-        return self._shadow.follow(stream, channels, shadow, lambda: open_on(shadow), is_wanted)
+        heard: OnHeard | None = None
+        if kept and (collector := self._collector):
+            heard = lambda said: collector.add_second(kept, challenger, said)  # noqa: E731
+        return self._shadow.follow(stream, channels, shadow, lambda: open_on(shadow), is_wanted, heard)
 
     def _live_lanes(self) -> Iterator[Lane]:
         """The lanes of all schedulers but those that are nothing but a shadow."""

@@ -11,7 +11,8 @@ from eval.progress import progress
 from eval.runs.signature import commit, machine, versions
 from train.augment import Augmenter
 from train.config import TrainSettings, load_settings
-from train.ctc_task import case_of, check_labels, ctc_task, start_vocabulary
+from train.consents import consents_in, write_consents
+from train.ctc_task import case_of, check_labels, ctc_task, start_folder, start_vocabulary
 from train.data import Split, letters_of, load_split, sounds
 from train.distil_task import distil_task
 from train.language_model import write_language_model
@@ -50,6 +51,7 @@ def train(config: Path, out: Path | None, minutes: float | None) -> None:
             folder.mkdir(parents=True, exist_ok=True)
             write_language_model(folder, (example.text for example in split.train))
         is_done = training.run(bar, 60 * minutes if minutes else None)
+        write_consents(folder, split.consents | _start_consents(settings.model.start))
         record = training.write_record(
             {"config": str(config), "commit": commit(), "machine": str(machine()), "versions": versions(PACKAGES)}
         )
@@ -58,6 +60,11 @@ def train(config: Path, out: Path | None, minutes: float | None) -> None:
             bar.say(f"done: wrote {folder} ({best}) and its record {record}")
         else:
             bar.say(f"stopped after {minutes:g} minutes; the same command continues")
+
+
+def _start_consents(start: str) -> set[str]:
+    """Those of the model that the training starts from: their speech is in the new one too."""
+    return set() if start == "random" else consents_in(start_folder(start))
 
 
 def _with_letter_case(settings: TrainSettings) -> TrainSettings:

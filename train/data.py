@@ -14,6 +14,7 @@ from eval.data.apply_conditions import audio_set
 from eval.data.dataset import data_sha256, load_dataset, read
 from eval.data.types import Utterance
 from train.config import DataSettings, LabelSettings
+from train.consents import consents_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ class Split:
     train: tuple[Example, ...]
     dev: tuple[Example, ...]
     sha256: str
+    consents: frozenset[str] = frozenset()
+    """Those of people whose speech is in it, see `train.consents`."""
 
 
 def load_split(settings: DataSettings, labels: LabelSettings, seed: int) -> Split:
@@ -60,7 +63,8 @@ def load_split(settings: DataSettings, labels: LabelSettings, seed: int) -> Spli
     train, dev = _divided(usable, settings, seed)
     if not train or not dev:
         raise ConfigError(f"found {len(train)} training and {len(dev)} dev recordings, wanted some of both")
-    return Split(_examples(train, labels), _examples(dev, labels), data_sha256([*train, *dev]))
+    consents = frozenset(consents_of([*train, *dev]))
+    return Split(_examples(train, labels), _examples(dev, labels), data_sha256([*train, *dev]), consents)
 
 
 def _has_only(utterance: Utterance, words: Sequence[str]) -> bool:

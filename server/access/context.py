@@ -28,6 +28,8 @@ class RequestContext:
     """Seconds of audio received."""
     client: str = ""
     """The hash of the client, see `server.canary`; "" on a server without a ledger."""
+    consent: str = ""
+    """The consent that the request names; "" where nothing of it may be kept, see `server.clips.consent`."""
     request_id: str = ""
     streams: int = 0
     """How many streams the request has opened."""

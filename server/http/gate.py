@@ -21,6 +21,7 @@ from server.access.failed_tries import FailedTries, TooManyTriesError
 from server.access.hosts import HostError, check_host
 from server.access.keyring import Caller, UnknownKeyError
 from server.access.logs import audit_refusal, known_path, log_request
+from server.clips.consent import consent_of
 from server.http.errors import error_response
 from server.http.listen import refusal
 from server.http.refusals import new_request_id
@@ -95,6 +96,7 @@ class Gate:
             return
         context = begin(caller, self._session(scope, caller))
         if observer := self._service.observer:
+            context.consent = consent_of(QueryParams(scope["query_string"]).multi_items())
             context.client = observer.client(caller.key.name if caller else "", _address(scope), client_id_of(scope))
         if wanted not in SERVED_SCOPES:
             await self._app(scope, receive, send)

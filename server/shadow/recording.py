@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from asr.config import SAMPLE_RATE_HZ
-from asr.events import Ended, Event, Final
+from asr.events import Ended, Event, Final, Word
 from server.workers.messages import Audio, Call
 
 CALL_BYTES = 200
@@ -41,15 +41,18 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a final said, and in which language."""
+    """What a final said, and in which language. ``words`` have its times; the text is theirs."""
 
     text: str
     language: str
+    words: tuple[Word, ...] = ()
 
 
 def said_in(events: Sequence[Event]) -> list[Said]:
     """What the finals among the events said."""
-    return [Said(event.text, event.language) for event in events if isinstance(event, Final) and event.words]
+    return [
+        Said(event.text, event.language, event.words) for event in events if isinstance(event, Final) and event.words
+    ]
 
 
 class Channel:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from asr.errors import AsrError
+from asr.events import Word
 from server.canary import point
 from server.ledger_writer import LedgerWriter
 from server.metrics import Metrics
@@ -30,6 +31,8 @@ _log = logging.getLogger("steadyword.server")
 
 LOOK_S = 0.5
 """How often recordings are looked at that are too late, or whose release is the shadow no more."""
+OnHeard = Callable[[list[list[Word]]], None]
+"""Is given the shadow's words of each channel."""
 DRAW_WORDS = 10.0
 """A stream whose texts differ by this many words is always drawn for labelling, one with half of it in every second
 case: labels are worth most where the two texts differ."""
@@ -57,6 +60,7 @@ class _Heard:
     recording: Recording
     scheduler: Scheduler
     is_wanted: Callable[[], bool]
+    on_heard: OnHeard | None = None
     task: asyncio.Task[None] | None = None
 
 
@@ -93,13 +97,15 @@ class Shadow:
         scheduler: Scheduler,
         open_session: OpenSession,
         is_wanted: Callable[[], bool],
+        on_heard: OnHeard | None = None,
     ) -> Sequence[Witness]:
         """A witness for each channel of a stream that is in the sample.
 
         `is_wanted`: whether the scheduler's release is still the shadow. Once it is not, the recording is dropped.
+        `on_heard` gets the second text, for a stream that agreed to be kept.
         """
         recording = Recording(channels, self._memory)
-        heard = _Heard(stream, recording, scheduler, is_wanted)
+        heard = _Heard(stream, recording, scheduler, is_wanted, on_heard)
         recording.on_drop = lambda reason: self._dropped(heard, reason)
         self._heard.add(heard)
         heard.task = asyncio.create_task(self._hear(heard, open_session))
@@ -122,6 +128,8 @@ class Shadow:
         else:
             if not recording.is_dropped:
                 self._add(heard, difference)
+                if heard.on_heard:
+                    heard.on_heard([[word for one in channel for word in one.words] for channel in said])
         finally:
             self._heard.discard(heard)
 

@@ -235,10 +235,10 @@ LABELS: dict[str, Callable[[str, str], Any]] = {"extra": _extra, "tag": _label}
 
 IGNORED = (
     "punctuate", "smart_format", "numerals", "filler_words", "profanity_filter", "dictation", "measurements",
-    "no_delay", "mip_opt_out", "tier", "version", "client_id",
+    "no_delay", "mip_opt_out", "tier", "version", "client_id", "consent",
 )  # fmt: skip
 """Accepted with any value, without effect: the model writes punctuation and numbers as it was trained to.
-`server.http.gate` reads ``client_id``."""
+`server.http.gate` reads ``client_id``, ``consent`` and ``mip_opt_out``."""
 RECORDINGS_ONLY = ("detect_language", "utterances", "utt_split", "paragraphs")
 """Accepted without effect in a live stream, which detects the language wherever none is given."""
 LIVE_IGNORED = IGNORED + RECORDINGS_ONLY

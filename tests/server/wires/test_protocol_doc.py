@@ -192,7 +192,7 @@ APIS = {
         set(PRERECORDED_UNSUPPORTED),
     ),
 }
-OUR_OWN = {"client_id", "resumable", "resume", "sequence", "offset"}
+OUR_OWN = {"client_id", "consent", "resumable", "resume", "sequence", "offset"}
 """In no client of others."""
 
 
