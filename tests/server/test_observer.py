@@ -1,10 +1,9 @@
 """Canary and shadow in a running server: arms by client, outcomes and pairs in the ledger, and nothing else."""
 
-import asyncio
 import json
 import logging
 import urllib.request
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,9 @@ from server.access.client_salt import VARIABLE
 from server.canary import arm_of, client_of
 from server.roster.follow import Follower
 from server.roster.roster import Plan
-from server.streams.scheduler import Scheduler
 from tests.asr.ledger.releases import add_releases
 from tests.server.fakes import POISON
+from tests.server.observed import NAME, PATIENT, SALT, on_loop, put, release
 from tests.server.roster.speaking import releases
 from tests.server.running import CLOSE, RAW, Running, eventually, pcm, running, transcript, until_closed, wav
 from tests.server.shadow.rig import LetterEngine, OtherEngine, word
@@ -40,24 +39,6 @@ class Followed(LetterEngine):
         """There is no process."""
 
 
-SALT = "s" * 40
-PATIENT = {"idle_timeout_s": 300.0, "send_timeout_s": 300.0}
-"""On a busy machine a client's next frame may come late."""
-NAME = "scripted-1"
-
-
-def release(number: int, engine: type[LetterEngine] = LetterEngine) -> LetterEngine:
-    made = engine()
-    made.release, made.weights_sha256 = f"{NAME}/{number}", str(number) * 64
-    return made
-
-
-def on_loop(server: Running, work: Coroutine[Any, Any, Any]) -> Any:
-    """Runs it on the server's event loop."""
-    loop = server.service.roster.schedulers[0]._replicas[0]._tasks.copy().pop().get_loop()
-    return asyncio.run_coroutine_threadsafe(work, loop).result(30)
-
-
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     with open_ledger(tmp_path / "ledger.sqlite") as opened:
@@ -70,22 +51,6 @@ def served(ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     monkeypatch.setenv(VARIABLE, SALT)
     with running(release(1), observe=ledger, request_log=str(tmp_path / "requests.log"), **PATIENT) as server:
         yield server
-
-
-def put(server: Running, alias: str, engine: LetterEngine, **options: float) -> Scheduler:
-    """Loads the release and puts it behind the alias, as the ledger's follower does."""
-
-    async def assign() -> Scheduler:
-        roster = server.service.roster
-        scheduler = server.service.scheduler_of([engine])
-        roster.add(scheduler)
-        scheduler.start()
-        roster.assign(NAME, alias, scheduler)
-        roster.plan(NAME, {alias: Plan(engine.release, options)})
-        return scheduler
-
-    scheduler: Scheduler = on_loop(server, assign())
-    return scheduler
 
 
 def change(server: Running, alias: str, number: int, **options: float) -> None:
