@@ -139,7 +139,10 @@ def data_forget(
     store = open_store(clips)
     removed = forget(store, consent)
     typer.echo(f"{removed} files removed; nothing of this consent is kept from now on")
-    releases = [release.ref for release in trained_on(_opened(), store.hash_of(consent))] if _has_ledger() else []
+    releases: list[str] = []
+    if _has_ledger():
+        with opened(must_exist=True) as ledger:
+            releases = [release.ref for release in trained_on(ledger, store.hash_of(consent))]
     typer.echo(f"trained on it: {', '.join(releases) or 'no release'}")
 
 
