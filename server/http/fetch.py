@@ -10,9 +10,12 @@ import http.client
 import ipaddress
 import socket
 import ssl
+import threading
 import urllib.error
 import urllib.request
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
@@ -39,24 +42,53 @@ class Fetcher:
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._threads = ThreadPoolExecutor(MAX_FETCHES, "fetch")
+        self._places = asyncio.Semaphore(MAX_FETCHES)
+        self._stopped = False
 
     def stop(self) -> None:
         """Starts no further fetch."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._stopped = True
 
     async def fetch(self, url: str, file: BinaryIO) -> None:
         """Writes what is at `url` into the file. Raises `FetchError`, `UploadTooBig`."""
         check_address(url)
         sockets = _Sockets()
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(FETCH_TIMEOUT_S):
-                await loop.run_in_executor(self._threads, self._fetch, url, file, sockets)
+                await self._places.acquire()
+                await self._in_thread(partial(self._fetch, url, file, sockets))
         except TimeoutError:
             raise FetchError(f"url: found no end of the recording after {FETCH_TIMEOUT_S:g} s") from None
         finally:
             sockets.close()  # a thread cannot be cancelled; without its socket it ends
+
+    def _in_thread(self, work: Callable[[], None]) -> asyncio.Future[None]:
+        """What `work` comes to; its end gives the place back, also where nobody waits for it any more.
+
+        The thread is a daemon: one that waits for the name of a host cannot be woken, and the process must end in time.
+        A pool's threads are waited for.
+        """
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+
+        def settle(error: Exception | None) -> None:
+            self._places.release()
+            if done.done():
+                return
+            done.set_exception(error) if error else done.set_result(None)
+
+        def run() -> None:
+            error: Exception | None = None
+            try:
+                if not self._stopped:
+                    work()
+            except Exception as caught:  # noqa: BLE001 - raised where it is awaited
+                error = caught
+            with suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(settle, error)
+
+        threading.Thread(target=run, name="fetch", daemon=True).start()
+        return done
 
     def _fetch(self, url: str, file: BinaryIO, sockets: "_Sockets") -> None:
         try:

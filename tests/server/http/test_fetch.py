@@ -2,6 +2,8 @@
 
 import http.server
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -179,3 +181,30 @@ def test_a_client_that_leaves_ends_its_fetch(site: str) -> None:
         eventually(
             lambda: not any(t.name.startswith("Thread") and "process_request" in t.name for t in threading.enumerate())
         )
+
+
+WAITS_FOR_A_NAME = """
+import asyncio, io, time
+from server.http import fetch
+
+fetch.socket.getaddrinfo = lambda *given, **options: time.sleep(300)
+
+async def main():
+    fetcher = fetch.Fetcher(1000)
+    fetches = [asyncio.create_task(fetcher.fetch("http://slow.example/a.wav", io.BytesIO())) for _ in range(6)]
+    await asyncio.sleep(0.3)
+    fetcher.stop()
+    for one in fetches:
+        one.cancel()
+    await asyncio.gather(*fetches, return_exceptions=True)
+    print("ended", flush=True)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.slow
+def test_a_resolver_that_does_not_answer_holds_up_no_shutdown() -> None:
+    """A thread within getaddrinfo cannot be woken; the process ends without it."""
+    ended = subprocess.run([sys.executable, "-c", WAITS_FOR_A_NAME], capture_output=True, timeout=120, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "ended\n", "")
