@@ -307,13 +307,15 @@ def opened(must_exist: bool = False) -> "Ledger":
     Raises `LedgerError`, and `ConfigError` for an empty place.
     """
     from asr.ledger import open_ledger
+    from asr.ledger.database import database_url
     from asr.released import ledger_place, own_ledger
 
     if os.environ.get(LEDGER) == "":
         raise ConfigError(f"found an empty {LEDGER}, which means no ledger; wanted a file or an SQLAlchemy URL")
     place = ledger_place() or str(own_ledger())
-    if must_exist and "://" not in place and not Path(place).expanduser().is_file():
-        raise LedgerError(f"there is no ledger at {place}; wanted one: asr models add NAME FOLDER")
+    url = database_url(place)
+    if must_exist and url.get_backend_name() == "sqlite" and not Path(str(url.database)).is_file():
+        raise LedgerError(f"there is no ledger at {url.database}; wanted one: asr models add NAME FOLDER")
     return open_ledger(place)
 
 

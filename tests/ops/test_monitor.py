@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from asr.aliases import CANARY, CHAMPION, SHADOW
 from asr.errors import LedgerError
 from asr.ledger import Ledger, MoveConflict, open_ledger
 from asr.ledger.values import Move
+from ops.evidence import Errors, Weight, guard_evidence
 from ops.monitor import Decision, Finding, Verdicts, look
 from ops.policy import Policy, load_policy
 from tests.ops.trials import HOUR_S, NAME, NEW, OLD, labels, ledger_with_two, outcomes, pairs
@@ -207,6 +209,17 @@ def test_a_copy_repeats_every_verdict(
     assert "m@canary: the verdict of move 3 does not follow from its rows" in capsys.readouterr().out
 
 
+def test_labels_of_streams_with_a_pair_do_not_compare_two_arms() -> None:
+    """They are drawn by the distance of the two texts; those of other streams show that the canary is worse."""
+    streams = outcomes(400, 100.0)
+    errors: Errors = {o.stream_id: {o.release: 8 if o.arm == CANARY else 0} for o in streams}
+    weights = [Weight(0.0, 0.5)]
+    alone = guard_evidence(streams, errors, weights, POLICY)
+    paired = guard_evidence(streams, errors, weights, POLICY, {o.stream_id for o in streams})
+    assert alone.harm > 5
+    assert paired == replace(alone, harm=0.0)
+
+
 class Broken:
     """A watcher that cannot work."""
 
@@ -309,6 +322,7 @@ def test_the_command_prints_decisions_and_writes_metrics(
     text = (tmp_path / "m.prom").read_text()
     assert 'asr_rollout_evidence{model="m",release="2",test="harm"} 1.0' in text
     assert "asr_monitor_last_look_timestamp_seconds" in text
-    assert cli.run(["monitor", "--once", "--ledger", str(tmp_path / "other.db")]) == 1
-    assert "there is no ledger at" in capsys.readouterr().err
+    for place in (str(tmp_path / "other.db"), f"sqlite:///{tmp_path}/other.db"):
+        assert cli.run(["monitor", "--once", "--ledger", place]) == 1
+        assert f"there is no ledger at {tmp_path}/other.db" in capsys.readouterr().err
     assert not (tmp_path / "other.db").exists()
