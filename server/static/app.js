@@ -204,11 +204,12 @@ async function stop() {
 }
 
 /** The text stays until the recording was read and the server takes it: a wrong file changes nothing. */
-async function readFile(recording) {
-  if (!recording) return;
+async function readFile(recording, isFurther = false) {
   enter("opening");
   view.showNotice(`Reading ${recording.name}…`, "busy");
+  const mayShow = () => isFurther || mayReplace();
   const replace = () => {
+    if (isFurther) return;
     const { tapes } = page;
     clearAll();
     page.tapes = tapes.slice(-1);
@@ -216,16 +217,29 @@ async function readFile(recording) {
     page.name = recording.name.replace(/\.[^.]*$/, "");
   };
   const tape = await openFile(recording);
-  if (!tape) return upload(recording, replace);
+  if (!tape) return upload(recording, mayShow, replace);
   view.showNotice("");
-  if (!mayReplace()) return;
+  if (!mayShow()) return;
   enter("listening");
   await listen(tape, tape.end / tape.rate, replace);
   if (transcript.empty) view.showNotice(`No speech was found in ${recording.name}.`, "busy");
 }
 
+/** Several files are read one after the other, each below the last. One that fails stops no other one. */
+async function readFiles(recordings) {
+  if (page.phase !== "idle") return;
+  if (!recordings.length) return view.showNotice("Drop an audio or video file here. Text and links have no sound.");
+  const refused = [];
+  for (const recording of recordings) {
+    const why = await run(() => readFile(recording, refused.length < recordings.indexOf(recording)));
+    if (why) refused.push(`${recording.name}: ${why}`);
+    if (page.rest) return; // the server is away; what is left is offered
+  }
+  if (recordings.length > 1 && refused.length) view.showNotice(refused.join(" "));
+}
+
 /** Uploads a recording that this browser cannot decode; its text arrives all at once. */
-async function upload(recording, replace) {
+async function upload(recording, mayShow, replace) {
   view.showNotice(`This browser cannot read ${recording.name}; the server does, and shows the text when it is done…`, "busy");
   const form = new FormData();
   form.append("file", recording);
@@ -238,18 +252,20 @@ async function upload(recording, replace) {
   if (!answer) throw new StreamError(NO_SERVER);
   const body = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new StreamError(`${recording.name} was refused: ${body.error?.message ?? `HTTP ${answer.status}`}`);
-  if (!mayReplace()) return view.showNotice("");
+  if (!mayShow()) return view.showNotice("");
   replace();
-  page.began_s = 0;
+  page.began_s = page.total_s;
+  transcript.beginRecording();
   const alternatives = [{ transcript: body.text, text: body.text, words: body.words ?? [] }];
   show({ is_final: true, start: 0, duration: body.duration, channel: { alternatives } }, 0);
+  page.total_s += body.duration;
   view.showTime(body.duration, body.duration);
   view.showNotice(transcript.empty ? `No speech was found in ${recording.name}.` : "", "busy");
 }
 
-/** Runs one recording. However it ends, the page is usable again, and shows the reason of a failure. */
+/** Runs one recording. However it ends, the page is usable again, and shows the reason of a failure, which it returns. */
 async function run(recording) {
-  if (page.phase !== "idle") return;
+  if (page.phase !== "idle") return "";
   if (!page.models.length) await loadModels(); // the server was down when the page was loaded
   let why = "";
   try {
@@ -262,6 +278,7 @@ async function run(recording) {
     enter("idle");
     if (page.rest) offerRest(why);
   }
+  return why;
 }
 
 // --- keeping the text
@@ -389,7 +406,7 @@ function dropZone() {
   addEventListener("drop", (event) => {
     event.preventDefault();
     over(-depth);
-    run(() => readFile(event.dataTransfer.files[0]));
+    readFiles([...event.dataTransfer.files]);
   });
 }
 
@@ -416,7 +433,7 @@ const PRESSED = { idle: () => run(speak), opening: () => {}, listening: stop, fi
 start.addEventListener("click", () => PRESSED[page.phase]());
 choose.addEventListener("click", () => page.phase === "idle" && file.click());
 file.addEventListener("change", async () => {
-  await run(() => readFile(file.files[0]));
+  await readFiles([...file.files]);
   file.value = ""; // so that the same file can be chosen again
 });
 model.addEventListener("change", chooseLanguages);

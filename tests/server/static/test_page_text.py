@@ -129,3 +129,17 @@ def test_the_text_has_its_language(page: Page, tmp_path: Path) -> None:
     page.locator("#language").select_option("ja")
     read_file(page, tmp_path)
     expect(page.locator("#words")).to_have_attribute("lang", "ja")
+
+
+def test_several_files_are_read_one_after_the_other(page: Page, tmp_path: Path) -> None:
+    """Each below the last, with a break between; one that is no sound is named, and stops no other one."""
+    files = [tmp_path / name for name in ("notes.txt", "one.wav", "two.wav")]
+    files[0].write_bytes(b"no sound")
+    for file in files[1:]:
+        file.write_bytes(wav(2.0))
+    page.locator("#file").set_input_files(files)
+    expect(page.locator("#words p")).to_have_count(2)
+    expect(page.locator("#words p.recording")).to_have_count(1)
+    expect(page.locator("#file")).to_have_value("")
+    assert page.locator("#words").inner_text().split() == ["w0", "w1", "w2", "w3"] * 2
+    expect(page.get_by_role("alert")).to_contain_text("notes.txt")
