@@ -9,6 +9,7 @@ import typer
 from asr.errors import AsrError
 from asr.model_commands import group_of, opened
 from asr.options import takes_ledger
+from ops.pipeline.commands import register as pipeline_commands
 
 if TYPE_CHECKING:
     from asr.ledger import Ledger
@@ -33,6 +34,7 @@ def register(app: typer.Typer) -> None:
     models = group_of(app, "models")
     models.command()(takes_ledger(mirror))
     models.command("gate")(takes_ledger(models_gate))
+    pipeline_commands(app)
 
 
 def monitor(
@@ -41,6 +43,9 @@ def monitor(
     every_s: Annotated[float, typer.Option("--every", min=0.1, help="Seconds between two looks.")] = 10.0,
     metrics: Annotated[Path | None, typer.Option(help="A file for Prometheus' textfile collector.")] = None,
     as_json: AsJson = False,
+    pipeline: Annotated[
+        list[Path] | None, typer.Option(help="A pipeline's settings: start it when its triggers say so; repeatable.")
+    ] = None,
     replay: Annotated[
         bool,
         typer.Option("--replay", help="Repeat past verdicts from their rows; exit 1 if one differs. Moves nothing."),
@@ -53,12 +58,14 @@ def monitor(
     from ops.metrics import write
     from ops.monitor import look
     from ops.policy import load_policy
+    from ops.triggers import Triggers
     from ops.watchers import watchers
 
     book = opened(must_exist=True)
     if replay:
         return _replay(book)
-    parts, said, failures = watchers(load_policy(config)), dict[tuple[str, str], str](), list[AsrError]()
+    parts = (*watchers(load_policy(config)), *map(Triggers, pipeline or ()))
+    said, failures = dict[tuple[str, str], str](), list[AsrError]()
 
     def report(finding: "Finding") -> None:
         line = json.dumps(finding.as_dict(), ensure_ascii=False) if as_json else str(finding)

@@ -5,6 +5,7 @@
     tables      the tables, and the format's version
     database    connections, transactions, and each failure as one sentence
     history     what follows from the moves: the release to go back to, the evidence that a promotion rests on
+    pipelines   triggers and non-triggers, runs of pipelines and their steps
     ledger      the ledger itself; `resolve` reads NAME, NAME@champion and NAME/7
 
 It is imported only where a ledger is used: a server without one never loads SQLAlchemy.
@@ -14,6 +15,7 @@ from asr.aliases import ALIASES, CANARY, CHAMPION, SHADOW, SHARE, WEIGHT
 from asr.errors import LedgerError, MoveConflict
 from asr.ledger.history import evidence_for, previous_champion
 from asr.ledger.ledger import Ledger, open_ledger, resolve
+from asr.ledger.pipelines import Pipelines
 from asr.ledger.values import ALARM_KINDS, Alarm, Gate, Label, Move, Outcome, Pair, Release, VitalsRow
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "MoveConflict",
     "Outcome",
     "Pair",
+    "Pipelines",
     "Release",
     "VitalsRow",
     "evidence_for",

@@ -45,6 +45,11 @@ class Ledger:
         beside = Path(self.where).parent if self._database.is_sqlite else models_dir()
         self.releases_folder = beside / "releases"
 
+    @property
+    def database(self) -> Database:
+        """For the rooms of the ledger whose rows are not about releases, such as `asr.ledger.pipelines`."""
+        return self._database
+
     def close(self) -> None:
         """Closes the connections to the database."""
         self._database.close()

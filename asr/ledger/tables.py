@@ -18,7 +18,7 @@ from sqlalchemy import (
 
 FORMAT = 2
 """The version of these tables. A ledger of a newer one is refused: an older program would misread it. One of an older
-one gets the tables that it lacks. 2: vitals and alarms."""
+one gets the tables that it lacks. 2: vitals, alarms, pipelines."""
 
 METADATA = MetaData()
 
@@ -135,4 +135,32 @@ ALARMS = _rows(
     _required("signal", String),
     _required("sentence", String),
     _required("evidence", JSON),
+
+TRIGGERS = _rows(
+    "triggers",
+    _required("kind", String),
+    _required("cause", String),
+    _required("fires", Boolean),
+    _required("reason", String),
+    _required("why", String),
+    _required("evidence", JSON),
+    Index("triggers_once", "name", "cause", "fires", "reason", unique=True),
+)
+
+PIPELINE_RUNS = _rows(
+    "pipeline_runs",
+    _required("plan", String),
+    Column("trigger", Integer),
+    _required("by", String),
+    _required("settings", JSON),
+)
+
+PIPELINE_STEPS = _rows(
+    "pipeline_steps",
+    Column("run", Integer, nullable=False, index=True),
+    _required("step", String),
+    _required("inputs", String),
+    _required("state", String),
+    _required("why", String),
+    _required("result", JSON),
 )
