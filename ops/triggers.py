@@ -33,7 +33,8 @@ class Decided:
         return self.trigger.name
 
     def __str__(self) -> str:
-        return f"{self.name}: {'starts' if self.trigger.fires else 'no'} pipeline, {self.trigger.cause}: {self.trigger.why}"
+        start = "the pipeline starts" if self.trigger.fires else "no start of the pipeline"
+        return f"{self.name}: {start}, {self.trigger.cause}: {self.trigger.why}"
 
     def as_dict(self) -> dict[str, Any]:
         """For a program: one JSON object."""

@@ -135,6 +135,7 @@ ALARMS = _rows(
     _required("signal", String),
     _required("sentence", String),
     _required("evidence", JSON),
+)
 
 TRIGGERS = _rows(
     "triggers",

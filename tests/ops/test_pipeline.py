@@ -1,0 +1,216 @@
+"""The pipeline's steps on a real ledger: each is made once for its inputs, and a run that was killed goes on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from asr import cli
+from asr.aliases import CHAMPION, SHADOW
+from asr.errors import ConfigError
+from asr.ledger import Ledger, Pipelines
+from asr.ledger.pipelines import DONE, FAILED, REJECTED, STARTED, STEPS, WAITING, StepRow
+from ops.pipeline.plan import Plan, load_plan
+from ops.pipeline.run import has_ended, is_busy, run
+from ops.pipeline.steps import Context, Result, promote, shadow
+from tests.ops.trials import NAME, NEW, OLD, ledger_with_two
+
+TRAINING = """
+name = "t"
+kind = "whisper"
+[data]
+train = ["{data}"]
+[model]
+start = "whisper-tiny.en"
+"""
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return ledger_with_two(tmp_path)
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    return load_plan(written(tmp_path))
+
+
+def written(folder: Path, more: str = "") -> Path:
+    """A pipeline's file, with a training on two recordings."""
+    data = folder / "data"
+    data.mkdir(exist_ok=True)
+    (data / "manifest.jsonl").write_text(
+        "".join(
+            json.dumps(
+                {
+                    "audio_filepath": str(files("pytest_audioeval") / f"samples/audio/en/{name}.wav"),
+                    "text": text,
+                    "duration": 2,
+                    "speaker": name,
+                }
+            )
+            + "\n"
+            for name, text in (("hello_world", "hello world"), ("quick_brown_fox", "the quick brown fox"))
+        )
+    )
+    (folder / "train.toml").write_text(TRAINING.format(data=data))
+    file = folder / "pipeline.toml"
+    file.write_text(
+        f'name = "{NAME}"\nwork = "work"\n{more}\n[train]\nconfig = "train.toml"\n[eval]\ndata = ["data"]\n'
+    )
+    return file
+
+
+def doing(made: list[str], **results: Result) -> dict[str, Callable[[Context], Result]]:
+    """Steps that only note that they were made; unreal: the work of a step."""
+
+    def action(step: str) -> Callable[[Context], Result]:
+        def do(at: Context) -> Result:
+            made.append(step)
+            at.folder(step).mkdir(parents=True, exist_ok=True)
+            return results.get(step, Result(DONE, "made"))
+
+        return do
+
+    return {step: action(step) for step in STEPS}
+
+
+def once(ledger: Ledger, plan: Plan, made: list[str], **results: Result) -> StepRow:
+    return run(ledger, plan, time.time(), lambda _: None, actions=doing(made, **results))
+
+
+def test_a_second_call_makes_no_step_again(ledger: Ledger, plan: Plan) -> None:
+    """Also as a new run: the same inputs have the same result."""
+    made: list[str] = []
+    assert (once(ledger, plan, made).step, made) == ("promote", list(STEPS))
+    assert once(ledger, plan, made).state == DONE
+    assert made == list(STEPS)
+    assert len(Pipelines(ledger).runs(NAME)) == 2
+
+
+def test_other_inputs_make_the_steps_that_depend_on_them(ledger: Ledger, plan: Plan, tmp_path: Path) -> None:
+    """Another limit of the gate: not the training. Other data: all of them."""
+    made: list[str] = []
+    once(ledger, plan, made)
+    made.clear()
+    once(ledger, load_plan(written(tmp_path, "gate.max_wer_rise = 0.5")), made)
+    assert made == ["gate", "add", "shadow", "canary", "promote"]
+    made.clear()
+    manifest = tmp_path / "data" / "manifest.jsonl"
+    manifest.write_text(manifest.read_text().replace("hello world", "hello word"))
+    once(ledger, plan, made)
+    assert made == list(STEPS)
+
+
+def test_a_rejection_ends_the_run_and_says_why(ledger: Ledger, plan: Plan) -> None:
+    """It is a result, which holds as long as nothing changes."""
+    made: list[str] = []
+    last = once(ledger, plan, made, gate=Result(REJECTED, "2 points worse"))
+    assert (last.step, last.state, last.why) == ("gate", REJECTED, "2 points worse")
+    (first,) = Pipelines(ledger).runs(NAME)
+    assert has_ended(first, Pipelines(ledger).steps(NAME))
+    again = once(ledger, plan, made)
+    assert again.state == REJECTED
+    assert "as in run 1" in again.why
+    assert made == ["audit", "train", "eval", "gate"]
+
+
+def test_a_step_that_failed_is_tried_again_and_one_that_waits_too(ledger: Ledger, plan: Plan) -> None:
+    made: list[str] = []
+    assert once(ledger, plan, made, train=Result(FAILED, "no disk")).state == FAILED
+    assert once(ledger, plan, made, canary=Result(WAITING, "streams")).state == WAITING
+    assert once(ledger, plan, made).state == DONE
+    assert made == ["audit", "train", "train", "eval", "gate", "add", "shadow", "canary", "canary", "promote"]
+    assert len(Pipelines(ledger).runs(NAME)) == 1
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from asr.ledger import open_ledger
+from ops.pipeline.plan import load_plan
+from ops.pipeline.run import run
+from tests.ops.test_pipeline import doing
+
+actions = doing([])
+def train(at):
+    Path(sys.argv[3]).touch()
+    time.sleep(600)
+run(open_ledger(sys.argv[1]), load_plan(Path(sys.argv[2])), time.time(), print, actions=actions | {"train": train})
+"""
+
+
+def test_a_killed_run_goes_on_where_it_was(ledger: Ledger, plan: Plan, tmp_path: Path) -> None:
+    """`kill -9` within the training: the audit is not made again, the training is."""
+    mark = tmp_path / "in training"
+    command = [sys.executable, "-c", KILLED, ledger.where, str(tmp_path / "pipeline.toml"), str(mark)]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[2]) as process:
+        while not mark.exists() and process.poll() is None:
+            time.sleep(0.05)
+        assert is_busy(Path(plan.work))
+        os.kill(process.pid, signal.SIGKILL)
+    assert not is_busy(Path(plan.work))
+    made: list[str] = []
+    assert once(ledger, plan, made).state == DONE
+    assert made == list(STEPS)[1:]
+    rows = Pipelines(ledger).steps(NAME)
+    assert {row.run for row in rows} == {1}
+    assert [row.state for row in rows if row.step == "train"] == [STARTED, DONE]
+
+
+def test_the_trial_of_a_release_is_that_of_the_monitor(ledger: Ledger, plan: Plan) -> None:
+    """Shadow, then waiting with the monitor's sentence; a release that leaves is rejected with the move's reason."""
+    release = ledger.release(NAME, NEW)
+    at = Context(ledger, plan, "", time.time(), ledger.release(NAME, OLD))
+    at.folder("train").parent.mkdir(parents=True, exist_ok=True)
+    at.folder("train").symlink_to(release.folder)
+    assert shadow(at).state == DONE
+    assert shadow(at).state == DONE
+    assert ledger.aliases(NAME)[SHADOW].number == NEW
+    waits = promote(at)
+    assert (waits.state, waits.result["version"]) == (WAITING, ledger.version())
+    assert "missing" in waits.why
+    ledger.move(NAME, SHADOW, expected=NEW, to=None, by="test", why="it is worse")
+    assert (promote(at).state, promote(at).why) == (REJECTED, "it is worse")
+    ledger.move(NAME, CHAMPION, expected=OLD, to=NEW, by="test", why="test")
+    assert promote(at).state == DONE
+
+
+def test_commands_say_what_happened(ledger: Ledger, plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
+    once(ledger, plan, [], gate=Result(REJECTED, "2 points worse"))
+    assert cli.run(["pipeline", "status", "--ledger", ledger.where]) == 0
+    assert "gate     rejected  2 points worse" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ('steps = ["gate", "train"]', "in this order"),
+        ('steps = ["audit", "train", "gate"]', "steps lacks eval"),
+        ("shadow.share = 2", "wanted 0 to 1"),
+        ("gate.max_wer_rise = -1", "wanted 0 or more"),
+        ("gates = 1", "unknown key 'gates'"),
+    ],
+)
+def test_bad_settings_are_one_sentence(tmp_path: Path, more: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_plan(written(tmp_path, more))
+
+
+@pytest.mark.parametrize("name", ["prefect_flow.py", "airflow_dag.py"])
+def test_examples_call_the_command_as_it_is(name: str) -> None:
+    """They are not run here (Prefect and Airflow are not installed): their syntax, and the command that they call."""
+    text = (Path(__file__).parents[2] / "examples" / name).read_text(encoding="utf-8")
+    compile(text, name, "exec")
+    assert '"asr", "pipeline", "run"' in text or "asr pipeline run configs/pipeline.toml" in text
+
+
+def test_the_shipped_settings_are_valid() -> None:
+    assert load_plan(Path(__file__).parents[2] / "configs" / "pipeline.toml").steps == STEPS
