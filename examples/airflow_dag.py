@@ -1,4 +1,4 @@
-"""Airflow runs the pipeline each night. Exit 3 is a result (the new model is worse): the task is skipped, not failed."""
+"""Airflow runs the pipeline each night. Exit 3 is a result (the new model is worse): the task is skipped."""
 
 from datetime import datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Prefect runs the pipeline each night: `python examples/prefect_flow.py`. Exit 3 is a result: the new model is worse."""
+"""Prefect runs the pipeline each night: `python examples/prefect_flow.py`. Exit 3 is a result: it was rejected."""
 
 import subprocess
 

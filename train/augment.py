@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from asr.config import SAMPLE_RATE_HZ
+from eval.data.conditions import Chain
 from eval.data.effects import add_noise, cut_noise, gain, reverberate
 from train.config import AugmentSettings
 from train.data import Example
@@ -20,11 +21,12 @@ _COLOUR_HZ = np.array([60.0, 150.0, 300.0, 600.0, 1000.0, 1600.0, 2500.0, 4000.0
 
 @dataclass(frozen=True, slots=True)
 class Augmenter:
-    """Augments examples by the settings. ``noises`` and ``rooms`` hold samples ``(n,)`` each."""
+    """Augments examples by the settings. ``noises`` and ``rooms`` hold samples ``(n,)`` each, ``chains`` conditions."""
 
     settings: AugmentSettings
     noises: tuple[np.ndarray, ...] = ()
     rooms: tuple[np.ndarray, ...] = ()
+    chains: tuple[Chain, ...] = ()
 
     def epoch(self, examples: Sequence[Example], batch_s: float, rng: np.random.Generator) -> list[Batch]:
         """All examples once, joined and augmented, in batches of about `batch_s`, in random order."""
@@ -43,6 +45,7 @@ class Augmenter:
             colour_db=share * s.colour_db,
             noise_share=share * s.noise_share,
             room_share=share * s.room_share,
+            condition_share=share * s.condition_share,
         )
         return replace(self, settings=ramped)
 
@@ -71,6 +74,9 @@ class Augmenter:
         if self.noises and rng.random() < s.noise_share:
             noise = self.noises[int(rng.integers(len(self.noises)))]
             samples = add_noise(samples, cut_noise(noise, len(samples), rng), _uniform(s.snr_db, rng))
+        if self.chains and rng.random() < s.condition_share:
+            for condition in self.chains[int(rng.integers(len(self.chains)))]:
+                samples = condition.apply(samples, rng)
         samples = gain(samples, _uniform(s.gain_db, rng))
         return replace(example, samples=np.asarray(samples, np.float32))
 

@@ -13,7 +13,7 @@ from train.augment import Augmenter
 from train.config import TrainSettings, load_settings
 from train.consents import consents_in, write_consents
 from train.ctc_task import case_of, check_labels, ctc_task, start_folder, start_vocabulary
-from train.data import Split, letters_of, load_split, sounds
+from train.data import Split, chains, letters_of, load_split, sounds
 from train.distil_task import distil_task
 from train.language_model import write_language_model
 from train.loop import Training, is_finished
@@ -38,7 +38,8 @@ def train(config: Path, out: Path | None, minutes: float | None) -> None:
         with progress(settings.name, 1) as bar:
             bar.say(f"{folder} is already trained for {settings.loop.epochs} epochs")
         return
-    augmenter = Augmenter(settings.augment, sounds(settings.augment.noise), sounds(settings.augment.rooms))
+    augment = settings.augment
+    augmenter = Augmenter(augment, sounds(augment.noise), sounds(augment.rooms), chains(augment))
     torch.manual_seed(settings.loop.seed)
     task, split = _task(settings, split)
     training = Training(settings, task, split, augmenter, folder)

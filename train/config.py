@@ -99,6 +99,11 @@ class AugmentSettings:
     snr_db: tuple[float, ...] = (5.0, 35.0)
     rooms: tuple[str, ...] = ()
     room_share: float = 0.3
+    conditions: str = ""
+    """Chains as `asr eval run --condition` takes them ("telephone+mulaw,noise:10"); `noise` and `rooms` have the sounds.
+    """
+    condition_share: float = 0.5
+    """Share of the examples that get one of these chains, drawn for each."""
     mask_time_prob: float = 0.05
     """SpecAugment (Park et al. 2019) on the features, as in Transformers: share of masked frames."""
     mask_time_length: int = 10

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 
 from asr.errors import AudioError, CallerError, ConfigError
-from eval.data.apply_conditions import audio_set
+from eval.data.apply_conditions import AudioSet, audio_set, parse_chains
+from eval.data.conditions import Chain
 from eval.data.dataset import data_sha256, load_dataset, read
 from eval.data.types import Utterance
-from train.config import DataSettings, LabelSettings
+from train.config import AugmentSettings, DataSettings, LabelSettings
 from train.consents import consents_of
 
 
@@ -132,3 +133,13 @@ def sounds(paths: Iterable[str]) -> tuple[np.ndarray, ...]:
         if name_and_files:
             samples += [np.concatenate(list(blocks(file))) for file in name_and_files[1]]
     return tuple(samples)
+
+
+def chains(settings: AugmentSettings) -> tuple[Chain, ...]:
+    """The conditions of the augmentation. Raises `ConfigError` for an unknown one, and for one without its sounds."""
+
+    def joined(name: str, paths: Iterable[str]) -> AudioSet | None:
+        files = tuple(file for path in paths for file in (audio_set(Path(path)) or ("", ()))[1])
+        return (name, files) if files else None
+
+    return parse_chains(settings.conditions, joined("noise", settings.noise), joined("rooms", settings.rooms))

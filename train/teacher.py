@@ -31,6 +31,7 @@ class Teacher:
     encoder: Any
     bands: int
 
+    @torch.no_grad()
     def front(self, samples: np.ndarray) -> torch.Tensor:
         """Samples ``(n,)`` -> output of the convolutions ``(n / 320, width)``, a frame every 20 ms.
 

@@ -1,10 +1,11 @@
-"""Fine-tunes Whisper's decoder, under the conditions in which the engine uses it.
+"""Fine-tunes Whisper's decoder, or the encoder too, under the conditions in which the engine uses it.
 
-The encoder is frozen and receives only the real audio, as in `asr.models.whisper.encoder`. So its states are computed
-once per recording, which makes training possible in minutes of CPU time. The decoder also sees a few seconds of states
-of silence after them, where it learns to stop. Because states are computed once, augmentation has no effect.
+The encoder receives only the real audio, as in `asr.models.whisper.encoder`. While it is frozen, its states of samples
+that come again are kept, which makes training possible in minutes of CPU time. The decoder also sees a few seconds of
+states of silence after them, where it learns to stop. The encoder learns where `model.train_only` names its parameters.
 """
 
+import hashlib
 import json
 import shutil
 from collections.abc import Sequence
@@ -35,6 +36,10 @@ from train.task import freeze
 SILENCE_S, _FRAMES_A_S = 5, 50
 """Seconds of silence states after the audio: enough for the decoder to learn where to stop."""
 _IGNORED = -100
+_SILENCE_EVERY = 20
+"""Steps after which a learning encoder's states of silence are computed again: they cost as much as 30 s of audio."""
+_MOST_KEPT = 5000
+"""Recordings whose states are kept, about 200 KB each; the oldest go first."""
 DECODER = "model.decoder.layers"
 """Name prefix of the parameters trained by default: not the embeddings, which are tied to the output."""
 
@@ -50,11 +55,15 @@ class WhisperTask:
         self.model = whisper_network(files).to(device)
         self._head = _head(files, self._tokenizer, self._language)
         self._end = self._tokenizer.special("<|endoftext|>")
-        self._cache: dict[int, torch.Tensor] = {}
-        self._silence = self._encode(torch.full((int(files.config["num_mel_bins"]), 2 * MAX_FRAMES), SILENT_MEL))
+        self._cache: dict[bytes, torch.Tensor] = {}
+        self._losses = 0
+        self._silence = self._silent()
 
     def loss(self, batch: Sequence[Example]) -> torch.Tensor:
         """The mean cross entropy per token of the text."""
+        if self._trains_encoder and self._losses % _SILENCE_EVERY == 0:
+            self._silence = self._silent()
+        self._losses += 1
         states = self._states(batch)
         rows = [[*self._head, *self._tokenizer.encode(f" {e.text}"), self._end] for e in batch]
         longest = max(map(len, rows))
@@ -100,18 +109,34 @@ class WhisperTask:
         return torch.stack([torch.cat([row, self._silence[len(row) : longest]]) for row in rows])
 
     def _states_of(self, example: Example) -> torch.Tensor:
-        """The encoder states of a recording ``(n, width)``, computed once and kept in half precision."""
-        key = id(example.samples)
+        """The encoder states of a recording ``(n, width)``; of a frozen encoder kept, in half precision.
+
+        The key is the content: augmentation makes new arrays in each epoch, at addresses that were used before.
+        """
+        samples = np.pad(example.samples, (0, TAIL_SAMPLES))
+        whole = samples[: len(samples) // FRAME_SAMPLES * FRAME_SAMPLES]
+        if self._trains_encoder:
+            return self._encode(log_mel(whole, int(self._files.config["num_mel_bins"])))
+        key = hashlib.blake2b(np.ascontiguousarray(example.samples), digest_size=16).digest()
         if key not in self._cache:
-            samples = np.pad(example.samples, (0, TAIL_SAMPLES))
-            whole = samples[: len(samples) // FRAME_SAMPLES * FRAME_SAMPLES]
-            self._cache[key] = self._encode(log_mel(whole, int(self._files.config["num_mel_bins"]))).half()
+            if len(self._cache) >= _MOST_KEPT:
+                self._cache.pop(next(iter(self._cache)))
+            with torch.no_grad():
+                self._cache[key] = self._encode(log_mel(whole, int(self._files.config["num_mel_bins"]))).half()
         return self._cache[key].float()
 
+    @property
+    def _trains_encoder(self) -> bool:
+        return any(parameter.requires_grad for parameter in self.model.model.encoder.parameters())
+
     @torch.no_grad()
+    def _silent(self) -> torch.Tensor:
+        """The states of 30 s of silence ``(MAX_FRAMES, width)``, with the present weights."""
+        return self._encode(torch.full((int(self._files.config["num_mel_bins"]), 2 * MAX_FRAMES), SILENT_MEL))
+
     def _encode(self, mel: torch.Tensor) -> torch.Tensor:
         """Log-mel ``(bands, 2 n)`` -> states ``(n, width)``."""
-        encoder: Any = self.model.model.encoder.eval()  # the cached states must not contain dropout
+        encoder: Any = self.model.model.encoder.eval()  # kept states must not contain dropout
         states: torch.Tensor = encoder.layer_norm(layer_states(encoder, convolved(encoder, mel.to(self._device)))[-1])
         return states
 
@@ -138,7 +163,6 @@ def whisper_files(name: str, purpose: str) -> WhisperFiles:
     return WHISPER.load_files(name, source)
 
 
-@torch.no_grad()
 def convolved(encoder: Any, mel: torch.Tensor) -> torch.Tensor:
     """Log-mel ``(bands, 2 n)`` -> output of the encoder's convolutions ``(n, width)``."""
     x = torch.nn.functional.gelu(encoder.conv1(mel[None]))
@@ -146,7 +170,6 @@ def convolved(encoder: Any, mel: torch.Tensor) -> torch.Tensor:
     return frames
 
 
-@torch.no_grad()
 def layer_states(encoder: Any, frames: torch.Tensor) -> list[torch.Tensor]:
     """Output of the convolutions ``(n, width)`` -> states after each layer ``(n, width)``, before the final norm.
 

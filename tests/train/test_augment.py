@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
+from asr.errors import ConfigError
 from tests.speech import RATE_HZ
 from tests.train.learned import examples
 from train.augment import Augmenter, faster
 from train.config import AugmentSettings
+from train.data import Example, chains
 
 
 def test_speed_moves_pitch_and_length() -> None:
@@ -28,3 +30,15 @@ def test_augmentation_grows_over_its_ramp() -> None:
     assert sorted(word for e in batch for word in e.text.split()) == sorted(
         " ".join(e.text for e in examples()).split()
     )
+
+
+def test_a_share_of_the_examples_gets_a_condition() -> None:
+    """A telephone line leaves nothing above 4 kHz, in about the share of the examples that is asked for."""
+    settings = AugmentSettings(conditions="telephone", condition_share=0.5)
+    noise = np.random.default_rng(0).standard_normal(16_000).astype(np.float32) * 0.1
+    augmenter = Augmenter(settings, chains=chains(settings))
+    batches = augmenter.epoch([Example(noise, "", "a")] * 40, 20.0, np.random.default_rng(1))
+    high = [float(np.abs(np.fft.rfft(e.samples)[4200:]).mean()) for batch in batches for e in batch]
+    assert 10 <= sum(level < 0.1 * max(high) for level in high) <= 30
+    with pytest.raises(ConfigError, match="found the condition noise without recordings"):
+        chains(AugmentSettings(conditions="noise:10"))

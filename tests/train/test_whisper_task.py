@@ -75,3 +75,28 @@ def test_the_other_kind_of_model_is_refused(tmp_path: Path) -> None:
     folder = save(random_model("wav2vec2 large"), tmp_path)
     with pytest.raises(ModelError, match="is a wav2vec2 model, wanted a Whisper model"):
         whisper_task(ModelSettings(start=str(folder)), CPU, "en")
+
+
+@pytest.mark.model
+def test_other_samples_at_a_freed_address_have_their_own_states(task: WhisperTask) -> None:
+    """Augmentation makes new arrays in each epoch. A key by address once gave an array the states of another one."""
+    samples = clip("hello_world").copy()
+    before = task._states_of(Example(samples, "", ""))
+    samples *= 0.0
+    assert not torch.equal(task._states_of(Example(samples, "", "")), before)
+
+
+@pytest.mark.model
+def test_the_encoder_learns_where_it_is_named() -> None:
+    """Its parameters get gradients, and its states follow its weights."""
+    names = ("model.encoder.layers", "model.decoder.layers")
+    task = whisper_task(ModelSettings(start="whisper-tiny.en", train_only=names), CPU, "en")
+    example = Example(clip("hello_world"), SPOKEN, "a")
+    task.loss([example]).backward()
+    learns = {name for name, p in task.model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
+    assert any(name.startswith("model.encoder.layers") for name in learns)
+    before = task._states_of(example).detach()
+    with torch.no_grad():
+        for parameter in task.model.model.encoder.layers.parameters():
+            parameter.mul_(1.01)
+    assert not torch.equal(task._states_of(example), before)
