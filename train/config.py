@@ -100,8 +100,8 @@ class AugmentSettings:
     rooms: tuple[str, ...] = ()
     room_share: float = 0.3
     conditions: str = ""
-    """Chains as `asr eval run --condition` takes them ("telephone+mulaw,noise:10"); `noise` and `rooms` have the sounds.
-    """
+    """Chains as `asr eval run --condition` takes them, such as "telephone+mulaw,noise:10". Their sounds are those of
+    `noise` and `rooms`."""
     condition_share: float = 0.5
     """Share of the examples that get one of these chains, drawn for each."""
     mask_time_prob: float = 0.05

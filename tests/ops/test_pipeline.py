@@ -1,13 +1,10 @@
 """The pipeline's steps on a real ledger: each is made once for its inputs, and a run that was killed goes on."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -20,16 +17,8 @@ from asr.ledger.pipelines import DONE, FAILED, REJECTED, STARTED, STEPS, WAITING
 from ops.pipeline.plan import Plan, load_plan
 from ops.pipeline.run import has_ended, is_busy, run
 from ops.pipeline.steps import Context, Result, promote, shadow
+from tests.ops.pipelines import doing, written
 from tests.ops.trials import NAME, NEW, OLD, ledger_with_two
-
-TRAINING = """
-name = "t"
-kind = "whisper"
-[data]
-train = ["{data}"]
-[model]
-start = "whisper-tiny.en"
-"""
 
 
 @pytest.fixture
@@ -40,46 +29,6 @@ def ledger(tmp_path: Path) -> Ledger:
 @pytest.fixture
 def plan(tmp_path: Path) -> Plan:
     return load_plan(written(tmp_path))
-
-
-def written(folder: Path, more: str = "") -> Path:
-    """A pipeline's file, with a training on two recordings."""
-    data = folder / "data"
-    data.mkdir(exist_ok=True)
-    (data / "manifest.jsonl").write_text(
-        "".join(
-            json.dumps(
-                {
-                    "audio_filepath": str(files("pytest_audioeval") / f"samples/audio/en/{name}.wav"),
-                    "text": text,
-                    "duration": 2,
-                    "speaker": name,
-                }
-            )
-            + "\n"
-            for name, text in (("hello_world", "hello world"), ("quick_brown_fox", "the quick brown fox"))
-        )
-    )
-    (folder / "train.toml").write_text(TRAINING.format(data=data))
-    file = folder / "pipeline.toml"
-    file.write_text(
-        f'name = "{NAME}"\nwork = "work"\n{more}\n[train]\nconfig = "train.toml"\n[eval]\ndata = ["data"]\n'
-    )
-    return file
-
-
-def doing(made: list[str], **results: Result) -> dict[str, Callable[[Context], Result]]:
-    """Steps that only note that they were made; unreal: the work of a step."""
-
-    def action(step: str) -> Callable[[Context], Result]:
-        def do(at: Context) -> Result:
-            made.append(step)
-            at.folder(step).mkdir(parents=True, exist_ok=True)
-            return results.get(step, Result(DONE, "made"))
-
-        return do
-
-    return {step: action(step) for step in STEPS}
 
 
 def once(ledger: Ledger, plan: Plan, made: list[str], **results: Result) -> StepRow:
@@ -137,7 +86,7 @@ from pathlib import Path
 from asr.ledger import open_ledger
 from ops.pipeline.plan import load_plan
 from ops.pipeline.run import run
-from tests.ops.test_pipeline import doing
+from tests.ops.pipelines import doing
 
 actions = doing([])
 def train(at):

@@ -11,7 +11,7 @@ from asr.ledger.pipelines import DONE, REJECTED, Run, StepRow, Trigger
 from ops import triggers
 from ops.pipeline.plan import Plan, load_plan
 from ops.triggers import decide, watch
-from tests.ops.test_pipeline import written
+from tests.ops.pipelines import written
 from tests.ops.trials import NAME, NEW, OLD, ledger_with_two
 
 HOUR_S = 3600.0
