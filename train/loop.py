@@ -59,8 +59,8 @@ class Training:
         loop = settings.loop
         self._optimiser = torch.optim.AdamW(trained, lr=loop.learning_rate, weight_decay=loop.weight_decay)
         self._trained = trained
-        shares = {"noise_share": 0.0, "room_share": 0.0, "condition_share": 0.0}
-        quiet = replace(settings.augment, speed=(1.0, 1.0), gain_db=(0.0, 0.0), **shares)
+        quiet = replace(settings.augment, speed=(1.0, 1.0), noise_share=0.0, room_share=0.0, gain_db=(0.0, 0.0))
+        quiet = replace(quiet, condition_share=0.0)
         self._dev = Augmenter(quiet).epoch(split.dev, loop.batch_s, np.random.default_rng(loop.seed))
         self.state = TrainingState()
 

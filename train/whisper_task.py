@@ -117,7 +117,7 @@ class WhisperTask:
         whole = samples[: len(samples) // FRAME_SAMPLES * FRAME_SAMPLES]
         if self._trains_encoder:
             return self._encode(log_mel(whole, int(self._files.config["num_mel_bins"])))
-        key = hashlib.blake2b(np.ascontiguousarray(example.samples), digest_size=16).digest()
+        key = hashlib.blake2b(example.samples.tobytes(), digest_size=16).digest()
         if key not in self._cache:
             if len(self._cache) >= _MOST_KEPT:
                 self._cache.pop(next(iter(self._cache)))

@@ -27,7 +27,7 @@ def _required(name: str, kind: Any) -> Column[Any]:
     return Column(name, kind, nullable=False)
 
 
-def _rows(name: str, *columns: Column[Any]) -> Table:
+def _rows(name: str, *columns: Column[Any] | Index) -> Table:
     """A table of rows that are added at a time, each about one model."""
     key, at_s = Column("id", Integer, primary_key=True), _required("at_s", Float)
     return Table(name, METADATA, key, at_s, Column("name", String, nullable=False, index=True), *columns)
