@@ -4,6 +4,7 @@
     evidence    rows of the ledger -> what they prove (`eval.betting`); pure
     rollout     the table of states: (stage, evidence, policy) -> action with its sentence; pure
     rows        the rows about a model that a round has read; each is read once
+    drift       bets on the numbers of live utterances: which moved away from a frozen reference
     watchers    what a round runs, in its order
     monitor     reads the ledger, makes at most one move at a time by compare-and-set, until nothing is left to do
     labels      a file of labels -> the ledger

@@ -31,6 +31,10 @@ def register(app: typer.Typer) -> None:
     data.command("forget")(takes_ledger(data_forget))
     data.command("sweep")(data_sweep)
     app.add_typer(data, name="data")
+    moved = typer.Typer(help="Drift: which numbers of live speech moved away from a frozen reference.")
+    moved.callback(invoke_without_command=True)(takes_ledger(drift))
+    moved.command("reference")(takes_ledger(drift_reference))
+    app.add_typer(moved, name="drift")
     models = group_of(app, "models")
     models.command()(takes_ledger(mirror))
     models.command("gate")(takes_ledger(models_gate))
@@ -117,6 +121,32 @@ def mirror(
                 typer.echo(sentence)
 
         _repeat(look, once, every_s)
+
+
+def drift(
+    context: typer.Context,
+    explain: Annotated[bool, typer.Option("--explain", help="Show the evidence on each number.")] = False,
+) -> None:
+    """Show what moved in live speech: one line for each alarm, and how far the evidence is."""
+    from ops.drift import reports
+
+    if context.invoked_subcommand is not None:
+        return
+    for line in reports(opened(must_exist=True), explain):
+        typer.echo(line)
+
+
+def drift_reference(
+    name: Annotated[str, typer.Argument(help="A model with releases, such as meetings.")],
+    streams: Annotated[int, typer.Option(min=100, help="Use at most this many of the last streams.")] = 2000,
+) -> None:
+    """Make the last live streams the reference: speech as it should be. The evidence begins anew."""
+    import time
+
+    from ops.drift import freeze
+
+    reference = freeze(opened(must_exist=True), name, time.time(), streams)
+    typer.echo(f"{name}: the reference is rows {reference.after_id + 1} to {reference.until_id} of the ledger's vitals")
 
 
 def labels_import(
