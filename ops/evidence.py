@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asr.aliases import CANARY
+from asr.aliases import CANARY, SHADOW
 from asr.ledger.values import Label, Outcome, Pair
 from eval.betting import (
     PairScores,
@@ -183,6 +183,15 @@ def broken(outcomes: Sequence[Outcome], policy: Policy, arm: str = CANARY) -> st
     is_slower = not theirs or median_s > float(np.median(theirs))
     if arm == CANARY and len(clients) >= policy.fewest_delays and median_s > policy.most_delay_s and is_slower:
         return f"the median of its streams' p95 of the delay is {median_s:.1f} s, allowed are {policy.most_delay_s:g} s"
+    return ""
+
+
+def broken_shadow(outcomes: Sequence[Outcome], pairs: Sequence[Pair], release: int, policy: Policy) -> str:
+    """Why the shadow cannot become a canary, by the streams that it failed on, and its pairs; "" where nothing does."""
+    failures = _of_clients([o for o in outcomes if o.arm == SHADOW and o.release == release])
+    heard = {pair.client or pair.stream_id for pair in pairs} | {o.client or o.stream_id for o in failures}
+    if len(failures) >= policy.fewest_failures and len(failures) >= policy.most_failed * len(heard):
+        return f"it failed on streams of {len(failures)} of the {len(heard)} clients that it heard as the shadow"
     return ""
 
 

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from asr.aliases import BASIS, CHAMPION
+from asr.aliases import BASIS, CHAMPION, SHADOW
 from asr.errors import AsrError, MoveConflict
 from asr.ledger import Ledger
 from asr.ledger.values import Move, Outcome
-from ops.evidence import GuardEvidence, broken, guard_evidence, pair_evidence
+from ops.evidence import GuardEvidence, broken, broken_shadow, guard_evidence, pair_evidence
 from ops.policy import Policy
 from ops.rollout import Action, Evidence, Situation, Stage, decide, situation
 from ops.rows import Rows
@@ -114,10 +114,11 @@ def gather(ledger: Ledger, rows: Rows, at: Situation, policy: Policy, now_s: flo
     rows.read_pairs(ledger, champion, challenger)
     pairs = pair_evidence(rows.pairs, rows.errors, at.new, at.old, policy, now_s)
     guards = GuardEvidence()
-    if at.stage is not Stage.SHADOW:
-        rows.read_outcomes(ledger)
-    if at.stage is Stage.CANARY:
-        of = [o for o in rows.outcomes if o.release in (at.new, at.old)]
+    rows.read_outcomes(ledger)
+    if at.stage is Stage.SHADOW:
+        guards = GuardEvidence(broken=broken_shadow(rows.outcomes, rows.pairs, at.new, policy))
+    elif at.stage is Stage.CANARY:
+        of = [o for o in rows.outcomes if o.release in (at.new, at.old) and o.arm != SHADOW]
         guards = guard_evidence(of, rows.errors, at.weights, policy, {pair.stream_id for pair in rows.pairs})
     elif at.stage is Stage.WATCHED:
         guards = GuardEvidence(broken=broken(_since_promotion(rows.outcomes, at, rows.moves), policy, CHAMPION))

@@ -7,7 +7,8 @@ release recognises each recording undisturbed; then streams play the recordings 
 other, while the champion is moved. `--broken` moves go to a release that cannot be loaded, `--kills` workers are killed
 (SIGKILL) at random moments of swaps, and `--restarts` times the server itself is, after a move. It fails if a stream
 breaks, names two releases, gives another text than its release gave undisturbed, names a release that cannot be
-loaded, or weights that the release does not have.
+loaded, or weights that the release does not have. A stream that is refused while the only worker restarts (503) is
+counted, and comes again.
 """
 
 import argparse
@@ -39,10 +40,11 @@ from asr.errors import AsrError
 from asr.events import Final
 from asr.ledger import Ledger, open_ledger
 from server.client.protocol import CHUNK_S, Message, listen_url, pcm16
-from server.client.stream import stream
+from server.client.stream import Refused, stream
 
 NAME = "swapped"
 PROBE_S = 0.3
+UNAVAILABLE = 503
 CHUNK = round(CHUNK_S * SAMPLE_RATE_HZ)
 
 
@@ -56,6 +58,8 @@ class Heard:
     text: str = ""
     delays_s: list[float] = field(default_factory=list)
     error: str = ""
+    is_refused: bool = False
+    """Before any audio, because no worker was there."""
 
     def take(self, message: Message, began_s: float) -> None:
         self.releases |= {message.release} - {""}
@@ -193,6 +197,9 @@ class Trial:
         url = listen_url(self.server.url, encoding="linear16", sample_rate=SAMPLE_RATE_HZ, interim_results=True)
         try:
             await stream(url, chunks(), lambda message: heard.take(message, began_s))
+        except Refused as refused:
+            heard.is_refused = refused.status == UNAVAILABLE
+            heard.error = str(refused)
         except AsrError as error:
             heard.error = str(error)
         return heard
@@ -237,7 +244,12 @@ class Trial:
         """One speaker: a recording after the other."""
         await asyncio.sleep(index * 0.37)
         while not self.is_over:
-            self.streams.append(await self.hear(self.random.randrange(len(self.recordings))))
+            heard = await self.hear(self.random.randrange(len(self.recordings)))
+            if heard.is_refused:
+                self.counts["refused for a worker that restarts"] += 1
+                await asyncio.sleep(PROBE_S)
+            else:
+                self.streams.append(heard)
 
     async def under_streams(self, work: Callable[[], Awaitable[None]]) -> list[Heard]:
         """The streams that were open during the work."""
@@ -323,7 +335,8 @@ class Trial:
             alone = await self.under_streams(lambda: asyncio.sleep(self.options.alone_s))
             during = await self.under_streams(self.swaps)
             self.check(alone + during)
-            print(f"p95 of word delay: {p95(alone):.3f} s without swaps, {p95(during):.3f} s with", flush=True)
+            delays = f"{p95(alone):.3f} s without swaps, {p95(during):.3f} s with, ratio {p95(during) / p95(alone):.3f}"
+            print(f"p95 of word delay: {delays}", flush=True)
             for part in (self.broken, self.kills):
                 self.check(await self.under_streams(part))
             await self.restarts()

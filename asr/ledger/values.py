@@ -95,6 +95,7 @@ class Pair:
 class Outcome:
     """One stream that ended. ``arm`` is "champion" or "canary", ``cause`` why the stream ended.
 
+    Of the arm "shadow" there are only streams on which the shadow failed; the others are pairs.
     ``delay_p95_s`` is the 95th percentile of its words' delay, None for a stream without a word.
     """
 

@@ -4,6 +4,7 @@ import functools
 from collections.abc import Sequence
 
 from asr.aliases import CHAMPION
+from asr.errors import ModelError
 from asr.ledger import Ledger, Release, resolve
 from server.config import ServerSettings
 from server.roster.follow import Follower, Served
@@ -11,9 +12,25 @@ from server.workers.remote import RemoteEngine, ServedRelease, await_all, start_
 
 
 def followed_names(settings: ServerSettings, ledger: Ledger) -> list[str]:
-    """The models whose champion the server follows: NAME or NAME@champion. Raises `LedgerError`."""
+    """The models whose champion the server follows: NAME or NAME@champion. Raises `LedgerError`.
+
+    A model of this machine that has releases and no champion yet serves itself, under its bare name.
+    """
     known = ledger.names()
-    return [name for model in settings.models if (name := model.removesuffix(f"@{CHAMPION}")) in known]
+    names = [(model, model.removesuffix(f"@{CHAMPION}")) for model in settings.models]
+    return [name for model, name in names if name in known and (model != name or _is_followed(name, ledger))]
+
+
+def _is_followed(name: str, ledger: Ledger) -> bool:
+    if CHAMPION in ledger.aliases(name):
+        return True
+    from asr.models.registry import find_model  # imports the architectures
+
+    try:
+        find_model(name)
+    except ModelError:  # nothing else has this name: its first champion is waited for
+        return True
+    return False
 
 
 def pinned_releases(settings: ServerSettings, ledger: Ledger) -> dict[str, Release]:

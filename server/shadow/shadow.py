@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from asr.aliases import SHADOW
 from asr.errors import AsrError
 from asr.events import Word
 from server.canary import point
@@ -23,6 +24,7 @@ from server.shadow.recording import UNUSED, Memory, Recording, Said
 from server.shadow.turns import Turns
 from server.streams.scheduler import Scheduler
 from server.streams.witness import Witness
+from server.wires.base import Cause
 
 if TYPE_CHECKING:
     from server.shadow.comparison import Difference
@@ -121,10 +123,10 @@ class Shadow:
             recording.drop("withdrawn")
         except AsrError as error:
             _log.warning("the shadow %s/%d failed on a stream: %s", heard.stream.model, heard.stream.challenger, error)
-            recording.drop("failed")
+            self._fail(heard)
         except Exception:  # noqa: BLE001 - logged; a stream that is watched must not fail of it
             _log.exception("the second hearing of a stream failed")
-            recording.drop("failed")
+            self._fail(heard)
         else:
             if not recording.is_dropped:
                 self._add(heard, difference)
@@ -132,6 +134,28 @@ class Shadow:
                     heard.on_heard([[word for one in channel for word in one.words] for channel in said])
         finally:
             self._heard.discard(heard)
+
+    def _fail(self, heard: _Heard) -> None:
+        """The release would have failed a client: that is an outcome, by which `asr monitor` stops it."""
+        from asr.ledger.values import Outcome
+
+        stream, recording = heard.stream, heard.recording
+        if recording.is_dropped:
+            return
+        recording.drop("failed")
+        outcome = Outcome(
+            at_s=time.time(),
+            name=stream.model,
+            release=stream.challenger,
+            arm=SHADOW,
+            stream_id=stream.stream_id,
+            client=stream.client,
+            audio_s=max(channel.audio_s for channel in recording.channels),
+            words=0,
+            delay_p95_s=None,
+            cause=Cause.INTERNAL.name.lower(),
+        )
+        self._writer.put(outcome)
 
     def _dropped(self, heard: _Heard, reason: str) -> None:
         if reason != UNUSED:

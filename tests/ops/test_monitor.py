@@ -82,6 +82,22 @@ def test_a_worse_release_leaves_the_shadow(ledger: Ledger) -> None:
     assert numbers(ledger) == {CHAMPION: OLD}
 
 
+@pytest.mark.parametrize(("failed", "heard", "found"), [(3, 0, ["rejected", "waiting"]), (3, 4, ["waiting"])])
+def test_a_shadow_that_fails_on_its_streams_is_stopped(
+    ledger: Ledger, failed: int, heard: int, found: list[str]
+) -> None:
+    """Where it failed for half of the clients that it heard; the champion's own streams do not count as its."""
+    to_shadow(ledger)
+    ledger.add_pairs(pairs([0] * heard))
+    now_s = time.time()
+    failures = [replace(row, release=NEW, arm=SHADOW, cause="internal") for row in outcomes(failed, now_s)]
+    ledger.add_outcomes([*outcomes(5, now_s, canary_every=6, of="other")[1:], *failures])
+    assert verdicts(ledger, now_s) == found
+    assert numbers(ledger).get(SHADOW) == (None if "rejected" in found else NEW)
+    if "rejected" in found:
+        assert "failed on streams of 3 of the 3 clients" in ledger.moves(NAME)[-1].why
+
+
 def test_late_labels_decide_when_they_come(ledger: Ledger) -> None:
     """Drawn streams without labels are neither proof nor harm, and the sentence counts them."""
     to_shadow(ledger)

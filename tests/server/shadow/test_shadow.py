@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from asr.aliases import SHADOW
 from asr.config import SAMPLE_RATE_HZ
 from server.shadow.comparison import compare
 from server.shadow.recording import Said
@@ -217,6 +218,8 @@ def test_a_release_that_fails_on_a_stream_is_counted_and_the_client_notices_noth
             await rig.heard()
             assert rig.dropped("failed") == 1
             assert await rig.pairs() == []
+            [outcome] = rig.ledger.outcomes("scripted-1")
+            assert (outcome.release, outcome.arm, outcome.cause, outcome.audio_s) == (2, SHADOW, "internal", 30.0)
 
     asyncio.run(run())
 
