@@ -291,8 +291,7 @@ def test_a_subprotocol_that_is_offered_is_accepted(scripted: Running) -> None:
 def test_a_server_that_is_busy_refuses_the_next_stream_before_it_opens() -> None:
     """Places are free but the model has no time: HTTP 503 with Retry-After."""
     with running(ScriptedEngine(), max_load=0.9) as server:
-        for load in server.service.schedulers["scripted-1"].loads:
-            load.calibrate(0.5)
+        server.service.schedulers["scripted-1"].calibrate(0.5)
         with server.listen():
             with pytest.raises(InvalidStatus) as refused, server.listen():
                 pass
