@@ -32,6 +32,7 @@ _LETTERS: dict[str, dict[int, int] | dict[int, str]] = {
     "ur": str.maketrans("\u064a\u0649\u0643", "\u06cc\u06cc\u06a9"),
     "ro": str.maketrans("\u015f\u0163\u015e\u0162", "\u0219\u021b\u0218\u021a"),  # cedilla for comma below
     "ru": str.maketrans("ёЁ", "еЕ"),  # its dots are optional
+    "vi": str.maketrans("\u00d0\u00f0\u0189\u0256", "\u0110\u0111\u0110\u0111"),  # eth and African d look like đ
     "de": str.maketrans({"ß": "ss", "ẞ": "SS"}),  # always ss in Switzerland
 }
 """Letters of another keyboard, country or habit of writing that stand for one of this language."""

@@ -12,13 +12,14 @@ from asr.languages import closest_code
 from asr.normalisation.canonical import canonical, is_part_of_word
 from asr.normalisation.english import english
 from asr.normalisation.numbers import HAN, number_libraries, number_words_as_digits, symbols_as_words
+from asr.normalisation.vietnamese import number_forms, one_spelling
 
 CHARACTER_LANGUAGES = frozenset({"zh", "yue", "ja", "th", "lo", "km", "my"})
 """Languages written without spaces between words: scored, and joined, by character."""
 
-RULES = 3
+RULES = 4
 """Version of the rules that this project adds to the published normalisers. 1: lone dots dropped; 2: marks kept, one
-form of each character; 3: numbers as digits, compounds, alternates."""
+form of each character; 3: numbers as digits, compounds, alternates; 4: Vietnamese words in one spelling."""
 
 _KINDS = {"en": "english", "": "english or basic with marks, by word"}
 _OTHER = "und"
@@ -98,6 +99,10 @@ def how_compared(language: str) -> str:
 
 def _other(language: str) -> Callable[[str], str]:
     basic = BasicTextNormalizer(preserve_marks=True)
+    if language == "vi":
+        return lambda text: one_spelling(
+            number_words_as_digits(number_forms(basic(symbols_as_words(text, "vi"))), "vi")
+        )
     return lambda text: number_words_as_digits(basic(symbols_as_words(text, language)), language)
 
 

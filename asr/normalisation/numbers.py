@@ -46,6 +46,7 @@ _SYMBOLS = {
     "it": {"%": "per cento", "€": "euro", "$": "dollari", "£": "sterline", "&": "e"},
     "nl": {"%": "procent", "€": "euro", "$": "dollar", "£": "pond", "&": "en"},
     "da": {"%": "procent", "€": "euro", "$": "dollar", "£": "pund", "&": "og"},
+    "vi": {"%": "phần trăm", "€": "ơ rô", "$": "đô la", "£": "bảng", "&": "và"},
     "sv": {"%": "procent", "€": "euro", "$": "dollar", "£": "pund", "&": "och"},
 }
 """How symbols are said. Other languages lose them."""
