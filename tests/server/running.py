@@ -126,12 +126,13 @@ class ServerProcess:
     def wait_until_ready(self) -> "ServerProcess":
         deadline = time.monotonic() + 120
         while not self._ready():
-            assert self.process.poll() is None, f"the server ended: {self._log()[-2000:]}"
-            assert time.monotonic() < deadline, f"the server is not ready: {self._log()[-2000:]}"
+            assert self.process.poll() is None, f"the server ended: {self.log()[-2000:]}"
+            assert time.monotonic() < deadline, f"the server is not ready: {self.log()[-2000:]}"
             time.sleep(0.1)
         return self
 
-    def _log(self) -> str:
+    def log(self) -> str:
+        """What it has written."""
         return (self.folder / f"server-{self.port}.log").read_text(encoding="utf-8", errors="replace")
 
     def _ready(self) -> bool:
