@@ -7,14 +7,14 @@ release recognises each recording undisturbed; then streams play the recordings 
 other, while the champion is moved. `--broken` moves go to a release that cannot be loaded, `--kills` workers are killed
 (SIGKILL) at random moments of swaps, and `--restarts` times the server itself is, after a move. It fails if a stream
 breaks, names two releases, gives another text than its release gave undisturbed, names a release that cannot be
-loaded, or weights that the release does not have. A stream that is refused while the only worker restarts (503) is
+loaded, or weights that the release does not have. A stream that is refused (503) within a minute after a kill is
 counted, and comes again.
 """
 
 import argparse
 import asyncio
-import contextlib
 import json
+import math
 import os
 import random
 import shutil
@@ -45,6 +45,8 @@ from server.client.stream import Refused, stream
 NAME = "swapped"
 PROBE_S = 0.3
 UNAVAILABLE = 503
+RESTART_S = 60.0
+"""A worker that was killed is back within this time, and only so long may streams be refused."""
 CHUNK = round(CHUNK_S * SAMPLE_RATE_HZ)
 
 
@@ -160,7 +162,7 @@ class Trial:
         self.times_s: dict[str, list[float]] = {"swap, loaded": [], "swap, cold": [], "rollback": []}
         self.faults: list[str] = []
         self.counts: Counter[str] = Counter()
-        self.is_over = False
+        self.is_over, self.killed_s = False, -math.inf
 
     def _add(self, folder: Path, number: int, *, is_broken: bool = False) -> int:
         copy = folder / f"release-{number}-{is_broken}"
@@ -245,7 +247,7 @@ class Trial:
         await asyncio.sleep(index * 0.37)
         while not self.is_over:
             heard = await self.hear(self.random.randrange(len(self.recordings)))
-            if heard.is_refused:
+            if heard.is_refused and time.monotonic() < self.killed_s + RESTART_S:
                 self.counts["refused for a worker that restarts"] += 1
                 await asyncio.sleep(PROBE_S)
             else:
@@ -298,10 +300,22 @@ class Trial:
             number = self.random.choice([number for number in self.good if number != self.champion])
             self.move(number)
             await asyncio.sleep(self.random.uniform(0.0, 4.0))
-            with contextlib.suppress(ProcessLookupError, IndexError):
-                os.kill(self.random.choice(self.server.workers()), signal.SIGKILL)
-                self.counts["workers killed"] += 1
+            await self._kill_a_worker()
             await asyncio.sleep(self.random.uniform(0.0, 2.0))
+
+    async def _kill_a_worker(self) -> None:
+        """As soon as there is one: it may be starting again."""
+
+        async def is_killed() -> bool:
+            try:
+                os.kill(self.random.choice(self.server.workers()), signal.SIGKILL)
+            except (ProcessLookupError, IndexError):
+                return False
+            return True
+
+        await until(is_killed, RESTART_S)
+        self.killed_s = time.monotonic()
+        self.counts["workers killed"] += 1
 
     async def restarts(self) -> None:
         """The server dies right after a move, and serves what the ledger says when it is back."""
