@@ -22,9 +22,9 @@ def test_the_table_shows_what_was_measured() -> None:
     """CPU time, the difference to offline, and where the ends of words come from; a dash where nothing is known."""
     text = printed(said("a b", reference="a b", mode="offline"), said("a b", reference="a b", cpu_s=1.0))
     offline, replay = (line.split("│") for line in text.splitlines() if line.startswith("│"))
-    assert [cell.strip() for cell in offline[1:6]] == ["d", "offline", "1", "0.2", "0.00 %"]
-    assert [cell.strip() for cell in offline[8:-1]] == ["-", "-", "-", "-", "-", "-"]
-    assert [cell.strip() for cell in replay[8:-1]] == ["+0.00", "0", "7.50", "7.95", "0.00", "0.100"]
+    assert [cell.strip() for cell in offline[1:7]] == ["m", "d", "offline", "1", "0.2", "0.00 %"]
+    assert [cell.strip() for cell in offline[9:-1]] == ["-", "-", "-", "-", "-", "-"]
+    assert [cell.strip() for cell in replay[9:-1]] == ["+0.00", "0", "7.50", "7.95", "0.00", "0.100"]
     assert "system's own word times" in text
 
 
