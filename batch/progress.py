@@ -28,7 +28,7 @@ class Display:
         self._console, self._live = console, live
         self._files = self._done = self._failures = self._kept = 0
         self._remaining = Remaining(())
-        self._audio_s, self._start_s = 0.0, time.monotonic()
+        self._start_s = time.monotonic()
         self._printed_s = self._start_s
 
     def begin(self, recordings: Sequence[Recording], kept: int) -> None:
@@ -36,11 +36,10 @@ class Display:
         self._done = self._failures = 0
         self._remaining = Remaining(recordings)
         threading.Thread(target=self._remaining.measure, name="lengths of recordings", daemon=True).start()
-        self._audio_s, self._start_s = 0.0, time.monotonic()
+        self._start_s = time.monotonic()
         self._show(now=True)
 
     def recognised(self, seconds: float) -> None:
-        self._audio_s += seconds
         self._remaining.recognised(seconds)
         self._show()
 
@@ -68,9 +67,10 @@ class Display:
         """As in ``120 / 1000 files, 2.1 h of speech, 61 times real time, 0:14:05 left, 2 failed``."""
         elapsed_s = time.monotonic() - self._start_s
         parts = [f"{self._done + self._failures} / {self._files} files"]
-        if self._audio_s:
-            parts.append(f"{duration(self._audio_s)} of speech")
-            parts.append(f"{self._audio_s / max(elapsed_s, 1e-9):.0f} times real time")
+        audio_s = self._remaining.recognised_s
+        if audio_s:
+            parts.append(f"{duration(audio_s)} of speech")
+            parts.append(f"{audio_s / max(elapsed_s, 1e-9):.0f} times real time")
         elif self._done + self._failures < self._files:
             parts.append("loading the model")
         left_s = self._remaining.seconds(elapsed_s)
@@ -86,7 +86,7 @@ class Remaining:
     def __init__(self, recordings: Sequence[Recording]) -> None:
         self._recordings = recordings
         self._lengths_s: dict[str, float] | None = None
-        self._recognised_s = 0.0
+        self.recognised_s = 0.0
         self._done: set[str] = set()
         self._failed: set[str] = set()
 
@@ -95,7 +95,7 @@ class Remaining:
         self._lengths_s = lengths_s(self._recordings)
 
     def recognised(self, seconds: float) -> None:
-        self._recognised_s += seconds
+        self.recognised_s += seconds
 
     def done(self, recording: Recording) -> None:
         self._done.add(str(recording.path))
@@ -106,12 +106,12 @@ class Remaining:
 
     def seconds(self, elapsed_s: float) -> float | None:
         """The time left at the speed until now. None while it cannot be known."""
-        if self._lengths_s is None or not self._recognised_s:
+        if self._lengths_s is None or not self.recognised_s:
             return None
         lengths_s = {path: length_s for path, length_s in self._lengths_s.items() if path not in self._failed}
         total_s = sum(lengths_s.values())
         # Two lower bounds: silence is not recognised, and a recording that is half done does not count as done.
-        done_s = max(self._recognised_s, sum(lengths_s[path] for path in self._done if path in lengths_s))
+        done_s = max(self.recognised_s, sum(lengths_s[path] for path in self._done if path in lengths_s))
         if not total_s or (done_s < _SURE_SHARE * total_s and elapsed_s < _SURE_S):
             return None
         return elapsed_s * max(0.0, total_s - done_s) / done_s

@@ -1,13 +1,10 @@
 """A recording -> the vitals of its utterances, as a server's worker makes them."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from asr.config import SAMPLE_RATE_HZ
 from asr.engine import Engine
 from asr.events import Final, Measured, Word
-from asr.streaming.session import Session
 
 CHUNK_S = 1.0
 
@@ -17,22 +14,16 @@ def recording_vitals(
 ) -> tuple[tuple[Measured, ...], tuple[Word, ...]]:
     """The numbers of each utterance, and the words, of samples ``(n,)``: mono float32 at 16 kHz."""
     session = engine.open(language=language, partials=False, vitals=True)
-    return _heard(session, samples, lambda: engine.step([session]))
-
-
-def _heard(
-    session: Session, samples: np.ndarray, step: Callable[[], object]
-) -> tuple[tuple[Measured, ...], tuple[Word, ...]]:
     events = []
     chunk = round(CHUNK_S * SAMPLE_RATE_HZ)
     for start in range(0, len(samples), chunk):
         session.receive_audio(np.ascontiguousarray(samples[start : start + chunk], np.float32))
         while session.ready:
-            step()
+            engine.step([session])
         events += session.take_events()
     session.receive_end()
     while not session.ended:
-        step()
+        engine.step([session])
     events += session.take_events()
     words = tuple(word for event in events if isinstance(event, Final) for word in event.words)
     return tuple(event for event in events if isinstance(event, Measured)), words

@@ -140,7 +140,7 @@ def drift_reference(
     name: Annotated[str, typer.Argument(help="A model with releases, such as meetings.")],
     streams: Annotated[int, typer.Option(min=100, help="Use at most this many of the last streams.")] = 2000,
 ) -> None:
-    """Make the last live streams the reference: speech as it should be. The evidence begins anew."""
+    """Make the last live streams the reference: speech as it should be. The evidence starts again from nothing."""
     import time
 
     from ops.drift import freeze

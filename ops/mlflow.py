@@ -19,10 +19,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from asr.aliases import ALIASES, CANARY, CHAMPION, DEFAULT_SHARE, DEFAULT_WEIGHT, SHADOW, SHARE, WEIGHT
-from asr.errors import CallerError, ConfigError, LedgerError
-from asr.installing import install_extra
+from asr.errors import CallerError, LedgerError
 from asr.ledger import Ledger, Release, evidence_for, previous_champion
-from eval.report.mlflow import store_address
+from eval.report.mlflow import check_installed, store_address
 
 LEDGER_TAG, MIRRORED_TAG = "steadyword.ledger", "steadyword.mirrored"
 RELEASE_TAG, SHA256_TAG = "steadyword.release", "steadyword.sha256"
@@ -41,11 +40,10 @@ def synchronise(ledger: Ledger, uri: str) -> list[str]:
     `uri` is a registry: a server's address, ``sqlite:///FILE``, or a folder. Raises `ConfigError` where MLflow is not
     installed, `CallerError` where the registry cannot be used, `LedgerError`.
     """
-    try:
-        from mlflow import MlflowClient
-        from mlflow.exceptions import MlflowException
-    except ImportError:
-        raise ConfigError(f"MLflow is not installed; {install_extra('mlops')}") from None
+    check_installed()
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
     try:
         client = MlflowClient(tracking_uri=store_address(uri), registry_uri=store_address(uri))
         return [sentence for name in ledger.names() for sentence in _synchronise(ledger, client, name)]

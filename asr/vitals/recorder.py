@@ -75,7 +75,7 @@ class Recorder:
         self._counts.loops += looped
 
     def restart(self) -> None:
-        """The window was recognised anew from another sample."""
+        """The window was recognised again from another sample."""
         self._counts.restarts += 1
 
     def doubt(self) -> None:
