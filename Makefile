@@ -8,12 +8,20 @@ PIP    := $(PY) -m pip install -qq --disable-pip-version-check --no-input
 # The editable install points at one checkout; the stamp's name says which, so a moved or borrowed environment is mended.
 HERE    := $(shell pwd | cksum | cut -d' ' -f1)
 RUNTIME := $(VENV)/.runtime
+CPU     := $(VENV)/.runtime-cpu
 DEV     := $(VENV)/.dev
+
+# Without an NVIDIA GPU `make serve` leaves out CUDA, most of what torch installs: CUDA=1 installs it, CUDA=0 does not. An
+# environment that has it keeps it, and tests always do.
+CUDA ?= $(if $(or $(wildcard /dev/nvidia[0-9]*),$(wildcard /dev/dxg),$(filter-out Linux_x86_64,$(shell uname -s)_$(shell uname -m))),1,0)
+TORCH_CPU := https://download.pytorch.org/whl/cpu
+BASE := $(if $(or $(filter 1,$(CUDA)),$(wildcard $(RUNTIME)),$(filter-out serve light help,$(MAKECMDGOALS))),$(RUNTIME),$(CPU))
 PROJECT := $(VENV)/.project-$(HERE)
 
-.PHONY: help setup serve test quick clients check fix lock digits drill peer-whisper-live peer-whisperlivekit
+.PHONY: help setup serve light test quick clients check fix lock digits drill peer-whisper-live peer-whisperlivekit
 help:
 	@echo "make serve   the server and its page on http://127.0.0.1:8000 (ARGS='--port 9000' passes options on)"
+	@echo "make light   only its environment, without CUDA where there is no GPU (CUDA=1: with it)"
 	@echo "make test    all tests (ARGS='tests/server -k page' narrows them)"
 	@echo "make quick   the tests that need no model, browser or network: about a minute"
 	@echo "make clients real clients of other services (LiveKit, Pipecat, JavaScript SDKs), installed in .clients, against a server with keys"
@@ -26,6 +34,8 @@ help:
 
 serve: $(PROJECT)
 	@exec $(VENV)/bin/asr serve $(ARGS)
+
+light: $(PROJECT)
 
 setup: $(PROJECT) $(DEV)
 
@@ -74,16 +84,25 @@ $(PY):
 	$(PYTHON) -m venv "$$(readlink -f $(VENV))"  # venv refuses a link, which .ci/run leaves there
 
 $(RUNTIME): requirements.lock | $(PY)
-	@echo "Installing the server and its default model (the first time: some minutes, about 5 GB)"
+	@echo "Installing the server and its default model (the first time: some minutes, 5 GB)"
 	@$(PIP) --require-hashes -r requirements.lock
-	@touch $@
+	@rm -f $(CPU) && touch $@
+
+# The first try takes torch from the indexes that pip is set up with: a mirror or a folder may have it. torch is the first
+# line of the lock, so a try that does not find it loads nothing. --no-compile: Python compiles what it imports.
+$(CPU): requirements-cpu.lock | $(PY)
+	@echo "Installing the server and its default model without CUDA (the first time: about a minute, 1.3 GB)"
+	@$(PIP) --no-deps --no-compile --require-hashes -r requirements-cpu.lock 2>/dev/null || \
+	  $(PIP) --no-deps --no-compile --require-hashes -r requirements-cpu.lock --extra-index-url $(TORCH_CPU) || \
+	  { echo "$(TORCH_CPU) has no torch for this machine: installing PyPI's, with CUDA"; $(MAKE) $(RUNTIME); }
+	@[ -e $(RUNTIME) ] || touch $@
 
 $(DEV): requirements-dev.lock $(RUNTIME)
 	@echo "Installing what the tests need"
 	@$(PIP) --require-hashes -r requirements.lock -r requirements-dev.lock
 	@touch $@
 
-$(PROJECT): pyproject.toml $(RUNTIME)
+$(PROJECT): pyproject.toml $(BASE)
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@rm -f $(VENV)/.project-* && touch $@
 

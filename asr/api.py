@@ -15,7 +15,7 @@ from asr.engine import Engine
 from asr.errors import AudioError, SessionError
 from asr.events import Event, Final, Word, text_of
 from asr.transcripts.formats import Segment, Transcript, iter_segments
-from asr.transcripts.recording import Source, finals_of, offline_settings
+from asr.transcripts.recording import Source, finals_of, mono_floats, offline_settings
 from asr.transcripts.recording import transcribe as transcribe_recording
 
 
@@ -28,7 +28,8 @@ def transcribe(
     hotwords: Sequence[str] = (),
     beam_size: int = 1,
 ) -> Transcript:
-    """The transcript of a file (a path, its bytes or an open file), or of mono float32 samples ``(n,)`` at 16 kHz.
+    """The transcript of a file (a path, its bytes or a file opened with "rb"), or of mono samples ``(n,)`` at 16 kHz:
+    floats from -1 to 1, or int16.
 
     `model`: a name from `asr models`, a folder, a hub id, or an `Engine`. The two most recent models that were given by
     name stay loaded. `prompt`: text that the decoder treats as spoken before. `hotwords`: names and words to expect.
@@ -126,7 +127,7 @@ class LiveStream:
     def feed(self, samples: np.ndarray | bytes) -> list[Event]:
         """The events that this much more audio brings.
 
-        `samples`: mono float32 or int16 ``(n,)``, any length; or bytes of mono PCM16, little-endian, whole samples.
+        `samples`: mono floats or int16 ``(n,)``, any length; or bytes of mono PCM16, little-endian, whole samples.
         Raises `AudioError` for another shape or type, and `SessionError` after `finish`.
         """
         if self._session.ended:
@@ -174,14 +175,9 @@ def _floats(samples: np.ndarray | bytes) -> np.ndarray:
         if len(samples) % 2:
             raise AudioError(f"found {len(samples)} bytes, wanted whole samples of two bytes (PCM16)")
         samples = np.frombuffer(samples, "<i2")
-    if not isinstance(samples, np.ndarray) or samples.ndim != 1:
-        found = f"an array of shape {samples.shape}" if isinstance(samples, np.ndarray) else type(samples).__name__
-        raise AudioError(f"found {found}, wanted mono samples (n,), or bytes of PCM16")
-    if samples.dtype == np.int16:
-        return samples.astype("<f4") / 32_768
-    if samples.dtype.kind != "f":
-        raise AudioError(f"found samples of type {samples.dtype}, wanted float32 from -1 to 1, or int16")
-    return samples.astype("<f4")
+    if not isinstance(samples, np.ndarray):
+        raise AudioError(f"found {type(samples).__name__}, wanted mono samples (n,), or bytes of PCM16")
+    return mono_floats(samples)
 
 
 def _engine_of(model: str | Engine) -> Engine:

@@ -13,6 +13,8 @@ import typer
 
 from asr.console import finish, prepare
 from asr.errors import AsrError, ConfigError
+from asr.own_packages import find_own_packages_first
+from asr.quick_start import end_quickly
 
 GROUP = "steadyword.commands"
 DEBUG = "STEADYWORD_DEBUG"
@@ -30,9 +32,12 @@ UsageError = typer.BadParameter.__base__ or typer.BadParameter
 
 def main() -> None:
     """Runs the command line of this process and exits."""
+    find_own_packages_first()
     prepare()
     code = run(sys.argv[1:])
-    sys.exit(code if finish() else code or FAILURE)
+    code = code if finish() else code or FAILURE
+    end_quickly()
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:

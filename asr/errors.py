@@ -29,6 +29,10 @@ class LedgerError(CallerError):
     """A ledger of releases that cannot be used, or a change that it refuses. It holds what it held before."""
 
 
+class RowRefused(LedgerError):
+    """A row that a ledger does not take: one that is there already, a value that is missing or that no column holds."""
+
+
 class MoveConflict(LedgerError):
     """An alias is not where the caller expected it: another process moved it first."""
 

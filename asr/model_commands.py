@@ -19,7 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 from typer.core import TyperGroup
 
-from asr.aliases import BASIS, CANARY, CHAMPION, DEFAULT_SHARE, DEFAULT_WEIGHT, SHADOW, SHARE, WEIGHT
+from asr.aliases import BASIS, CANARY, DEFAULT_SHARE, DEFAULT_WEIGHT, SHADOW, SHARE, WEIGHT
 from asr.errors import AsrError, ConfigError, LedgerError, ModelError
 from asr.installing import as_printed
 from asr.options import LEDGER, takes_ledger
@@ -99,7 +99,7 @@ def _live() -> list[str]:
 
     if ledger_place() is None:
         return []
-    with opened() as ledger:
+    with opened(must_exist=True) as ledger:
         return [f"{name}: {_aliases(ledger, name) or 'no champion'}" for name in ledger.names()]
 
 
@@ -165,7 +165,7 @@ def add(
         source = Path(folder).expanduser()
         if not source.is_dir():
             source = exported(_source(folder), Path(temporary))
-        release = ledger.add_release(name, source, by=_user(), why=because, check=_self_test(folder))
+        release = ledger.add_release(name, source, by=user(), why=because, check=_self_test(folder))
     typer.echo(release.ref)
 
 
@@ -222,7 +222,7 @@ def _share(option: str, value: float) -> float:
 
 def _set_challenger(alias: str, ref: str, options: Mapping[str, float] | None, because: str) -> None:
     """Puts the alias on the release, or takes it away without `options`."""
-    with opened() as ledger:
+    with opened(must_exist=True) as ledger:
         release = _release(ledger, ref)
         at = ledger.aliases(release.name).get(alias)
         if options is None and at != release:
@@ -233,40 +233,21 @@ def _set_challenger(alias: str, ref: str, options: Mapping[str, float] | None, b
 
 def promote(ref: Ref, because: Because = "") -> None:
     """Make a release the champion, which new streams get. Without a passed gate it needs --because."""
-    from asr.ledger import evidence_for
+    from asr.ledger import by_hand
 
-    with opened() as ledger:
-        release = _release(ledger, ref)
-        aliases = ledger.aliases(release.name)
-        if aliases.get(CHAMPION) == release:
-            raise LedgerError(f"{release.ref} is the champion already")
-        evidence = evidence_for(ledger, release.name, release.number)
-        if not evidence and not because.strip():
-            raise ConfigError(
-                f"{release.ref} has no passed gate beside today's champion; wanted `asr models gate {release.ref}` "
-                'first, or a reason: --because "..."'
-            )
-        ledger.verified_folder(release)
-        _move(ledger, release, CHAMPION, aliases.get(CHAMPION), because or "its gate passed", evidence)
-        for alias in (CANARY, SHADOW):
-            if aliases.get(alias) == release:
-                _move(ledger, release, alias, release, "it is the champion now", away=True)
+    with opened(must_exist=True) as ledger:
+        for move in by_hand.promote(ledger, _release(ledger, ref), user(), because):
+            _print_move(move)
 
 
 def rollback(
     name: Annotated[str, typer.Argument(help="A model with releases.")], because: Because = "rolled back by hand"
 ) -> None:
     """Make the release before the champion the champion again."""
-    from asr.ledger import previous_champion
+    from asr.ledger import by_hand
 
-    with opened() as ledger:
-        at = ledger.aliases(name).get(CHAMPION)
-        number = previous_champion(ledger.moves(name))
-        if number is None:
-            raise LedgerError(f"{name} had no other champion before; wanted `asr models promote {name}/NUMBER`")
-        release = ledger.release(name, number)
-        ledger.verified_folder(release)
-        _move(ledger, release, CHAMPION, at, because)
+    with opened(must_exist=True) as ledger:
+        _print_move(by_hand.roll_back(ledger, name, user(), because))
 
 
 def _move(
@@ -275,15 +256,18 @@ def _move(
     alias: str,
     at: "Release | None",
     because: str,
-    evidence: Mapping[str, Any] | None = None,
     options: Mapping[str, float] | None = None,
     away: bool = False,
 ) -> None:
     """Moves the alias from `at` to the release, or `away` from it, and prints the move as one line."""
     name, expected, to = release.name, None if at is None else at.number, None if away else release.number
-    ledger.move(name, alias, expected=expected, to=to, by=_user(), why=because, evidence=evidence, options=options)
-    before, after = ("no release" if number is None else f"{name}/{number}" for number in (expected, to))
-    typer.echo(f"{name}@{alias}: {before} -> {after} ({because})")
+    _print_move(ledger.move(name, alias, expected=expected, to=to, by=user(), why=because, options=options))
+
+
+def _print_move(move: "Move") -> None:
+    numbers = (move.from_number, move.to_number)
+    before, after = ("no release" if number is None else f"{move.name}/{number}" for number in numbers)
+    typer.echo(f"{move.name}@{move.alias}: {before} -> {after} ({move.why})")
 
 
 def _release(ledger: "Ledger", ref: str) -> "Release":
@@ -303,19 +287,18 @@ def opened(must_exist: bool = False) -> "Ledger":
     Raises `LedgerError`, and `ConfigError` for an empty place.
     """
     from asr.ledger import open_ledger
-    from asr.ledger.database import database_url
+    from asr.ledger.database import missing_file
     from asr.released import ledger_place, own_ledger
 
     if os.environ.get(LEDGER) == "":
-        raise ConfigError(f"found an empty {LEDGER}, which means no ledger; wanted a file or an SQLAlchemy URL")
+        raise ConfigError(f"found an empty {LEDGER}, which means no ledger; wanted a file or a URL of PostgreSQL")
     place = ledger_place() or str(own_ledger())
-    url = database_url(place)
-    if must_exist and url.get_backend_name() == "sqlite" and not Path(str(url.database)).is_file():
-        raise LedgerError(f"there is no ledger at {url.database}; wanted one: asr models add NAME FOLDER")
+    if must_exist and (file := missing_file(place)):
+        raise LedgerError(f"there is no ledger at {file}; wanted one: asr models add NAME FOLDER")
     return open_ledger(place)
 
 
-def _user() -> str:
+def user() -> str:
     """The user's name, for the history."""
     try:
         return getpass.getuser()

@@ -15,7 +15,7 @@ LedgerOption = Annotated[
     str | None,
     typer.Option(
         "--ledger",
-        help="The ledger of releases: a file, or an SQLAlchemy URL. [default: $ASR_LEDGER, or the user's own]",
+        help="The ledger of releases: a file, or a URL of PostgreSQL. [default: $ASR_LEDGER, or the user's own]",
     ),
 ]
 

@@ -29,12 +29,22 @@ def ledger_place() -> str | None:
     return str(own_ledger()) if own_ledger().is_file() else None
 
 
+def _existing_place() -> str | None:
+    """`ledger_place`, if it is not a file that is missing: looking a name up must not create a ledger."""
+    place = ledger_place()
+    if place is None:
+        return None
+    from asr.ledger.database import missing_file
+
+    return None if missing_file(place) else place
+
+
 def find_release(name: str) -> "Release | None":
     """The release that the name means, with its files compared with their hash; None if the ledger does not know it.
 
     Raises `LedgerError` for a release that is missing or damaged, and for a ledger that cannot be used.
     """
-    place = ledger_place()
+    place = _existing_place()
     if place is None:
         return None
     from asr.ledger import open_ledger, resolve
@@ -55,7 +65,7 @@ def pinned(name: str) -> str:
 
 def missing_champion(name: str) -> LedgerError | None:
     """The error of a model that has releases, but no champion, for a bare NAME that nothing else is called."""
-    place = ledger_place()
+    place = _existing_place()
     if place is None:
         return None
     from asr.ledger import open_ledger

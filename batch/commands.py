@@ -13,6 +13,7 @@ from asr.commands import Format
 from asr.config import DEFAULT_MODEL, load_session_settings
 from asr.errors import ConfigError
 from asr.options import takes_ledger
+from asr.quick_start import quick_imports
 from batch.options import FolderOptions, RecognitionOptions
 
 ENGINES = ("local", "ray")
@@ -93,7 +94,8 @@ def transcribe(
         raise ConfigError(f"unknown --engine {engine!r}; wanted {' or '.join(ENGINES)}")
     if output_dir is None:
         _check_printable(files, formats, needs_folder=bool(recursive or include or dry_run or watch))
-        from batch.printing import print_texts
+        with quick_imports():
+            from batch.printing import print_texts
 
         if not print_texts(files, recognition, formats[0]):
             raise typer.Exit(1)

@@ -28,7 +28,7 @@ def estimate(job: BatchJob, inputs: Inputs, workers: int) -> Iterator[str]:
     journal = journal_to_read(job.output_dir)
     todo = remaining(job, inputs, journal, outputs_in(job.output_dir))
     count = len(inputs.recordings)
-    yield f"{count} recordings found, {count - len(todo)} done before, {len(todo)} to do"
+    yield f"{counted(count, 'recording')} found, {count - len(todo)} done before, {len(todo)} to do"
     yield from (failure_line(failure) for failure in inputs.failures)
     for recording in sorted(todo, key=lambda recording: str(recording.path))[:MAX_LINES]:
         yield f"  {printable(str(recording.path))} -> {printable(recording.stem)}.{{{','.join(job.formats)}}}"

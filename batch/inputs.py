@@ -13,6 +13,7 @@ from pathlib import Path
 
 from asr.audio.kinds import is_recording
 from asr.errors import ConfigError
+from asr.transcripts.formats import FORMATS
 from batch.store import list_objects
 from batch.urls import url_of
 
@@ -214,6 +215,10 @@ def _compared(path: str) -> str:
 
 
 def check_output_dir(folder: Path) -> None:
-    """Raises `ConfigError` if it is a file."""
+    """Raises `ConfigError` if it is a file, or is not there and has the name of a text."""
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"--output-dir {folder} is a file, wanted a folder")
+    suffix = folder.suffix.removeprefix(".").lower()
+    if suffix in FORMATS and not folder.exists():
+        one = f"for one text: asr transcribe FILE --format {suffix} > {folder}"
+        raise ConfigError(f"--output-dir {folder} is the name of a text, wanted a folder; {one}")

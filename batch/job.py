@@ -37,4 +37,7 @@ class BatchJob:
             "hotwords": list(task.hotwords),
             "precision": precision,
         }
-        return options | asdict(task.settings)
+        settings = asdict(task.settings)
+        settings["vad"] |= {"ahead_ms": 64}  # of live streams only; the value of version 4 keeps the keys of its texts
+        del settings["vad"]["ahead_unused"]
+        return options | settings

@@ -1,5 +1,6 @@
 """Shows how far a run is: one line that is redrawn on a terminal, a plain line every 15 seconds elsewhere."""
 
+import math
 import sys
 import threading
 import time
@@ -189,7 +190,9 @@ def clock(seconds: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """As in ``2.1 h`` and ``3.4 min``."""
+    """As in ``2.1 h``, ``3.4 min`` and ``5 s``."""
+    if seconds < 60:
+        return f"{math.ceil(seconds)} s"
     return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min"
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from asr.errors import AsrError, CallerError, ConfigError, InternalError
 from asr.installing import install_extra
+from asr.ray_connection import connected
 from batch.backend import Backend, Done, Failed, OnAudio, Outcome
 from batch.dispatch import MAX_TRIES, Dispatcher
 from batch.inputs import Recording, size_bytes
@@ -67,27 +68,13 @@ def ray_backend(
         import ray
     except ImportError:
         raise ConfigError(f"ray is not installed; {install_extra('ray')}") from None
-    was_connected = ray.is_initialized()
-    if not was_connected:
-        _connect(ray, address)
-    try:
+    with connected(ray, address):
         actors = _Actors(ray, task, workers or _cores(ray), limits or ShardLimits())
         yield Backend(actors.await_hello(), actors.size, actors.transcribe)
-    finally:
-        if not was_connected:
-            ray.shutdown()
 
 
 def _cores(ray: Any) -> int:
     return max(1, int(ray.cluster_resources().get("CPU", 1)))
-
-
-def _connect(ray: Any, address: str | None) -> None:
-    try:
-        ray.init(address=address, log_to_driver=False, include_dashboard=False if address is None else None)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ConfigError(f"no Ray cluster at {address} ({reason}); wanted the address of one that runs") from None
 
 
 class _Actors:

@@ -18,23 +18,28 @@ Two properties of `log_wealth` carry everything that is built on it:
 """
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-BETS = np.array([0.95, 0.5, 0.25, 0.1])
+BETS = np.array([0.95, 0.5, 0.2])
 """The constant bets, as shares of the largest that cannot go broke. At 1 a single worst score would end the bet."""
-BET_WEIGHTS = np.array([0.5, 0.25, 0.15, 0.1])
-"""How the first 1 is divided among them. Half lies on the largest: scores lie far within their bound, so that the best
-bet of a clear case is beyond it."""
+BET_WEIGHTS = np.array([0.85, 0.1, 0.05])
+"""How the first 1 is divided among them. Most lies on the largest: scores lie far within their bound, so that the best
+bet of a clear case is beyond it. Others only help where scores spread widely (docs/log/releases.md)."""
 CLIP_WORDS = 20.0
 """A unit's difference in errors counts at most so much; known beforehand, because the bets depend on it."""
 MOST_WORDS = 100.0
 """A stream with more words counts as one with 100, its errors in proportion."""
+AUDIT_WORDS = 50.0
+"""The same for a single utterance that is drawn for a label."""
 MOST_MISSING = 1_000_000
 """`missing_units` counts no further."""
 ODDS = np.array([1.25, 1.5, 2.0, 3.0, 5.0, 10.0])
 """Alternatives of `log_share_evidence`: by how much the odds of the canary are too high (or too low)."""
+SMALL_BETS = 0.95 * 0.5 ** np.arange(8.0)
+"""Bets for scores that lie far within their bound, in equal parts: labels drawn with small probabilities."""
 _TOLERANCE = 1e-9
 
 
@@ -47,6 +52,23 @@ def log_wealth(scores: np.ndarray, bound: float) -> np.ndarray:
     if not bound > 0 or not np.isfinite(scores).all() or (scores < -bound - _TOLERANCE).any():
         raise ValueError(f"found scores {np.min(scores, initial=0)} ..., wanted finite ones of at least -{bound}")
     return _mixture(np.cumsum(_steps(scores, bound), axis=-1), BET_WEIGHTS)
+
+
+def log_wealth_of_small_bets(scores: np.ndarray, bound: float, restarts_in: int = 0) -> np.ndarray:
+    """As `log_wealth`, with `SMALL_BETS`, after each unit ``(T,)``.
+
+    With ``restarts_in`` units of a month, say, new bets also begin before each of them: the wealth is the mean of
+    those of all beginnings, so that a long good time is no burden on a bad one (a Shiryaev-Roberts e-detector whose
+    weights add up to 1: Shin, Ramdas and Rinaldo 2024, "E-detectors", NEJSDS). It is a test for that many units.
+    """
+    steps = np.log1p(np.multiply.outer(SMALL_BETS, np.maximum(scores, -bound) / bound))
+    logs = np.cumsum(steps, axis=-1)
+    if restarts_in:
+        before = np.concatenate([np.zeros((len(SMALL_BETS), 1)), logs[:, :-1]], axis=1)
+        begun = np.arange(1, logs.shape[-1] + 1)
+        rest = np.log(np.maximum(1.0 - begun / restarts_in, 1e-300))
+        logs = np.logaddexp(logs + np.logaddexp.accumulate(-before, axis=1) - np.log(restarts_in), rest)
+    return _mixture(logs, np.full(len(SMALL_BETS), 1 / len(SMALL_BETS)))
 
 
 def largest(log_values: np.ndarray) -> float:
@@ -133,7 +155,7 @@ def pooled(scores: PairScores, unit: np.ndarray) -> PairScores:
 
 
 def units_by_client(
-    client: np.ndarray, at_s: np.ndarray, window_s: float, rest_s: float = 0.0
+    client: Sequence[str], at_s: np.ndarray, window_s: float, rest_s: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Which unit each pair ``(T,)`` belongs to (-1: none), and when each unit ``(U,)`` is complete, in seconds.
 
@@ -145,7 +167,7 @@ def units_by_client(
     last: dict[str, int] = {}
     begins: list[float] = []
     unit = np.full(len(client), -1)
-    for i, (name, time_s) in enumerate(zip(client.tolist(), at_s.tolist(), strict=True)):
+    for i, (name, time_s) in enumerate(zip(client, at_s.tolist(), strict=True)):
         mine = last.get(name) if name else None
         if mine is None or time_s >= begins[mine] + max(window_s, rest_s):
             unit[i] = last[name] = len(begins)
@@ -203,6 +225,69 @@ def log_harm_between_arms(
     counted = np.minimum(errors * share, CLIP_WORDS)
     scores = np.where(is_canary, counted / weight, -counted / (1 - weight)) - tolerated * words * share
     return log_wealth(scores, 2 * CLIP_WORDS + tolerated * MOST_WORDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Utterances of which some were drawn for a label, in their order, ``(T,)`` each.
+
+    All but the last three are fixed before the draw: the model's normalised ``recognised`` words, the ``expected``
+    errors, and ``most``, with which an utterance counts at most; expected <= most.
+    A label says ``errors`` and ``words`` of the correct text; NaN where none came.
+    """
+
+    recognised: np.ndarray
+    expected: np.ndarray
+    most: np.ndarray
+    probability: np.ndarray
+    is_drawn: np.ndarray
+    errors: np.ndarray
+    words: np.ndarray
+
+
+def audit_scores(audit: Audit, rate: float, scale: float) -> tuple[np.ndarray, np.ndarray, float, float]:
+    """Scores whose mean is that of errors - ``rate`` * words, though only drawn utterances are labelled (`aipw`).
+
+    Two are returned ``(T,)``: with what is unknown at its lowest and at its highest; then how far the first may lie
+    below 0, and the second above. ``scale`` is that of the draw: probability = min(1, most / scale). An utterance with
+    more than `AUDIT_WORDS` words counts in proportion. The bound rests on errors >= |words - recognised|, as it is for
+    an edit distance, so errors - rate * words >= -rate * recognised.
+    """
+    share = np.minimum(1.0, AUDIT_WORDS / np.maximum(audit.recognised, 1.0))
+    recognised, prediction = audit.recognised * share, (audit.expected - rate * audit.recognised) * share
+    is_known = ~np.isnan(audit.errors)
+    errors = np.minimum(np.where(is_known, audit.errors, 0.0), audit.most)
+    words = np.where(is_known, np.clip(audit.words, audit.recognised - errors, audit.recognised + errors), 0.0)
+    known = (errors - rate * words) * share
+    ends = (-rate * recognised, (audit.most * (1 + rate) - rate * audit.recognised) * share)
+    low, high = (aipw(np.where(is_known, known, end), audit.is_drawn, audit.probability, prediction) for end in ends)
+    return low, high, scale + rate * AUDIT_WORDS, (1 + rate) * max(scale, CLIP_WORDS) + CLIP_WORDS
+
+
+def residual_scores(audit: Audit, tolerated: float, scale: float) -> tuple[np.ndarray, float]:
+    """Scores whose mean is that of errors - expected errors - ``tolerated`` * recognised words, and how far they may
+    lie below 0. What is unknown counts as no error."""
+    share = np.minimum(1.0, AUDIT_WORDS / np.maximum(audit.recognised, 1.0))
+    errors = np.minimum(np.nan_to_num(audit.errors), audit.most)
+    scores = aipw((errors - audit.expected) * share, audit.is_drawn, audit.probability)
+    return scores - tolerated * audit.recognised * share, max(scale, CLIP_WORDS) + tolerated * AUDIT_WORDS
+
+
+def rate_sequence(audit: Audit, scale: float, alpha: float, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A confidence sequence of the errors a word: the lowest and the highest of ``rates`` after each utterance.
+
+    With the probability 1 - ``alpha`` it holds the rate of the expected errors so far at every look (duality of tests
+    and intervals: Waudby-Smith and Ramdas 2024). Rates must grow.
+    """
+    low_end, high_end = np.zeros(len(audit.expected)), np.full(len(audit.expected), np.inf)
+    limit = np.log(2 / alpha)
+    for rate in rates:
+        low, high, low_bound, high_bound = audit_scores(audit, float(rate), scale)
+        is_above = log_wealth_of_small_bets(low, low_bound) >= limit
+        is_below = log_wealth_of_small_bets(-high, high_bound) >= limit
+        low_end = np.where(is_above, rate, low_end)
+        high_end = np.where(is_below & (rate < high_end), rate, high_end)
+    return low_end, high_end
 
 
 def log_share_evidence(hits: np.ndarray, probability: np.ndarray, is_two_sided: bool = False) -> np.ndarray:

@@ -14,6 +14,7 @@ from asr.options import takes_ledger
 from eval.defaults import (
     AUDIO_MB,
     AUDIT_AUDIO_MB,
+    BENCH_P95_S,
     CLIP_S,
     ENDPOINTING_MS,
     FINALIZE_AFTER_S,
@@ -68,6 +69,7 @@ def register(app: typer.Typer) -> None:
     evaluation.command("score")(eval_score)
     evaluation.command("compare")(eval_compare)
     evaluation.command("gate")(eval_gate)
+    evaluation.command("plan")(eval_plan)
     evaluation.command("audit")(eval_audit)
     evaluation.command("sweep")(takes_ledger(eval_sweep))
     app.add_typer(evaluation, name="eval")
@@ -78,6 +80,7 @@ def register(app: typer.Typer) -> None:
     bench.command("files")(takes_ledger(bench_files))
     bench.command("verdicts")(bench_verdicts)
     bench.command("coverage")(bench_coverage)
+    bench.command("same-code")(bench_same_code)
     bench.command("resume")(takes_ledger(bench_resume))
     app.add_typer(bench, name="bench")
 
@@ -217,6 +220,21 @@ def eval_gate(
     gate(GateFiles(run, baseline, ledger, junit), limits, looks)
 
 
+def eval_plan(
+    result: Annotated[Path, typer.Argument(help="The output of `asr bench server`, or a folder of `asr eval run`.")],
+    streams: Annotated[str, typer.Option(help="Streams at once; separate several by commas.")] = "10,1000,100000",
+    p95: Annotated[
+        float, typer.Option("--p95", min=0.1, help="95 % of the words are stable within this many seconds.")
+    ] = BENCH_P95_S,
+    network_mbit: Annotated[float, typer.Option(min=1, help="Network of a machine, in Mbit/s.")] = 1000.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """How many machines like the measured one serve a number of streams, and what saturates first."""
+    from eval.report.machines import print_plan
+
+    print_plan(result, streams, p95, network_mbit, as_json)
+
+
 def eval_audit(
     data: Annotated[list[Path], typer.Argument(help="Manifests or folders of recordings, in any known layout.")],
     out: Annotated[Path, typer.Option(help="The folder for audit.html and audit.json.")],
@@ -307,12 +325,14 @@ def bench_turns(
     endpointing: Annotated[
         str, typer.Option(help="Silence in ms that ends a turn, asked of the server; separate several by commas.")
     ] = ENDPOINTING_MS,
+    chunk_ms: Annotated[int, typer.Option("--chunk", min=1, help="Audio in one message of the client, in ms.")] = 20,
     key_env: KeyEnv = "",
 ) -> None:
     """The end of a turn: from the end of speech to the first message, the final text and speech_final."""
     from eval.bench.command import turns
 
-    turns(tuple(data), streams, url, pid, model, threads, workers, limit, finalize_after_s, endpointing, key_env)
+    ends = (finalize_after_s, endpointing)
+    turns(tuple(data), streams, url, pid, model, threads, workers, limit, *ends, chunk_ms, key_env)
 
 
 def bench_files(
@@ -355,7 +375,7 @@ def bench_verdicts(
     delay_worlds: Annotated[int, typer.Option(min=1, help="Samples of each kind of world with delays.")] = 50,
     seed: Annotated[int, typer.Option(help="Seed of the worlds.")] = 0,
 ) -> None:
-    """How often verdicts and intervals are right in made-up worlds whose truth is known: tables in Markdown."""
+    """How often verdicts and intervals are right in made-up worlds whose truth is known: tables, and what must hold."""
     from eval.bench.verdicts import run
 
     run(worlds, delay_worlds, seed)
@@ -372,3 +392,16 @@ def bench_coverage(
     from eval.runs.setup import parse_counts
 
     run(runs, parse_counts(speakers, "--speakers"), samples, seed)
+
+
+def bench_same_code(
+    run: Annotated[Path, typer.Argument(help="A finished run of one model under two names, with many --repeats.")],
+    speakers: Annotated[str, typer.Option(help="Numbers of speakers to draw.")] = "10,20,40",
+    samples: Annotated[int, typer.Option(min=1, help="Smaller runs of each number.")] = 300,
+    seed: Annotated[int, typer.Option(help="Seed of the samples.")] = 0,
+) -> None:
+    """How often cost and delay are called different where both models are the same: a table in Markdown."""
+    from eval.bench.same_code import run as count
+    from eval.runs.setup import parse_counts
+
+    count(run, parse_counts(speakers, "--speakers"), samples, seed)

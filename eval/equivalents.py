@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from rapidfuzz.distance import Levenshtein
 
+from asr.normalisation.canonical import open_digits
 from asr.normalisation.normalise import normalise, units
 
 _LONGEST = 4
@@ -22,7 +23,7 @@ Units = tuple[str, ...]
 
 def plain_reference(text: str) -> str:
     """A reference without its markup: the first of alternates, without optional words."""
-    return " ".join(_MARKUP.sub(lambda match: _options(match)[0], text).split())
+    return " ".join(_MARKUP.sub(lambda match: _options(match)[0], open_digits(text)).split())
 
 
 def comparable_units(reference: str, hypothesis: str, language: str) -> tuple[Units, Units]:
@@ -34,6 +35,7 @@ def comparable_units(reference: str, hypothesis: str, language: str) -> tuple[Un
     in spaces are one: "e mail", "email".
     """
     said = units(normalise(hypothesis, language), language)
+    reference = open_digits(reference)
     if _MARKUP.search(reference):
         segments = _segments(reference, language)
         written = tuple(unit for options in segments for unit in options[0])

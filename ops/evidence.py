@@ -4,14 +4,13 @@ The unit is what one client says within `Policy.unit_minutes`, once in `Policy.c
 Labels that are late or missing count as the worst that they can be (`eval.betting`): so look whenever you like.
 """
 
-from bisect import bisect_right
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from asr.aliases import CANARY, SHADOW
-from asr.ledger.values import Label, Outcome, Pair
+from asr.aliases import CANARY, LOADING, SHADOW
+from asr.ledger.values import Label, Outcome, OutcomePart, Pair, PairPart
 from eval.betting import (
     PairScores,
     largest,
@@ -24,8 +23,11 @@ from eval.betting import (
     pooled,
     units_by_client,
 )
+from ops.clock import steady
 from ops.policy import Policy
 
+AnyPair = Pair | PairPart
+AnyOutcome = Outcome | OutcomePart
 Errors = dict[str, dict[int, int]]
 """Stream -> release -> errors that a person found in its text."""
 FAILURES = ("internal", "overloaded")
@@ -84,6 +86,7 @@ class GuardEvidence:
         delays: Evidence that it is late more often.
         harm: Evidence, from labels of single streams, that it makes more errors.
         broken: Why it is stopped at once, in words; "": it is not.
+        unloaded: Whether a server could not load it, and no other one has it.
     """
 
     clients: int = 0
@@ -92,6 +95,7 @@ class GuardEvidence:
     delays: float = 0.0
     harm: float = 0.0
     broken: str = ""
+    unloaded: bool = False
 
     def numbers(self) -> dict[str, float]:
         """The figures of these pairs that the ledger keeps as a move's evidence."""
@@ -108,7 +112,7 @@ class Weight:
 
 
 def pair_evidence(
-    pairs: Sequence[Pair], errors: Errors, new: int, old: int, policy: Policy, now_s: float
+    pairs: Sequence[AnyPair], errors: Errors, new: int, old: int, policy: Policy, now_s: float
 ) -> PairEvidence:
     """What pairs of the releases ``new`` and ``old`` prove, whichever of them was live."""
     if not pairs:
@@ -124,9 +128,9 @@ def pair_evidence(
         is_drawn,
         np.array([pair.draw_probability for pair in pairs]),
     )
-    at_s = np.maximum.accumulate([pair.at_s for pair in pairs])
+    at_s = steady(np.array([pair.at_s for pair in pairs]), now_s)
     unit, ends_s = units_by_client(
-        np.array([pair.client for pair in pairs]), at_s, policy.unit_minutes * 60, policy.client_hours * 3600
+        [pair.client for pair in pairs], at_s, policy.unit_minutes * 60, policy.client_hours * 3600
     )
     complete = int((ends_s <= now_s).sum())
     units = pooled(scores, unit).until(complete)
@@ -143,7 +147,7 @@ def pair_evidence(
 
 
 def guard_evidence(
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[AnyOutcome],
     errors: Errors,
     weights: Sequence[Weight],
     policy: Policy,
@@ -171,7 +175,7 @@ def guard_evidence(
     )
 
 
-def broken(outcomes: Sequence[Outcome], policy: Policy, arm: str = CANARY) -> str:
+def broken(outcomes: Sequence[AnyOutcome], policy: Policy, arm: str = CANARY) -> str:
     """Why the release of this arm cannot stay, without statistics; "" where nothing says so."""
     mine, others = [o for o in outcomes if o.arm == arm], [o for o in outcomes if o.arm != arm]
     clients = _of_clients(mine)
@@ -186,13 +190,26 @@ def broken(outcomes: Sequence[Outcome], policy: Policy, arm: str = CANARY) -> st
     return ""
 
 
-def broken_shadow(outcomes: Sequence[Outcome], pairs: Sequence[Pair], release: int, policy: Policy) -> str:
+def broken_shadow(outcomes: Sequence[AnyOutcome], pairs: Sequence[AnyPair], release: int, policy: Policy) -> str:
     """Why the shadow cannot become a canary, by the streams that it failed on, and its pairs; "" where nothing does."""
     failures = _of_clients([o for o in outcomes if o.arm == SHADOW and o.release == release])
     heard = {pair.client or pair.stream_id for pair in pairs} | {o.client or o.stream_id for o in failures}
     if len(failures) >= policy.fewest_failures and len(failures) >= policy.most_failed * len(heard):
         return f"it failed on streams of {len(failures)} of the {len(heard)} clients that it heard as the shadow"
     return ""
+
+
+def unloaded(
+    outcomes: Sequence[AnyOutcome], heard_s: Sequence[float], release: int, since_s: float
+) -> AnyOutcome | None:
+    """The first load of this release that failed since ``since_s`` and that no stream came after; None without one.
+
+    ``heard_s`` are the times of the streams that it served or heard. Servers that load it give such streams, so a
+    release that fails on one server of several stays.
+    """
+    last_s = max(heard_s, default=0.0)
+    rows = (o for o in outcomes if o.arm == LOADING and o.release == release and o.at_s >= max(since_s, last_s))
+    return next(rows, None)
 
 
 def add_labels(errors: Errors, labels: Sequence[Label]) -> None:
@@ -208,42 +225,46 @@ def _missing(units: PairScores | None, policy: Policy) -> int:
     return missing_units(units, policy.allow_points / 100, words, policy.promote_alpha)
 
 
-def _harm_between_arms(outcomes: Sequence[Outcome], errors: Errors, weights: Sequence[Weight], policy: Policy) -> float:
+def _harm_between_arms(
+    outcomes: Sequence[AnyOutcome], errors: Errors, weights: Sequence[Weight], policy: Policy
+) -> float:
     """From labels of streams without a pair: people chose these streams, and must not choose by the text.
 
     Streams with a pair are drawn by the distance of its texts, so those with labels are no fair sample of either arm;
     `pair_evidence` counts them.
     """
     labelled = [o for o in outcomes if o.stream_id in errors and o.release in errors[o.stream_id]]
-    mine = [o for o in _of_clients(labelled) if _weight(o, weights) <= MOST_WEIGHT]
+    first = _of_clients(labelled)
+    mine = [o for o, weight in zip(first, _weights(first, weights), strict=True) if weight <= MOST_WEIGHT]
     counts = np.array([errors[o.stream_id][o.release] for o in mine], float)
     words, is_canary = np.array([o.words for o in mine], float), np.array([o.arm == CANARY for o in mine], bool)
-    weight = np.array([_weight(o, weights) for o in mine], float)
-    return largest(log_harm_between_arms(counts, words, is_canary, weight, policy.harm_points / 100))
+    return largest(log_harm_between_arms(counts, words, is_canary, _weights(mine, weights), policy.harm_points / 100))
 
 
-def _share(outcomes: Sequence[Outcome], weights: Sequence[Weight], is_two_sided: bool = False) -> float:
+def _share(outcomes: Sequence[AnyOutcome], weights: Sequence[Weight], is_two_sided: bool = False) -> float:
     hits = np.array([outcome.arm == CANARY for outcome in outcomes], float)
-    probability = np.array([_weight(outcome, weights) for outcome in outcomes], float)
+    probability = _weights(outcomes, weights)
     return largest(log_share_evidence(hits, probability, is_two_sided))
 
 
-def _weight(outcome: Outcome, weights: Sequence[Weight]) -> float:
-    """The canary's weight when the stream began."""
-    return weights[bisect_right(weights, _start_s(outcome), key=lambda each: each.at_s) - 1].weight
+def _weights(outcomes: Sequence[AnyOutcome], weights: Sequence[Weight]) -> np.ndarray:
+    """The canary's weight when each stream ``(T,)`` began."""
+    begins = np.array([each.at_s for each in weights])
+    places = np.searchsorted(begins, np.array([_start_s(o) for o in outcomes], float), side="right") - 1
+    return np.array([each.weight for each in weights])[places]
 
 
-def _start_s(outcome: Outcome) -> float:
+def _start_s(outcome: AnyOutcome) -> float:
     """About when the stream began: its row is written at its end."""
     return outcome.at_s - outcome.audio_s
 
 
-def _of_clients(outcomes: Sequence[Outcome]) -> list[Outcome]:
+def _of_clients(outcomes: Sequence[AnyOutcome]) -> list[AnyOutcome]:
     """The first stream of each client; each stream of an unknown one."""
     return list(_first_of_clients(outcomes))
 
 
-def _first_of_clients(outcomes: Sequence[Outcome]) -> Iterator[Outcome]:
+def _first_of_clients(outcomes: Sequence[AnyOutcome]) -> Iterator[AnyOutcome]:
     seen: set[str] = set()
     for outcome in outcomes:
         if not outcome.client or outcome.client not in seen:
@@ -251,13 +272,13 @@ def _first_of_clients(outcomes: Sequence[Outcome]) -> Iterator[Outcome]:
             yield outcome
 
 
-def _late_s(before: Sequence[Outcome]) -> float | None:
+def _late_s(before: Sequence[AnyOutcome]) -> float | None:
     """From which delay on a stream is late. It is fixed before the canary begins, as the test needs it."""
     delays = _delays(before)
     return float(np.quantile(delays, LATE_QUANTILE)) if len(delays) >= FEWEST_BEFORE else None
 
 
-def _delays(outcomes: Sequence[Outcome]) -> list[float]:
+def _delays(outcomes: Sequence[AnyOutcome]) -> list[float]:
     return [outcome.delay_p95_s for outcome in outcomes if outcome.delay_p95_s is not None]
 
 

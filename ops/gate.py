@@ -56,6 +56,11 @@ def judge(ledger: Ledger, gated: Gated, out: Path, limits: Limits, junit: Path |
     files = GateFiles(gated.run_of(new, out), gated.run_of(gated.champion, out), looks, junit)
     try:
         results = check(files, limits, None)
+        if rose := "; ".join(f"{each.system}: {each.sentence}" for each in results if each.rose):
+            raise ConfigError(
+                f"{new.ref} cannot be said to be as good as {gated.champion.ref}: the data are too few to tell a rise "
+                f"from chance; wanted more recordings ({rose})"
+            )
     except (GateError, ConfigError) as error:
         ledger.add_gate(new.name, new.number, has_passed=False, by=BY, evidence={"why": str(error)})
         raise

@@ -10,6 +10,7 @@ from asr.ledger import Label, Ledger
 
 FIELDS = {"stream_id": str, "name": str, "release": int, "words": int, "errors": int, "by": str}
 """Keys of a line; ``at_s`` (seconds since 1970) may be there too."""
+MAX_CHARACTERS = 200
 
 
 def import_labels(path: Path, ledger: Ledger, now_s: float) -> tuple[int, int, list[str]]:
@@ -42,7 +43,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 def _label(line: str, ledger: Ledger, now_s: float) -> Label:
     try:
         row = json.loads(line)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # no JSON, or a number of thousands of digits
         raise ValueError("found no JSON, wanted an object with " + ", ".join(FIELDS)) from None
     if not isinstance(row, dict):
         raise ValueError(f"found {type(row).__name__}, wanted an object with {', '.join(FIELDS)}")
@@ -59,16 +60,18 @@ def _value(row: dict[str, Any], key: str, kind: type) -> Any:
         raise ValueError(f"{key} is missing, wanted {', '.join(FIELDS)}")
     value = row[key]
     if not isinstance(value, kind) or isinstance(value, bool) or value == "":
-        raise ValueError(f"{key}: found {value!r}, wanted {'text' if kind is str else 'a whole number'}")
+        raise ValueError(f"{key}: found {value!r:.100}, wanted {'text' if kind is str else 'a whole number'}")
+    if isinstance(value, str) and not (len(value) <= MAX_CHARACTERS and value.isprintable()):
+        raise ValueError(f"{key}: found {value!r:.100}, wanted at most {MAX_CHARACTERS} printable characters")
     if isinstance(value, int) and not 0 <= value < 1_000_000:
-        raise ValueError(f"{key}: found {value}, wanted 0 to 999999")
+        raise ValueError(f"{key}: found {value!s:.100}, wanted 0 to 999999")
     return value
 
 
 def _seconds(value: Any) -> float:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 <= float(value) < 1e11:
-        raise ValueError(f"at_s: found {value!r}, wanted seconds since 1970")
+    if not is_number or not 0 <= value < 1e11:  # compared before it is a float: a long number is none
+        raise ValueError(f"at_s: found {value!r:.100}, wanted seconds since 1970")
     return float(value)
 
 

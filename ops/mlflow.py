@@ -14,6 +14,7 @@ MLflow, also after this process was killed at any moment. The server never impor
 """
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +33,9 @@ OPTIONS: Mapping[str, Mapping[str, float]] = {
     SHADOW: {SHARE: DEFAULT_SHARE},
 }
 """What an alias that was moved in MLflow starts with, as on the command line."""
+REQUESTS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
+"""MLflow's client tries a server that is down for over four minutes without a word. `asr models mirror` looks again by
+itself, so it reports that soon. Values in the environment count more."""
 
 
 def synchronise(ledger: Ledger, uri: str) -> list[str]:
@@ -41,6 +45,8 @@ def synchronise(ledger: Ledger, uri: str) -> list[str]:
     installed, `CallerError` where the registry cannot be used, `LedgerError`.
     """
     check_installed()
+    for name, value in REQUESTS.items():
+        os.environ.setdefault(name, value)
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 

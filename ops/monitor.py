@@ -7,16 +7,19 @@ longer is fails. Each verdict's move names the last rows that it rests on, so `r
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
-from asr.aliases import BASIS, CHAMPION, SHADOW
+from asr.aliases import BASIS, CANARY, CHAMPION, LOADING, SHADOW
+from asr.collection import uncollected
 from asr.errors import AsrError, MoveConflict
 from asr.ledger import Ledger
-from asr.ledger.values import Move, Outcome
-from ops.evidence import GuardEvidence, broken, broken_shadow, guard_evidence, pair_evidence
+from asr.ledger.values import Move, OutcomePart
+from ops.clock import is_ahead
+from ops.evidence import GuardEvidence, broken, broken_shadow, guard_evidence, pair_evidence, unloaded
 from ops.policy import Policy
-from ops.rollout import Action, Evidence, Situation, Stage, decide, situation
+from ops.rollout import LOAD_PATIENCE_S, UNLOADED, Action, Evidence, Situation, Stage, decide, situation
 from ops.rows import Rows
 
 BY = "asr monitor"
@@ -85,6 +88,7 @@ class Verdicts:
         Raises `LedgerError`. A move that somebody else made in between is taken as it is.
         """
         rows = self._rows.setdefault(name, Rows(name))
+        _begin_now(ledger, rows, now_s)
         for _ in range(MOST_MOVES):
             at, evidence, action = judge(ledger, rows, self._policy, now_s)
             if not action.alias:
@@ -100,10 +104,11 @@ class Verdicts:
 
 def judge(ledger: Ledger, rows: Rows, policy: Policy, now_s: float) -> tuple[Situation, Evidence, Action]:
     """Reads the newest rows and decides; moves nothing. Raises `LedgerError`."""
-    rows.read_moves(ledger)
-    at = situation(rows.moves)
-    evidence = gather(ledger, rows, at, policy, now_s)
-    return at, evidence, decide(at, evidence, policy)
+    with uncollected():
+        rows.read_moves(ledger)
+        at = situation(rows.moves_by(now_s))
+        evidence = gather(ledger, rows, at, policy, now_s)
+        return at, evidence, decide(at, evidence, policy)
 
 
 def gather(ledger: Ledger, rows: Rows, at: Situation, policy: Policy, now_s: float) -> Evidence:
@@ -118,11 +123,25 @@ def gather(ledger: Ledger, rows: Rows, at: Situation, policy: Policy, now_s: flo
     if at.stage is Stage.SHADOW:
         guards = GuardEvidence(broken=broken_shadow(rows.outcomes, rows.pairs, at.new, policy))
     elif at.stage is Stage.CANARY:
-        of = [o for o in rows.outcomes if o.release in (at.new, at.old) and o.arm != SHADOW]
+        of = [o for o in rows.outcomes if o.release in (at.new, at.old) and o.arm in (CHAMPION, CANARY)]
         guards = guard_evidence(of, rows.errors, at.weights, policy, {pair.stream_id for pair in rows.pairs})
     elif at.stage is Stage.WATCHED:
-        guards = GuardEvidence(broken=broken(_since_promotion(rows.outcomes, at, rows.moves), policy, CHAMPION))
-    return Evidence(now_s, pairs, guards)
+        guards = GuardEvidence(
+            broken=broken(_since_promotion(rows.outcomes, at, rows.moves_by(now_s)), policy, CHAMPION)
+        )
+    return Evidence(now_s, pairs, _with_failed_load(guards, rows, at, now_s))
+
+
+def _with_failed_load(guards: GuardEvidence, rows: Rows, at: Situation, now_s: float) -> GuardEvidence:
+    """The guards, and whether the release could be loaded at all. Another server may need some time for that."""
+    assert at.new is not None
+    heard_s = [pair.at_s for pair in rows.pairs] if at.stage is Stage.SHADOW else []
+    heard_s += [o.at_s for o in rows.outcomes if o.release == at.new and o.arm != LOADING]
+    failed = unloaded(rows.outcomes, heard_s, at.new, at.since_s)
+    if failed is None:
+        return guards
+    is_over = now_s - failed.at_s >= LOAD_PATIENCE_S
+    return replace(guards, broken=guards.broken or (UNLOADED if is_over else ""), unloaded=True)
 
 
 def replay(ledger: Ledger, name: str) -> Iterator[tuple[Move, bool]]:
@@ -182,6 +201,19 @@ def run(
         stop.wait(every_s)
 
 
+def _begin_now(ledger: Ledger, rows: Rows, now_s: float) -> None:
+    """Repeats the last move of a canary or shadow that is dated after now: else its time would never begin."""
+    rows.read_moves(ledger)
+    for alias in (CANARY, SHADOW):
+        move = next((one for one in reversed(rows.moves) if one.alias == alias), None)
+        if move is None or move.to_number is None or not is_ahead(move.at_s, now_s):
+            continue
+        why = "the clock was ahead when the alias was moved; its time begins now"
+        to = move.to_number
+        with suppress(MoveConflict):
+            ledger.move(rows.name, alias, expected=to, to=to, by=BY, why=why, options=move.options)
+
+
 def _carry_out(ledger: Ledger, name: str, action: Action, evidence: Mapping[str, Any]) -> Move:
     return ledger.move(
         name,
@@ -195,7 +227,7 @@ def _carry_out(ledger: Ledger, name: str, action: Action, evidence: Mapping[str,
     )
 
 
-def _since_promotion(outcomes: Sequence[Outcome], at: Situation, moves: Sequence[Move]) -> list[Outcome]:
+def _since_promotion(outcomes: Sequence[OutcomePart], at: Situation, moves: Sequence[Move]) -> list[OutcomePart]:
     """Streams of the new champion that began after its promotion."""
     promoted_s = max((m.at_s for m in moves if m.alias == CHAMPION and m.to_number == at.new), default=0.0)
     return [o for o in outcomes if o.release == at.new and o.arm == CHAMPION and o.at_s - o.audio_s >= promoted_s]

@@ -20,6 +20,9 @@ from ops.evidence import GUARDS, GuardEvidence, PairEvidence, Weight
 from ops.policy import Policy
 
 DAY_S = 86_400.0
+UNLOADED = "a server could not load it (its log says why), and no stream has reached it since"
+LOAD_PATIENCE_S = 120.0
+"""Another server may still be loading a release that could not be loaded on one."""
 
 
 class Stage(Enum):
@@ -127,6 +130,8 @@ def waiting(at: Situation, evidence: Evidence, policy: Policy) -> str:
         return "no release is on trial"
     if at.stage is Stage.CANARY and _is_proven(evidence, policy):
         return f"the step needs {policy.step_clients} clients of the canary, and has {guards.clients}"
+    if guards.unloaded:
+        return f"{UNLOADED}; it is stopped {LOAD_PATIENCE_S:.0f} s after that, unless streams reach it elsewhere"
     seen = f"{_count(pairs.pairs, 'stream')} heard by both, {pairs.units} complete units of clients"
     if at.stage is Stage.WATCHED:
         return f"no harm is shown ({seen}; evidence {_k(pairs.harm)} of {1 / policy.watch_alpha:.0f})"

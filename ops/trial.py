@@ -192,7 +192,7 @@ def _clients(at_s: np.ndarray, repeat: float, rng: np.random.Generator) -> np.nd
 def ours(streams: Streams, policy: Policy) -> Verdict:
     """The verdicts of `ops.rollout` on pairs, looked at after every stream; a release that was promoted is watched."""
     unit, ends_s = units_by_client(
-        streams.client.astype(str), streams.at_s, policy.unit_minutes * 60, policy.client_hours * HOUR_S
+        streams.client.astype(str).tolist(), streams.at_s, policy.unit_minutes * 60, policy.client_hours * HOUR_S
     )
     looks = len(streams.at_s)
 

@@ -4,20 +4,28 @@ Only harm among the alarms retrains: a shift alone is audio that changed, and th
 Decisions are rows of the ledger with a unique cause, so monitors that were killed, or two at once, start one run.
 """
 
+import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from asr.aliases import CANARY, SHADOW
+from asr.errors import LedgerError
 from asr.ledger import Ledger, Pipelines, previous_champion
 from asr.ledger.pipelines import FAILED, HARM, NEW_LABELS, SCHEDULE, WAITING, Run, Trigger
+from asr.options import LEDGER
+from ops.drift.reference import frozen
+from ops.drift.watcher import alarms_since
 from ops.pipeline.plan import Plan, load_plan
-from ops.pipeline.run import has_ended, is_busy
+from ops.pipeline.run import has_ended, is_busy, starting
 
 HOUR_S, DAY_S = 3600.0, 86_400.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 10.0, HOUR_S
+"""Between two processes of which the first changed nothing in the ledger; each further pause is twice as long."""
 NOT_HARM = "not harm"
 
 
@@ -41,16 +49,57 @@ class Decided:
         return asdict(self.trigger)
 
 
+@dataclass(slots=True)
+class Pauses:
+    """Keeps a process that ends at once from being started again in each round. Memory only: a new monitor tries."""
+
+    _state: tuple[int, ...] = ()
+    _pause_s: float = 0.0
+    _next_s: float = 0.0
+
+    def may_start(self, state: tuple[int, ...], now_s: float) -> bool:
+        """Whether to start one now. ``state``: what the ledger says about the pipeline."""
+        if state != self._state:
+            self._state, self._pause_s = state, FIRST_PAUSE_S
+        elif now_s < self._next_s and self._next_s - now_s <= self._pause_s:  # else the clock was set back
+            return False
+        else:
+            self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+        self._next_s = now_s + self._pause_s
+        return True
+
+
 class Triggers:
-    """The watcher (`ops.monitor.Watcher`) of one pipeline's file. What it decided is in the ledger, not in memory."""
+    """The watcher (`ops.monitor.Watcher`) of one pipeline's file. What it decided is in the ledger, not in memory.
+
+    The file is read again when it was changed; while it is broken, nothing is started and each round says why.
+    """
 
     def __init__(self, file: Path) -> None:
         self._file, self._plan = file, load_plan(file)
+        self._stamp, self._pauses = _stamp(file), Pauses()
 
     def look(self, ledger: Ledger, name: str, now_s: float) -> Iterator[Decided]:
-        """Decides, starts the pipeline where it is due, and yields what is new. Raises `LedgerError`."""
+        """Decides, starts the pipeline where it is due, and yields what is new. Raises `AsrError`."""
         if name == self._plan.name:
-            yield from map(Decided, watch(ledger, self._plan, self._file, now_s))
+            self._read_again()
+        if name == self._plan.name:
+            yield from map(Decided, watch(ledger, self._plan, self._file, now_s, self._pauses))
+
+    def _read_again(self) -> None:
+        stamp = _stamp(self._file)
+        if stamp is None or stamp != self._stamp:
+            self._plan = load_plan(self._file)
+            self._stamp, self._pauses = stamp, Pauses()
+
+
+def _stamp(file: Path) -> tuple[int, int] | None:
+    """Of a file's content; None where it cannot be read."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 def decide(ledger: Ledger, plan: Plan, now_s: float) -> list[Trigger]:
@@ -72,36 +121,59 @@ def decide(ledger: Ledger, plan: Plan, now_s: float) -> list[Trigger]:
     return decided
 
 
-def watch(ledger: Ledger, plan: Plan, file: Path, now_s: float) -> list[Trigger]:
+def watch(ledger: Ledger, plan: Plan, file: Path, now_s: float, pauses: Pauses) -> list[Trigger]:
     """Stores what is decided, and starts the pipeline as a process of its own where one fires or a run is left over."""
     rows = Pipelines(ledger)
     added = [row for row in map(rows.add_trigger, decide(ledger, plan, now_s)) if row is not None]
     if is_busy(Path(plan.work)):
         return added
     runs, started = rows.runs(plan.name), {run.trigger for run in rows.runs(plan.name)}
-    open_triggers = [each for each in rows.triggers(plan.name) if each.fires and each.id not in started]
-    if open_triggers:
-        start(file, ledger.where, str(open_triggers[0].evidence.get("nearest", "")), open_triggers[0].id)
-    elif runs and _goes_on(ledger, runs[-1]):
-        start(file, ledger.where, str(runs[-1].settings.get("condition", "")), runs[-1].trigger)
+    fired = [each for each in rows.triggers(plan.name) if each.fires]
+    first = next((each for each in fired if each.id not in started), None)
+    if first is None and not (runs and _goes_on(ledger, runs[-1])):
+        return added
+    state = (len(fired), len(runs), len(rows.steps(plan.name)), ledger.version())
+    if pauses.may_start(state, now_s):
+        condition = first.evidence.get("nearest", "") if first else runs[-1].settings.get("condition", "")
+        start(plan, file, ledger.place, str(condition), first.id if first else runs[-1].trigger)
     return added
 
 
-def start(file: Path, ledger: str, condition: str, trigger: int | None) -> None:
-    """Starts `asr pipeline run FILE` as a process that lives on without this one."""
+def start(plan: Plan, file: Path, ledger: str, condition: str, trigger: int | None) -> None:
+    """Starts `asr pipeline run FILE` as a process that lives on without this one, if none was started that still lives.
+
+    Its output is appended to ``logs/trigger-N.log`` in the pipeline's folder; ``logs/run.log`` without a trigger.
+    """
     more = ["--condition", condition] if condition else []
     more += ["--trigger", str(trigger)] if trigger is not None else []
-    command = [sys.executable, "-m", "asr", "pipeline", "run", str(file), "--ledger", ledger, *more]
-    nowhere = subprocess.DEVNULL
-    subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True)
+    command = [sys.executable, "-m", "asr", "pipeline", "run", str(file), *more]
+    logs = Path(plan.work) / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    log = logs / (f"trigger-{trigger}.log" if trigger is not None else "run.log")
+    with starting(Path(plan.work)) as lock, log.open("ab") as output:
+        if lock is None:
+            return
+        nowhere = subprocess.DEVNULL
+        process = subprocess.Popen(
+            command,
+            stdin=nowhere,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            pass_fds=(lock,),
+            env=os.environ | {LEDGER: ledger},  # not in the command, which all users see: a URL has a password
+        )
+    threading.Thread(target=process.wait, daemon=True).start()  # else it stays a zombie while this process lives
 
 
 def _causes(ledger: Ledger, plan: Plan, now_s: float, runs: Sequence[Run]) -> Iterator[Trigger]:
     """What happened. ``fires``: it starts a run unless something stands in its way."""
     name, settings = plan.name, plan.triggers
     began_s = runs[-1].at_s if runs else 0.0
+    condition = _condition(ledger, name)
     for alarm in ledger.alarms(name):
-        evidence = {"alarm": alarm.id, "sentence": alarm.sentence, "nearest": alarm.evidence.get("nearest", "")}
+        nearest = alarm.evidence.get("nearest", condition if alarm.kind == HARM else "")
+        evidence = {"alarm": alarm.id, "sentence": alarm.sentence, "nearest": nearest}
         cause = Trigger(now_s, name, alarm.kind, f"alarm {alarm.id}", True, "", alarm.sentence, evidence)
         if alarm.kind != HARM:
             yield _refusal(cause, NOT_HARM, f"{alarm.kind} alone starts nothing: no harm to the words is shown")
@@ -111,13 +183,27 @@ def _causes(ledger: Ledger, plan: Plan, now_s: float, runs: Sequence[Run]) -> It
             yield _refusal(cause, "covered", f"run {runs[-1].id} began after it")
         else:
             yield cause
+    run = runs[-1].id if runs else 0
     new = sum(label.at_s > began_s for label in ledger.labels(name))
     if settings.labels and new >= settings.labels:
         why = f"{new} labels are new, {settings.labels} are wanted"
-        yield Trigger(now_s, name, NEW_LABELS, f"labels since run {runs[-1].id if runs else 0}", True, "", why)
+        yield Trigger(now_s, name, NEW_LABELS, f"labels since run {run}", True, "", why, {"nearest": condition})
     if settings.every_days and now_s - began_s >= settings.every_days * DAY_S:
         why = f"the last run began {settings.every_days:g} days ago or more" if runs else "no run yet"
-        yield Trigger(now_s, name, SCHEDULE, f"schedule after run {runs[-1].id if runs else 0}", True, "", why)
+        yield Trigger(now_s, name, SCHEDULE, f"schedule after run {run}", True, "", why, {"nearest": condition})
+
+
+def _condition(ledger: Ledger, name: str) -> str:
+    """What live speech is most like by the last alarm of the present reference that says so; "" without one.
+
+    Labels and the date prove no shift; but where one stands, a training is for the speech that comes now.
+    """
+    try:
+        reference = frozen(ledger, name)
+    except LedgerError:  # a broken file must not stop what labels start
+        reference = None
+    alarms = alarms_since(ledger, name, reference) if reference else []
+    return next((str(alarm.evidence["nearest"]) for alarm in reversed(alarms) if "nearest" in alarm.evidence), "")
 
 
 def _obstacle(ledger: Ledger, plan: Plan, now_s: float, runs: Sequence[Run], cause: Trigger) -> tuple[str, str]:

@@ -42,11 +42,14 @@ from asr.audio.files import read_blocks
 from asr.config import SAMPLE_RATE_HZ
 from asr.events import Final
 from eval.runs.local_server import free_port
+from eval.runs.process_usage import worker_pids
 from scripts.hostile.scenarios import attack
 from server.client.protocol import CHUNK_S, Message, StreamError, listen_url, pcm16
 from server.client.stream import paced, stream
 
 PAUSE_S = 0.8
+REPORT_S = 5.0
+"""The server's log reports a hang within this time after the worker was killed."""
 READY_S = 180.0
 DISK_BYTES = 131_072
 """Room for waiting audio in the drill of the full disk: four seconds."""
@@ -99,14 +102,6 @@ class Tally:
         counts = f"{self.harm:4} x, {self.streams:3} streams, {self.words:6} words"
         found = f"{self.missing} missing, {self.extra} extra: {state}"
         return f"{self.name:22} {counts}, {found}{self.note and '; ' + self.note}"
-
-
-def worker_pids(server_pid: int) -> list[int]:
-    """The worker processes of a server, those that still load their model included, without stopped and dead ones."""
-    command = ["ps", "-ww", "-o", "pid=,stat=,args=", "--ppid", str(server_pid)]
-    found = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    rows = [line.split(None, 2) for line in found.splitlines()]
-    return [int(pid) for pid, state, args in rows if "spawn_main" in args and state[0] not in "TZ"]
 
 
 class Drilled:
@@ -252,8 +247,10 @@ class Harm:
                     tally.errors.append(f"worker {pid} hangs and nobody noticed")
                     return
             took_s = time.monotonic() - began_s
-            await asyncio.sleep(0.5)  # the line about it is written after the kill
-            late_s = max(late_s, took_s - max(_deadlines_s(self._server.log, seen), default=0.0))
+            wait_s = time.monotonic() + REPORT_S
+            while not (deadlines_s := _deadlines_s(self._server.log, seen)) and time.monotonic() < wait_s:
+                await asyncio.sleep(0.1)
+            late_s = max(late_s, took_s - max(deadlines_s, default=0.0))
             slowest_s = max(slowest_s, took_s)
         tally.note = f"noticed within {slowest_s:.1f} s, and at most {late_s:.1f} s after the deadline"
 

@@ -43,7 +43,7 @@ def main() -> None:
         undisturbed, killed = Path(folder) / "undisturbed" / "l.db", Path(folder) / "killed" / "l.db"
         disturb(killed, folder, options.kills, random.Random(options.seed))
         with open_ledger(killed) as ledger:
-            rounds, moves = max(1, len(ledger.releases(NAME))), ledger.version()
+            rounds, moves = len(ledger.releases(NAME)) + 1, ledger.version()  # the next one may be copied already
         write(str(killed), folder, rounds)
         write(str(undisturbed), folder, rounds)
         faults = [*differences(state(undisturbed), state(killed)), *left_behind(killed)]

@@ -1,14 +1,16 @@
 """Writes the lock files: the exact versions of all packages that the project needs, as installed here.
 
-``make lock`` first installs the newest versions that ``pyproject.toml`` allows, then runs this. There are two files, so
-that ``make serve`` need not install packages that only tests use: ``requirements.lock`` (the server, the default model
-and the build backend) and ``requirements-dev.lock`` (what extra ``dev`` adds on top).
+``make lock`` first installs the newest versions that ``pyproject.toml`` allows, then runs this. ``make serve`` need not
+install what only tests use: ``requirements.lock`` has the server, the default model and the build backend,
+``requirements-dev.lock`` what extra ``dev`` adds on top. ``requirements-cpu.lock`` is the first without CUDA: it has
+PyTorch's own build for CPUs in place of PyPI's, and none of NVIDIA's libraries.
 
 Each version has the SHA-256 of all its files on PyPI, for every platform: ``pip install --require-hashes`` takes no
 other ones. ``uv`` (``UV`` names it) asks the index for them and downloads nothing.
 """
 
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -23,6 +25,14 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT = "steadyword"
 MAC = {"platform_system": "Darwin", "sys_platform": "darwin", "os_name": "posix"}
 HEADER = "# Made by `make lock` from pyproject.toml; do not edit.\n"
+CPU_TORCH = (
+    "torch==2.13.0+cpu ; sys_platform == 'linux' and platform_machine == 'x86_64' \\\n"
+    "    --hash=sha256:6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b\n"
+)
+"""PyTorch's build for CPUs and Python 3.11, from https://download.pytorch.org/whl/cpu: 0.2 GB to load, not 2.9 GB. PyPI
+has none for Linux. It is a later version than the one in the other locks; CONTRIBUTING.md says how it is tested."""
+ONLY_CUDA = "; sys_platform == 'linux'"
+"""What only Linux needs are torch's CUDA parts."""
 
 Versions = dict[str, str]
 
@@ -91,15 +101,24 @@ def _with_hashes(pins: str) -> str:
     return subprocess.run(command, input=pins, capture_output=True, text=True, check=True).stdout
 
 
+def without_cuda(lock: str) -> str:
+    """`requirements.lock` -> `requirements-cpu.lock`. torch is first: where no index has it, nothing is loaded."""
+    pins = re.split(r"\n(?=\S)", lock.removeprefix(HEADER).rstrip("\n"))
+    kept = [pin for pin in pins if ONLY_CUDA not in pin.split("\\", 1)[0] and not pin.startswith("torch==")]
+    return HEADER + CPU_TORCH + "\n".join(kept) + "\n"
+
+
 def main() -> None:
-    """Writes `requirements.lock` and `requirements-dev.lock`."""
+    """Writes `requirements.lock`, `requirements-cpu.lock` and `requirements-dev.lock`."""
     if sys.platform != "linux":
         raise SystemExit(f"the locks are made on Linux, which needs the most packages; this is {sys.platform}")
     build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["build-system"]["requires"]
     base = [PROJECT, *build, "editables", "setuptools"]  # hatchling asks for `editables` when the install is editable
     runtime, dev = closure(base, {}), closure([*base, f"{PROJECT}[dev]"], {})
     everywhere = closure([*base, f"{PROJECT}[dev]"], MAC)
-    (ROOT / "requirements.lock").write_text(_pins(runtime, runtime, everywhere), encoding="utf-8")
+    lock = _pins(runtime, runtime, everywhere)
+    (ROOT / "requirements.lock").write_text(lock, encoding="utf-8")
+    (ROOT / "requirements-cpu.lock").write_text(without_cuda(lock), encoding="utf-8")
     (ROOT / "requirements-dev.lock").write_text(_pins(dev.keys() - runtime.keys(), dev, everywhere), encoding="utf-8")
 
 

@@ -39,6 +39,7 @@ from asr.config import SAMPLE_RATE_HZ
 from asr.errors import AsrError
 from asr.events import Final
 from asr.ledger import Ledger, open_ledger
+from eval.runs.process_usage import worker_pids
 from server.client.protocol import CHUNK_S, Message, listen_url, pcm16
 from server.client.stream import Refused, stream
 
@@ -107,11 +108,6 @@ class Serving:
         with urllib.request.urlopen(self.url + path, timeout=10) as answer:
             return str(answer.read().decode())
 
-    def workers(self) -> list[int]:
-        """Process ids, without multiprocessing's own helper."""
-        pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
-        return [pid for pid in pids if _parent(pid) == self.process.pid and b"spawn_main" in _read(pid, "cmdline")]
-
     def failed_loads(self) -> float:
         lines = self.get("/metrics").splitlines()
         return sum(float(line.split()[-1]) for line in lines if line.startswith("asr_failed_loads_total{"))
@@ -131,19 +127,6 @@ class Serving:
             self.process.wait(20)
         except subprocess.TimeoutExpired:
             self.kill()
-
-
-def _read(pid: int, name: str) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/{name}").read_bytes()
-    except OSError:
-        return b""
-
-
-def _parent(pid: int) -> int:
-    """proc(5): the second field after the command in parentheses; 0 for a process that has ended."""
-    fields = _read(pid, "stat").rpartition(b")")[2].split()
-    return int(fields[1]) if fields else 0
 
 
 class Trial:
@@ -308,7 +291,7 @@ class Trial:
 
         async def is_killed() -> bool:
             try:
-                os.kill(self.random.choice(self.server.workers()), signal.SIGKILL)
+                os.kill(self.random.choice(worker_pids(self.server.process.pid)), signal.SIGKILL)
             except (ProcessLookupError, IndexError):
                 return False
             return True

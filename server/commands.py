@@ -3,14 +3,13 @@
 Nothing heavy is imported here: `asr --help` must answer immediately.
 """
 
-import asyncio
 import functools
 import math
 import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from server.http.service import Service
 
 URL = "ws://127.0.0.1:8000/v1/listen"
+ENGINES = ("local", "ray")
 
 
 def register(app: typer.Typer) -> None:
@@ -45,14 +45,25 @@ def serve(
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one.")] = None,
+    advertise: Annotated[
+        str | None, typer.Option(help="Where other servers behind the same address reach this one: ws://10.0.0.3:8000.")
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(help="Worker processes for each model; 0: one for each CPU core, at most 4.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Where models compute: cpu, or cuda for an NVIDIA GPU (cuda:1: the second one).")
     ] = None,
     tls_cert: Annotated[str | None, typer.Option(help="Certificate with its chain (PEM): https and wss.")] = None,
     tls_key: Annotated[str | None, typer.Option(help="The certificate's key (PEM).")] = None,
     insecure: Annotated[
         bool | None, typer.Option("--insecure", help="Let other machines in without keys, and to the Wyoming port.")
     ] = None,
+    engine: Annotated[str, typer.Option(help="Where to run: local, or ray (replicas on a Ray cluster).")] = "local",
+    ray_address: Annotated[
+        str | None, typer.Option(help="The Ray cluster, such as auto or ray://host:10001. [default: a new one here]")
+    ] = None,
+    replicas: Annotated[str, typer.Option(help="How many on Ray: a number, or the fewest and most: 2-8.")] = "1",
     ledger: LedgerOption = None,
 ) -> None:
     """Serve live streams, uploads and the page; print the address when ready."""
@@ -68,10 +79,16 @@ def serve(
         "host": host,
         "port": port,
         "workers": workers,
+        "advertise": advertise,
+        "device": device,
         "tls_cert": tls_cert,
         "tls_key": tls_key,
     }
     settings = load_settings(config, models=model or None, insecure=insecure, ledger=ledger, **options)
+    if engine not in ENGINES:
+        raise ConfigError(f"unknown --engine {engine!r}; wanted {' or '.join(ENGINES)}")
+    if engine == "ray":
+        return _serve_on_ray(settings, ray_address, replicas)
     if not settings.ledger:
         settings = replace(settings, ledger=ledger_place() or "")
     if settings.collect.enabled and not settings.ledger:
@@ -88,16 +105,51 @@ def serve(
         _serve(settings, keyring, listening, wyoming)
 
 
+def _serve_on_ray(settings: "ServerSettings", address: str | None, replicas: str) -> None:
+    from server.access.exposure import check_exposure
+    from server.access.keyring import Keyring
+    from server.address import bind
+    from server.ray_serve import counts_of, serving
+
+    counts = counts_of(replicas)
+    for name in ("ledger", "wyoming_port", "advertise"):
+        if getattr(settings, name):
+            raise ConfigError(f"{name}: found {getattr(settings, name)!r}, which --engine ray does not have yet")
+    with bind(settings) as listening:
+        check_exposure(settings, Keyring.of(settings), listening)
+    signal.signal(signal.SIGTERM, _exit)
+    with serving(settings, address, counts) as url:
+        typer.echo(f"{', '.join(settings.models)} on {url} (Ctrl-C ends it)")
+        while True:
+            signal.pause()
+
+
 def _serve(
     settings: "ServerSettings", keyring: "Keyring", listening: socket.socket, wyoming: socket.socket | None
 ) -> None:
     from server.access.logs import start_logs
+    from server.starting import Starting
+
+    start_logs(settings)
+    signal.signal(signal.SIGTERM, _exit)  # while models load, and after Uvicorn has shut down
+    with Starting(listening, settings) as starting:  # before the imports below, which take seconds
+        _load_and_run(settings, keyring, listening, wyoming, starting.end)
+
+
+def _load_and_run(
+    settings: "ServerSettings",
+    keyring: "Keyring",
+    listening: socket.socket,
+    wyoming: socket.socket | None,
+    on_ready: Callable[[], None],
+) -> None:
     from server.address import address
     from server.http.app import create_app
     from server.run import Server
     from server.workers.remote import load_engines
 
     def greet(service: "Service") -> None:
+        on_ready()
         typer.echo(f"{', '.join(service.schedulers)} on {address(listening, settings)} (Ctrl-C ends it)")
         if wyoming:
             alone = "" if settings.insecure else " (this machine only: the protocol has no keys)"
@@ -105,8 +157,6 @@ def _serve(
         if service.not_ready:
             say(f"not ready: {service.not_ready}")
 
-    start_logs(settings)
-    signal.signal(signal.SIGTERM, _exit)  # while models load, and after Uvicorn has shut down
     follow = None
     if settings.ledger:
         from asr.ledger import open_ledger
@@ -152,6 +202,8 @@ def stream(
 
     if not 0 <= pace < math.inf:
         raise ConfigError(f"--pace: found {pace:g}, wanted 0 or more")
+    import asyncio
+
     raw = source == "-"
     if not raw:
         rate, channels = 16_000, 1
@@ -175,6 +227,8 @@ async def _stream(
     source: str, address: str, pace: float | None, form: tuple[int, int], key: str, resumable_s: int
 ) -> None:
     """Ctrl-C ends the audio, not the program: the last words are still shown. A second Ctrl-C ends the program."""
+    import asyncio
+
     from server.client import sources
     from server.client.display import Display
     from server.client.resuming import ResumingStream

@@ -1,6 +1,7 @@
 """The server's settings. Their defaults are in `configs/server.toml`, and only there; a user's file overrides them."""
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 from asr.config import SessionSettings, build, config_dir, read_toml
 from asr.errors import ConfigError
 
+_ADVERTISED = re.compile(r"wss?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?")
 OFF_AT_ZERO = ("max_resume_s", "keep_warm_s")
 """Limits of what 0 switches off."""
 
@@ -39,9 +41,11 @@ class ServerSettings:
     models: tuple[str, ...]
     model_aliases: tuple[str, ...]
     workers: int
+    device: str
     ledger: str
     keep_warm_s: float
     allowed_hosts: tuple[str, ...]
+    advertise: str
     allowed_origins: tuple[str, ...]
     keys_file: str
     insecure: bool
@@ -81,6 +85,10 @@ class ServerSettings:
                 raise ConfigError(f"{name}: found {getattr(self, name)}, wanted 0 to 65535")
         if not self.models:
             raise ConfigError("models: found an empty list, wanted at least one model's name (see `asr models`)")
+        if self.advertise and not (_ADVERTISED.fullmatch(self.advertise) and len(self.advertise) <= 200):
+            raise ConfigError(
+                f"advertise: found {self.advertise[:250]!r}, wanted an address such as ws://10.0.0.3:8000"
+            )
         if self.workers < 0:
             raise ConfigError(f"workers: found {self.workers}, wanted a number of processes, or 0")
         for name in (f.name for f in dataclasses.fields(self) if f.name.startswith("max_") or f.name.endswith("_s")):

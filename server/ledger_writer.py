@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from asr.errors import AsrError
+from asr.errors import AsrError, RowRefused
 from server.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -80,20 +80,31 @@ class LedgerWriter:
     def _write(
         self, add: "Callable[[list[Pair | Outcome | VitalsRow]], None]", rows: "list[Pair | Outcome | VitalsRow]"
     ) -> None:
-        """Tries until it succeeds, or once more when the server stops."""
+        """Tries until it succeeds, or once more when the server stops. A row that never fits is dropped alone."""
         while rows:
             try:
                 return add(rows)
+            except RowRefused as error:
+                if len(rows) > 1:  # one of them: the others are written without it
+                    for row in rows:
+                        self._write(add, [row])
+                else:
+                    self._report(error)
+                    self._drop(rows)
+                return
             except AsrError as error:
                 self._report(error)
             except Exception:  # noqa: BLE001 - the thread must go on: later rows may be fine
                 _log.exception("rows of the ledger are dropped")
-                self._metrics.ledger_dropped.labels(_kind(rows[0])).inc(len(rows))
+                self._drop(rows)
                 return
             if self._stopping.is_set():
-                self._metrics.ledger_dropped.labels(_kind(rows[0])).inc(len(rows))
+                self._drop(rows)
                 return
             self._stopping.wait(RETRY_S)
+
+    def _drop(self, rows: "list[Pair | Outcome | VitalsRow]") -> None:
+        self._metrics.ledger_dropped.labels(_kind(rows[0])).inc(len(rows))
 
     def _report(self, error: AsrError) -> None:
         if time.monotonic() >= self._logged_s + QUIET_S:

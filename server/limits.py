@@ -4,13 +4,19 @@ One object of each per server. A stream's own bounds are in `server.streams`, an
 """
 
 import resource
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 BACKLOG = 32
 """Connections that asyncio accepts in one go. They are counted up to three rounds of the event loop later."""
+LINGER_S = 1.0
+"""After the last message, what a client still sends is read and dropped this long: some round trips, and it sees the
+end. A connection that is closed with bytes unread is reset, and a client that is still sending loses that message."""
 _RESERVED_FILES = 40 + 4 * BACKLOG
 """For all but clients: listening sockets, pipes to workers, the log, and connections that are not counted yet."""
 _FILES_A_STREAM = 2
@@ -42,6 +48,8 @@ class Connections:
         self._by_address: Counter[str] = Counter()
         self._waiting: dict[object, Callable[[], None]] = {}
         """The oldest first; each with what cuts it."""
+        self._handshakes: dict[tuple[str, int], socket.socket] = {}
+        """Those that begin TLS, by the client's address and port."""
 
     def __len__(self) -> int:
         return len(self._address_of)
@@ -61,6 +69,21 @@ class Connections:
         if len(self) > self._most + _OVER_LIMIT:
             cut()
         return room
+
+    def begin_handshake(self, connection: socket.socket, client: tuple[str, int]) -> None:
+        """Counts a connection that begins TLS, until `end_handshake` or `drop_handshake`."""
+        self._handshakes[client] = connection
+        self.enter(connection, client[0], lambda: _shut(connection))
+
+    def end_handshake(self, client: tuple[str, int]) -> None:
+        """The client's TLS is there: its protocol enters now. Changes nothing for a client without TLS."""
+        self.leave(self._handshakes.pop(client, None))
+
+    def drop_handshake(self, connection: socket.socket, client: tuple[str, int]) -> None:
+        """The connection is closed, with TLS or before."""
+        if self._handshakes.get(client) is connection:  # else that port of the client has another one by now
+            del self._handshakes[client]
+        self.leave(connection)
 
     def serve(self, connection: object) -> None:
         """The connection's request has come: it is not cut any more."""
@@ -88,6 +111,44 @@ class Connections:
                 cut()
                 return True
         return False
+
+
+def _shut(connection: socket.socket) -> None:
+    with suppress(OSError):  # the client has gone
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+class _Accepted(socket.socket):
+    """A connection that is counted until it is closed, which asyncio does also where no protocol knows of it."""
+
+    def __init__(self, accepted: socket.socket, client: tuple[str, int], connections: Connections) -> None:
+        super().__init__(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
+        self._client, self._connections = client, connections
+
+    def close(self) -> None:
+        """As `socket.socket.close`."""
+        self._connections.drop_handshake(self, self._client)
+        super().close()
+
+
+class TlsListener(socket.socket):
+    """A listening socket whose connections count from the moment they are accepted.
+
+    asyncio tells a protocol of a connection only after its handshake. Until then thousands of silent ones could hold
+    all files that the process may open.
+    """
+
+    def __init__(self, listening: socket.socket, connections: Connections) -> None:
+        """On the same address as `listening`, which stays open."""
+        super().__init__(listening.family, listening.type, listening.proto, fileno=listening.dup().detach())
+        self._connections = connections
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """As `socket.socket.accept`."""
+        accepted, peer = super().accept()
+        connection = _Accepted(accepted, peer[:2], self._connections)
+        self._connections.begin_handshake(connection, peer[:2])
+        return connection, peer
 
 
 @dataclass(slots=True)

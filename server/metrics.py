@@ -22,6 +22,9 @@ class Metrics:
         self.kept_bytes = Gauge(
             "asr_kept_bytes", "Memory of messages kept for clients that may come back", registry=registry
         )
+        self.relayed_streams = Gauge(
+            "asr_relayed_streams", "Connections passed on to the server that keeps their stream", registry=registry
+        )
         self.resumes = Counter(
             "asr_resumes", "Lost connections, by how their stream went on", ["outcome"], registry=registry
         )

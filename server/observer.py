@@ -15,7 +15,7 @@ from server.clips.collecting import Collector, Origin
 from server.config import ServerSettings
 from server.ledger_writer import LedgerWriter
 from server.metrics import Metrics
-from server.outcomes import Seated, StreamOutcome
+from server.outcomes import Seated, StreamOutcome, failed_load
 from server.roster.roster import Roster
 from server.shadow.shadow import Followed, OnHeard, Shadow
 from server.shadow.turns import Lane, Turns
@@ -99,6 +99,10 @@ class Observer:
             context = current()
             seated = Seated(model, release, arm, context.next_stream_id(), context.client)
             StreamOutcome(seated, 1, self._writer.put).refuse(cause_name(cause))
+
+    def fail_load(self, model: str, release: int) -> None:
+        """A release could not be loaded here: what is on trial must not wait for streams that it will never hear."""
+        self._writer.put(failed_load(model, release))
 
     def _kept(self, model: str, release: int, stream_id: str) -> Origin | None:
         """The stream whose utterances are kept; None without the switch, or without its consent."""

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from asr.aliases import LOADING
 from asr.config import SAMPLE_RATE_HZ
 from asr.events import Event, Final
+from server.streams.connection import cause_name
 from server.streams.witness import Witness
-from server.wires.base import says_something
+from server.wires.base import Cause, says_something
 from server.workers.messages import Audio, Call
 
 if TYPE_CHECKING:
@@ -66,6 +68,13 @@ class StreamOutcome:
             delay_p95_s=delay_s,
             cause=cause,
         )
+
+
+def failed_load(model: str, release: int) -> "Outcome":
+    """A release that this server could not load; no client, no stream."""
+    from asr.ledger.values import Outcome
+
+    return Outcome(time.time(), model, release, LOADING, "", "", 0.0, 0, None, cause_name(Cause.INTERNAL))
 
 
 class _Channel:

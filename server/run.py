@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 import time
+from asyncio import constants
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from types import FrameType
@@ -18,7 +19,7 @@ from server.announce import announced
 from server.config import ServerSettings
 from server.http.protocols import MAX_HEAD_BYTES, Bounds, OneLength
 from server.http.service import CLOSING_S, Service
-from server.limits import BACKLOG, Connections, FrameBudgets, files_for_connections
+from server.limits import BACKLOG, Connections, FrameBudgets, TlsListener, files_for_connections
 from server.tcp import WyomingListener
 
 _log = logging.getLogger("steadyword.server")
@@ -85,6 +86,8 @@ class Server(uvicorn.Server):
         options = uvicorn_options(settings)
         if certificates := self._certificates:
             options["ssl_context_factory"] = lambda config, default: certificates.context
+            constants.SSL_HANDSHAKE_TIMEOUT = settings.head_timeout_s  # type: ignore[misc, assignment]
+            # Uvicorn passes none on; asyncio's 60 s would be the only deadline for clients that never begin TLS.
         most = min(settings.max_connections, files_for_connections(settings.max_streams))
         self._connections = Connections(most, settings.max_connections_per_address)
         self._budgets = FrameBudgets()
@@ -96,7 +99,8 @@ class Server(uvicorn.Server):
         """Starts listening, then calls `on_started` if startup succeeded."""
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(_OutOfFiles())
-        await super().startup(sockets)
+        is_tls = self._certificates is not None
+        await super().startup([TlsListener(one, self._connections) for one in sockets or ()] if is_tls else sockets)
         if certificates := self._certificates:
             files = certificates.files
             self._watching = asyncio.create_task(watch(files, state(files), certificates.reload))
@@ -128,6 +132,9 @@ class Server(uvicorn.Server):
         if self._wyoming:
             await self._wyoming.finish(CLOSING_S / 2)
         await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):  # their clients have not closed yet
+            connection.transport.abort()
+        await asyncio.sleep(0)
 
     async def _announce(self, listening: socket.socket) -> None:
         """Without it clients connect by address; so a network that refuses it is no reason to end."""

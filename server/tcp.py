@@ -8,7 +8,7 @@ from asr.errors import AsrError
 from server.access.context import begin
 from server.http.refusals import new_request_id
 from server.http.service import Service
-from server.limits import BACKLOG, BYTES_A_FRAME, Connections, FrameBudget, FrameBudgets
+from server.limits import BACKLOG, BYTES_A_FRAME, LINGER_S, Connections, FrameBudget, FrameBudgets
 from server.streams.connection import Connection
 from server.streams.transport import HalfClosed, PeerGone
 from server.wires.base import Frame, MessageError, MessageTooBig
@@ -60,9 +60,11 @@ class WyomingListener:
                 with suppress(AsrError):  # the server is shutting down
                     await _serve(self._service, transport, address)
         finally:
-            connections.leave(writer)
-            with suppress(PeerGone):
-                await transport.close(0, "")
+            connections.wait(writer, writer.transport.abort)
+            try:
+                await transport.finish()
+            finally:
+                connections.leave(writer)
 
 
 async def _serve(service: Service, transport: "WyomingTransport", address: str) -> None:
@@ -96,6 +98,9 @@ class WyomingTransport:
     ) -> None:
         self._reader, self._writer, self._max_bytes, self._budget = reader, writer, max_bytes, budget
         self._broken = self._ended = False
+        self._lost = asyncio.ensure_future(writer.wait_closed())
+        """Done when the connection is lost. Waited for by `asyncio.wait`, which cancels nothing."""
+        self._lost.add_done_callback(lambda lost: lost.cancelled() or lost.exception())
 
     async def receive(self) -> Frame:
         """The next event. Raises `MessageError` once; what follows it is discarded, since events no longer begin.
@@ -105,8 +110,9 @@ class WyomingTransport:
         try:
             if self._broken:
                 await self._discard()
+                raise PeerGone
             if self._ended:
-                await self._writer.wait_closed()
+                await asyncio.wait({self._lost})
                 raise PeerGone
             return await self._event()
         except MessageError:
@@ -135,7 +141,6 @@ class WyomingTransport:
         """Reads until the client has gone."""
         while await self._reader.read(MAX_LINE_BYTES):
             pass
-        raise PeerGone
 
     async def send(self, frame: Frame) -> None:
         """Sends one event."""
@@ -146,13 +151,20 @@ class WyomingTransport:
             raise PeerGone from None
 
     async def close(self, code: int, reason: str) -> None:
-        """Closes the connection; its `error` event has said why."""
-        self._writer.close()
-        closing = asyncio.ensure_future(
-            self._writer.wait_closed()
-        )  # a timeout around it would cancel what others await
-        if not (await asyncio.wait({closing}, timeout=_CLOSE_S))[0]:
+        """Ends what the server sends; the `error` event has said why."""
+        try:
+            self._writer.write_eof()
+        except OSError:
+            raise PeerGone from None
+
+    async def finish(self) -> None:
+        """Closes the connection, when nobody reads from it any more, after `LINGER_S`."""
+        try:
+            with suppress(PeerGone):
+                await self.close(0, "")
+            with suppress(OSError):  # `TimeoutError` is one
+                await asyncio.wait_for(self._discard(), LINGER_S)
+            self._writer.close()
+            await asyncio.wait({self._lost}, timeout=_CLOSE_S)
+        finally:
             self._writer.transport.abort()
-            await asyncio.wait({closing})
-        if closing.exception():
-            raise PeerGone

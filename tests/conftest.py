@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if MODEL_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.model)
+
+
+@pytest.fixture(autouse=True)
+def no_ledger_is_left() -> Iterator[None]:
+    """A command with `--ledger` sets the variable for its process; here that is the process of the next test too."""
+    yield
+    os.environ.pop("ASR_LEDGER", None)
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

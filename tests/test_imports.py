@@ -18,6 +18,7 @@ PACKAGES: Mapping[str, set[str]] = {
     "batch": {"server", "asr"},
     "server": {"asr"},
     "asr": set(),
+    "steadyword": {"asr"},
 }
 """Each package, and the packages that it may import."""
 
@@ -30,6 +31,7 @@ a server, a batch job and a test."""
 
 FOUNDATION = {
     "asr.aliases",
+    "asr.collection",
     "asr.config",
     "asr.errors",
     "asr.events",
@@ -49,6 +51,7 @@ ENGINE = {"asr.engine", "asr.streaming", "asr.model_files", "asr.models.registry
 
 ROOMS: Mapping[str, set[str]] = {
     "asr.aliases": set(),
+    "asr.collection": set(),
     "asr.errors": set(),
     "asr.installing": set(),
     "asr.events": set(),
@@ -68,10 +71,14 @@ ROOMS: Mapping[str, set[str]] = {
     **{
         f"{architecture}.{module}": FOUNDATION
         | {"asr.models.architecture", "asr.model_files", architecture}
-        | {f"{architecture}.{other}" for other in LOADING}
+        | {f"{architecture}.{other}" for other in (*LOADING, "silence_copy")}
         for architecture in ARCHITECTURES
         for module in LOADING
     },
+    "asr.models.whisper.silence_copy": FOUNDATION
+    | MODELS
+    | {"asr.model_files", "asr.models.whisper"}
+    | {f"asr.models.whisper.{module}" for module in LOADING},
     "asr.models.registry": FOUNDATION
     | {"asr.models.architecture", "asr.models.base", "asr.model_files", "asr.released"}
     | {f"{architecture}.architecture" for architecture in ARCHITECTURES},
@@ -85,7 +92,10 @@ ROOMS: Mapping[str, set[str]] = {
     "asr": {"asr.api", "asr.engine"},
     "asr.__main__": {"asr.cli"},
     "asr.console": {"asr.errors"},
-    "asr.cli": {"asr.console", "asr.errors"},
+    "asr.quick_start": {"asr.collection"},
+    "asr.ray_connection": {"asr.errors"},
+    "asr.own_packages": set(),
+    "asr.cli": {"asr.console", "asr.errors", "asr.own_packages", "asr.quick_start"},
     "asr.model_commands": FOUNDATION
     | ENGINE
     | {"asr.console", "asr.ledger", "asr.options", "asr.released", "asr.self_test"},

@@ -84,6 +84,7 @@ class Training:
                     self._save()
                     saved = now
                 if stop_after_s and spent > stop_after_s:
+                    self._save_unevaluated(bar)
                     return False
             state.epoch, state.step = state.epoch + 1, 0
             if state.epoch % loop.dev_every == 0 or state.epoch == loop.epochs:
@@ -116,6 +117,14 @@ class Training:
         if torch.isfinite(norm):
             self._optimiser.step()
         return float(loss.detach())
+
+    def _save_unevaluated(self, bar: Bar) -> None:
+        """Saves the model as it is, where it is wanted as it is at the end, or no evaluation has saved one yet."""
+        if self.settings.loop.keep == "last" or not self.state.curve:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.task.save(self.folder)
+            if not self.state.curve:
+                bar.say("stopped before the first evaluation: the model is saved as it is")
 
     def _evaluate(self, bar: Bar) -> None:
         """Evaluates on the dev set, saves the model if it is to be kept, and reports progress."""

@@ -5,7 +5,7 @@ but it stops after the first link of a chained Ogg and at the first damaged FLAC
 and takes 2.6 times as long for Opus.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +34,7 @@ _READ_VALUES = 1 << 17
 
 def read_blocks(
     source: Path | BinaryIO, block_s: float = 10.0, on_notice: OnNotice = ignored, *, channel: int | None = None
-) -> Iterator[np.ndarray]:
+) -> Generator[np.ndarray, None, None]:
     """Any recording -> mono float32 blocks ``(n,)`` at 16 kHz. Each lasts `block_s`, the last one may be shorter.
 
     `source` is a path, or an open binary file, which is read from its beginning and left open. Blocks are decoded when

@@ -50,7 +50,8 @@ def open_container(file: BinaryIO, name: str) -> "av.container.InputContainer":
     try:
         return av.open(file, "r", options={"format_whitelist": _FORMATS}, metadata_errors="ignore")
     except av.error.FFmpegError:
-        raise AudioError(f"found {name} to be no recording, or one cut before its first sample; {WANTED}") from None
+        found = f"found no sound in {name}: it is no recording, or it ends before its first sample"
+        raise AudioError(f"{found}; {WANTED}") from None
 
 
 def best_track(container: "av.container.InputContainer", name: str) -> AudioStream:

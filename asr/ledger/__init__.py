@@ -5,6 +5,7 @@
     tables      the tables, and the format's version
     database    connections, transactions, and each failure as one sentence
     history     what follows from the moves: the release to go back to, the evidence that a promotion rests on
+    draws       utterances that are drawn for labels, and comparisons of two texts
     pipelines   triggers and non-triggers, runs of pipelines and their steps
     ledger      the ledger itself; `resolve` reads NAME, NAME@champion and NAME/7
 
@@ -13,6 +14,7 @@ It is imported only where a ledger is used: a server without one never loads SQL
 
 from asr.aliases import ALIASES, CANARY, CHAMPION, SHADOW, SHARE, WEIGHT
 from asr.errors import LedgerError, MoveConflict
+from asr.ledger.draws import CHOICE_KINDS, Choice, Draw, Draws, label_id
 from asr.ledger.history import evidence_for, previous_champion
 from asr.ledger.ledger import Ledger, open_ledger, resolve
 from asr.ledger.pipelines import Pipelines
@@ -23,10 +25,14 @@ __all__ = [
     "ALIASES",
     "CANARY",
     "CHAMPION",
+    "CHOICE_KINDS",
     "SHADOW",
     "SHARE",
     "WEIGHT",
     "Alarm",
+    "Choice",
+    "Draw",
+    "Draws",
     "Gate",
     "Label",
     "Ledger",
@@ -39,6 +45,7 @@ __all__ = [
     "Release",
     "VitalsRow",
     "evidence_for",
+    "label_id",
     "open_ledger",
     "previous_champion",
     "resolve",

@@ -105,6 +105,7 @@ def store(folder: Path, releases: Path, check: Callable[[Path], None] | None = N
                 check(temporary)
             sha256 = folder_sha256(temporary, sha256_of)
             _put(temporary, releases / sha256, sha256)
+            is_whole(releases / sha256, sha256)  # remembers the hashes: the first load need not read all files again
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:

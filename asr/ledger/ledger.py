@@ -8,24 +8,38 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import numpy as np
-from sqlalchemy import Connection, Row, Table, func, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Row, Select, Table, func, select
 
 from asr.aliases import ALIASES, CHAMPION
-from asr.errors import LedgerError, MoveConflict
+from asr.collection import uncollected
+from asr.errors import LedgerError, MoveConflict, RowRefused
 from asr.ledger.database import Database
 from asr.ledger.folders import is_whole, store
-from asr.ledger.tables import ALARMS, GATES, LABELS, MOVES, OUTCOMES, PAIRS, RELEASES, VITALS
-from asr.ledger.values import ALARM_KINDS, Alarm, Gate, Label, Move, Outcome, Pair, Release, VitalsRow
+from asr.ledger.tables import ALARM_CAUSES, ALARMS, GATES, LABELS, MOVES, OUTCOMES, PAIRS, RELEASES, VITALS
+from asr.ledger.values import (
+    ALARM_KINDS,
+    Alarm,
+    Gate,
+    Label,
+    Move,
+    Outcome,
+    OutcomePart,
+    Pair,
+    PairPart,
+    Release,
+    VitalsRow,
+)
 from asr.model_files.trained import models_dir
-from asr.vitals.names import VERSION
+from asr.vitals.names import NAMES, VERSION
 
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 """The name of a model with releases."""
 REF = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*)(?:@(?P<alias>[a-z]+)|/(?P<number>[0-9]{1,9}))?")
 
-_ATTEMPTS = 20
-"""Of a transaction on a database that lets two of them read the same state. SQLite needs one."""
+_VITALS = select(*(VITALS.c[field.name] for field in fields(VitalsRow)))  # in the order of the class: its fastest way
+
+AT_ONCE = 500
+"""Keys in one question: SQLite bounds the variables of a statement."""
 
 Watched = TypeVar("Watched", Gate, Pair, Outcome, Label, Alarm)
 
@@ -41,7 +55,9 @@ class Ledger:
             _make_folder(Path(where).expanduser().parent)
         self._database = Database(where)
         self.where = self._database.where
-        """The file, or the URL without its password."""
+        """The file, or the URL without its password: for people."""
+        self.place = self._database.place
+        """The file, or the whole URL: for a process that opens the same ledger."""
         beside = Path(self.where).parent if self._database.is_sqlite else models_dir()
         self.releases_folder = beside / "releases"
 
@@ -49,6 +65,10 @@ class Ledger:
     def database(self) -> Database:
         """For the rooms of the ledger whose rows are not about releases, such as `asr.ledger.pipelines`."""
         return self._database
+
+    def try_turn(self, what: str) -> Callable[[], None] | None:
+        """See `Database.try_turn`."""
+        return self._database.try_turn(what)
 
     def close(self) -> None:
         """Closes the connections to the database."""
@@ -70,14 +90,6 @@ class Ledger:
         """
         _check_name(name)
         sha256 = store(Path(folder).expanduser(), self.releases_folder, check)
-        for _ in range(_ATTEMPTS):
-            try:
-                return self._add_row(name, sha256, by, why)
-            except IntegrityError:  # another process took the number
-                continue
-        raise LedgerError(f"the ledger {self.where} is too busy; wanted a moment without other writers")
-
-    def _add_row(self, name: str, sha256: str, by: str, why: str) -> Release:
         with self._database.writing() as connection:
             of_name = select(RELEASES).where(RELEASES.c.name == name)
             row = connection.execute(of_name.where(RELEASES.c.sha256 == sha256)).first()
@@ -152,18 +164,7 @@ class Ledger:
         _check_alias(alias)
         values: dict[str, Any] = {"name": name, "alias": alias, "from_number": expected, "to_number": to}
         values |= {"by": by, "why": why, "evidence": dict(evidence or {}), "options": dict(options or {})}
-        for _ in range(_ATTEMPTS):
-            try:
-                return self._move(values)
-            except IntegrityError:  # another process added a move since this one read the last
-                continue
-        raise LedgerError(f"the ledger {self.where} is too busy; wanted a moment without other writers")
-
-    def _move(self, values: Mapping[str, Any]) -> Move:
-        name, alias, expected = values["name"], values["alias"], values["from_number"]
         with self._database.writing() as connection:
-            # Before the alias: then a move of another process in between has this id too, and one of the two fails.
-            move_id = _last_id(connection) + 1
             last = _last_move(connection, name, alias)
             found = None if last is None else last.to_number
             if found != expected:
@@ -171,9 +172,9 @@ class Ledger:
                     f"{name}@{alias} is on {_ref(name, found)} and not on {_ref(name, expected)}: it was moved "
                     f"since; wanted a move from where it is"
                 )
-            if values["to_number"] is not None:
-                self._find(connection, name, values["to_number"])
-            move = Move(id=move_id, at_s=self._database.now_s(connection), **values)
+            if to is not None:
+                self._find(connection, name, to)
+            move = Move(id=_last_id(connection) + 1, at_s=self._database.now_s(connection), **values)
             connection.execute(MOVES.insert().values(asdict(move)))
         return move
 
@@ -215,6 +216,12 @@ class Ledger:
         query = {"name": name, "champion": champion, "challenger": challenger}
         return self._watched(PAIRS, Pair, query, after_id)
 
+    def pair_parts(self, name: str, champion: int, challenger: int, after_id: int = 0) -> list[PairPart]:
+        """As `pairs`, in half the time: only the columns that verdicts rest on."""
+        where = {"name": name, "champion": champion, "challenger": challenger}
+        with uncollected():
+            return list(map(PairPart._make, self._newer(PAIRS, PairPart._fields, where, after_id)))
+
     def add_outcomes(self, outcomes: Sequence[Outcome]) -> None:
         """Adds all of them, or none."""
         self._add(OUTCOMES, outcomes)
@@ -222,6 +229,11 @@ class Ledger:
     def outcomes(self, name: str, after_id: int = 0) -> list[Outcome]:
         """The streams of a model that ended, in the order in which they were added."""
         return self._watched(OUTCOMES, Outcome, {"name": name}, after_id)
+
+    def outcome_parts(self, name: str, after_id: int = 0) -> list[OutcomePart]:
+        """As `outcomes`, in half the time: only the columns that verdicts rest on."""
+        with uncollected():
+            return list(map(OutcomePart._make, self._newer(OUTCOMES, OutcomePart._fields, {"name": name}, after_id)))
 
     def add_labels(self, labels: Sequence[Label]) -> None:
         """Adds all of them, or none."""
@@ -240,19 +252,48 @@ class Ledger:
 
         Rows of another order of the numbers (`asr.vitals.names.VERSION`) are left out.
         """
-        columns = [column for column in VITALS.c if column.name != "version"]
-        query = select(*columns).where(VITALS.c.name == name, VITALS.c.id > after_id, VITALS.c.version == VERSION)
-        with self._database.reading() as connection:
-            rows = connection.execute(query.order_by(VITALS.c.id).limit(limit))
-            return [_vitals_row(row) for row in rows]
+        newer = _VITALS.where(VITALS.c.name == name, VITALS.c.id > after_id, VITALS.c.version == VERSION)
+        return self._vitals(newer.order_by(VITALS.c.id).limit(limit))
 
-    def add_alarm(self, alarm: Alarm) -> Alarm:
-        """Adds it, and returns it with its number. Raises `LedgerError` for an unknown kind."""
+    def vitals_of(self, ids: Sequence[int]) -> list[VitalsRow]:
+        """The utterances with these row numbers, which rise; those that are gone are left out."""
+        parts = (ids[at : at + AT_ONCE] for at in range(0, len(ids), AT_ONCE))
+        mine = _VITALS.where(VITALS.c.version == VERSION).order_by(VITALS.c.id)
+        return [row for part in parts for row in self._vitals(mine.where(VITALS.c.id.in_(part)))]
+
+    def last_vitals(self, name: str, count: int) -> list[VitalsRow]:
+        """The last ``count`` utterances of a model, the oldest first; rows of another order of the numbers left out."""
+        mine = _VITALS.where(VITALS.c.name == name, VITALS.c.version == VERSION)
+        return self._vitals(mine.order_by(VITALS.c.id.desc()).limit(count))[::-1]
+
+    def _vitals(self, query: Select[Any]) -> list[VitalsRow]:
+        with self._database.reading() as connection, uncollected():
+            rows = connection.execute(query).all()
+            numbers = np.frombuffer(b"".join(row.numbers for row in rows), "<f2").astype(np.float32)
+            tables = numbers.reshape(len(rows), len(NAMES))
+            return [VitalsRow(*[*row[:-2], each, row[-1]]) for row, each in zip(rows, tables, strict=True)]
+
+    def add_alarm(self, alarm: Alarm, cause: str) -> Alarm | None:
+        """Adds it, and returns it with its number; None if the model has one with this cause, also by another process.
+
+        Raises `LedgerError` for an unknown kind, and for a row that the database refuses for any other reason.
+        """
         if alarm.kind not in ALARM_KINDS:
             raise LedgerError(f"{alarm.kind!r} is no kind of alarm; wanted {', '.join(ALARM_KINDS)}")
-        with self._database.writing() as connection:
-            row_id = connection.execute(ALARMS.insert().values(_values(alarm)).returning(ALARMS.c.id)).scalar_one()
+        try:
+            with self._database.writing() as connection:
+                row_id = connection.execute(ALARMS.insert().values(_values(alarm)).returning(ALARMS.c.id)).scalar_one()
+                connection.execute(ALARM_CAUSES.insert().values(name=alarm.name, cause=cause, alarm=row_id))
+        except RowRefused:
+            if self._has_cause(alarm.name, cause):
+                return None
+            raise
         return replace(alarm, id=row_id)
+
+    def _has_cause(self, name: str, cause: str) -> bool:
+        query = select(ALARM_CAUSES.c.alarm).where(ALARM_CAUSES.c.name == name, ALARM_CAUSES.c.cause == cause)
+        with self._database.reading() as connection:
+            return connection.execute(query).first() is not None
 
     def alarms(self, name: str, after_id: int = 0) -> list[Alarm]:
         """The alarms of a model, in the order in which they were added."""
@@ -266,10 +307,15 @@ class Ledger:
             connection.execute(table.insert(), values)
 
     def _watched(self, table: Table, cls: type[Watched], where: Mapping[str, Any], after_id: int) -> list[Watched]:
-        columns = [table.c[field.name] for field in fields(cls)]  # in the order of the class: its fastest way
-        query = select(*columns).where(table.c.id > after_id).filter_by(**where).order_by(table.c.id)
+        names = [field.name for field in fields(cls)]  # in the order of the class: its fastest way
+        with uncollected():
+            return [cls(*row) for row in self._newer(table, names, where, after_id)]
+
+    def _newer(self, table: Table, names: Sequence[str], where: Mapping[str, Any], after_id: int) -> Sequence[Any]:
+        """These columns of the rows after one, in order."""
+        query = select(*(table.c[name] for name in names)).where(table.c.id > after_id)
         with self._database.reading() as connection:
-            return [cls(*row) for row in connection.execute(query).all()]
+            return connection.execute(query.filter_by(**where).order_by(table.c.id)).all()
 
     def _find(self, connection: Connection, name: str, number: int) -> Release:
         query = select(RELEASES).where(RELEASES.c.name == name, RELEASES.c.number == number)
@@ -334,12 +380,6 @@ def _values(row: Gate | Pair | Outcome | Label | VitalsRow | Alarm) -> dict[str,
     if isinstance(row, VitalsRow):
         values |= {"numbers": row.numbers.astype("<f2").tobytes(), "version": VERSION}
     return values
-
-
-def _vitals_row(row: Row[Any]) -> VitalsRow:
-    values = dict(row._mapping)
-    numbers = np.frombuffer(values.pop("numbers"), "<f2").astype(np.float32)
-    return VitalsRow(numbers=numbers, **values)
 
 
 def _last_id(connection: Connection) -> int:

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
 from sqlalchemy import Table, select
-from sqlalchemy.exc import IntegrityError
 
+from asr.errors import RowRefused
 from asr.ledger.ledger import Ledger
 from asr.ledger.tables import PIPELINE_RUNS, PIPELINE_STEPS, TRIGGERS
 
@@ -83,8 +83,11 @@ class Pipelines:
         """Adds it with its number; None if this cause has this row already, also by another process."""
         try:
             return self._add(TRIGGERS, trigger)
-        except IntegrityError:
-            return None
+        except RowRefused:
+            key = (trigger.cause, trigger.fires, trigger.reason)
+            if any((row.cause, row.fires, row.reason) == key for row in self.triggers(trigger.name)):
+                return None
+            raise
 
     def add_run(self, run: Run) -> Run:
         """Adds it with its number."""

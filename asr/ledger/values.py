@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -95,7 +95,8 @@ class Pair:
 class Outcome:
     """One stream that ended. ``arm`` is "champion" or "canary", ``cause`` why the stream ended.
 
-    Of the arm "shadow" there are only streams on which the shadow failed; the others are pairs.
+    Of the arm "shadow" there are only streams on which the shadow failed; the others are pairs. A row of the arm
+    "loading" is no stream: a server could not load the release.
     ``delay_p95_s`` is the 95th percentile of its words' delay, None for a stream without a word.
     """
 
@@ -110,6 +111,34 @@ class Outcome:
     delay_p95_s: float | None
     cause: str
     id: int = 0
+
+
+class PairPart(NamedTuple):
+    """The columns of a `Pair` that verdicts rest on: a tuple, since a round reads a hundred thousand of them."""
+
+    at_s: float
+    stream_id: str
+    client: str
+    words: int
+    distance: int
+    draw_probability: float
+    is_drawn: bool
+    id: int
+
+
+class OutcomePart(NamedTuple):
+    """The columns of an `Outcome` that verdicts rest on, as `PairPart`."""
+
+    at_s: float
+    release: int
+    arm: str
+    stream_id: str
+    client: str
+    audio_s: float
+    words: int
+    delay_p95_s: float | None
+    cause: str
+    id: int
 
 
 @dataclass(frozen=True, slots=True)

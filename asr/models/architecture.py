@@ -5,7 +5,7 @@ folder and one more entry in that tuple.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -63,6 +63,12 @@ class Architecture(Generic[Files]):
         """The model's files, read after every SHA-256 that is known was compared. Raises `ModelError`."""
         return self.read(name, source, source.verified_sha256())
 
-    def load(self, name: str, source: Source, precision: str) -> Recogniser:
-        """The model, ready to recognise. `precision` is one of `asr.models.linear.PRECISIONS`. Raises `ModelError`."""
-        return self.recogniser(self.load_files(name, source), precision)
+    def load(self, name: str, source: Source, precision: str, device: str = "cpu") -> Recogniser:
+        """The model, ready to recognise there. `precision` is one of `asr.models.linear.PRECISIONS`.
+
+        Raises `ModelError`. The networks compute where their tensors are.
+        """
+        files = self.load_files(name, source)
+        if device != "cpu":
+            files = replace(files, tensors={key: tensor.to(device) for key, tensor in files.tensors.items()})
+        return self.recogniser(files, precision)

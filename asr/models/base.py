@@ -45,7 +45,8 @@ class Window:
     ``hotwords``: words to expect, preferred where they are likely.
 
     ``prefix_end_s``: where the prefix ends. ``may_change_language``: nobody chose the language, so the speech after the
-    prefix may be in another one, see `Hypothesis.read_s`.
+    prefix may be in another one, see `Hypothesis.read_s`. ``usual_language``: that of most of the talk before; a
+    window is in another one only on strong evidence.
 
     The times of the first ``known_tokens`` of the prefix, up to ``known_until_s``, are final. Do not compute them.
 
@@ -66,6 +67,7 @@ class Window:
     known_until_s: float = 0.0
     prefix_end_s: float = 0.0
     may_change_language: bool = False
+    usual_language: str | None = None
     memory: ModelMemory | None = None
     settings: DecodeSettings = field(default_factory=DecodeSettings)
 
@@ -170,6 +172,10 @@ class Recogniser(Protocol):
     aligner: str
     longest_placed_s: float
     places_silence: bool
+
+    def compile(self) -> None:
+        """Prepares for long work, if that takes time which a short recording does not win back. Changes no result."""
+        ...
 
     def recognise(self, windows: Sequence[Window]) -> list[Hypothesis]:
         """One hypothesis for each window. The text of a window does not depend on the others in the batch."""

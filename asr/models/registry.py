@@ -14,10 +14,10 @@ ARCHITECTURES: tuple[Architecture[Any], ...] = (WHISPER, CTC)
 """In the order in which they are asked."""
 
 
-def load_recogniser(name: str, precision: str) -> Recogniser:
+def load_recogniser(name: str, precision: str, device: str = "cpu") -> Recogniser:
     """The model of a release, a configured name, a local folder or a hub id. Raises as `find_model`."""
     architecture, source = find_model(name)
-    return architecture.load(name, source, precision)
+    return architecture.load(name, source, precision, device)
 
 
 def load_model_files(name: str) -> ModelFiles:
@@ -33,19 +33,30 @@ def find_model(name: str) -> tuple[Architecture[Any], Source]:
     Raises `ModelError` when it is unknown, not on this machine, incomplete or of a kind that is not supported, and
     `LedgerError` for a release that is missing or damaged.
     """
-    source = _source(name)
+    return _with_architecture(_source(name))
+
+
+def find_installed(name: str) -> tuple[Architecture[Any], Source]:
+    """As `find_model`, but releases are not asked. Raises `ModelError`."""
+    return _with_architecture(_installed_source(name))
+
+
+def _with_architecture(source: Source) -> tuple[Architecture[Any], Source]:
     architecture = architecture_of(source)
     architecture.tokenizer_file(source)
     return architecture, source
+
+
+def _installed_source(name: str) -> Source:
+    return find_source(name, [pattern for architecture in ARCHITECTURES for pattern in architecture.settings_files])
 
 
 def _source(name: str) -> Source:
     """A release comes first: a trained model keeps its name when its folder becomes the first release of it."""
     if (release := find_release(name)) is not None:
         return folder_source(release.folder, where=f"release {release.ref}", remedy="add its folder again")
-    settings_files = [pattern for architecture in ARCHITECTURES for pattern in architecture.settings_files]
     try:
-        return find_source(name, settings_files)
+        return _installed_source(name)
     except ModelError:
         if (without_champion := missing_champion(name)) is not None:
             raise without_champion from None

@@ -49,6 +49,9 @@ _HEBREW_POINTS = re.compile("[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7]
 _NO_POINTS_TO_DROP = "yi"
 """Yiddish: points there are letters (pasekh alef and komets alef are two vowels)."""
 
+_BRACKETED_DIGITS = re.compile(r"[(（]\s*(\+?\d[\d\s.-]*)[)）]")
+"""A dialling code or a year; other text in parentheses may be a remark."""
+
 _INVISIBLE = re.compile(
     "[\u034f\u17b4\u17b5\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]"  # shape the glyphs only
 )
@@ -68,6 +71,11 @@ _THAI_LAO_ORDER = (
     (re.compile("\u0e40\u0e40"), "\u0e41"),  # sara e twice looks like sara ae
 )
 """Orders of typing that look the same and that Unicode's normal forms keep apart: tone and vowel, tone and sara am."""
+
+
+def open_digits(text: str) -> str:
+    """`text` without the parentheses around digits, which are said: "(800) 555-1212"."""
+    return _BRACKETED_DIGITS.sub(r" \1 ", text)
 
 
 def canonical(text: str, language: str) -> str:
@@ -91,7 +99,8 @@ def canonical(text: str, language: str) -> str:
     for pattern, order in _THAI_LAO_ORDER:
         text = pattern.sub(order, text)
     text = _WORD_APOSTROPHE.sub("'", text)
-    return _small_i(unicodedata.normalize("NFC", "".join(map(_ascii_digit, text))), language)
+    text = unicodedata.normalize("NFC", "".join(map(_ascii_digit, text)))
+    return _small_i(open_digits(text), language)
 
 
 def is_part_of_word(character: str) -> bool:

@@ -11,10 +11,12 @@ from decimal import Decimal
 
 from whisper_normalizer.english import EnglishNumberNormalizer, EnglishTextNormalizer
 
+from asr.normalisation.english_writing import Form, compiled, dates_and_dots, rewritten, said_alike
+
 _KEPT = "\ue000"
 """Stands before a word that the number rules must leave alone; a private code point, which no text has."""
 
-_WRITTEN_FORMS = (
+_WRITTEN_FORMS: tuple[tuple[str, Form], ...] = (
     (r"\b(?:[a-z]\.){2,}(?![a-z0-9])|\b(?:[a-z]\.)+[a-z]\b", lambda match: match.group().replace(".", "")),  # u.s.a.
     (r"\bo'(?=\w)", "o"),  # o'brien, obrien
     (r"\bok\b", "okay"),
@@ -22,10 +24,7 @@ _WRITTEN_FORMS = (
     (r"\s*&\s*", " and "),
     (r"°", " degrees "),
     (r"(?<=\d)'s\b", "s"),  # the 1960's
-    (r"(\d)\s*½|\b(\d+) and a half\b", r"\1\2.5"),
-    (r"(\d)\s*¼", r"\1.25"),
-    (r"(\d)\s*¾", r"\1.75"),
-    (r"½", " half "),
+    (r"\b(\d+) and a half\b", r"\1.5"),
     (r"(?<=\d)\s*\+\s*(?=\d)", " plus "),
     (r"\s+(?=%)|(?<=[$€£])\s+(?=\d)", ""),
     (r"(?<!\S)[-−](?=\d)", "minus "),
@@ -34,12 +33,10 @@ _WRITTEN_FORMS = (
     (r"¥\s?(\d[\d.,]*)", r"\1 yen"),
 )
 """Ways of writing that the published rules keep apart although the same is said."""
-_FORMS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = tuple(
-    (re.compile(pattern), form) for pattern, form in _WRITTEN_FORMS
-)
+_FORMS = compiled(_WRITTEN_FORMS)
 
 _SPLIT_DIGITS = re.compile(r"(?<![\d.])(\d) (?=\d(?:st|nd|rd|th|s)?(?![\d.]))")
-_LEADING_ZEROS = re.compile(r"(?<![\d.,])(0+)(?=\d)")
+_LEADING_ZEROS = re.compile(r"(?<![\d.,$€£¢+-])(0+(?=[1-9])|0+(?![\d.%]))")
 _AMOUNT_WITHOUT_CENTS = re.compile(r"([$€£]\d+) (\d\d)(?![\d.%])")
 _NUMBER = re.compile(r"([+-]?)([$€£¢]?)(\d+(?:\.\d+)*)(%?)(st|nd|rd|th|s)?")
 _CURRENCIES = {"$": "dollars", "€": "euros", "£": "pounds", "¢": "cents"}
@@ -58,14 +55,23 @@ def english(text: str) -> str:
     "Twenty-five", "25" -> "2 5"; "$2.50" -> "2 dollars 5 0 cents"; "3.5" -> "3 point 5"; "1,500,000" -> "1 point 5
     million"; "21st" -> "2 1st"; "50%" -> "5 0 percent".
     """
-    text = text.lower()
-    for pattern, form in _FORMS:
-        text = pattern.sub(form, text)
-    return " ".join(unit for word in _PUBLISHED(text).split() for unit in _said(word.removeprefix(_KEPT)))
+    text = said_alike(text.lower())
+    text = rewritten(text, _FORMS)
+    words = [word.removeprefix(_KEPT) for word in _PUBLISHED(text).split()]
+    return " ".join(unit for word in dates_and_dots(words) for unit in _said(word))
 
 
 class _Numbers(EnglishNumberNormalizer):  # type: ignore[misc]
-    """The published number rules, with every digit kept: leading zeros, the 1 that is written "one", "oh" as a word."""
+    """The published number rules, with every digit kept: leading zeros, the 1 that is written "one", "oh" as a word.
+
+    And "ninth", which the published table spells "nineth".
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        for table in (self.ones_ordinal, self.ones_suffixed):
+            table["ninth"] = (9, "th")
+        self.words.add("ninth")
 
     def preprocess(self, s: str) -> str:
         # The published rules read "007" as 7, but "zero zero 7" as 007.
@@ -98,7 +104,7 @@ def _said(word: str) -> list[str]:
     """The units of one word of the published form: itself, or what is said of a number."""
     if word in _PLURALS:
         return [_PLURALS[word]]
-    match = _NUMBER.fullmatch(word)
+    match = _NUMBER.fullmatch(f"0{word}" if word.startswith(".") else word)
     if match is None:
         return [word]
     sign, currency, number, percent, suffix = match.groups()

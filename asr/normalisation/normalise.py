@@ -17,9 +17,11 @@ from asr.normalisation.vietnamese import number_forms, one_spelling
 CHARACTER_LANGUAGES = frozenset({"zh", "yue", "ja", "th", "lo", "km", "my"})
 """Languages written without spaces between words: scored, and joined, by character."""
 
-RULES = 4
+RULES = 6
 """Version of the rules that this project adds to the published normalisers. 1: lone dots dropped; 2: marks kept, one
-form of each character; 3: numbers as digits, compounds, alternates; 4: Vietnamese words in one spelling."""
+form of each character; 3: numbers as digits, compounds, alternates; 4: Vietnamese words in one spelling;
+5: times, ranges, fractions, units and dates in English, decimal commas and ranges in languages that say them; 6: the
+days of a month in words."""
 
 _KINDS = {"en": "english", "": "english or basic with marks, by word"}
 _OTHER = "und"

@@ -15,6 +15,8 @@ from text_to_num import alpha2digit
 from whisper_normalizer.basic import BasicTextNormalizer
 from whisper_normalizer.international import ChineseTextNormalizer
 
+from asr.normalisation.ranges import ranges_as_words
+
 PARSED = frozenset({"fr", "es", "pt", "de", "it", "nl", "da"})
 """Languages whose number words text2num reads, of any size."""
 HAN = frozenset({"zh", "yue", "ja"})
@@ -48,8 +50,103 @@ _SYMBOLS = {
     "da": {"%": "procent", "€": "euro", "$": "dollar", "£": "pund", "&": "og"},
     "vi": {"%": "phần trăm", "€": "ơ rô", "$": "đô la", "£": "bảng", "&": "và"},
     "sv": {"%": "procent", "€": "euro", "$": "dollar", "£": "pund", "&": "och"},
+    "no": {"%": "prosent", "&": "og"},
+    "nb": {"%": "prosent", "&": "og"},
+    "nn": {"%": "prosent", "&": "og"},
+    "fi": {"%": "prosenttia"},
+    "pl": {"%": "procent"},
+    "cs": {"%": "procent"},
+    "ru": {"%": "процентов"},
+    "uk": {"%": "відсотків"},
+    "hu": {"%": "százalék"},
+    "id": {"%": "persen", "&": "dan"},
+    "hi": {"%": "प्रतिशत"},
+    "ko": {"%": "퍼센트"},
+    "ja": {"%": "パーセント"},
+    "th": {"%": "เปอร์เซ็นต์"},
 }
 """How symbols are said. Other languages lose them."""
+_DECIMAL_COMMA = {
+    "de": "komma",
+    "fr": "virgule",
+    "es": "coma",
+    "pt": "vírgula",
+    "it": "virgola",
+    "nl": "komma",
+    "da": "komma",
+    "sv": "komma",
+    "no": "komma",
+    "nb": "komma",
+    "nn": "komma",
+    "is": "komma",
+    "fi": "pilkku",
+    "pl": "przecinek",
+    "ro": "virgulă",
+    "uk": "кома",
+    "be": "коска",
+    "lt": "kablelis",
+    "lv": "komats",
+    "sr": "zapeta",
+    "tr": "virgül",
+    "id": "koma",
+    "vi": "phẩy",
+    "eo": "komo",
+    "ru": "целых",
+    "cs": "celá",
+    "sk": "celých",
+    "sl": "celih",
+    "hu": "egész",
+    "kk": "бүтін",
+}
+"""How a decimal comma is said. From Russian on it is "three wholes five tenths", and the tenths are not written."""
+_DECIMAL_POINT = {"zh": "点", "yue": "点", "ja": "点", "ko": "점", "th": "จุด", "he": "נקודה"} | {
+    "hi": "दशमलव",
+    "mr": "दशांश",
+    "ne": "दशमलव",
+    "bn": "দশমিক",
+    "ta": "புள்ளி",
+}
+"""How a decimal point is said."""
+_TO = {
+    "de": "bis",
+    "fr": "à",
+    "es": "a",
+    "pt": "a",
+    "it": "a",
+    "nl": "tot",
+    "da": "til",
+    "sv": "till",
+    "no": "til",
+    "nb": "til",
+    "nn": "til",
+    "pl": "do",
+    "vi": "đến",
+    "id": "sampai",
+    "zh": "到",
+    "yue": "到",
+}
+"""How the dash of a range is said."""
+_NEVER_ARTICLES = {
+    "de": {"null": "0", "eins": "1"},
+    "fr": {"zéro": "0"},
+    "es": {"cero": "0"},
+    "pt": {"zero": "0"},
+    "it": {"zero": "0"},
+    "nl": {"nul": "0", "één": "1"},
+    "da": {"nul": "0"},
+}
+"""Words for 0 and 1 that are numbers wherever they stand."""
+_THOUSANDS = re.compile(r"(?<![\d.,])(\d{1,3})((?:[.\u00a0\u202f]\d{3})+)(?![\d.])")
+_DECIMAL = re.compile(r"(?<![\d.,])(\d+),(?=\d+(?![\d.]*[.,]\d))")
+_DECIMAL_DOT = re.compile(r"(?<![\d.,])(\d+)\.(?=(?:\d|[6-9]\d|\d{4,})(?![\d.,:]))")
+"""No time of day ("9.30"), no date ("3.5.2020"), no thousands ("1.000")."""
+_ANY_DECIMAL_POINT = re.compile(r"(?<![\d.,:])(\d+)\.(?=\d+(?![\d.:]))")
+_CLOCKS = {
+    "de": (re.compile(r"\b(\d?\d)[.:]([0-5]\d) uhr\b", re.IGNORECASE), r"\1 uhr \2"),
+    "fr": (re.compile(r"\b(\d?\d) ?h ?([0-5]\d)?\b"), r"\1 heures \2"),
+}
+"""Times of day as they are said: "9:30 Uhr", "9h30"."""
+_CHINESE_PER_CENT = re.compile(r"(\d[\d.]*)\s?[%％]")
 _CURRENCY_FIRST = re.compile(r"([€$£])\s?(\d[\d.,]*)")
 
 _basic = BasicTextNormalizer(preserve_marks=True)
@@ -57,8 +154,22 @@ _chinese = ChineseTextNormalizer()
 
 
 def symbols_as_words(text: str, language: str) -> str:
-    """Currencies, per cent and "and" as the words of the language, a currency behind its number."""
+    """Currencies, per cent, "and", decimal commas and ranges as words of the language, a currency behind its number."""
     words = _SYMBOLS.get(language, {})
+    if language in _CLOCKS:
+        written, said = _CLOCKS[language]
+        text = written.sub(said, text)
+    if language in _TO:
+        text = ranges_as_words(text, _TO[language])
+    if language in _DECIMAL_COMMA:
+        said = rf"\1 {_DECIMAL_COMMA[language]} "
+        text = _THOUSANDS.sub(lambda match: match[1] + re.sub(r"\D", "", match[2]), text)
+        text = _DECIMAL_DOT.sub(said, _DECIMAL.sub(said, text))
+    if language in ("zh", "yue"):
+        text = _CHINESE_PER_CENT.sub(r"百分之\1", text)
+    if language in _DECIMAL_POINT:
+        space = "" if language in UNSPACED else " "
+        text = _ANY_DECIMAL_POINT.sub(rf"\1{space}{_DECIMAL_POINT[language]}{space}", text)
     return "".join(f" {words.get(c, c)} " if c in words else c for c in _CURRENCY_FIRST.sub(r"\2 \1", text))
 
 
@@ -71,7 +182,10 @@ def number_words_as_digits(text: str, language: str) -> str:
     if language in HAN:
         return _ROUND_HAN.sub(_round_han, _HAN_NUMBER.sub(_han_digits, text))
     if language in PARSED:
-        text = re.sub("[.,]", " ", alpha2digit(text, language, threshold=_ARTICLES))
+        digits = alpha2digit(text, language, threshold=_ARTICLES)
+        digits = re.sub(r"(?<=\d)[.,](?=\d)", f" {_DECIMAL_COMMA[language]} ", digits)
+        sure = _NEVER_ARTICLES[language]
+        text = " ".join(sure.get(word, word) for word in re.sub("[.,]", " ", digits).split())
     elif language in INDIC | WRITTEN:
         text = _look_up(text, _phrases(language), spaced=language not in UNSPACED)
     return text if language in UNSPACED else _digits_apart(text)

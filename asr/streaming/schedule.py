@@ -4,6 +4,7 @@ The schedule depends on the samples alone, not on how they were cut into chunks 
 of decoding; `asr.streaming.session` takes the entries from its front.
 """
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,7 +12,16 @@ from enum import Enum
 
 from asr.config import SAMPLE_RATE_HZ, SessionSettings
 from asr.events import Ended, SpeechEnded, SpeechStarted
-from asr.streaming.vad import FRAME_S, FRAME_SAMPLES, Activity, Endpointer, Transition, frames_of
+from asr.streaming.vad import (
+    FRAME_S,
+    FRAME_SAMPLES,
+    QUIET_FRAMES,
+    Activity,
+    Endpointer,
+    SoundEnd,
+    Transition,
+    frames_of,
+)
 
 
 class Kind(Enum):
@@ -62,15 +72,21 @@ class Emit:
 
 Entry = Decode | Open | Emit
 
+FLUSH_AHEAD_FRAMES = 2
+"""The window of `speech_final` ends this long before it (64 ms) and is decoded meanwhile; decoding takes 60 ms."""
+
 
 class Schedule:
     """A queue of entries, and the rules that append to it."""
 
     def __init__(self, settings: SessionSettings) -> None:
         self._vad = settings.vad
-        self._ahead_samples = frames_of(settings.vad.ahead_ms) * FRAME_SAMPLES
+        self._ahead_frames = frames_of(settings.vad.ahead_ms)
+        self._ahead_samples = self._ahead_frames * FRAME_SAMPLES
+        self._ahead_left = math.inf if settings.vad.speech_final_ms else settings.vad.ahead_unused
         self._update_samples = _samples(settings.stream.update_ms)
         self._endpointer = Endpointer(settings.vad)
+        self._sound_end = SoundEnd()
         self._entries: deque[Entry] = deque()
         self._finalizes: deque[int] = deque()
         self._planned_end = 0
@@ -95,7 +111,12 @@ class Schedule:
     @property
     def is_urgent(self) -> bool:
         """Whether each frame counts: a finalize request waits for the frames before it, or a pause has begun."""
-        return bool(self._finalizes) or (self._endpointer.silent_frames > 0 and not self._endpointer.pausing)
+        return bool(self._finalizes) or self._pause_begins
+
+    @property
+    def awaits_finalize(self) -> bool:
+        """Whether this client finalizes, asks for `speech_final`, or may still turn out to (see `ahead_unused`)."""
+        return self._ahead_left >= 0
 
     @property
     def done_until(self) -> int:
@@ -119,27 +140,32 @@ class Schedule:
     def early(self, decoded_until: int, interval_samples: int) -> Decode | None:
         """What may be decoded now although nothing is due; None if nothing is worth it.
 
-        In speech: all of it, once `interval_samples` are new. In a pause: the window of a finalize request.
+        In speech: all of it, once `interval_samples` are new. In a pause: the window of a finalize request, if this
+        client may send one.
         """
         if self._entries or not self._endpointer.in_speech:
             return None
-        silent = self._endpointer.silent_frames * FRAME_SAMPLES
-        until = self._finalized_until(self.received)
-        wanted = 1 if silent >= self._ahead_samples else interval_samples
-        if until - decoded_until < wanted or 0 < silent < self._ahead_samples:
+        is_pause = self.received >= self._paused_from
+        until = self._flushed_until if self._flush_is_near else self._finalized_until(self.received)
+        wanted = 1 if is_pause else interval_samples
+        if until - decoded_until < wanted or (self._pause_begins if not is_pause else not self.awaits_finalize):
             return None
-        return Decode(Kind.AHEAD if silent else Kind.SHOW, until)
+        return Decode(Kind.AHEAD if is_pause else Kind.SHOW, until)
 
-    def receive(self, probability: float) -> None:
-        """Takes the speech probability of the next frame and appends what follows from it."""
+    def receive(self, probability: float, level_db: float = 0.0) -> None:
+        """Takes the speech probability and the level of the next frame and appends what follows from them."""
         self.received += FRAME_SAMPLES
+        self._sound_end.receive(level_db, probability >= self._vad.end_threshold)
         for transition in self._endpointer.receive(self.received // FRAME_SAMPLES - 1, probability):
             self._entries.extend(self._entries_for(transition))
+        if self._endpointer.silent_frames == self._ahead_frames:
+            self._ahead_left -= 1
         self._plan_update()
         self._plan_finalizes()
 
     def finalize(self, sample: int) -> None:
         """Make all speech before this sample final as soon as the frames before it are received."""
+        self._ahead_left = math.inf
         self._finalizes.append(sample)
         self._plan_finalizes()
 
@@ -173,7 +199,7 @@ class Schedule:
             # The last window of an utterance that ends is that of its pause, so it is not decoded twice. One that is
             # flushed is decoded again with all of the silence: its text then changes less if speech goes on.
             pause_end = since + self._endpointer.pause_frames * FRAME_SAMPLES
-            self._planned_end = self.received if self._is_flushed else pause_end
+            self._planned_end = self._flushed_until if self._is_flushed else pause_end
             yield self._decode(Kind.FINAL, self._planned_end, ends_utterance=True, is_flush=self._is_flushed)
             yield Emit(SpeechEnded(since_s))
 
@@ -190,13 +216,37 @@ class Schedule:
     def _finalized_until(self, sample: int) -> int:
         """Where the window of a finalize request at a sample ends.
 
-        In a pause: where the last window that reaches into it ends, else `ahead_ms` behind the speech. So the window is
+        In a pause: where the last window that reaches into it ends, else where the pause was noticed. So the window is
         decoded before the request comes, and the silence that the client waited for changes nothing.
         """
-        paused_from = self._endpointer.voiced_until + self._ahead_samples
-        if not self._endpointer.in_speech or sample < paused_from:
+        if not self._endpointer.in_speech or sample < self._paused_from:
             return sample
-        return max(paused_from, self._decoded_until)
+        return max(self._paused_from, self._decoded_until)
+
+    @property
+    def _paused_from(self) -> int:
+        """The speaker pauses from this sample on: `ahead_ms` behind the speech, or sooner by the end of its sound."""
+        by_voice = self._endpointer.voiced_until + self._ahead_samples
+        by_sound = self._sound_end.sample if self.awaits_finalize else None
+        return by_voice if by_sound is None else min(by_voice, by_sound)
+
+    @property
+    def _pause_begins(self) -> bool:
+        """The next frames will show whether the speaker pauses."""
+        if self.awaits_finalize and 0 < self._sound_end.quiet_frames < QUIET_FRAMES:
+            return True
+        return self._endpointer.silent_frames > 0 and not self._endpointer.pausing
+
+    @property
+    def _flushed_until(self) -> int:
+        """Where the window of `speech_final` ends, if the pause lasts until it."""
+        silent = max(self._endpointer.flush_frames - FLUSH_AHEAD_FRAMES, self._endpointer.pause_frames)
+        return (self._endpointer.last_speech_frame + 1 + silent) * FRAME_SAMPLES
+
+    @property
+    def _flush_is_near(self) -> bool:
+        """Whether the window of `speech_final` is whole, and not due yet."""
+        return bool(self._endpointer.flush_frames) and self.received >= self._flushed_until
 
     def _plan_update(self) -> None:
         if self._endpointer.in_speech and not self._endpointer.pausing and self.received >= self._next_update:

@@ -53,7 +53,7 @@ from asr.streaming.commit import (
 from asr.streaming.schedule import Decode, Kind, Open, Schedule
 from asr.streaming.unread import without_doubtful
 from asr.streaming.utterance import Utterance, words_of
-from asr.streaming.vad import FRAME_SAMPLES, VadState
+from asr.streaming.vad import FRAME_SAMPLES, VadState, levels_db
 from asr.vitals.recorder import Recorder
 
 EARLY = (Kind.SHOW, Kind.AHEAD)
@@ -65,6 +65,9 @@ FIRST_SHOW_SHARE = 0.6
 """
 STEP_FRAMES = 4
 """Run voice activity on at least this many frames (0.13 s): a step for each 0.1 s message costs more than it gains."""
+TURN_STEP_FRAMES = 2
+"""The same while the engine has time to spare and the client may finalize: a pause must be seen at once, so that its
+window is decoded before the request comes (docs/log/decoding.md#a-turns-text-ready-when-it-is-asked-for)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,8 @@ class Session:
         self.vad_state = VadState()
         self._policy = policy
         self._language, self._partials = language, partials
+        self._spoken_s: dict[str, float] = {}
+        """Of final words, by their language."""
         self._context, self._hotwords = prompt, hotwords
         self._recorder = Recorder(hotwords) if vitals else None
         self._audio = AudioBuffer()
@@ -149,7 +154,7 @@ class Session:
 
     @property
     def ready(self) -> bool:
-        """Whether a step has work: an entry is due, or at least `STEP_FRAMES` unread frames are buffered."""
+        """Whether a step has work: an entry is due, or `ready_at_samples` have been received."""
         if self._schedule or (self._ending and not self._ended) or self._early():
             return True
         return self._audio.end >= self.ready_at_samples
@@ -158,6 +163,8 @@ class Session:
     def ready_at_samples(self) -> int:
         """`ready` becomes true when this many samples have been received, even if nothing else happens."""
         frames = 1 if self._schedule.is_urgent else STEP_FRAMES
+        if self._show_samples and self._schedule.awaits_finalize:
+            frames = min(frames, TURN_STEP_FRAMES)
         return self._schedule.received + frames * FRAME_SAMPLES
 
     @property
@@ -217,11 +224,12 @@ class Session:
 
     def receive_probabilities(self, probabilities: np.ndarray) -> None:
         """Takes the speech probabilities of the frames from `next_frames`: ``(n,)``."""
+        frames = self.next_frames(len(probabilities))
         if self._recorder:
-            self._recorder.receive(self.next_frames(len(probabilities)), probabilities)
-        for probability in probabilities.tolist():
+            self._recorder.receive(frames, probabilities)
+        for probability, level_db in zip(probabilities.tolist(), levels_db(frames).tolist(), strict=True):
             self._curve.append(probability)
-            self._schedule.receive(probability)
+            self._schedule.receive(probability, level_db)
 
     # -- the engine's side: decoding works the schedule off --------------------------------------------------------
 
@@ -394,6 +402,7 @@ class Session:
             known_until_s=max(0.0, known_until_s),
             prefix_end_s=max(0.0, prefix_end_s),
             may_change_language=self._language is None,
+            usual_language=max(self._spoken_s, key=self._spoken_s.__getitem__, default=None),
             memory=utterance.memory,
             settings=replace(self.settings.decode, settle_s=SHOWN_SETTLE_S) if is_shown else self.settings.decode,
         )
@@ -487,6 +496,8 @@ class Session:
         end_s = words[-1].end_s if words else self._committed_end_s
         self._committed_end_s = end_s
         self._committed_text = words[-1].text if words else self._committed_text
+        if words and utterance.language:
+            self._spoken_s[utterance.language] = self._spoken_s.get(utterance.language, 0.0) + end_s - start_s
         utterance.prefix += words
         utterance.flushed_at = -1 if words else utterance.flushed_at
         self._emit(Final(words_of(words), start_s, end_s, utterance.language or "", ends, finalizes))

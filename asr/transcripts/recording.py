@@ -19,7 +19,8 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from io import BytesIO
+from io import BytesIO, TextIOBase
+from os import PathLike
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -29,6 +30,7 @@ from asr.audio.files import read_blocks
 from asr.audio.tracks import OnNotice, ignored
 from asr.config import SAMPLE_RATE_HZ, SessionSettings
 from asr.engine import Engine
+from asr.errors import AudioError
 from asr.events import Event, Final
 from asr.models.base import Finality, Hypothesis, Piece, Window
 from asr.streaming.commit import beginning_a_word, in_stream_time
@@ -57,7 +59,7 @@ FIRST_BATCH_WINDOWS = 4
 """Windows in the first batch; each next one has twice as many. So the first words of a long recording come soon."""
 
 Source = Path | str | bytes | BinaryIO | np.ndarray
-"""A path, a file's bytes, an open binary file, or mono float32 samples ``(n,)`` at 16 kHz."""
+"""A path, a file's bytes, an open binary file, or mono samples ``(n,)`` at 16 kHz: floats from -1 to 1, or int16."""
 
 
 def transcribe(
@@ -271,8 +273,32 @@ def transcript_of(events: Iterable[Event], engine: Named, duration_s: float) -> 
 def blocks(source: Source, on_notice: OnNotice = ignored) -> Iterator[np.ndarray]:
     """The samples of a source in blocks ``(n,)`` of at most 10 s. Raises `AudioError`."""
     if not isinstance(source, np.ndarray):
-        opened = Path(source) if isinstance(source, str) else BytesIO(source) if isinstance(source, bytes) else source
-        yield from read_blocks(opened, on_notice=on_notice)
+        yield from read_blocks(_recording(source), on_notice=on_notice)
         return
-    for start in range(0, len(source), 10 * SAMPLE_RATE_HZ):
-        yield source[start : start + 10 * SAMPLE_RATE_HZ]
+    samples = mono_floats(source)
+    for start in range(0, len(samples), 10 * SAMPLE_RATE_HZ):
+        yield samples[start : start + 10 * SAMPLE_RATE_HZ]
+
+
+def _recording(source: Path | str | bytes | BinaryIO) -> Path | BinaryIO:
+    if isinstance(source, str | PathLike):
+        return Path(source)
+    if isinstance(source, bytes | bytearray | memoryview):
+        return BytesIO(source)
+    if hasattr(source, "read") and hasattr(source, "seekable") and not isinstance(source, TextIOBase):
+        return source
+    found = "a file opened as text" if isinstance(source, TextIOBase) else type(source).__name__
+    raise AudioError(
+        f"found {found}, wanted a path, a file's bytes, a file opened with 'rb', or an array of samples (n,)"
+    )
+
+
+def mono_floats(samples: np.ndarray) -> np.ndarray:
+    """Floats of any width from -1 to 1, or int16, ``(n,)`` -> float32 ``(n,)``. Raises `AudioError` for all else."""
+    if samples.ndim != 1:
+        raise AudioError(f"found an array of shape {samples.shape}, wanted mono samples (n,)")
+    if samples.dtype == np.int16:
+        return samples.astype("<f4") / 32_768
+    if samples.dtype.kind != "f":
+        raise AudioError(f"found samples of type {samples.dtype}, wanted floats from -1 to 1, or int16")
+    return samples.astype("<f4", copy=False)

@@ -40,6 +40,7 @@ class Dispute:
     hearings: tuple[ModelTranscript, ...]
     against: float
     between: float
+    language: str
 
     @property
     def score(self) -> float:
@@ -80,7 +81,8 @@ def _dispute(traces: Sequence[Trace]) -> Dispute | None:
         ModelTranscript(trace.model, trace.mode, trace.text, count(label, text, first.language).rate)
         for trace, text in zip(traces, texts, strict=True)
     )
-    return Dispute(first.dataset, first.utterance, first.reference, transcripts, against.rate, between.rate or 0.0)
+    rates = against.rate, between.rate or 0.0
+    return Dispute(first.dataset, first.utterance, first.reference, transcripts, *rates, first.language)
 
 
 def _both_ways(a: str, b: str, language: str) -> Counts:

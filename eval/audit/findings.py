@@ -20,6 +20,7 @@ class Example:
     utterance: str
     text: str
     note: str = ""
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ Written = tuple[str, str, Utterance]
 
 def example(utterance: Utterance, note: str = "") -> Example:
     """The utterance as an example."""
-    return Example(utterance.dataset, utterance.id, utterance.text, note)
+    return Example(utterance.dataset, utterance.id, utterance.text, note, utterance.language)
 
 
 def examples(utterances: Iterable[Utterance], limit: int = EXAMPLES) -> tuple[Example, ...]:

@@ -8,7 +8,7 @@ from math import log
 from statistics import median
 
 from asr.normalisation.normalise import base_language, normalise, units
-from eval.audit.findings import Example, Finding, of_examples
+from eval.audit.findings import Example, Finding, example, of_examples
 from eval.audit.recordings import RELIABLE_S, MeasuredRecording
 from eval.metrics.word_errors import Counts, count
 from eval.trace import Trace
@@ -68,7 +68,8 @@ def _finding(shown: tuple[Example, ...]) -> list[Finding]:
 
 
 def _example(trace: Trace, other: str, other_text: str) -> Example:
-    return Example(trace.dataset, trace.utterance, trace.reference, f"with {other}: {other_text[:80]}")
+    note = f"with {other}: {other_text[:80]}"
+    return Example(trace.dataset, trace.utterance, trace.reference, note, trace.language)
 
 
 def _pairs(traces: Sequence[Trace]) -> dict[frozenset[tuple[str, str]], tuple[_Heard, _Heard]]:
@@ -115,5 +116,5 @@ def _misfits(recordings: Sequence[MeasuredRecording]) -> list[Example]:
         swapped = [deviations(b.utterance.text, a), deviations(a.utterance.text, b)]
         if min(own) <= -FAR and max(own) >= FAR and max(map(abs, swapped)) <= NEAR:
             note = f"with {b.utterance.id}: {b.utterance.text[:80]}"
-            shown.append(Example(a.utterance.dataset, a.utterance.id, a.utterance.text, note))
+            shown.append(example(a.utterance, note))
     return shown

@@ -41,8 +41,10 @@ from eval.runs.align_references import align_references
 from eval.runs.capacity import read_clips, run_level
 from eval.runs.live import Target
 from eval.runs.local_server import serving
+from eval.runs.process_usage import machine_memory_bytes
 from eval.runs.replay import offline
 from eval.runs.runner import TraceCollector, read_recordings, run_in_process
+from eval.runs.server_load import lanes_of, watched_load
 from eval.runs.setup import (
     console,
     engine_model,
@@ -112,15 +114,18 @@ def server(
     total_s = sum(counts) * sum(u.duration_s for u in utterances) / len(utterances)
     with progress(f"bench server {name}", total_s) as bar, server_at(url, pid, name, threads, workers) as target:
         recordings, levels, traces = read_clips(utterances, bar), [], []
+        lanes = lanes_of(target, key)
         for count in counts:
-            traces = run_level(recordings, count, Target(target.url, name, key=key), target.pid, bar)
-            levels.append(level_summary(count, traces))
+            with watched_load(target, key) as load:
+                traces = run_level(recordings, count, Target(target.url, name, key=key), target.pid, bar)
+            levels.append(level_summary(count, traces, load))
     options = {"streams": counts, "url": url, "workers": workers, "clip_s": clip_s}
     signature = sign_run(datasets, live_model(name, threads, traces), None, options)
     console().print(levels_table(levels))
     print_signature(signature)
     carried = max((level.streams for level in levels if level.carried), default=0)
-    print_line("server", signature, {"levels": [level.as_dict() for level in levels], "carried_streams": carried})
+    results = {"levels": [level.as_dict() for level in levels], "carried_streams": carried}
+    print_line("server", signature, results | {"lanes": lanes, "machine_memory_bytes": machine_memory_bytes()})
 
 
 def server_against(
@@ -175,6 +180,7 @@ def turns(
     limit: int | None,
     finalize_after_s: float,
     endpointing: str,
+    chunk_ms: int,
     key_env: str,
 ) -> None:
     """`asr bench turns`: single utterances, ended by `Finalize` and by the server. Raises `CallerError`."""
@@ -189,9 +195,16 @@ def turns(
             runs, collector = [], TraceCollector(bar)
             for count in counts:
                 for end in ends:
-                    target = end.target(server.url, name, key)
+                    target = end.target(server.url, name, key, chunk_ms / 1000)
                     runs.append(run_turns(recordings, end, count, target, server.pid, collector))
-    options = {"streams": counts, "url": url, "workers": workers, "limit": limit, "ends": [end.name for end in ends]}
+    options = {
+        "streams": counts,
+        "url": url,
+        "workers": workers,
+        "limit": limit,
+        "ends": [end.name for end in ends],
+        "chunk_ms": chunk_ms,
+    }
     signature = sign_run(datasets, live_model(name, threads, collector.traces), None, options)
     _print_turns(runs, whole, signature)
 

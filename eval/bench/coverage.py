@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from asr.errors import ConfigError
-from eval.bench.verdicts import Result, Share, table
+from eval.bench.shares import Result, Share, table
 from eval.metrics.catalogue import COMMITTED_P95, STABLE_AUDIO_P95, WER
 from eval.metrics.estimates import statistic_of
 from eval.metrics.resampling import ALPHA, Ratio, Statistic, difference, interval, p_values

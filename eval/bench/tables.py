@@ -32,6 +32,7 @@ from eval.metrics.scored_trace import ScoredTrace
 from eval.metrics.summary import Summary, points, summarise
 from eval.report.capacity_plan import is_carried
 from eval.report.terminal import caption, cells, rate
+from eval.runs.server_load import LoadSlice
 from eval.runs.signature import Signature
 from eval.trace import LIVE, Trace
 
@@ -41,10 +42,11 @@ OURS = "steadyword"
 
 @dataclass(frozen=True, slots=True)
 class LevelSummary:
-    """The metrics of a number of clients at the same time on one server."""
+    """The metrics of a number of clients at the same time on one server, and what the server did meanwhile."""
 
     streams: int
     summary: Summary
+    load: tuple[LoadSlice, ...] = ()
 
     @property
     def carried(self) -> bool:
@@ -53,7 +55,8 @@ class LevelSummary:
 
     def as_dict(self) -> dict[str, Any]:
         """The level for the JSON line."""
-        return {"streams": self.streams, "carried": self.carried} | asdict(self.summary)
+        load = [asdict(each) for each in self.load]
+        return {"streams": self.streams, "carried": self.carried} | asdict(self.summary) | {"load": load}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +95,10 @@ class StreamRatio:
     points: float | None
 
 
-def level_summary(streams: int, traces: Sequence[Trace]) -> LevelSummary:
+def level_summary(streams: int, traces: Sequence[Trace], load: Sequence[LoadSlice] = ()) -> LevelSummary:
     """The metrics of one level's traces, all data sets together."""
     scored = [ScoredTrace(trace) for trace in traces]
-    return LevelSummary(streams, summarise(scored, traces[0].model, "all", LIVE))
+    return LevelSummary(streams, summarise(scored, traces[0].model, "all", LIVE), tuple(load))
 
 
 def file_ratios(summaries: Sequence[Summary], peer: str) -> list[FileRatio]:

@@ -61,9 +61,10 @@ class TurnEnd:
     endpointing_ms: int | None = None
     finalize_after_s: float | None = None
 
-    def target(self, url: str, model: str, key: str = "") -> Target:
-        """The server at `url`, asked in this way."""
-        return Target(url, model, key=key, endpointing_ms=self.endpointing_ms, finalize_after_s=self.finalize_after_s)
+    def target(self, url: str, model: str, key: str, chunk_s: float) -> Target:
+        """The server at `url`, asked in this way, with `chunk_s` of audio in one message."""
+        target = Target(url, model, key=key, chunk_s=chunk_s)
+        return replace(target, endpointing_ms=self.endpointing_ms, finalize_after_s=self.finalize_after_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,19 @@
 """`asr bench verdicts`: how often the verdict, the gate and the intervals are right, where the truth is known."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from statistics import NormalDist
 
 import numpy as np
 
+from eval.bench.machine_noise import ROUNDS, noise_results
+from eval.bench.shares import Result, Share, table
 from eval.bench.worlds import (
+    APART,
     DELAY_WORLDS,
     FEW,
+    LATER,
+    RARE,
     UNKNOWN,
     WORLDS,
     Errors,
@@ -19,7 +23,6 @@ from eval.bench.worlds import (
     true_delay,
     true_rate,
 )
-from eval.metrics.few_speakers import binomial_bounds
 from eval.metrics.resampling import ALPHA, Percentile, Ratio, Units, difference, interval, p_values
 from eval.metrics.significance import holm
 from eval.report.looks import Look
@@ -27,38 +30,15 @@ from eval.report.looks import Look
 TAIL = 95
 SPLITS = 4_999
 """For the share of wrong verdicts: a quarter of what a report has, which changes no share by more than chance."""
-COVERAGE_PART, POWER_PART, FAMILY_PART, LOOKS_PART = 4, 16, 8, 4
+COVERAGE_PART, POWER_PART, FAMILY_PART, LOOKS_PART = 2, 8, 8, 4
 """These parts of the worlds are enough where each takes longer."""
+ERRORS, FEWER, DELAYS = "Error rates", "Fewer than ten speakers", "95th percentile of the delay"
+SAME_CODE, SYSTEMS, MANY_LOOKS = "The same code twice", "Several systems", "Looks, at 10 to 50 speakers"
+TRUE_DIFFERENCES = "True differences"
+"""Titles of the tables that must hold something."""
 LOOKS, SPEAKERS_A_LOOK = 5, 10
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """How often something happened: ``count`` of ``of`` worlds."""
-
-    count: int
-    of: int
-
-    @property
-    def percent(self) -> float:
-        return 100 * self.count / self.of
-
-    def bounds(self, level: float = 0.95) -> tuple[float, float]:
-        """Clopper and Pearson's exact interval, in per cent."""
-        low, high = binomial_bounds(self.count, self.of, (1 - level) / 2)
-        return 100 * low, 100 * high
-
-    def __str__(self) -> str:
-        low, high = self.bounds()
-        return f"{self.percent:.1f} ({low:.1f} to {high:.1f})"
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What was found in one kind of world, by the name of the column."""
-
-    world: str
-    shares: dict[str, Share]
+TRUTH_DRAWS = 1_000
+"""Samples whose errors together are the true difference."""
 
 
 def accuracy_results(worlds: Sequence[World], count: int, seed: int) -> Iterator[Result]:
@@ -75,16 +55,21 @@ def accuracy_results(worlds: Sequence[World], count: int, seed: int) -> Iterator
 
 def delay_results(worlds: Sequence[World], count: int, seed: int) -> Iterator[Result]:
     """The same for the 95th percentile of delays."""
-    rng = np.random.default_rng(seed)
     for world in worlds:
-        truth, better, covered = true_delay(world, NormalDist().inv_cdf(TAIL / 100)), 0, 0
-        units = _units(world.speakers)
+        rng = np.random.default_rng(seed)
+        truth, units = true_delay(world, TAIL / 100), _units(world.speakers)
+        apart = truth * (np.exp(LATER) - 1)
+        better = covered = covers_apart = given = 0
         for _ in range(count):
             delays, speaker = draw_delays(world, rng)
-            left, right = (Percentile(list(values), list(speaker), TAIL, units) for values in delays)
+            left, right = _percentiles(delays, speaker, units)
             better += difference(left, right).excludes_zero
             covered += not interval(left).excludes(truth)
-        yield Result(world.name, {"earlier, %": Share(better, count), "covers p95, %": Share(covered, count)})
+            change = difference(*_percentiles(*draw_delays(world, rng, LATER), units))
+            given += change.low is not None
+            covers_apart += change.low is not None and not change.excludes(apart)
+        shares = {"earlier, %": Share(better, count), "covers p95, %": Share(covered, count)}
+        yield Result(world.name, shares | {"covers difference, %": Share(covers_apart, given)})
 
 
 def family_results(systems: Sequence[int], speakers: Sequence[int], count: int, seed: int) -> Iterator[Result]:
@@ -99,18 +84,18 @@ def family_results(systems: Sequence[int], speakers: Sequence[int], count: int, 
             yield Result(apart.name, {"found, %": Share(int(best.sum()), count)})
 
 
-def power_results(speakers: Sequence[int], advantages: Sequence[float], count: int, seed: int) -> Iterator[Result]:
+def power_results(worlds: Sequence[World], count: int, seed: int) -> Iterator[Result]:
     """How often a true difference is found, and lies in its interval."""
-    for number in speakers:
-        for advantage in advantages:
-            drawn = draw_errors(World("", number, 10, advantage=advantage), count, seed)
-            truth = float((drawn.errors[0].sum() - drawn.errors[1].sum()) / drawn.words.sum())
-            changes = [difference(left, right) for left, right in ratios(drawn, count)]
-            shares = {
-                "found, %": Share(sum(change.excludes_zero for change in changes), count),
-                "covers difference, %": Share(sum(not change.excludes(truth) for change in changes), count),
-            }
-            yield Result(f"{number} speakers, {100 * truth:.1f} points", shares)
+    for world in worlds:
+        drawn = draw_errors(world, max(count, TRUTH_DRAWS), seed)
+        truth = float((drawn.errors[0].sum() - drawn.errors[1].sum()) / drawn.words.sum())
+        changes = [difference(left, right) for left, right in ratios(drawn, count)]
+        given = [change for change in changes if change.low is not None]
+        shares = {"found, %": Share(sum(change.excludes_zero for change in changes), count)}
+        if given:
+            held = sum(not change.excludes(truth) for change in given)
+            shares["covers difference, %"] = Share(held, len(given))
+        yield Result(f"{world.name}: {100 * truth:.1f} points", shares)
 
 
 def look_results(count: int, seed: int) -> Iterator[Result]:
@@ -143,37 +128,87 @@ def non_inferiority_results(speakers: Sequence[int], limit: float, count: int, s
 
 def ratios(drawn: Errors, count: int) -> Iterator[tuple[Ratio, ...]]:
     """The error rates of all systems, in this many samples of the world."""
-    units = _units(drawn.words.shape[1], drawn.nameless)
+    units = _units(drawn.words.shape[1], drawn.nameless, drawn.sets)
     for place, words in enumerate(drawn.words[:count]):
         yield tuple(Ratio(list(errors[place]), list(words), units, loops=True) for errors in drawn.errors)
 
 
-def table(results: Sequence[Result]) -> str:
-    """The results as a Markdown table, with exact 95 % intervals."""
-    columns = list(dict.fromkeys(name for result in results for name in result.shares))
-    rows = [f"| world | {' | '.join(columns)} |", f"|---|{'---|' * len(columns)}"]
-    for result in results:
-        cells = (str(result.shares[name]) if name in result.shares else "not given" for name in columns)
-        rows.append(f"| {result.world} | {' | '.join(cells)} |")
-    return "\n".join(rows)
-
-
 def run(worlds: int, delay_worlds: int, seed: int) -> None:
-    """Prints every table; ``worlds`` samples of each kind, ``delay_worlds`` where words have delays."""
+    """Prints every table and what must hold; ``worlds`` samples of each kind, ``delay_worlds`` where it has delays."""
     print(f"Equal systems, {worlds} worlds of each kind, seed {seed}; in brackets exact 95 % intervals.\n")
     family, looks, power = (max(1, worlds // part) for part in (FAMILY_PART, LOOKS_PART, POWER_PART))
     parts: tuple[tuple[str, Iterator[Result]], ...] = (
-        ("Error rates", accuracy_results(WORLDS, worlds, seed)),
-        ("Fewer than ten speakers", accuracy_results(FEW, worlds, seed)),
+        (ERRORS, accuracy_results(WORLDS, worlds, seed)),
+        (FEWER, accuracy_results(FEW, worlds, seed)),
         ("Unknown speakers, which the verdict says", accuracy_results(UNKNOWN, worlds, seed)),
-        ("95th percentile of the delay", delay_results(DELAY_WORLDS, delay_worlds, seed)),
-        ("Several systems", family_results((3, 5, 8), (11, 20, 50), family, seed)),
-        (f"{LOOKS} looks, at 10 to 50 speakers", look_results(looks, seed)),
+        ("Rare speakers and loops that most samples lack", accuracy_results(RARE, worlds, seed)),
+        (DELAYS, delay_results(DELAY_WORLDS, delay_worlds, seed)),
+        (SAME_CODE, noise_results(ROUNDS, worlds, seed)),
+        (SYSTEMS, family_results((3, 5, 8), (11, 20, 50), family, seed)),
+        (MANY_LOOKS, look_results(looks, seed)),
         ("Not worse by more than 2 points", non_inferiority_results((12, 20, 50), 0.02, power, seed)),
-        ("True differences", power_results((10, 20, 50, 76), (0.13, 0.27, 0.5), power, seed)),
+        (TRUE_DIFFERENCES, power_results(APART, power, seed)),
     )
+    found: dict[str, list[Result]] = {}
     for title, results in parts:
-        print(f"{title}:\n\n{table(list(results))}\n", flush=True)
+        found[title] = list(results)
+        print(f"{title}:\n\n{table(found[title])}\n", flush=True)
+    print(f"Must hold, the worst kind of world for each:\n\n{goals_table(found)}\n", flush=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What must hold in every kind of world of some tables.
+
+    Attributes:
+        what: In words.
+        title: The table.
+        column: Its column.
+        least: True where the share must be at least ``percent``, False where at most.
+        percent: The bound.
+        worlds: Part of the names of the kinds that count; "" for all.
+    """
+
+    what: str
+    title: str
+    column: str
+    least: bool
+    percent: float
+    worlds: str = ""
+
+
+GOALS = (
+    Goal("equal models called different, 10 speakers or more", ERRORS, "better, %", False, 5.5),
+    Goal("the same below 10 speakers", FEWER, "better, %", False, 5),
+    Goal("labels of speakers missing: called different", ERRORS, "better, %", False, 5.5, "missing"),
+    Goal("intervals of WER hold the truth", ERRORS, "covers WER, %", True, 93),
+    Goal("intervals of a difference in WER hold it", TRUE_DIFFERENCES, "covers difference, %", True, 93),
+    Goal("intervals of the p95 delay hold the truth", DELAYS, "covers p95, %", True, 93),
+    Goal("intervals of a difference in p95 delay hold it", DELAYS, "covers difference, %", True, 93),
+    Goal("equal p95 delays called different", DELAYS, "earlier, %", False, 5.5),
+    Goal("one of 8 models far better: found", SYSTEMS, "found, %", True, 90, "one of 8"),
+    Goal("any pair of 8 equal models called different", SYSTEMS, "any pair, %", False, 5.5, "8 equal"),
+    Goal("the same code twice: cost or delay different", SAME_CODE, "different, %", False, 5),
+    Goal("five looks counted by the gate", MANY_LOOKS, "any look, %", False, 5.5, "counted by the gate"),
+)
+
+
+def goals_table(found: Mapping[str, Sequence[Result]]) -> str:
+    """For each goal the worst kind of world: its share, what is wanted, and whether chance explains a miss."""
+    rows = ["| must hold | kinds | worst | there, % | wanted, % | holds |", "|---|---|---|---|---|---|"]
+    for goal in GOALS:
+        kinds = [r for r in found[goal.title] if goal.column in r.shares and goal.worlds in r.world]
+        if not kinds:
+            continue
+        worst = (min if goal.least else max)(kinds, key=lambda result: result.shares[goal.column].percent)
+        share = worst.shares[goal.column]
+        low, high = share.bounds()
+        is_met = share.percent >= goal.percent if goal.least else share.percent <= goal.percent
+        may_be_met = high >= goal.percent if goal.least else low <= goal.percent
+        holds = "yes" if is_met else "chance may explain it" if may_be_met else "NO"
+        bound = f"{'at least' if goal.least else 'at most'} {goal.percent:g}"
+        rows.append(f"| {goal.what} | {len(kinds)} | {worst.world} | {share} | {bound} | {holds} |")
+    return "\n".join(rows)
 
 
 def _found(drawn: Errors, *, with_last: bool = False) -> np.ndarray:
@@ -192,6 +227,12 @@ def _called_different(drawn: Errors, count: int) -> Share:
     return Share(sum(difference(left, right).excludes_zero for left, right in ratios(drawn, some)), some)
 
 
-def _units(count: int, nameless: int = 0) -> Units:
-    """Speakers, the last ``nameless`` of which are recordings of unknown speakers."""
-    return Units(np.arange(count), np.array(["d"] * count), np.arange(count) >= count - nameless)
+def _percentiles(delays: np.ndarray, speaker: np.ndarray, units: Units) -> tuple[Percentile, Percentile]:
+    left, right = (Percentile(list(values), list(speaker), TAIL, units) for values in delays)
+    return left, right
+
+
+def _units(count: int, nameless: int = 0, sets: int = 1) -> Units:
+    """Speakers, the last ``nameless`` of which are recordings of unknown speakers, of ``sets`` data sets in turn."""
+    places = np.arange(count)
+    return Units(places, np.array([f"set {place % sets}" for place in places]), places >= count - nameless)

@@ -14,6 +14,7 @@ import numpy as np
 
 from asr.config import SAMPLE_RATE_HZ
 from asr.errors import ConfigError
+from asr.installing import install_extra
 from asr.model_files.cache import cache_dir, write_atomically
 from eval.data.rows import SourceRow, SourceRows
 from eval.data.tables import renamed
@@ -54,7 +55,7 @@ def _arrow_rows(folder: Path) -> Iterator[dict[str, Any]]:
     try:
         import pyarrow as pa
     except ImportError:
-        raise ConfigError(f"{folder} needs pyarrow to be read; install steadyword[data]") from None
+        raise ConfigError(f"{folder} needs pyarrow to be read; {install_extra('data')}") from None
     for entry in _json(folder / STATE).get("_data_files", []):
         file = folder / entry["filename"]
         try:

@@ -20,7 +20,11 @@ _Place = Literal["lower right", "upper left"]
 
 COLOURS = ("#2f5d8a", "#c2672f", "#4b7f5b", "#7a5c99", "#8a7a2f", "#8c3f4d")
 """One per model. They differ in brightness too, for readers who do not see red and green."""
-INK, PALE = "#24292f", "#d8dce1"
+INK, PALE, AXIS, HOLLOW = "#24292f", "#d8dce1", "#9aa3ad", "#ffffff"
+_NAMES = {INK: "ink", PALE: "rule", AXIS: "muted", HOLLOW: "paper"} | {
+    colour: f"model-{place}" for place, colour in enumerate(COLOURS)
+}
+_PLOT_COLOUR = re.compile("|".join(_NAMES))
 ROW_HEIGHT_IN = 0.34
 LONGEST_DELAY_S = 6.0
 """Right end of the plot of delays."""
@@ -75,6 +79,11 @@ class FrontDot:
 def colour_of(model: str, models: Sequence[str]) -> str:
     """The model's colour, by its place among all models."""
     return COLOURS[list(models).index(model) % len(COLOURS)]
+
+
+def themed(text: str) -> str:
+    """The plots' colours in a text as CSS variables, which a page may set for its dark theme."""
+    return _PLOT_COLOUR.sub(lambda found: f"var(--{_NAMES[found[0]]}, {found[0]})", text)
 
 
 def accuracy_plot(blocks: Sequence[AccuracyBlock], models: Sequence[str]) -> str:
@@ -134,7 +143,9 @@ def capacity_plot(points: Sequence[CapacityPoint], models: Sequence[str], p95_s:
         high = [value if p95.high is None else p95.high for _, p95, value in mine]
         axes.fill_between(streams, low, high, color=colour, alpha=0.14, linewidth=0)
     axes.axhline(p95_s, color=INK, linewidth=0.8, linestyle=":")
-    axes.annotate(f"wanted: {p95_s:g} s", (1.0, p95_s), (-4, 4), ("axes fraction", "data"), "offset points", ha="right")
+    axes.annotate(
+        f"wanted: {p95_s:g} s", (1.0, p95_s), (-4, 4), ("axes fraction", "data"), "offset points", ha="right", color=INK
+    )
     axes.set_ylim(bottom=0)
     axes.set_xticks(sorted({point.streams for point in points}))
     axes.set_xlabel("streams at the same time on one server")
@@ -148,7 +159,7 @@ def front_plot(dots: Sequence[FrontDot]) -> str:
     figure, axes = _figure(7.2, 4.2)
     dearest = max((dot.cost for dot in dots if dot.cost), default=1)
     for dot in dots:
-        area, face = 60 + 240 * (dot.cost or 0) / dearest, COLOURS[0] if dot.front else "white"
+        area, face = 60 + 240 * (dot.cost or 0) / dearest, COLOURS[0] if dot.front else HOLLOW
         axes.scatter([dot.delay_s], [dot.wer], s=area, facecolor=face, edgecolor=COLOURS[0], alpha=0.85, linewidth=1.2)
         axes.annotate(dot.name, (dot.delay_s, dot.wer), (9, 5), textcoords="offset points", fontsize=8, color=INK)
     axes.margins(0.18)
@@ -163,7 +174,7 @@ def _dot(axes: "Axes", wer: Interval, place: float, colour: str, *, hollow: bool
         return
     if wer.low is not None and wer.high is not None:
         axes.plot([wer.low, wer.high], [place, place], color=colour, linewidth=2.2, solid_capstyle="round", alpha=0.45)
-    face = "white" if hollow else colour
+    face = HOLLOW if hollow else colour
     axes.plot(
         [wer.value], [place], "o", markersize=7, markerfacecolor=face, markeredgecolor=colour, markeredgewidth=1.6
     )
@@ -176,6 +187,7 @@ def _legend(axes: "Axes", entries: Sequence[tuple["Line2D", str]], place: _Place
     legend = axes.legend([line for line, _ in entries], ["-"] * len(entries), frameon=False, loc=place)
     for text, (_, name) in zip(legend.get_texts(), entries, strict=True):
         text.set_text(name)
+        text.set_color(INK)
 
 
 def _across_by_axes(axes: "Axes") -> Any:
@@ -194,7 +206,7 @@ def _figure(width_in: float, height_in: float) -> tuple[Any, "Axes"]:
         "svg.hashsalt": "report",
         "font.family": "sans-serif",
         "font.size": 9,
-        "axes.edgecolor": "#9aa3ad",
+        "axes.edgecolor": AXIS,
         "axes.labelcolor": INK,
         "axes.spines.top": False,
         "axes.spines.right": False,
@@ -226,4 +238,5 @@ def _svg(figure: Any, title: str) -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"font: ([^;'\"]*px) [^;\"]*", r"font: \1 inherit", svg)
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
+    svg = re.sub(r'style="[^"]*"', lambda found: themed(found[0]), svg)
     return re.sub(r"<svg ", f'<svg role="img" aria-label="{title}" ', svg, count=1)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eval.html.formatting import between, memory, minutes, p_value, plain, plural, significant
+from eval.html.plots import themed
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 TEMPLATES = Path(__file__).parent / "templates"
 
 FUNCTIONS: Mapping[str, Callable[..., str]] = {
-    function.__name__: function for function in (between, memory, minutes, p_value, plain, plural, significant)
+    function.__name__: function for function in (between, memory, minutes, p_value, plain, plural, significant, themed)
 }
 """What every template may call, as a function or as a filter."""
 

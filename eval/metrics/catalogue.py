@@ -37,6 +37,7 @@ class Metric:
         digits: Decimals that are shown.
         better: "lower", "higher", or "" for neither.
         by_unit: True where words are counted, or characters, by the language: there is no figure over both.
+        is_share: True for a share of a whole, which is never above 100 %.
         with_machine: True where the machine's speed is in it, so that it differs between two runs of the same code.
     """
 
@@ -52,6 +53,7 @@ class Metric:
     better: str = "lower"
     by_unit: bool = False
     with_machine: bool = False
+    is_share: bool = False
 
 
 def _measured(above: Callable[[ScoredTrace], float | None], below: Callable[[ScoredTrace], float | None]) -> Sums:
@@ -172,6 +174,7 @@ ACCURACY = (
         "Recordings without speech for which words were recognised.",
         sums=lambda s: [(float(s.counts.insertions > 0), 1.0)] if s.is_silent else [],
         scale=100,
+        is_share=True,
         digits=0,
     ),
     Metric(
@@ -181,6 +184,7 @@ ACCURACY = (
         "Recordings with speech whose normalised text has no error.",
         sums=lambda s: [] if s.is_silent else [(float(not s.counts.errors), 1.0)],
         scale=100,
+        is_share=True,
         digits=1,
         better="higher",
     ),
@@ -218,6 +222,7 @@ ACCURACY = (
         "not repeat.",
         sums=lambda s: [(float(s.has_loop), 1.0)],
         scale=100,
+        is_share=True,
         digits=1,
     ),
     _share_wrong(
@@ -300,6 +305,7 @@ COVERAGE = Metric(
     "rightly or not.",
     sums=_streamed(lambda s: (sum(word.end_s is not None for word in s.word_times), len(s.word_times))),
     scale=100,
+    is_share=True,
     digits=1,
     better="",
 )
@@ -310,6 +316,7 @@ REFERENCE_COVERAGE = Metric(
     "Words of the reference that were recognised, rightly or not: the others never appear, so they have no delay.",
     sums=_streamed(lambda s: (s.counts.hits + s.counts.substitutions, s.counts.reference_length)),
     scale=100,
+    is_share=True,
     digits=1,
     better="higher",
     by_unit=True,
@@ -343,6 +350,7 @@ DELAY = (
         "Ends of speech that were reported while a word of the aligned reference was being spoken.",
         sums=_streamed_all(lambda s: _premature(s.endpoints)),
         scale=100,
+        is_share=True,
         digits=1,
     ),
     *_percentiles(
@@ -445,6 +453,7 @@ CUT_TURNS = Metric(
     "one.",
     sums=lambda scored: [] if scored.turn is None else [(float(scored.turn.cut), 1.0)],
     scale=100,
+    is_share=True,
     digits=1,
 )
 TURNS = (*TTFS, *FIRST_FINAL, WER_FIRST_FINAL, *FIRST_MESSAGE, WER_FIRST_MESSAGE, *SPEECH_FINAL, CUT_TURNS)

@@ -35,7 +35,8 @@ def measured(metric: Metric, scored: Sequence[ScoredTrace]) -> int | None:
 def estimate(metric: Metric, scored: Sequence[ScoredTrace]) -> Interval:
     """The metric and its interval, in the metric's unit."""
     ends = interval(statistic_of(metric, scored))
-    return Interval(*(None if v is None else v * metric.scale for v in (ends.value, ends.low, ends.high)))
+    high = min(ends.high, 1.0) if metric.is_share and ends.high is not None else ends.high
+    return Interval(*(None if v is None else v * metric.scale for v in (ends.value, ends.low, high)))
 
 
 def estimate_of_rounds(metric: Metric, rounds: Sequence[Sequence[ScoredTrace]]) -> Interval:
@@ -63,6 +64,16 @@ def compare(
     change = difference(*_paired(metric, left, right), comparisons)
     scaled = [None if v is None else v * metric.scale for v in (change.value, change.low, change.high, change.error)]
     return Difference(scaled[0], scaled[1], scaled[2], change.p, scaled[3], change.tied)
+
+
+def flip_error(metric: Metric, left: Sequence[ScoredTrace], right: Sequence[ScoredTrace]) -> float | None:
+    """`eval.metrics.resampling.Ratio.flip_error` of the difference in a rate, in the metric's unit.
+
+    None where the two are no rates of the same recordings.
+    """
+    one, other = _paired(metric, left, right)
+    change = one.minus(other) if isinstance(one, Ratio) and isinstance(other, Ratio) else None
+    return None if change is None else change.flip_error * metric.scale
 
 
 def ratio(

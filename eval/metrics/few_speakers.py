@@ -13,6 +13,9 @@ TAIL = 0.025
 """Chance beyond each end of a 95 % interval."""
 VALUES_A_UNIT = 3
 """So many independent values a unit counts for in `highest_order_end`."""
+MIN_FREEDOM = 6.0
+"""Of the variance between units. One speaker with half of the words leaves one or two degrees, with which the upper end
+of a p95 of 2 s was millions of seconds; with six, the worst kinds of made-up speakers are still covered in 99 %."""
 LINEAR_PART = 0.1
 """Of the median: below this size delays are taken as they are, above it as logarithms. Some are zero or negative."""
 
@@ -63,9 +66,9 @@ def log_normal_ends(
     logs = np.arcsinh(values / scale)
     places = np.unique(units)
     sizes = np.bincount(units)[places]
-    own = np.array([np.quantile(logs[units == place], share) for place in places])
+    own = _quantiles(logs[np.lexsort((logs, units))], sizes, share)
     count = sizes.sum() ** 2 / (sizes**2).sum()
-    freedom = max(count - 1, 1.0)
+    freedom = max(count - 1, MIN_FREEDOM)
     between = float(np.average((own - np.average(own, weights=sizes)) ** 2, weights=sizes)) * count / freedom
     within = max(0.0, float(logs.var()) - between)
     deviate = float(special.ndtri(share))
@@ -78,6 +81,15 @@ def log_normal_ends(
     low, high = arm(TAIL, min), arm(high_tail, max)
     middle = np.arcsinh(value / scale)
     return float(np.sinh(middle - low) * scale), float(np.sinh(middle + high) * scale)
+
+
+def _quantiles(values: np.ndarray, sizes: np.ndarray, share: float) -> np.ndarray:
+    """The quantile of each run of values, which are in order within it; ``sizes`` are the runs' lengths."""
+    place = (sizes - 1) * share
+    first, part = np.cumsum(sizes) - sizes, place - np.floor(place)
+    low, high = (values[first + whole(place).astype(int)] for whole in (np.floor, np.ceil))
+    between: np.ndarray = low + (high - low) * part
+    return between
 
 
 def _change_of_deviation(between: float, within: float, freedom: float, tail: float) -> float:

@@ -17,12 +17,14 @@ Two systems on the same recordings are compared on the same splits, which remove
 Simulations with a known truth: `asr bench verdicts`, docs/log/evaluation.md.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
+from scipy import special
 
 from eval.metrics.few_speakers import highest_order_end, log_normal_ends, rare_arm
 
@@ -57,6 +59,9 @@ BLOCK_CELLS = 2_000_000
 BLOCK_SAMPLES = 100
 """Columns of one product of splits and samples: with `BLOCK_CELLS` it stays in the processor's cache."""
 
+HIGH_ALPHA = 0.04
+"""For the upper end of an error rate: loops make it too low more often than too high. With 0.05, 93.1 % of 1,000
+intervals held the truth where a system loops in 2 % of 100 x 2 recordings, with this 93.6 %; they are 3 % wider."""
 TAIL_ALPHA = 0.01
 """For the upper end of percentiles above `TAIL`. Ten speakers seldom include the slowest one in twenty: the 95th
 percentile of such a sample is too low more often than too high, and half-samples cannot show it."""
@@ -248,6 +253,15 @@ class Ratio:
         return bool((self._above >= 0).all())
 
     @property
+    def flip_error(self) -> float:
+        """The standard deviation of the ratio if each unit's sign were drawn by lot: what sign-flips compare it with.
+
+        Unlike the error of `Difference`, which is robust, a single wild unit counts in full.
+        """
+        count, whole = self.units.count, float(self._below.sum())
+        return float(np.sqrt(count / (count - 1) * (self._above**2).sum())) / whole if count > 1 and whole else 0.0
+
+    @property
     def rare_arm(self) -> float:
         """`eval.metrics.few_speakers.rare_arm` of the numerators, as a ratio."""
         return rare_arm(self._above) / float(self._below.sum())
@@ -268,15 +282,30 @@ class Ratio:
         return Ratio(self._above[picked].tolist(), self._below[picked].tolist(), units, loops=self.loops)
 
     def centred(self) -> "Ratio":
-        """The same ratio without what differs between data sets: their sizes were chosen, not drawn."""
-        above, value = self._above.copy(), self.value()
-        for name in dict.fromkeys(self.units.strata.tolist()):
-            mine = self.units.strata == name
-            if value is not None and self._below[mine].sum():
-                own = self._above[mine].sum() / self._below[mine].sum()
-                above[mine] += (value - own) * self._below[mine]
-        one_row_each = replace(self.units, index=np.arange(self.units.count))
-        return Ratio(above.tolist(), self._below.tolist(), one_row_each)
+        """The same ratio without what differs between data sets: their sizes were chosen, not drawn.
+
+        A set's own rate follows its few speakers, so what is left of them is made larger: by n / (n - 1) of the
+        variance, and by Student's t for what all sets leave, as far as both are more than for a single set. The only
+        speaker of a set leaves nothing; it counts as far from its set's rate as the others are from theirs, as a share
+        of the rate: speakers of a harder set lie further apart.
+        """
+        value, count = self.value(), self.units.count
+        names, place, sizes = np.unique(self.units.strata, return_inverse=True, return_counts=True)
+        freedom = count - len(names)
+        if value is None or len(names) < 2 or not freedom:
+            return self
+        above, below = (np.bincount(place, sums) for sums in (self._above, self._below))
+        own = np.divide(above, below, out=np.zeros(len(names)), where=below > 0)
+        larger = special.stdtrit(freedom, 1 - ALPHA / 2) / special.stdtrit(count - 1, 1 - ALPHA / 2)
+        larger = larger * np.sqrt((1 - 1 / count) / np.where(sizes > 1, 1 - 1 / sizes, 1))
+        rest = larger[place] * (self._above - own[place] * self._below)
+        expected = np.where(own > 0, own, value)[place] * self._below
+        alone = (sizes == 1)[place] & (self._below > 0)
+        spread = np.sqrt((rest[~alone] ** 2).sum() / max(1e-9, (expected[~alone] ** 2).sum()))
+        rest[alone] = special.stdtrit(freedom, 1 - ALPHA / 2) * spread * expected[alone]
+        rest[~alone] -= rest[alone].sum() / max(1e-9, self._below[~alone].sum()) * self._below[~alone]
+        one_row_each = replace(self.units, index=np.arange(count))
+        return Ratio((value * self._below + rest).tolist(), self._below.tolist(), one_row_each)
 
 
 class Percentile:
@@ -318,22 +347,47 @@ class Percentile:
         halves = splits(self.units.count, wanted)
         if not len(self._values):
             return (np.full(len(halves), np.nan),) * 2
-        rows = max(1, BLOCK_CELLS // len(self._values))
-        blocks = [self._split(halves[at : at + rows]) for at in range(0, len(halves), rows)]
-        return np.concatenate([half for half, _ in blocks]), np.concatenate([rest for _, rest in blocks])
+        table = self._cells()
+        in_half = np.concatenate([block @ table for block in _weights(self.units.count, wanted)])
+        return self._of(halves, in_half), self._of(~halves, table.sum(axis=0) - in_half)
 
-    def _split(self, halves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        reached = np.cumsum(halves[:, self._units], axis=1, dtype=np.int32)  # (splits, values): up to and including
-        rest = np.arange(1, len(self._values) + 1, dtype=np.int32) - reached
-        return self._of(reached), self._of(rest)
+    def _cells(self) -> np.ndarray:
+        """How many of each unit's values are in the first cell, in the first two ... ``(units, cells)``.
 
-    def _of(self, reached: np.ndarray) -> np.ndarray:
-        place = (reached[:, -1] - 1) * self.share
-        below, above = ((reached <= whole(place)[:, None]).sum(axis=1) for whole in (np.floor, np.ceil))
-        values = np.append(self._values, np.nan)  # index beyond the last where nothing is in the half
-        low, high = values[below], values[above]
+        A cell is a run of `_cell_length` values in order; whole numbers stay exact to 16 million.
+        """
+        count = -(-len(self._values) // self._cell_length)
+        cell = np.arange(len(self._values)) // self._cell_length
+        numbers = np.bincount(self._units * count + cell, minlength=self.units.count * count)
+        cells: np.ndarray = numbers.reshape(self.units.count, count).cumsum(axis=1).astype(np.float32)
+        return cells
+
+    @property
+    def _cell_length(self) -> int:
+        return math.isqrt(len(self._values)) + 1
+
+    def _of(self, members: np.ndarray, reached: np.ndarray) -> np.ndarray:
+        """The percentile of the units that are ``members`` ``(splits, units)``; ``reached`` is theirs of `_cells`."""
+        place = (reached[:, -1].astype(float) - 1) * self.share
+        low, high = (self._ranked(members, reached, whole(place)) for whole in (np.floor, np.ceil))
         percentiles: np.ndarray = low + (high - low) * (place - np.floor(place))
         return np.where(reached[:, -1] > 0, percentiles, np.nan)
+
+    def _ranked(self, members: np.ndarray, reached: np.ndarray, rank: np.ndarray) -> np.ndarray:
+        """The value of each split's members that has this rank, from 0; NaN where there are not so many.
+
+        Only the cell that it lies in is searched: nearly all splits have it in a few cells.
+        """
+        cells = (reached <= rank[:, None]).sum(axis=1)
+        before = np.where(cells > 0, reached[np.arange(len(cells)), cells - 1], 0)
+        found = np.full(len(cells), np.nan)
+        for cell in np.unique(cells[cells < reached.shape[1]]):
+            mine = np.flatnonzero(cells == cell)
+            start = cell * self._cell_length
+            units = self._units[start : start + self._cell_length]
+            passed = members[np.ix_(mine, units)].cumsum(axis=1) <= (rank - before)[mine, None]
+            found[mine] = self._values[start + passed.sum(axis=1)]
+        return found
 
 
 Statistic = Ratio | Percentile
@@ -364,8 +418,9 @@ def _interval(statistic: Statistic) -> Interval:
         return Interval(None)
     drawn = statistic.centred() if isinstance(statistic, Ratio) else statistic
     is_tail = isinstance(statistic, Percentile) and statistic.share > TAIL
+    loops = isinstance(statistic, Ratio) and statistic.loops
     lows, highs = _enclosed(*drawn.split(INTERVAL_SPLITS))
-    low, high = _low_end(lows, ALPHA), _high_end(highs, TAIL_ALPHA if is_tail else ALPHA)
+    low, high = _low_end(lows, ALPHA), _high_end(highs, TAIL_ALPHA if is_tail else HIGH_ALPHA if loops else ALPHA)
     if low is None or high is None:
         return Interval(value)
     high += (high - value) ** 2 / (2 * value) if value > 0 and high > value else 0.0
@@ -376,7 +431,7 @@ def _interval(statistic: Statistic) -> Interval:
 
 def difference(left: Statistic, right: Statistic, comparisons: float = 1) -> Difference:
     """Left minus right, paired, with a 95 % interval that is corrected for this number of comparisons."""
-    return _without_unknown_speakers(_difference, left, right, comparisons)
+    return _with_slower_speakers(_without_unknown_speakers(_difference, left, right, comparisons), left, right)
 
 
 def _difference(left: Statistic, right: Statistic, comparisons: float, centre: float | None = None) -> Difference:
@@ -448,6 +503,21 @@ def _without_unknown_speakers(
         return Difference(whole.value, p=p)
     error = max(whole.error or 0.0, named.error or 0.0)
     return Difference(whole.value, min(whole.low, named.low), max(whole.high, named.high), p, error)
+
+
+def _with_slower_speakers(found: Difference, left: Statistic, right: Statistic) -> Difference:
+    """A difference of tail percentiles with its arm away from zero as long as slower speakers would make it.
+
+    Ten speakers seldom include the slowest one in twenty, for whom a difference is larger in the same proportion as the
+    delay: half-samples alone held it in 90 % of worlds with speakers a factor of 2 apart. The verdict stays.
+    """
+    if not isinstance(left, Percentile) or left.share <= TAIL or not found.value or found.low is None:
+        return found
+    slower = interval(max(left, right, key=lambda each: each.value() or 0.0))
+    if slower.high is None or not slower.value or slower.value <= 0 or found.high is None:
+        return found
+    far = found.value * slower.high / slower.value
+    return replace(found, low=min(found.low, far), high=max(found.high, far))
 
 
 def _with_model(statistic: Statistic, value: float, low: float, high: float) -> tuple[float, float]:

@@ -3,15 +3,19 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from statistics import NormalDist
 
-from eval.metrics.resampling import ALPHA, caution
+from eval.metrics.resampling import ALPHA, caution, loop_allowance
 from eval.metrics.word_errors import EQUAL, INSERT, Edit
 
 GOOD_WORDS = 2
 """This many consecutive words that both systems have right separate two segments (sc_stats: `min_num_good`)."""
 
 POWER = 0.8
+
+MOST_UNITS = 1_000_000
+"""More speakers than this are no plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,21 @@ class Mapsswe:
     variance: float
     z: float
     p: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What a comparison says of the data that it was made on.
+
+    Attributes:
+        units: Number of speakers, or of recordings whose speaker is unknown.
+        error: Standard error of the difference, as a share of the words: `eval.metrics.resampling.Ratio.flip_error`.
+        length: Reference words, or characters.
+    """
+
+    units: int
+    error: float
+    length: int
 
 
 def mapsswe(pairs: Sequence[tuple[Sequence[Edit], Sequence[Edit]]]) -> Mapsswe | None:
@@ -102,6 +121,38 @@ def smallest_difference(low: float, high: float, error: float) -> float:
     five observed differences reach (Cohen 1988, chapter 2).
     """
     return (high - low) / 2 + NormalDist().inv_cdf(POWER) * error
+
+
+def units_needed(wanted: float, now: Sample, comparisons: float = 1) -> int | None:
+    """So many units of this kind show a true difference of ``wanted`` with power 0.8; None for more than `MOST_UNITS`.
+
+    Errors of speakers are independent, so the standard error falls with the root of their number; more recordings of
+    the same speakers would make it smaller by their own part of the variance only. `caution` and `loop_allowance` are
+    those of the larger number.
+    """
+    enough = 1
+    while _found_by(enough, now, comparisons) > wanted:
+        enough *= 2
+        if enough > MOST_UNITS:
+            return None
+    fewest = enough // 2
+    while enough - fewest > 1:
+        middle = (fewest + enough) // 2
+        fewest, enough = (fewest, middle) if _found_by(middle, now, comparisons) <= wanted else (middle, enough)
+    return enough
+
+
+def fewest_units(comparisons: float = 1) -> int:
+    """The smallest number of units from which a result can be beyond chance."""
+    return next(units for units in count(1) if not too_few_units(units, comparisons))
+
+
+def _found_by(units: int, now: Sample, comparisons: float) -> float:
+    """The true difference that so many units would show with power 0.8. The allowed loop is in one half at random."""
+    factor, normal, times = caution(units, of_errors=True), NormalDist(), units / now.units
+    deviates = normal.inv_cdf(1 - ALPHA / factor / comparisons / 2) + normal.inv_cdf(POWER)
+    loop = loop_allowance(units) / now.length / times
+    return deviates * math.hypot(now.error / math.sqrt(times), loop) + loop
 
 
 def too_few_units(units: int, comparisons: float = 1) -> bool:

@@ -7,9 +7,10 @@ from typing import Any
 from asr.normalisation.normalise import base_language, how_compared, normaliser_signature
 from eval.html.formatting import p_value, plain
 from eval.html.plots import colour_of
-from eval.metrics.catalogue import BY_KEY, COVERAGE, METRICS, Metric
+from eval.metrics.catalogue import BY_KEY, COVERAGE, CPU, METRICS, WER, Metric
 from eval.metrics.estimates import estimate_of_rounds, measured, peak_memory_bytes, unit_of, units_of_traces, value_of
 from eval.metrics.resampling import SEED, SPLITS
+from eval.metrics.significance import too_few_units
 from eval.metrics.summary import group, streamed_losses, summaries
 from eval.metrics.word_errors import total
 from eval.metrics.word_times import end_source
@@ -24,7 +25,7 @@ from eval.report.slices import (
     common_confusions,
     slices,
 )
-from eval.report.systems import Comparison, System, comparisons, on_common, systems_of
+from eval.report.systems import Comparison, System, comparisons, metric_difference, on_common, systems_of
 from eval.report.tables import (
     Changed,
     ChangedSide,
@@ -85,9 +86,12 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
 """The metrics of a report's first table, in order, by their keys. All other metrics stand below it."""
 
 
-def report_of(runs: Sequence[Run], wanted: Wanted) -> Report:
-    """The report of one run or more. Takes a while: every metric of every system has its interval."""
-    everything = systems_of(runs)
+def report_of(runs: Sequence[Run], wanted: Wanted, systems: Sequence[System] | None = None) -> Report:
+    """The report of one run or more. Takes a while: every metric of every system has its interval.
+
+    ``systems`` are those of the runs, which remember what was computed of their traces; None: new ones are made.
+    """
+    everything = systems_of(runs) if systems is None else systems
     common = on_common(everything)
     systems = common if common and common[0].scored else everything
     compared, by_set = comparisons(everything), set_comparisons(everything)
@@ -103,7 +107,7 @@ def report_of(runs: Sequence[Run], wanted: Wanted) -> Report:
         end_source=end_source(s.trace for system in systems for s in system.scored if s.is_streamed),
         coverage=_coverage(systems),
         systems=figures,
-        table=tuple(_group(name, keys, figures) for name, keys in GROUPS),
+        table=tuple(_group(name, keys, figures, systems, compared) for name, keys in GROUPS),
         measures=tuple(_definition(metric) for metric in METRICS if _has_value(metric, figures)),
         comparisons=compared,
         matrices=tuple(_matrices(compared)),
@@ -161,7 +165,8 @@ def _edit_counts(system: System) -> EditCounts:
 
 def _common(systems: Sequence[System]) -> Common:
     scored = systems[0].scored if systems else ()
-    return Common(len(scored), sum(s.trace.duration_s for s in scored) / 60, units_of_traces(scored).note)
+    units = units_of_traces(scored)
+    return Common(len(scored), sum(s.trace.duration_s for s in scored) / 60, units.note, too_few_units(units.count))
 
 
 def _coverage(systems: Sequence[System]) -> str:
@@ -178,24 +183,61 @@ def _has_value(metric: Metric, systems: Sequence[SystemFigures]) -> bool:
     return any(system.figures[metric.key].value is not None for system in systems)
 
 
-def _group(name: str, keys: Sequence[str], systems: Sequence[SystemFigures]) -> FigureGroup:
-    metrics = [BY_KEY[key] for key in keys if _has_value(BY_KEY[key], systems)]
-    rows = (FigureRow(**_fields(_definition(metric)), cells=_cells(metric, systems)) for metric in metrics)
+def _group(
+    name: str,
+    keys: Sequence[str],
+    figures: Sequence[SystemFigures],
+    systems: Sequence[System],
+    compared: Sequence[Comparison],
+) -> FigureGroup:
+    metrics = [BY_KEY[key] for key in keys if _has_value(BY_KEY[key], figures)]
+    rows = (
+        FigureRow(**_fields(_definition(metric)), cells=_cells(metric, figures, systems, compared))
+        for metric in metrics
+    )
     return FigureGroup(name, tuple(rows))
 
 
-def _cells(metric: Metric, systems: Sequence[SystemFigures]) -> tuple[FigureCell, ...]:
-    """The best of each mode is marked, where the mode has two values or more that differ as shown."""
-    cells = []
-    for system in systems:
-        interval = system.figures[metric.key]
-        rivals = [s.figures[metric.key].value for s in systems if s.mode == system.mode]
-        values = [round(value, metric.digits) for value in rivals if value is not None]
-        leading = max(values, default=0) if metric.better == "higher" else min(values, default=0)
-        best = interval.value is not None and round(interval.value, metric.digits) == leading
-        best = best and values.count(leading) == 1 and len(values) > 1
-        cells.append(FigureCell(interval, best, system.measured[metric.key]))
-    return tuple(cells)
+def _cells(
+    metric: Metric, figures: Sequence[SystemFigures], systems: Sequence[System], compared: Sequence[Comparison]
+) -> tuple[FigureCell, ...]:
+    """The best of each mode is marked where it is better than each other one of the mode beyond chance."""
+    best = {mode: _best_of(metric, mode, figures, systems, compared) for mode in {each.mode for each in figures}}
+    return tuple(
+        FigureCell(each.figures[metric.key], each.name == best[each.mode], each.measured[metric.key])
+        for each in figures
+    )
+
+
+def _best_of(
+    metric: Metric,
+    mode: str,
+    figures: Sequence[SystemFigures],
+    systems: Sequence[System],
+    compared: Sequence[Comparison],
+) -> str:
+    """The name of the best system of a mode; "" where the difference from another one is not beyond chance."""
+    mine = {s.name: value for s in figures if s.mode == mode and (value := s.figures[metric.key].value) is not None}
+    if len(mine) < 2 or not metric.better:
+        return ""
+    best = (max if metric.better == "higher" else min)(mine, key=lambda name: mine[name])
+    rivals = [name for name in mine if name != best]
+    by_name = {system.name: system for system in systems if system.mode == mode}
+    pairs = len(by_name) * (len(by_name) - 1) / 2
+    ahead = (
+        round(mine[rival], metric.digits) != round(mine[best], metric.digits)
+        and _differ(metric, by_name[best], by_name[rival], compared, pairs)
+        for rival in rivals
+    )
+    return best if all(ahead) else ""
+
+
+def _differ(metric: Metric, left: System, right: System, compared: Sequence[Comparison], pairs: float) -> bool:
+    """True where the difference is beyond chance, as the verdict has it for what the verdict is about."""
+    pair = next((p for p in compared if {p.left, p.right} == {left.name, right.name} and p.mode == left.mode), None)
+    if pair is not None and metric in (WER, CPU):
+        return pair.is_significant if metric is WER else pair.cost.excludes(1)
+    return metric_difference(metric, left, right, pairs).excludes_zero
 
 
 def _matrices(compared: Sequence[Comparison]) -> Iterator[tuple[str, Matrix]]:
@@ -242,7 +284,7 @@ def _dataset_row(row: Row, systems: Sequence[System], not_taken: Sequence[Unsupp
             mine = [scored for scored in system.scored if scored.trace.dataset == row.name]
             why = f"{sum(scored.counts.insertions for scored in mine)} made up"
         cells.append(DatasetCell(wer, why))
-    return DatasetRow(row.name, row.utterances, row.words, tuple(cells))
+    return DatasetRow(row.name, row.utterances, row.words, tuple(cells), row.has_too_few_speakers)
 
 
 def _plans(runs: Sequence[Run], systems: Sequence[System], levels: Sequence[Level], wanted: Wanted) -> tuple[Plan, ...]:
@@ -253,7 +295,8 @@ def _plans(runs: Sequence[Run], systems: Sequence[System], levels: Sequence[Leve
             mine = [s for s in systems if (s.model, s.run) == (model.name, run.name)]
             nearest = min(mine, key=lambda s: PREFERRED.index(s.mode), default=None)
             if nearest is not None:
-                plans.append(plan(model, levels, nearest.scored, wanted, run.signature.machine.cores))
+                everything = [scored for each in nearest.rounds for scored in each]
+                plans.append(plan(model, levels, everything, wanted, run.signature.machine.cores))
     return tuple(plans)
 
 

@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from eval.defaults import PLAN_P95_S, PLAN_STREAMS
 from eval.html.formatting import between, memory, plain
@@ -108,16 +108,21 @@ def plan(model: Model, levels: Sequence[Level], scored: Sequence[ScoredTrace], w
     per_server = min(cores, MAX_DEFAULT_WORKERS * model.threads) if model.threads else cores
     if not mine:
         return _plan_by_cpu(model, scored, wanted)
+    alone = _p95_alone(scored)
     most = carried_streams(mine, wanted.p95_s)
     if not most:
-        return _plan(model, wanted, f"{_failure(mine[0])} on one server of {_cores(per_server)}")
+        return _plan(model, wanted, f"{why_not_carried(mine[0])} on one server of {_cores(per_server)}")
     servers = math.ceil(wanted.streams / most)
     carried = next(level for level in mine if level.streams == most)
     assumption = (
-        f"one server of {_cores(per_server)} carried {most} at the same time{_p95(carried)}"
+        f"one server of {_cores(per_server)} carried {most} at the same time{_p95(carried, wanted)}"
         f"{_next_level(mine, most, wanted, per_server)}, all speaking without a break, "
         "and servers beside each other do not slow each other down"
     )
+    if alone is not None and alone > wanted.p95_s:
+        assumption += (
+            f" (the p95 of {plain(alone)} s in the first table is of {scored[0].trace.mode}, not of this server)"
+        )
     peak = carried.memory_bytes
     return _plan(model, wanted, assumption, servers, servers * per_server, peak and servers * peak)
 
@@ -135,15 +140,22 @@ def _smoothed(levels: Sequence[Level]) -> list[tuple[Level, float | None]]:
     return list(zip(levels, smooth, strict=True))
 
 
-def _failure(level: Level) -> str:
+def why_not_carried(level: Level) -> str:
+    """The reason in words, for a level that was not carried."""
     if level.failed:
         return f"{level.failed} of {level.streams} streams at the same time broke"
     return f"{level.streams} at the same time had a p95 of {plain(level.p95.value)} s"
 
 
-def _p95(level: Level) -> str:
-    ends = between(level.p95)
-    return f" with a p95 of {plain(level.p95.value)} s ({ends or 'too few speakers for an interval'})"
+def _p95(level: Level, wanted: Wanted) -> str:
+    ends = between(level.p95) or "too few speakers for an interval"
+    beyond = level.p95.high is not None and level.p95.high > wanted.p95_s
+    return f" with a p95 of {plain(level.p95.value)} s ({ends}{', which reaches beyond the limit' if beyond else ''})"
+
+
+def _p95_alone(scored: Sequence[ScoredTrace]) -> float | None:
+    """The p95 of the delay in the mode nearest to real use, as the first table shows it."""
+    return estimate(STABLE_P95, [s for s in scored if s.is_streamed]).value
 
 
 def _next_level(levels: Sequence[Level], most: int, wanted: Wanted, per_server: int) -> str:
@@ -161,6 +173,11 @@ def _plan_by_cpu(model: Model, scored: Sequence[ScoredTrace], wanted: Wanted) ->
     streamed = [s for s in scored if s.is_streamed]
     if scored and not streamed:
         return _plan(model, wanted, "only one-shot cost was measured, and streaming costs more (--mode replay or live)")
+    alone = _p95_alone(streamed)
+    if alone is not None and alone > wanted.p95_s:
+        at = max(s.trace.streams for s in streamed)
+        how = "one stream alone" if at == 1 else f"{at} streams at the same time"
+        return _plan(model, wanted, f"{how} had a p95 of {plain(alone)} s ({streamed[0].trace.mode})")
     cost = estimate(CPU, streamed)
     if cost.value is None:
         return _plan(model, wanted, "its CPU time was not measured")
@@ -175,7 +192,9 @@ def _plan_by_cpu(model: Model, scored: Sequence[ScoredTrace], wanted: Wanted) ->
         f"from {plain(cost.value, 3)} CPU-s per audio-s with cores {TARGET_LOAD:.0%} busy{spread}; no capacity was "
         "measured (--capacity 1,4,8), so the delay is not promised"
     )
-    return _plan(model, wanted, assumption, cores, cores, peak and cores * peak)
+    planned = _plan(model, wanted, assumption, cores, cores, peak and cores * peak)
+    need = planned.headline.removesuffix(f" at a p95 of {wanted.p95_s:g} s.")
+    return replace(planned, headline=f"{need}, by CPU time alone.")
 
 
 def _plan(
@@ -188,7 +207,7 @@ def _plan(
 ) -> Plan:
     asked = f"{wanted.streams} streams at a p95 of {wanted.p95_s:g} s"
     room = f" and {memory(memory_bytes)}" if memory_bytes else ""
-    need = f"{cores} cores{room} for {asked}" if cores is not None else f"no plan for {asked}"
+    need = f"{cores} cores{room} for {asked}" if cores is not None else f"no plan for {asked}: {assumption}"
     return Plan(
         model=model.name,
         streams=wanted.streams,
@@ -198,7 +217,7 @@ def _plan(
         memory_bytes=memory_bytes,
         assumption=assumption,
         headline=f"{model.name}: {need}.",
-        rest=f"Assumed: {assumption}.",
+        rest=f"Assumed: {assumption}." if cores is not None else "",
     )
 
 

@@ -137,10 +137,24 @@ def _missing(check: Check) -> str:
     return check.sentence if check.system == "all" else f"{check.system}: {check.sentence}"
 
 
+def _passed(results: Sequence[Check], limits: Limits) -> str:
+    """What a passed gate has shown and what it has not, in one sentence."""
+    if limits.non_inferior:
+        return "passed: every figure is shown to be within its limit"
+    rose = [check for check in results if check.rose]
+    if not rose:
+        return "passed: no figure rose by more than its limit; what would have been caught stands above"
+    which = listed([f"{check.figure} of {check.system}" for check in rose])
+    what = "more than allowed, which these data cannot tell from chance"
+    return f"passed, but not shown to be as good: {which} rose by {what}; --non-inferior passes only what is shown"
+
+
 def _print_checks(results: Sequence[Check], new: Run, old: Run, limits: Limits) -> None:
     for check in results:
-        verdict = "WORSE" if check.worse else "missing" if check.missing else "ok"
+        verdict = "WORSE" if check.worse else "missing" if check.missing else "chance?" if check.rose else "ok"
         print(f"{verdict:8} {_missing(check)}")
+    if not any(check.worse or check.missing for check in results):
+        print(f"verdict  {_passed(results, limits)}")
     if new.signature.machine != old.signature.machine:
         print(f"note     delay and cost are of two machines: {new.signature.machine}; {old.signature.machine}")
     chance = 100 * ALPHA / limits.look.divisor

@@ -18,7 +18,7 @@ from eval.metrics.resampling import Difference
 from eval.metrics.rounds import MIN_ROUNDS
 from eval.metrics.significance import POWER, too_few_units
 from eval.report.looks import Look
-from eval.report.systems import System, by_unit, on_common, rounds_in_turns, systems_of, timed
+from eval.report.systems import System, by_unit, more_data, on_common, rounds_in_turns, systems_of, timed
 from eval.runs.folder import Run
 from eval.trace import OFFLINE
 
@@ -58,6 +58,7 @@ class Check:
         sentence: The result in words.
         worse: True where it rose beyond chance and the limit, or is not shown to be within the limit if that is asked.
         missing: True where it could not be checked.
+        rose: True where it rose by more than the limit, and chance may explain that.
     """
 
     system: str
@@ -65,6 +66,7 @@ class Check:
     sentence: str
     worse: bool
     missing: bool = False
+    rose: bool = False
 
 
 def checks(new: Run, old: Run, limits: Limits) -> tuple[Check, ...]:
@@ -252,7 +254,12 @@ def _check(new: System, old: System, figure: _Figure, change: Difference, limits
     is_shown_worse = change.value - figure.null > limit and change.low > figure.null
     worse = change.high - figure.null > limit if limits.non_inferior else is_shown_worse
     text = f"{figure.figure} {_values(figure, values, change)}; {_detectable(change, limit, figure)}"
-    return Check(name, figure.figure, text, worse)
+    if figure.metric is WER:
+        text += _further_data(new, old, change, limit, limits.look.divisor * count)
+    rose = not worse and change.value - figure.null > limit
+    if rose:
+        text += f"; it rose by more than the limit of {_limit(limit, figure)}, which chance may explain"
+    return Check(name, figure.figure, text, worse, rose=rose)
 
 
 def _why_not(new: System, old: System, figure: _Figure, limits: Limits, count: int) -> str:
@@ -281,9 +288,23 @@ def _both(figure: _Figure, values: tuple[float | None, float | None]) -> str:
     return f"{old} -> {new} {unit}"
 
 
+def _further_data(new: System, old: System, change: Difference, limit: float, comparisons: float) -> str:
+    """The recordings that would show equal models to be within the limit; "" for no limit, or where it is done."""
+    more = more_data(new, old, change, comparisons, limit) if limit else None
+    if more is None or more.recordings == 0:
+        return ""
+    count = "no number of" if more.recordings is None else f"about {more.recordings}"
+    return f"; {count} more recordings would show that equal models are within {number(limit)} points"
+
+
+def _limit(limit: float, figure: _Figure) -> str:
+    return f"{number(100 * limit)} %" if figure.as_ratio else f"{number(limit)} {figure.unit}"
+
+
 def _detectable(change: Difference, limit: float, figure: _Figure) -> str:
     """The smallest true rise that this gate catches in four of five cases."""
-    half, error = ((change.high or 0.0) - (change.low or 0.0)) / 2, change.error or 0.0
-    rise = max(half, limit) + NormalDist().inv_cdf(POWER) * error
+    value, error = change.value or 0.0, change.error or 0.0
+    arm = min(value - (change.low or 0.0), (change.high or 0.0) - value)  # the longer one is for slower speakers
+    rise = max(arm, limit) + NormalDist().inv_cdf(POWER) * error
     shown = f"to times {number(1 + rise)}" if figure.as_ratio else f"of {number(rise)} {figure.unit}"
     return f"a true rise {shown} is caught in 4 of 5 cases"

@@ -18,6 +18,7 @@ from eval.html.plots import (
     accuracy_plot,
     capacity_plot,
     delay_plot,
+    themed,
 )
 from eval.html.render import TEMPLATES, render, script_json
 from eval.metrics.scored_trace import ScoredTrace
@@ -94,18 +95,18 @@ class RecordingCard:
 
 def write_report(runs: Sequence[Run], out: Path, options: PageOptions) -> Report:
     """Writes the three files into `out`."""
-    report = report_of(runs, options.wanted)
+    systems = systems_of(runs)
+    report = report_of(runs, options.wanted, systems)
     table = asdict(report)
     out.mkdir(parents=True, exist_ok=True)
     (out / "report.json").write_text(json.dumps(table, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     (out / "report.md").write_text(render("report.md", r=table), encoding="utf-8")
-    (out / "report.html").write_text(page(runs, table, options), encoding="utf-8")
+    (out / "report.html").write_text(page(runs, systems, table, options), encoding="utf-8")
     return report
 
 
-def page(runs: Sequence[Run], table: Mapping[str, Any], options: PageOptions) -> str:
+def page(runs: Sequence[Run], systems: Sequence[System], table: Mapping[str, Any], options: PageOptions) -> str:
     """The page as one file that needs no other; `table` is the report as a dict."""
-    systems = systems_of(runs)
     models = list(dict.fromkeys(system.name for system in systems))
     players = embed_as_mp3(_worst_first(systems), round(options.audio_mb * 1e6))
     curves = _delay_curves(systems)
@@ -115,9 +116,12 @@ def page(runs: Sequence[Run], table: Mapping[str, Any], options: PageOptions) ->
         "delays": delay_plot(curves, models) if curves else "",
         "capacity": capacity_plot(points, models, options.wanted.p95_s) if points else "",
     }
+    cards = recording_cards(systems, players)
     data = {
-        "systems": [{key: s[key] for key in ("name", "mode", "colour")} for s in table["all_systems"]],
-        "utterances": [asdict(card) for card in recording_cards(systems, players)],
+        "systems": [
+            {"name": s["name"], "mode": s["mode"], "colour": themed(s["colour"])} for s in table["all_systems"]
+        ],
+        "order": [_order(card) for card in cards],
     }
     return render(
         "report.html",
@@ -125,6 +129,7 @@ def page(runs: Sequence[Run], table: Mapping[str, Any], options: PageOptions) ->
         audio_note=_audio_note(len(players), len({s.key for system in systems for s in system.scored})),
         plots=plots,
         utterances=script_json(data),
+        recordings="\n".join(script_json(asdict(card)) for card in cards),
         css=(TEMPLATES / "report.css").read_text(encoding="utf-8"),
         js=(TEMPLATES / "report.js").read_text(encoding="utf-8"),
     )
@@ -157,6 +162,14 @@ def recording_cards(systems: Sequence[System], players: Mapping[tuple[str, str],
         for scored in system.scored:
             attempts.setdefault(scored.key, []).append((index, scored))
     return [_card(mine, players) for mine in attempts.values()]
+
+
+def _order(card: RecordingCard) -> tuple[str, int, float, int, float]:
+    """What a recording is listed by: data set, errors, error rate, difference of the systems, latest word."""
+    errors = [attempt.errors for attempt in card.systems]
+    rates = [attempt.errors / max(1, attempt.words) for attempt in card.systems]
+    delays = [stable - end for attempt in card.systems for _, end, _, stable, _ in attempt.times if end is not None]
+    return card.dataset, max(errors), round(max(rates), 4), max(errors) - min(errors), round(max(delays, default=-9), 2)
 
 
 def _card(attempts: Sequence[tuple[int, ScoredTrace]], players: Mapping[tuple[str, str], str]) -> RecordingCard:

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from eval.metrics.catalogue import WER
-from eval.metrics.estimates import estimate, unit_of
+from eval.metrics.estimates import estimate, unit_of, units_of_traces
 from eval.metrics.resampling import Interval
 from eval.metrics.scored_trace import ScoredTrace
+from eval.metrics.significance import too_few_units
 from eval.metrics.word_errors import confusions
 from eval.report.systems import System
 from eval.trace import KEYWORDS
@@ -22,7 +23,11 @@ FIRST = ("noise", "snr_db", "condition", "device", "accent", "gender", "age")
 """Attributes whose slices come first."""
 MAX_VALUES = 12
 """Values of an attribute that are shown; the others share one row."""
+RARE = 6
+"""Values of an attribute with fewer recordings share that row too, if there are two of them."""
 OTHER, UNKNOWN = "other", "not given"
+DECADES = ("under ten", "teens", "twenties", "thirties", "fourties", "fifties", "sixties", "seventies", "eighties")
+"""Ages in years by decade, with the names (and the spelling) of Common Voice, so that sets can be put together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +39,14 @@ class Row:
         utterances: Its recordings.
         words: Its reference words, or characters where no spaces are written; None where it has both.
         wer: Each system's WER on it; None for a system that did not run it.
+        has_too_few_speakers: True where WER has no interval for that reason.
     """
 
     name: str
     utterances: int
     words: int | None
     wer: tuple[Interval | None, ...]
+    has_too_few_speakers: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +73,15 @@ class ChangedConfusion(Confusion):
     there: int
 
 
+BINNED = ("length", "speed of speech", "language")
+"""Cuts whose parts all stay, however small."""
 Cut = tuple[str, Callable[[ScoredTrace], str]]
 """What the data is cut by, and the part that a recording belongs to."""
 
 
 def slices(systems: Sequence[System]) -> tuple[Slice, ...]:
     """By length, speed, language and every attribute; only those that cut the data into at least two parts."""
-    made = (_slice(by, part, systems) for by, part in cuts_of(systems))
+    made = (_slice(by, part, systems, folds=by not in BINNED) for by, part in cuts_of(systems))
     return tuple(cut for cut in made if len(cut.rows) > 1)
 
 
@@ -121,16 +130,24 @@ def _commonest(item: tuple[tuple[str, str], int]) -> tuple[int, bool, tuple[str,
 
 
 def _slice(
-    by: str, part: Callable[[ScoredTrace], str], systems: Sequence[System], max_values: int = MAX_VALUES
+    by: str,
+    part: Callable[[ScoredTrace], str],
+    systems: Sequence[System],
+    max_values: int = MAX_VALUES,
+    *,
+    folds: bool = False,
 ) -> Slice:
+    """``folds``: rare values share a row."""
     parts = [_parts(part, system.scored) for system in systems]
     sizes: Counter[str] = Counter()
     for mine in parts:
         sizes |= Counter({name: len(scored) for name, scored in mine.items()})
-    shown = [name for name, _ in sizes.most_common(max_values)]
+    rare = [name for name, size in sizes.items() if folds and size < RARE and name != UNKNOWN]
+    shown = [name for name, _ in sizes.most_common() if len(rare) < 2 or name not in rare][:max_values]
     rows = [_row(name, [mine.get(name, []) for mine in parts]) for name in sorted(shown, key=_order)]
     rest = [[s for name, scored in mine.items() if name not in shown for s in scored] for mine in parts]
-    return Slice(by, (*rows, *([_row(OTHER, rest)] if any(rest) else [])))
+    other = f"{OTHER} ({len(sizes) - len(shown)} values)"
+    return Slice(by, (*rows, *([_row(other, rest)] if any(rest) else [])))
 
 
 def _parts(part: Callable[[ScoredTrace], str], scored: Iterable[ScoredTrace]) -> dict[str, list[ScoredTrace]]:
@@ -144,11 +161,14 @@ def _row(name: str, scored: Sequence[Sequence[ScoredTrace]]) -> Row:
     largest = max(scored, key=len)
     mixed = " and " in unit_of(largest)
     words = None if mixed else sum(s.counts.reference_length for s in largest)
-    return Row(name, len(largest), words, tuple(estimate(WER, mine) if mine else None for mine in scored))
+    wer = tuple(estimate(WER, mine) if mine else None for mine in scored)
+    return Row(name, len(largest), words, wer, too_few_units(units_of_traces(largest).count))
 
 
 def _order(name: str) -> tuple[int, float, str]:
-    """Numbers by size, then texts, then unknown values."""
+    """Numbers and decades by size, then texts, then unknown values."""
+    if name in DECADES:
+        return 0, float(DECADES.index(name)), name
     try:
         return 0, float(name.split()[0]), name
     except ValueError:
@@ -156,7 +176,14 @@ def _order(name: str) -> tuple[int, float, str]:
 
 
 def _attribute(name: str) -> Callable[[ScoredTrace], str]:
+    if name == "age":
+        return lambda scored: _age(dict(scored.trace.attributes).get(name, UNKNOWN))
     return lambda scored: dict(scored.trace.attributes).get(name, UNKNOWN)
+
+
+def _age(text: str) -> str:
+    """An age in years by decade; other texts as they are."""
+    return DECADES[min(int(text) // 10, len(DECADES) - 1)] if text.isascii() and text.isdigit() else text
 
 
 def _length(scored: ScoredTrace) -> str:

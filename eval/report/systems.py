@@ -1,16 +1,26 @@
 """Runs as systems on the same recordings, and what differs between each two of them."""
 
+import math
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
 from eval.html.formatting import p_value
 from eval.metrics.catalogue import CPU, STABLE_AUDIO_P95, STABLE_P95, WER, Metric
-from eval.metrics.estimates import compare, ratio, unit_of, units_of_traces, value_of
+from eval.metrics.estimates import compare, flip_error, ratio, unit_of, units_of_traces, value_of
 from eval.metrics.resampling import ALPHA, Difference
-from eval.metrics.rounds import in_turns, with_noise_of_rounds
+from eval.metrics.rounds import MIN_ROUNDS, in_turns, with_noise_of_rounds
 from eval.metrics.scored_trace import ScoredTrace
-from eval.metrics.significance import Mapsswe, holm, holm_comparisons, mapsswe, smallest_difference, too_few_units
+from eval.metrics.significance import (
+    Mapsswe,
+    Sample,
+    holm,
+    holm_comparisons,
+    mapsswe,
+    smallest_difference,
+    too_few_units,
+    units_needed,
+)
 from eval.metrics.word_errors import Edit
 from eval.runs.folder import Run
 from eval.trace import MODES, OFFLINE
@@ -79,6 +89,26 @@ class ErrorComparison:
         return too_few_units(self.speakers, self.comparisons)
 
 
+WORTH_SHOWING = 0.1
+"""Share of the lower error rate: a smaller difference than that is hardly a reason to choose."""
+
+
+@dataclass(frozen=True, slots=True)
+class MoreData:
+    """The further data that would settle which of two systems has fewer errors.
+
+    Attributes:
+        points: The true difference that all data together would show in four of five cases: the one
+            found, or a tenth of the lower error rate where that is more.
+        recordings: Further recordings; 0 where this data is enough, None where a million speakers would not do.
+        speakers: Their speakers: all new, with as many recordings each as those of this data.
+    """
+
+    points: float
+    recordings: int | None
+    speakers: int | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison(ErrorComparison):
     """Two systems on all of their common recordings.
@@ -90,6 +120,7 @@ class Comparison(ErrorComparison):
         unknown: How many of ``speakers`` are recordings of unknown speakers.
         taken_as_speakers: How many of those count as if each were of another speaker.
         smallest: The smallest true difference in WER that this data could show; None where that is not known.
+        more: The data that is missing for an answer; None where there is one, or where nothing is known.
         matched_pairs: The second test (MAPSSWE), which takes segments, not speakers, as independent; None where there
             is nothing to test.
         cost: Left's CPU time over right's; without an interval where the machine's noise is not known.
@@ -103,6 +134,7 @@ class Comparison(ErrorComparison):
     unknown: int
     taken_as_speakers: int = 0
     smallest: float | None
+    more: MoreData | None
     matched_pairs: Mapsswe | None
     cost: Difference
     delay: Difference | None
@@ -195,11 +227,13 @@ def corrected(
 ) -> list[tuple[Difference, float | None, int]]:
     """Each pair's difference, its p adjusted for all pairs, and the number of pairs its interval is corrected for.
 
-    ``compare_pair`` compares left and right, with an interval that is corrected for a number of comparisons.
+    ``compare_pair`` compares left and right, with an interval that is corrected for a number of comparisons. A pair
+    with too few speakers for any result has no p and is none of the comparisons.
     """
     found = [compare_pair(left, right, 1) for left, right in pairs]
-    places = [place for place, each in enumerate(found) if each.p is not None]
-    p_values = [p for each in found if (p := each.p) is not None]
+    able = [not too_few_units(units_of_traces(left.scored).count) for left, _ in pairs]
+    places = [place for place, each in enumerate(found) if each.p is not None and able[place]]
+    p_values = [p for place in places if (p := found[place].p) is not None]
     results: list[tuple[Difference, float | None, int]] = [(each, None, 1) for each in found]
     for place, adjusted, count in zip(places, holm(p_values), holm_comparisons(p_values), strict=True):
         left, right = pairs[place]
@@ -213,18 +247,33 @@ def wer_difference(left: System, right: System, comparisons: int = 1) -> Differe
     return compare(WER, left.scored, right.scored, comparisons)
 
 
+def metric_difference(metric: Metric, left: System, right: System, comparisons: float = 1) -> Difference:
+    """Left minus right in any metric: `timed` where the machine's speed is in it."""
+    if metric.with_machine:
+        return timed(metric, left, right, comparisons)
+    return compare(metric, left.scored, right.scored, comparisons)
+
+
 def timed(metric: Metric, left: System, right: System, comparisons: float, *, as_ratio: bool = False) -> Difference:
     """A figure with the machine's speed in it, left minus right or (``as_ratio``) left over right.
 
     The value is of all common rounds; without an interval where the rounds are too few or were not run in turns.
     """
     count = rounds_in_turns(left, right)
-    ours, theirs = left.rounds[: max(1, count)], right.rounds[: max(1, count)]
-    of = ratio if as_ratio else compare
-    change = of(metric, [s for r in ours for s in r], [s for r in theirs for s in r], comparisons)
-    values = [(value_of(metric, a), value_of(metric, b)) for a, b in zip(ours, theirs, strict=True)]
+    ours, theirs = ([s for r in rounds[: max(1, count)] for s in r] for rounds in (left.rounds, right.rounds))
+    if count < MIN_ROUNDS:
+        a, b = value_of(metric, ours), value_of(metric, theirs)
+        if a is None or b is None or (as_ratio and not b):
+            return Difference(None)
+        return Difference(a / b if as_ratio else a - b)
+    change = (ratio if as_ratio else compare)(metric, ours, theirs, comparisons)
+    values = [(value_of(metric, a), value_of(metric, b)) for a, b in _rounds_of(left, right, count)]
     each = [a / b if as_ratio else a - b for a, b in values if a is not None and b]
     return with_noise_of_rounds(change, each, comparisons)
+
+
+def _rounds_of(left: System, right: System, count: int) -> Iterator[tuple[Sequence[ScoredTrace], ...]]:
+    return zip(left.rounds[:count], right.rounds[:count], strict=True)
 
 
 def rounds_in_turns(left: System, right: System) -> int:
@@ -262,6 +311,7 @@ def _comparison(
         wer=wer,
         p_holm=p_holm,
         smallest=smallest_of(wer),
+        more=None if p_holm is not None and p_holm <= ALPHA else more_data(left, right, wer, comparisons),
         matched_pairs=matched_pairs,
         cost=timed(CPU, left, right, pairs, as_ratio=True),
         delay=delay,
@@ -276,6 +326,25 @@ def smallest_of(change: Difference) -> float | None:
     if change.low is None or change.high is None or change.error is None:
         return None
     return smallest_difference(change.low, change.high, change.error)
+
+
+def more_data(
+    left: System, right: System, wer: Difference, comparisons: float, points: float | None = None
+) -> MoreData | None:
+    """What would show ``points`` (None: what is worth showing); None where there is nothing to go by."""
+    rates = [value_of(WER, system.scored) for system in (left, right)]
+    known = [rate for rate in rates if rate is not None]
+    error = flip_error(WER, left.scored, right.scored)
+    if wer.value is None or wer.low is None or not error or len(known) < 2:
+        return None
+    wanted = max(abs(wer.value), WORTH_SHOWING * min(known)) if points is None else points
+    units = units_of_traces(left.scored).count
+    length = sum(scored.counts.reference_length for scored in left.scored)
+    enough = units_needed(wanted / WER.scale, Sample(units, error / WER.scale, length), comparisons)
+    if enough is None:
+        return MoreData(wanted, None, None)
+    speakers = max(0, enough - units)
+    return MoreData(wanted, math.ceil(speakers * len(left.scored) / units), speakers)
 
 
 def _check(wer: Difference, matched_pairs: Mapsswe | None) -> str:

@@ -60,11 +60,19 @@ class SystemFigures(SystemHead):
 
 @dataclass(frozen=True, slots=True)
 class Common:
-    """The recordings that all systems have; ``note`` says what the intervals resample."""
+    """The recordings that all systems have.
+
+    Attributes:
+        utterances: Number of recordings.
+        minutes: Their length.
+        note: What the intervals resample, in words.
+        has_too_few_speakers: True where there is no interval for that reason.
+    """
 
     utterances: int
     minutes: float
     note: str
+    has_too_few_speakers: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +88,7 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class FigureCell:
-    """One system's value ``found`` in the first table; ``best`` marks the single best of its mode.
+    """One system's value ``found`` in the first table; ``best``: better than all others of its mode, beyond chance.
 
     ``count`` is the number of values that a percentile ranks; None for another metric.
     """
@@ -154,12 +162,13 @@ class DatasetCell:
 
 @dataclass(frozen=True, slots=True)
 class DatasetRow:
-    """One data set with a cell for each system."""
+    """One data set with a cell for each system; ``has_too_few_speakers`` is why there are no intervals."""
 
     name: str
     utterances: int
     words: int | None
     cells: tuple[DatasetCell, ...]
+    has_too_few_speakers: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,12 +21,12 @@ def summary_table(traces: Sequence[Trace], title: str = "") -> Table:
     for heading in ("model", "data", "mode", "utterances", "minutes"):
         table.add_column(heading, justify="right" if heading in ("utterances", "minutes") else "left", no_wrap=True)
     for heading in (
-        "error rate",
-        "normalised",
+        "as written",
+        "WER",
         "S D I",
         "- offline",
         "lost ends",
-        "delay p50",
+        "for good p50",
         "p95",
         "stream end p95",
     ):
@@ -44,7 +44,7 @@ def summary_table(traces: Sequence[Trace], title: str = "") -> Table:
 def caption(rows: Iterable[Summary]) -> str | None:
     """What the delays in a table count from; None where it has none."""
     sources = " + ".join(sorted({row.end_source for row in rows} - {""}))
-    delay = f"delay: from a word's end ({sources}) until it is shown and never changes again"
+    delay = f"for good: from a word's end ({sources}) until it is shown and never changes again"
     return f"{delay}; stream end: from the client's end of stream to the last final, s" if sources else None
 
 

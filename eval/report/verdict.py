@@ -8,7 +8,9 @@ from eval.data.problems import tally
 from eval.html.formatting import between, listed, plain, plural, significant
 from eval.metrics.catalogue import CPU, MADE_UP, STABLE_P95, WER
 from eval.metrics.estimates import compare, estimate, unit_of
+from eval.metrics.resampling import Difference
 from eval.metrics.rounds import MIN_ROUNDS
+from eval.report.advice import advice, advice_of_many, leads_of, more_data_text
 from eval.report.parts import PartComparison
 from eval.report.systems import Comparison, System, by_unit, on_common
 from eval.runs.folder import Run
@@ -23,8 +25,8 @@ class Verdict:
     """The report's first sentences.
 
     Attributes:
-        headline: The decision.
-        reasons: Further results.
+        headline: The advice.
+        reasons: The results that it rests on, with their intervals.
         caveats: What was left out or is uncertain.
     """
 
@@ -48,10 +50,10 @@ def verdict(
     modes = [mode for mode in PREFERRED if any(system.mode == mode for system in systems)]
     if not modes:
         return Verdict("There is nothing to compare: the run has no traces.", (), caveats(runs, systems))
-    headline, *others = [_mode_sentences(mode, systems, compared, parts) for mode in modes]
-    reasons = [*headline[1:], *(sentence for sentences in others for sentence in sentences)]
+    headline = _headline(modes[0], systems, compared, parts)
+    reasons = [sentence for mode in modes for sentence in _mode_sentences(mode, systems, compared, parts)]
     reasons += [*_streaming(systems), *_made_up(systems, modes[0])]
-    return Verdict(headline[0], tuple(reasons), caveats(runs, systems))
+    return Verdict(headline, tuple(reason for reason in reasons if reason != headline), caveats(runs, systems))
 
 
 def pair_sentence(pair: Comparison) -> str:
@@ -72,7 +74,10 @@ def pair_sentence(pair: Comparison) -> str:
         sentence = f"{better} is better than {worse} by {points} of {rate}, {pair.mode}, {where}."
         return sentence + _cost_and_delay(pair, better)
     could = "" if pair.smallest is None else f"; this data could show {significant(pair.smallest)} points"
-    sentence = f"No difference in {rate} is shown between {names}: {points}, {where}{could}."
+    more = more_data_text(pair)
+    could += f", {more} would show {significant(pair.more.points)} points" if more and pair.more else ""
+    fewer = f" in favour of {better}" if round(abs(pair.wer.value), 1) else ""
+    sentence = f"No difference in {rate} is shown between {names}: {points}{fewer}, {where}{could}."
     return sentence + _cost_and_delay(pair, pair.left)
 
 
@@ -124,6 +129,35 @@ def _not_taken(run: Run) -> Iterator[str]:
         yield f"{model} does not take {languages} ({count}): comparisons are on what all models take."
 
 
+def _headline(
+    mode: str, systems: Sequence[System], compared: Sequence[Comparison], parts: Sequence[PartComparison]
+) -> str:
+    """The advice; where errors are counted in words and in characters, one for each."""
+    mine = [system for system in systems if system.mode == mode]
+    sentences = []
+    for unit, part in by_unit(mine if len(mine) < 3 else on_common(mine)):
+        pairs = [pair for pair in compared if pair.mode == mode and pair.unit == unit]
+        if len(mine) == 1:
+            sentences.append(_single(unit, part[0]))
+        else:
+            sentence = _by_set(pairs[0], parts) or advice(pairs[0]) if len(pairs) == 1 else _of_many(part, pairs, parts)
+            sentences.append(sentence if len(compared) == len(pairs) else f"{_in_unit(unit, mine)}{sentence}")
+    return " ".join(sentences)
+
+
+def _in_unit(unit: str, systems: Sequence[System]) -> str:
+    """Where both units are used: "In words: "; else ""."""
+    return f"In {unit}: " if len(by_unit(systems)) > 1 else ""
+
+
+def _of_many(mine: Sequence[System], pairs: Sequence[Comparison], parts: Sequence[PartComparison]) -> str:
+    divided = [sentence for pair in pairs if (sentence := _divided(pair, parts))]
+    rates = {system.name: rate for system in mine if (rate := estimate(WER, system.scored).value) is not None}
+    if len(rates) < len(mine):
+        return "The systems have no recording in common: they cannot be compared."
+    return " ".join((*divided, advice_of_many(rates, pairs, rate_name(unit_of(mine[0].scored)))))
+
+
 def _mode_sentences(
     mode: str, systems: Sequence[System], compared: Sequence[Comparison], parts: Sequence[PartComparison]
 ) -> list[str]:
@@ -131,26 +165,22 @@ def _mode_sentences(
     if len(mine) == 1:
         return [_single(unit, part[0]) for unit, part in by_unit(mine)]
     pairs = [pair for pair in compared if pair.mode == mode]
-    sentences = [_by_set(pair, parts) + pair_sentence(pair) for pair in pairs]
-    if len(mine) == 2:
-        return sentences
-    best = [_best(part, [p for p in pairs if p.unit == unit]) for unit, part in by_unit(on_common(mine))]
-    divided = [_divided(pair, parts) for pair in pairs]
-    return [*(sentence for sentence in divided if sentence), *best, *sentences]
+    return [("All together: " if _disagreeing(pair, parts) else "") + pair_sentence(pair) for pair in pairs]
 
 
 def _by_set(pair: Comparison, parts: Sequence[PartComparison]) -> str:
-    """What single data sets say other than all together, in front of the sentence on all; "" where they agree."""
+    """What single data sets say other than all together; "" where they agree."""
     other = _disagreeing(pair, parts)
     if not other:
         return ""
     mine = [part for part in parts if _is_of(part, pair)]
     results = "; ".join(_part_phrase(part) for part in (*other, *(p for p in mine if p not in other)))
-    return f"It depends on the data: {results}. All together: "
+    leads = [f"{lead.of}: {lead.ahead}" for lead in leads_of(pair) if lead.subject != "accuracy"]
+    return f"It depends on the data: {results}." + (f" On all data {'; '.join(leads)}." if leads else "")
 
 
 def _divided(pair: Comparison, parts: Sequence[PartComparison]) -> str:
-    """The headline where data sets disagree about this pair; "" where they do not."""
+    """Where data sets disagree about this pair; "" where they do not."""
     better = {part.left if (part.wer.value or 0) < 0 else part.right for part in _significant(pair, parts)}
     if len(better) < 2:
         return ""
@@ -203,21 +233,6 @@ def _single(unit: str, system: System) -> str:
 def rate_name(unit: str) -> str:
     """The name of an error rate in this unit."""
     return "CER" if unit == "characters" else "WER"
-
-
-def _best(mine: Sequence[System], pairs: Sequence[Comparison]) -> str:
-    """For three systems or more: the lowest error rate, and which of the others it beats beyond chance."""
-    rates = {system.name: estimate(WER, system.scored).value for system in mine}
-    measured = {name: value for name, value in rates.items() if value is not None}
-    if not measured:
-        return "The systems have no recording in common: they cannot be compared."
-    best = min(measured, key=lambda name: measured[name])
-    significant = [{pair.left, pair.right} for pair in pairs if pair.is_significant]
-    beaten = [name for name in measured if {name, best} in significant and name != best]
-    rest = [name for name in measured if name != best and name not in beaten]
-    sentence = f"{best} has the lowest {rate_name(unit_of(mine[0].scored))}, {measured[best]:.1f} %, {mine[0].mode}"
-    sentence += f"; it is better than {listed(beaten)} beyond chance" if beaten else ""
-    return sentence + (f"; against {listed(rest)} no difference is shown." if rest else ".")
 
 
 def _corrected(pair: Comparison) -> str:
@@ -273,6 +288,13 @@ def _delay(pair: Comparison, name: str, turned: bool) -> str:
     return f"{whose} stable {abs(value):.2f} s {'later' if value > 0 else 'earlier'} ({clock})"
 
 
+def _certainty(points: Difference) -> str:
+    ends = between(points, 1)
+    if not ends:
+        return "which may be chance: too few speakers or differences for an interval"
+    return ends if points.excludes_zero else f"{ends}, which may be chance"
+
+
 def _streaming(systems: Sequence[System]) -> Iterator[str]:
     """The errors that streaming adds to each model."""
     for offline in (system for system in systems if system.mode == OFFLINE):
@@ -280,10 +302,7 @@ def _streaming(systems: Sequence[System]) -> Iterator[str]:
             for unit, (left, right) in by_unit(on_common((streamed, offline))):
                 points = compare(WER, left.scored, right.scored)
                 if points.value is not None:
-                    chance = "" if points.excludes_zero else ", which may be chance"
-                    change = (
-                        f"{plain(points.value, 1, sign=True)} points ({between(points, 1) or 'no interval'}{chance})"
-                    )
+                    change = f"{plain(points.value, 1, sign=True)} points ({_certainty(points)})"
                     of = "" if unit == "words" else f" of {rate_name(unit)}"
                     yield f"Streaming ({streamed.mode}) against one-shot, {offline.name}: {change}{of}."
 

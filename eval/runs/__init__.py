@@ -10,5 +10,6 @@ capacity          runs more and more clients at once against each model's server
 align_references  aligns references with their recordings, for word delays from the true ends of words
 folder            keeps a run on disk: run.json, traces.jsonl, capacity.jsonl
 signature         records what a number was made with: data, model, settings, code, machine
+server_load       reads a server's steps, audio and CPU time in slices of a few seconds while it serves
 process_usage     reads CPU time and memory of processes
 """

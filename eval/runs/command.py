@@ -261,7 +261,12 @@ def _align(plan: Plan, collector: TraceCollector, bar: Bar) -> None:
 
 
 def _run_repeat(repeat: int, plan: Plan, engines: EngineSlot, collector: TraceCollector) -> None:
-    """Everything once: all models in turns in this process, then each model's server."""
+    """Everything once: all models in turns in this process, then each model's server.
+
+    Another model is first in each repeat: what the place in the order is worth then stays with no model's name.
+    """
+    first = repeat % len(plan.models)
+    plan = replace(plan, models=(*plan.models[first:], *plan.models[:first]))
     if plan.in_process:
         if repeat:
             engines.drop()  # loaded again, so that a lucky place in memory does not last through all repeats

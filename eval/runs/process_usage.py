@@ -7,6 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from asr.errors import CallerError
+from server.workers.template import WORKER
+
+_STOPPED_OR_DEAD = "TtZXx"
+"""States of proc_pid_stat(5)."""
 
 
 def own_cpu_s() -> float:
@@ -26,6 +30,11 @@ def process_cpu_s(pid: int, proc: Path = Path("/proc")) -> float:
     return sum(ticks) / os.sysconf("SC_CLK_TCK")
 
 
+def own_cpu_s_of(pid: int, proc: Path = Path("/proc")) -> float:
+    """CPU time in seconds of another process without its children; 0 where there is none."""
+    return sum(map(int, _stat(proc / str(pid) / "stat")[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
 def peak_memory_bytes(pid: int, proc: Path = Path("/proc")) -> int | None:
     """The summed peaks of resident memory (VmHWM) of a process and its descendants; None where unknown.
 
@@ -34,9 +43,30 @@ def peak_memory_bytes(pid: int, proc: Path = Path("/proc")) -> int | None:
     return _summed(pid, "VmHWM:", proc)
 
 
+def machine_memory_bytes() -> int:
+    """The memory of this machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def memory_bytes(pid: int, proc: Path = Path("/proc")) -> int | None:
     """The resident memory (VmRSS) of a process and its descendants now; None where unknown."""
     return _summed(pid, "VmRSS:", proc)
+
+
+def worker_pids(pid: int, proc: Path = Path("/proc")) -> list[int]:
+    """The worker processes of a server, those that still load their model included, without stopped and dead ones."""
+    return [
+        member
+        for member, fields in _descendants(pid, proc).items()
+        if fields[0] not in _STOPPED_OR_DEAD and _name(member, proc) == WORKER
+    ]
+
+
+def _name(pid: int, proc: Path) -> str:
+    try:
+        return (proc / str(pid) / "comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def reset_peak_memory(proc: Path = Path("/proc")) -> None:

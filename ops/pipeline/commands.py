@@ -62,7 +62,7 @@ def pipeline_status(
             typer.echo(json.dumps({"name": each, **table, "triggers": list(map(asdict, triggers))}))
             continue
         typer.echo(f"{each}: " + (f"run {runs[0].id}" if runs else "no run yet"))
-        for row in steps:
+        for row in {row.step: row for row in steps}.values():  # the last row of each step
             typer.echo(f"  {row.step:8} {row.state:9} {row.why}")
         for one in triggers:
             typer.echo(f"  {'trigger' if one.fires else 'no trigger'}: {one.cause} ({one.kind}): {one.why}")

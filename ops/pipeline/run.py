@@ -6,6 +6,7 @@ One process at a time works in a pipeline's folder. The lock is inherited by the
 
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,8 @@ from asr.ledger.pipelines import DONE, FAILED, REJECTED, STARTED, Run, StepRow
 from ops.pipeline.plan import Plan, digest
 from ops.pipeline.steps import ACTIONS, BY, Context, Result
 
-LOCK = "lock"
+LOCK, STARTING = "lock", "starting"
+"""Files that are locked while a process works in the folder; and from the moment on in which one is started."""
 Say = Callable[[str], None]
 Actions = Mapping[str, Callable[[Context], Result]]
 
@@ -34,11 +36,13 @@ def run(
 ) -> StepRow:
     """Makes the steps that are left, until one does not end with `DONE`, and returns the last step's row.
 
-    Continues the last run if that has not ended and has the same settings. Raises `LedgerError`.
+    Continues the last run if that has not ended and has the same settings. A run whose release is there puts that one
+    on trial to the end, whatever data, code and aliases have become meanwhile. Raises `LedgerError`.
     """
     with _alone(Path(plan.work), say):
         rows, this = Pipelines(ledger), _this_run(ledger, plan, now_s, condition, trigger)
-        at = Context(ledger, plan, condition, now_s, ledger.release(plan.name, this.settings["champion"]))
+        champion = ledger.release(plan.name, this.settings["champion"])
+        at = Context(ledger, plan, condition, now_s, champion, _added(rows, this))
         last = None
         for step in plan.steps:
             last = _known(rows, at, step, this) or _make(rows, at, step, this, say, actions)
@@ -72,8 +76,18 @@ def _this_run(ledger: Ledger, plan: Plan, now_s: float, condition: str, trigger:
     return rows.add_run(Run(now_s, plan.name, hash_of_plan, trigger, BY, settings))
 
 
+def _added(rows: Pipelines, this: Run) -> int | None:
+    """The release that the run has added; None before."""
+    done = [row for row in rows.steps(this.name) if (row.run, row.step, row.state) == (this.id, "add", DONE)]
+    return done[-1].result.get("release") if done else None
+
+
 def _known(rows: Pipelines, at: Context, step: str, this: Run) -> StepRow | None:
     """The row of this step with the same inputs, of this run or an earlier one, as a row of this run."""
+    if at.added is not None:
+        mine = [row for row in rows.steps(this.name) if (row.run, row.step, row.state) == (this.id, step, DONE)]
+        if mine:
+            return mine[-1]
     inputs = at.inputs(step)
     same = [row for row in rows.steps(at.plan.name) if row.step == step and row.inputs == inputs]
     ended = [row for row in same if row.state in (DONE, REJECTED)]
@@ -90,7 +104,7 @@ def _make(rows: Pipelines, at: Context, step: str, this: Run, say: Say, actions:
 
     def record(result: Result) -> StepRow:
         return rows.add_step(
-            StepRow(at.now_s, at.plan.name, this.id, step, inputs, result.state, result.why, result.result)
+            StepRow(time.time(), at.plan.name, this.id, step, inputs, result.state, result.why, result.result)
         )
 
     waits = [row for row in rows.steps(at.plan.name) if row.run == this.id and row.step == step]
@@ -120,10 +134,31 @@ def _alone(work: Path, say: Say) -> Iterator[None]:
 
 
 def is_busy(work: Path) -> bool:
-    """Whether a process works in the pipeline's folder at the moment."""
-    if not (work / LOCK).is_file():
+    """Whether a process works in the pipeline's folder at the moment, or was started to do so."""
+    return any(_is_locked(work / name) for name in (LOCK, STARTING))
+
+
+@contextmanager
+def starting(work: Path) -> Iterator[int | None]:
+    """The descriptor of a lock to be passed to the process that is started: it is held as long as that process lives.
+
+    None where another one was started already. A process needs seconds until it holds `LOCK`; a monitor that looks
+    meanwhile must not start one more at each look.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    with (work / STARTING).open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+        else:
+            yield lock.fileno()
+
+
+def _is_locked(file: Path) -> bool:
+    if not file.is_file():
         return False
-    with (work / LOCK).open("a") as lock:
+    with file.open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -7,6 +7,7 @@ in them; a release that is there is the same release; an alias that is where it 
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,7 +19,7 @@ import tomlkit
 from asr.aliases import CANARY, CHAMPION, SHADOW, SHARE
 from asr.config import read_toml
 from asr.errors import ConfigError, LedgerError
-from asr.ledger import Ledger, Release, resolve
+from asr.ledger import Ledger, Pipelines, Release, resolve
 from asr.ledger.pipelines import DONE, FAILED, REJECTED, WAITING
 from eval.data.dataset import data_sha256, load_dataset
 from eval.report.command import GateFiles
@@ -51,12 +52,17 @@ class Context:
     condition: str
     now_s: float
     champion: Release
-    """The champion when the run began, with which the gate compares."""
+    """The champion when the run began, from which a training starts and with which the gate compares."""
+    added: int | None = None
+    """The release of the run, once it has one: from then on no other inputs make another."""
 
     @cached_property
     def train_table(self) -> dict[str, Any]:
         """The training's settings, with the condition as augmentation."""
         table = read_toml(Path(self.plan.train.config))
+        model = table.get("model", {})
+        if model.get("start") in (self.plan.name, f"{self.plan.name}@{CHAMPION}"):
+            model["start"] = self.champion.ref  # the alias may move before the run has ended
         if self.condition:
             noise = [self.plan.eval.noise] if self.plan.eval.noise else []
             rooms = [self.plan.eval.rirs] if self.plan.eval.rirs else []
@@ -82,9 +88,14 @@ class Context:
         release = resolve(name, self.ledger)
         return release.sha256 if release else name
 
+    @cached_property
+    def code(self) -> dict[str, Any]:
+        """The version of the code when the run went on: a commit that is made meanwhile must not move its folders."""
+        return {"commit": commit(), **versions(("steadyword", "torch"))}
+
     def inputs(self, step: str) -> str:
         """Hash of all that the step depends on: settings, data, models, version of the code."""
-        code = {"commit": commit(), **versions(("steadyword", "torch"))}
+        code = self.code
         audit = digest("audit", code, self.train_data, self.eval_data, self.plan.audit)
         train = digest("train", code, self.train_data, self.train_table, self.start, self.plan.train.minutes)
         standing = digest("eval", train, code, self.eval_data, self.plan.eval, self.condition, self.champion.sha256)
@@ -164,11 +175,16 @@ def gate(at: Context) -> Result:
     except ConfigError as error:
         return Result(FAILED, str(error))
     sentences = [f"{each.system}: {each.sentence}" for each in results]
-    return Result(DONE, f"not worse than {at.champion.ref}", {"checks": sentences})
+    rose = [sentence for sentence, each in zip(sentences, results, strict=True) if each.rose]
+    why = f"not worse than {at.champion.ref}{' beyond chance' if rose else ''}"
+    return Result(DONE, why, {"checks": sentences, "rose": rose})
 
 
 def add(at: Context) -> Result:
-    """`asr models add`; the passed gate becomes a row of the ledger beside it."""
+    """`asr models add`; the gate's result becomes a row of the ledger beside it.
+
+    A rise that chance may explain is no pass, as in `asr models gate`; the trial goes on, and proves what is true.
+    """
     name, folder = at.plan.name, at.folder("train")
     why = f"{BY}{f', {at.condition}' if at.condition else ''}"
     if failed := _command(at, "add", ["models", "add", name, str(folder), "--because", why]):
@@ -176,8 +192,12 @@ def add(at: Context) -> Result:
     new = _added(at)
     if new.number == at.champion.number:
         return Result(REJECTED, f"the training changed nothing: it is {new.ref}, the champion")
-    if not any(each.release == new.number and each.has_passed for each in at.ledger.gates(name)):
-        at.ledger.add_gate(name, new.number, has_passed=True, by=BY, evidence={"inputs": at.inputs("gate")})
+    inputs, known = at.inputs("gate"), at.ledger.gates(name)
+    if not any(each.release == new.number and (each.has_passed or each.by == BY) for each in known):
+        rows = [row for row in Pipelines(at.ledger).steps(name) if (row.step, row.inputs) == ("gate", inputs)]
+        rose = rows[-1].result.get("rose", []) if rows else []
+        evidence = {"inputs": inputs, **({"rose": rose} if rose else {})}
+        at.ledger.add_gate(name, new.number, has_passed=not rose, by=BY, evidence=evidence)
     return Result(DONE, f"it is {new.ref}", {"release": new.number})
 
 
@@ -220,7 +240,7 @@ ACTIONS: Mapping[str, Callable[[Context], Result]] = {
 def _trial(at: Context, wanted: Sequence[str]) -> Result:
     name, new = at.plan.name, _added(at)
     policy = load_policy(Path(at.plan.rollout) if at.plan.rollout else None)
-    decisions = list(Verdicts(policy).look(at.ledger, name, at.now_s))
+    decisions = list(Verdicts(policy).look(at.ledger, name, time.time()))  # the run may have begun hours ago
     aliases = at.ledger.aliases(name)
     if any(move.alias in wanted and move.to_number == new.number for move in at.ledger.moves(name)):
         return Result(DONE, f"{new.ref} is or was {name}@{wanted[0]}")
@@ -238,6 +258,8 @@ def _added(at: Context) -> Release:
     """The release that the run added. Raises `LedgerError` where it did not."""
     from asr.ledger.folders import folder_sha256
 
+    if at.added is not None:
+        return at.ledger.release(at.plan.name, at.added)
     sha256 = folder_sha256(at.folder("train"))
     for release in at.ledger.releases(at.plan.name):
         if release.sha256 == sha256:

@@ -18,8 +18,12 @@ from typing import Any
 
 import numpy as np
 
+from eval.runs.process_usage import worker_pids
 from scripts.hostile.healthy import healthy, healthy_until
 from scripts.hostile.scenarios import attack
+
+QUIET_S = 40.0
+"""Before memory is measured: by then a server has given back what it freed (`server.freed_memory`)."""
 
 
 class OwnServer:
@@ -56,10 +60,7 @@ class OwnServer:
 
     def memory_mb(self) -> dict[str, float]:
         """Resident memory of the server and of each worker."""
-        pids = [
-            self.process.pid,
-            *map(int, Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()),
-        ]
+        pids = [self.process.pid, *worker_pids(self.process.pid)]
         sizes = {}
         for pid in pids:
             with contextlib.suppress(OSError):
@@ -98,6 +99,7 @@ async def one_round(
     until_s = time.monotonic() + 90
     while server.open_streams() and time.monotonic() < until_s:
         await asyncio.sleep(1)
+    await asyncio.sleep(QUIET_S)
     equal = sum(stream.text == alone[0].text for stream in streams)
     return {
         "messages": made.sent.total(),

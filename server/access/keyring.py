@@ -59,6 +59,7 @@ class Keyring:
         self._file = file
         self._keys = read_keys(file) if file else None
         self._secret = _secret()
+        self._has_shared_secret = bool(os.environ.get(SECRET_VARIABLE))
         self._changing = threading.Lock()
 
     @classmethod
@@ -70,6 +71,12 @@ class Keyring:
         keyring = cls(file if file and file.exists() else None)
         keyring._file = file  # it may be made while the server runs
         return keyring
+
+    def shared_secret(self) -> bytes:
+        """What servers behind one address know and nobody else. Raises `ConfigError` without one."""
+        if not self._has_shared_secret:
+            raise ConfigError(f"advertise: found no {SECRET_VARIABLE}, wanted the same one as on the other servers")
+        return self._secret
 
     @property
     def file(self) -> Path | None:

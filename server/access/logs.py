@@ -29,10 +29,14 @@ _NUMBER = re.compile(r"[0-9][0-9.]{3,}")
 _PART = re.compile(r"[^/]+")
 _ADDRESS = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*)(?::|%3a)(?:/|%2f)\S*|\S+(?:@|%40)\S*")
 _SHORTEST_SECRET = 3
+_FRAME = re.compile(r'[\s|]+File "[^"]*", line [0-9]+')
+_LINES_OF_A_FRAME = 3
+"""In a traceback: place, line of the source, marks under it. Other indented lines may be those of a message."""
 _MAX_PATH_CHARACTERS = 200
 PATH_PARTS = frozenset(
     {"v1", "v2", "listen", "realtime", "jambonz", "audio", "transcriptions", "translations", "models", "auth", "grant"}
     | {"client_secrets", "operate", "usage", "metrics", "healthz", "readyz", "static", "projects"}
+    | {"docs", "openapi.json", "asyncapi.json"}
 )
 """Of the server's own addresses, and of others' that clients ask it for."""
 _RUN = "[A-Za-z0-9_+=.~%-]"
@@ -136,10 +140,10 @@ def _traceback(error: BaseException | None) -> str:
     """As Python writes it, but without values in the exceptions' own sentences."""
     if error is None:
         return ""
-    lines = []
+    lines, code_left = [], 0
     for line in "".join(traceback.format_exception(error)).splitlines():
-        is_code = line.startswith((" ", "Traceback ")) or not line
-        lines.append(line if is_code else without_values(line))
+        code_left = _LINES_OF_A_FRAME if _FRAME.match(line) else code_left - 1 if line.startswith(" ") else 0
+        lines.append(line if code_left > 0 else without_values(line))
     return "\n".join(lines)
 
 

@@ -32,6 +32,7 @@ KEEP_ALIVE = '{"type": "KeepAlive"}'
 GONE, RESTARTED = 410, 1012
 FATAL = (1008, 1009, 4001)
 """Close codes after which another connection fails, too. 4001: another one has the stream."""
+LOADING = "SERVER_LOADING"
 PASSING = (429, 502, 503, 504)
 """Refusals of a server, or of a proxy before it, that may accept the next try."""
 
@@ -117,7 +118,7 @@ class ResumingStream:
         except Refused as refusal:
             if refusal.status == GONE and self._state.token:
                 self._begin_again()
-            elif not (self._began and refusal.status in PASSING):
+            elif refusal.code != LOADING and not (self._began and refusal.status in PASSING):
                 raise
         except HandshakeBroke:
             if not self._began and self._tries >= FIRST_TRIES:
@@ -144,7 +145,7 @@ class ResumingStream:
                 f"the connection to the server broke and could not be made again for {GIVE_UP_S:.0f} s; the text up "
                 f"to second {self._state.settled_s:.1f} is final"
             )
-        self._on_state("the connection to the server broke; trying again")
+        self._on_state(f"the {'connection to the server broke' if self._began else 'server is loading'}; trying again")
         wait_s = min(FIRST_WAIT_S * 2**self._tries, LONGEST_WAIT_S)
         self._tries = min(self._tries + 1, 10)
         await asyncio.sleep(wait_s * random.uniform(0.5, 1.5))

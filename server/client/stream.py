@@ -19,9 +19,9 @@ OPEN_S = 10.0
 class Refused(StreamError):
     """The server refused the stream before the upgrade, with an HTTP `status`."""
 
-    def __init__(self, sentence: str, status: int) -> None:
+    def __init__(self, sentence: str, status: int, code: str = "") -> None:
         super().__init__(sentence)
-        self.status = status
+        self.status, self.code = status, code
 
 
 class HandshakeBroke(StreamError):
@@ -107,7 +107,8 @@ class connected:
             )
         except InvalidStatus as refusal:
             status = refusal.response.status_code
-            raise Refused(f"{where} refused the stream (HTTP {status}): {_why(refusal)}", status) from None
+            code, reason = _why(refusal)
+            raise Refused(f"{where} refused the stream (HTTP {status}): {reason}", status, code) from None
         except (InvalidHandshake, InvalidURI) as error:
             raise HandshakeBroke(f"found no live protocol at {where} ({error}); is it the right address?") from None
         except TimeoutError:
@@ -121,11 +122,13 @@ class connected:
         await self._socket.close()
 
 
-def _why(refusal: InvalidStatus) -> str:
+def _why(refusal: InvalidStatus) -> tuple[str, str]:
+    """The refusal's `err_code` and its sentence."""
     try:
-        return str(json.loads(refusal.response.body or b"")["err_msg"])
-    except (ValueError, KeyError, TypeError):
-        return "no reason was given; is it the right address?"
+        body = json.loads(refusal.response.body or b"")
+        return str(body.get("err_code", "")), str(body["err_msg"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "", "no reason was given; is it the right address?"
 
 
 async def _send(socket: ClientConnection, chunks: AsyncIterable[bytes | str]) -> None:

@@ -12,7 +12,7 @@ def consent_of(query: Iterable[tuple[str, str]]) -> str:
     """The consent that a query's decoded pairs name; "" where nothing may be kept.
 
     An opt-out anywhere counts more than any consent. Two different consents, one of more than `MAX_CONSENT_CHARACTERS`
-    and one with control characters are none: nobody could ask for it to be forgotten by its name.
+    and one with control or invisible characters are none: nobody could ask for it to be forgotten by its name.
     """
     pairs = list(query)
     if any(name == OPT_OUT and value.strip().lower() not in _OFF for name, value in pairs):

@@ -19,6 +19,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -139,11 +140,37 @@ class ClipStore:
         mine = [text for text, middle_s in middles if clip.start_s <= middle_s < clip.end_s]
         return int(table["release"]), "".join(mine).strip()
 
+    def second_of_stream(self, clip: Clip) -> tuple[int, list[str]] | None:
+        """The other release that heard the clip's stream, and its text of each channel; None where there is none."""
+        table = _read(self.folder / clip.consent / f"{clip.stream_id}{SECOND}")
+        if table is None:
+            return None
+        return int(table["release"]), ["".join(word["text"] for word in channel) for channel in table["channels"]]
+
     def clips(self) -> Iterator[Clip]:
         """All clips that are whole, the oldest first."""
         files = [file for file in self.folder.glob(f"*/*{CLIP}") if not file.name.endswith((LABEL, SECOND))]
         found = [clip for file in files if (clip := _clip(file)) is not None]
         return iter(sorted(found, key=lambda clip: (clip.at_s, clip.id)))
+
+    def clips_of(self, stream_id: str, files: Mapping[str, Sequence[Path]] | None = None) -> list[Clip]:
+        """The clips of one stream that are whole, by channel and utterance.
+
+        ``files``: stream -> their files (`server.clips.names.ClipNames`); without it all folders are searched.
+        """
+        mine = self._files_of(stream_id) if files is None else files.get(stream_id, ())
+        found = [clip for file in mine if (clip := _clip(file)) is not None]
+        return sorted(found, key=lambda clip: (clip.channel, clip.utterance))
+
+    def _files_of(self, stream_id: str) -> Iterator[Path]:
+        for file in self.folder.glob(f"*/{escape(stream_id)}.*{CLIP}"):
+            is_clip = not file.name.endswith((LABEL, SECOND))
+            if is_clip and file.name.removesuffix(CLIP).rsplit(".", 2)[0] == stream_id:
+                yield file
+
+    def clip(self, file: Path) -> Clip | None:
+        """The clip in this file; None where it is gone or broken."""
+        return _clip(file)
 
     def audio_file(self, clip: Clip) -> Path:
         """Its FLAC file."""
@@ -167,9 +194,13 @@ class ClipStore:
 
     def is_forgotten(self, consent: str) -> bool:
         """Whether nothing of this consent (its hash) may be kept any more."""
+        return consent in self.forgotten()
+
+    def forgotten(self) -> set[str]:
+        """The hashes of the consents of which nothing may be kept any more."""
         with suppress(FileNotFoundError):
-            return consent in (self.folder / "forgotten").read_text(encoding="ascii").split()
-        return False
+            return set((self.folder / "forgotten").read_text(encoding="ascii").split())
+        return set()
 
     def forget(self, consent: str) -> int:
         """Removes every file of a consent, given by its name, for ever; returns how many there were. Raises `OSError`.

@@ -1,5 +1,6 @@
 """The application put together: settings and engines -> service -> routes."""
 
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib.resources import files
@@ -11,12 +12,13 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse
-from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 from server.access.keyring import Keyring
 from server.config import ServerSettings
-from server.http import errors, routes
+from server.http import errors, openapi, routes
+from server.http.asyncapi import asyncapi_json
 from server.http.cors import Cors
 from server.http.gate import Gate, Hosts
 from server.http.grants import client_secrets, grant
@@ -52,6 +54,9 @@ def create_app(
             Route("/", page),
             Route("/healthz", routes.healthz),
             Route("/readyz", routes.readyz),
+            Route("/docs", openapi.docs),
+            Route("/openapi.json", openapi.openapi_json),
+            Route("/asyncapi.json", asyncapi_json),
             Route("/metrics", routes.metrics),
             Route("/v1/models", routes.models),
             Route("/v1/models/{name:path}", routes.model),
@@ -85,8 +90,19 @@ def create_app(
         lifespan=_lifespan,
     )
     app.router.default = errors.unknown_address
+    for route in app.routes:
+        _match_whole_path(route)
     app.state.service = service
     return app
+
+
+def _match_whole_path(route: BaseRoute) -> None:
+    """Starlette's patterns end with "$", which matches before a line end too: `/metrics%0A` would be `/metrics`.
+
+    The gate, and a proxy before the server, would take it for another address, which needs another scope.
+    """
+    pattern: re.Pattern[str] = route.path_regex  # type: ignore[attr-defined]
+    route.path_regex = re.compile(pattern.pattern.removesuffix("$") + r"\Z")  # type: ignore[attr-defined]
 
 
 @asynccontextmanager

@@ -28,9 +28,9 @@ from server.http.refusals import new_request_id
 from server.http.service import Service
 
 ANY_KEY = "any"
-OPEN_PATHS = ("/", "/healthz", "/readyz")
+OPEN_PATHS = ("/", "/healthz", "/readyz", "/docs", "/openapi.json", "/asyncapi.json")
 OPEN_PREFIXES = ("/static/",)
-"""Need no key: probes, and the page, which asks its user for one."""
+"""Need no key: probes, the page, which asks its user for one, and the description of the addresses."""
 SCOPE_OF: dict[str, tuple[str, str]] = {
     "/v1/listen": ("listen", "transcribe"),
     "/v2/listen": ("listen", "listen"),

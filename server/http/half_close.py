@@ -20,7 +20,7 @@ class HalfClosing(WebSocketsSansIOProtocol):
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
         """Called at FIN, which a client that has gone sends, too: the next writes show which it is."""
-        if is_ssl(self.transport) or not self.handshake_complete or self.close_sent:
+        if self.transport.is_closing() or is_ssl(self.transport) or not self.handshake_complete or self.close_sent:
             return None
         self._is_half_closed = True
         self.queue.put_nowait({"type": "websocket.receive", HALF_CLOSED: True})  # type: ignore[arg-type]

@@ -20,6 +20,7 @@ from server.access.quotas import KeyRemovedError, QuotaError
 from server.http.errors import refusal_headers
 from server.http.origin import OriginError, check_origin
 from server.http.refusals import log_refusal, new_request_id
+from server.http.relay import Relay
 from server.http.service import Service
 from server.http.websocket import WebSocketTransport
 from server.streams.admission import Unavailable
@@ -88,7 +89,9 @@ def listen(api: LiveApi) -> Callable[[WebSocket], Awaitable[None]]:
         request_id = current().request_id = new_request_id()
         try:
             options = _options(api, socket, service)
-            if options.resume:
+            if options.resume and (owner := service.kept_streams.owners.elsewhere(options.resume)):
+                await _relay(socket, service, owner)
+            elif options.resume:
                 kept, accept = _kept(service, options), partial(_accept, socket, request_id)
                 transport = WebSocketTransport(socket)
                 await kept.serve(transport, accept, token=options.resume, sequence=options.sequence)
@@ -130,6 +133,17 @@ async def _serve_resumable(api: LiveApi, socket: WebSocket, options: Options, re
     await kept.serve(WebSocketTransport(socket), partial(_accept, socket, request_id))
 
 
+async def _relay(socket: WebSocket, service: Service, owner: str) -> None:
+    """Another server keeps the stream. Raises `Gone` if it is not there any more."""
+    relay = Relay(socket, service.settings)
+    with service.admission.presence(relay.leave), service.metrics.relayed_streams.track_inprogress():
+        try:
+            await relay.run(owner)
+        except Gone:
+            service.kept_streams.count("gone")
+            raise
+
+
 def _kept(service: Service, options: Options) -> ResumableTransport:
     """The stream to go on with. Raises `Gone`, `SequenceError`."""
     return service.kept_streams.find(options.resume, options.sequence, _identity())
@@ -149,9 +163,9 @@ def listen_without_upgrade(api: LiveApi) -> Callable[[Request], Awaitable[JSONRe
         request_id = new_request_id()
         try:
             options = _options(api, request, service)
-            if options.resume:
+            if options.resume and not service.kept_streams.owners.elsewhere(options.resume):
                 _kept(service, options)
-            else:
+            elif not options.resume:
                 (await _opened(service, options)).close()
         except AsrError as error:
             return refusal(error, request_id, request)

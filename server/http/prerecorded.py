@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
 
@@ -16,7 +16,7 @@ from asr.audio.streams import ENCODINGS, StreamDecoder
 from asr.errors import AsrError, AudioError, CallerError
 from asr.transcripts.formats import Transcript
 from asr.transcripts.recording import transcript_of
-from server.audio_blocks import audio_blocks
+from server.audio_blocks import audio_blocks, to_thread
 from server.http.errors import UploadTooBig, UploadTooSlow
 from server.http.fetch import FetchError
 from server.http.listen import ACCESS_REFUSALS, refusal
@@ -122,7 +122,7 @@ def _channels(file: BinaryIO) -> int:
 
 
 async def _transcript(
-    service: Service, scheduler: Scheduler, blocks: AsyncIterator[np.ndarray], options: PrerecordedOptions
+    service: Service, scheduler: Scheduler, blocks: AsyncGenerator[np.ndarray, None], options: PrerecordedOptions
 ) -> Transcript:
     recognition = service.recognition(
         blocks, scheduler, languages=options.languages, prompt=options.prompt, hotwords=options.hotwords
@@ -132,7 +132,7 @@ async def _transcript(
     return transcript_of(events, scheduler.engine, recording.received_s)
 
 
-def _blocks(file: BinaryIO, options: PrerecordedOptions, channel: int | None) -> AsyncIterator[np.ndarray]:
+def _blocks(file: BinaryIO, options: PrerecordedOptions, channel: int | None) -> AsyncGenerator[np.ndarray, None]:
     """The recording from its beginning: all channels mixed down, or one."""
     file.seek(0)
     if _has_header(options):
@@ -145,7 +145,7 @@ def _has_header(options: PrerecordedOptions) -> bool:
     return ENCODINGS[options.encoding].has_header
 
 
-async def _raw_blocks(file: BinaryIO, decoder: StreamDecoder) -> AsyncIterator[np.ndarray]:
-    while data := await asyncio.to_thread(file.read, RAW_PIECE_BYTES):
+async def _raw_blocks(file: BinaryIO, decoder: StreamDecoder) -> AsyncGenerator[np.ndarray, None]:
+    while data := await to_thread(file.read, RAW_PIECE_BYTES):
         yield await asyncio.to_thread(decoder.decode, data)
     yield decoder.flush()

@@ -7,6 +7,7 @@ Both are subclasses of Uvicorn's (0.54) with h11 and websockets, which leave the
 - Connections are counted (`server.limits.Connections`). One that waits for a request is cut when room is needed.
 - One read hands over at most 16 KiB, or 4 KiB of frames (asyncio: 256 KiB, or 37,000 frames), and frames a second have
   a budget.
+- A connection is closed in two steps, so that no response is lost by a reset (`_closed_gently`).
 - A client that takes nothing for `send_timeout_s` is cut, in whatever state its connection is.
 """
 
@@ -16,6 +17,7 @@ import sys
 import time
 from asyncio.transports import BaseTransport
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, cast
 
@@ -30,7 +32,7 @@ from uvicorn.protocols.utils import get_remote_addr
 from server.config import ServerSettings
 from server.http.half_close import HalfClosing
 from server.http.security_headers import SECURITY_HEADERS
-from server.limits import BYTES_A_FRAME, OWN_FRAMES_PER_S, Connections, FrameBudgets
+from server.limits import BYTES_A_FRAME, LINGER_S, OWN_FRAMES_PER_S, Connections, FrameBudgets
 from server.streams.admission import RETRY_AFTER_S
 
 MAX_HEAD_BYTES = 262_144
@@ -42,6 +44,8 @@ _READ_FRAME_BYTES = 4_096
 """The same of a WebSocket: 680 pings, or 20 ms."""
 _UNREAD_BODY_S = 60.0
 """What is left of a body after the response: many clients read a response only after they have sent their request."""
+_DISCARD_S = 2e-3
+"""The pause after each read of what is dropped then: sixteen kilobytes take about 20 us of the loop's time."""
 _CLOSE_S = 5.0
 """For a client to take the last bytes and close, before its connection is cut."""
 _SHUTDOWN_S = 0.5
@@ -82,6 +86,8 @@ class _Bounded(asyncio.BufferedProtocol):
 
     transport: asyncio.Transport
     loop: asyncio.AbstractEventLoop
+    has_ended = False
+    """The client sends nothing more."""
 
     def _bound(self, bounds: Bounds, read_bytes: int) -> None:
         self._bounds = bounds
@@ -95,7 +101,11 @@ class _Bounded(asyncio.BufferedProtocol):
         return memoryview(self._buffer)
 
     def buffer_updated(self, nbytes: int) -> None:
-        self.data_received(bytes(memoryview(self._buffer)[:nbytes]))
+        if not self.transport.is_closing():
+            self.data_received(bytes(memoryview(self._buffer)[:nbytes]))
+        elif self.transport.can_write_eof():
+            self.transport.pause_reading()
+            self.loop.call_later(_DISCARD_S, self.transport.resume_reading)
 
     def data_received(self, data: bytes) -> None:
         raise NotImplementedError
@@ -107,7 +117,7 @@ class _Bounded(asyncio.BufferedProtocol):
         return wait_s <= _FLOOD_S
 
     def _hold(self, seconds: float) -> None:
-        if seconds and not self._held:
+        if seconds and not self._held and not self.transport.is_closing():
             self._held = True
             self.transport.pause_reading()
             self.loop.call_later(seconds, self._release)
@@ -145,6 +155,34 @@ class _Bounded(asyncio.BufferedProtocol):
         self._cut_after(_CLOSE_S)
 
 
+def _closed_gently(transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> asyncio.Transport:
+    """The transport, whose `close` ends what is sent, and reads and drops what still comes (`LINGER_S`).
+
+    TLS has no half close, and forgets its connection at a second `close`: calls raise, `abort`
+    does nothing, and `connection_lost` never comes.
+    """
+    close, write, is_closing = transport.close, transport.write, transport.is_closing
+    ended = False
+
+    def end() -> None:
+        nonlocal ended
+        if is_closing():
+            return
+        if not transport.can_write_eof() or cast(_Bounded, transport.get_protocol()).has_ended:
+            close()
+        elif not ended:
+            ended = True
+            with suppress(OSError):  # the client has gone
+                transport.write_eof()
+            transport.resume_reading()
+            loop.call_later(LINGER_S, close)
+
+    transport.close = end  # type: ignore[method-assign]
+    transport.is_closing = lambda: ended or is_closing()  # type: ignore[method-assign]
+    transport.write = lambda data: None if ended else write(data)  # type: ignore[method-assign]
+    return transport
+
+
 class _HeldFlow(FlowControl):
     """Uvicorn's control of reading, which does not resume while the connection is held."""
 
@@ -170,10 +208,11 @@ class HttpProtocol(H11Protocol, _Bounded):
         self._has_room = self._refused = False
 
     def connection_made(self, transport: BaseTransport) -> None:  # type: ignore[override]
-        super().connection_made(cast(asyncio.Transport, transport))
+        super().connection_made(_closed_gently(cast(asyncio.Transport, transport), self.loop))
         self.flow = _HeldFlow(self.transport, lambda: self._held)
-        address = (get_remote_addr(self.transport) or ("", 0))[0]
-        self._has_room = self._bounds.connections.enter(self.transport, address, self.transport.abort)
+        client = get_remote_addr(self.transport) or ("", 0)
+        self._bounds.connections.end_handshake(client)
+        self._has_room = self._bounds.connections.enter(self.transport, client[0], self.transport.abort)
         self._wait_for_request(self._bounds.head_timeout_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -201,6 +240,9 @@ class HttpProtocol(H11Protocol, _Bounded):
         if self.cycle and not self.cycle.response_complete:
             self._serve()
 
+    def eof_received(self) -> None:
+        self.has_ended = True
+
     def on_response_complete(self) -> None:
         super().on_response_complete()
         self._head_bytes = self._head_lines = 0
@@ -214,6 +256,9 @@ class HttpProtocol(H11Protocol, _Bounded):
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         self._serve()
         super().handle_websocket_upgrade(event)
+        early, _ = self.conn.trailing_data  # frames behind the handshake, in the same read: Uvicorn drops them
+        if early and not self.transport.is_closing():
+            cast(asyncio.Protocol, self.transport.get_protocol()).data_received(early)
 
     def send_400_response(self, msg: str) -> None:
         """Called where h11 refuses the request; it knows what is wrong, and the status."""
@@ -276,13 +321,23 @@ class WebSocketProtocol(HalfClosing, _Bounded):
         super().__init__(*args, **options)
         self._bound(bounds, _READ_FRAME_BYTES)
         self._received = 0
+        self._early = b""
+        """What came before the handshake was answered; RFC 6455, 4.1, says that a client waits. It is read then."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._cut_never()
         self._bounds.connections.leave(self.transport)
         super().connection_lost(exc)
 
+    def eof_received(self) -> bool | None:  # type: ignore[override]
+        self.has_ended = True
+        return super().eof_received()
+
     def data_received(self, data: bytes) -> None:
+        if self.handshake_initiated and not self.handshake_complete:
+            self._early += data
+            self.transport.pause_reading()
+            return
         if not self.close_sent:
             self._pay(len(data) / BYTES_A_FRAME)
         super().data_received(data)
@@ -331,12 +386,23 @@ class WebSocketProtocol(HalfClosing, _Bounded):
     async def send(self, message: ASGISendEvent) -> None:
         """As Uvicorn's. After a close frame the rest is read soon: unread bytes would reset the connection."""
         await super().send(message)
+        if self._early and self.handshake_complete:
+            early, self._early = self._early, b""
+            if not self.transport.is_closing():
+                self.data_received(early)
+            self._read_on()
         if self.close_sent:
             self._release()
 
     def shutdown(self) -> None:
-        """As Uvicorn's. After a close frame the client has a moment to answer it, for the same reason."""
-        if self.close_timer is None:
+        """As Uvicorn's. After a close frame the client has a moment to answer it, for the same reason.
+
+        One that closes already, as TLS does until the client answers, has nothing more to be sent.
+        """
+        if self.transport.is_closing():
+            self.stop_keepalive()
+            self._cut_after(_SHUTDOWN_S)
+        elif self.close_timer is None:
             super().shutdown()
         else:
             self.stop_keepalive()
@@ -359,7 +425,8 @@ class WebSocketProtocol(HalfClosing, _Bounded):
         self._read_on()
 
     def _read_on(self) -> None:
-        if not (self._held or self.read_paused) and self.writable.is_set() and not self.transport.is_closing():
+        may_read = not (self._held or self.read_paused or self._early) and self.writable.is_set()
+        if may_read or self.transport.is_closing():  # TLS that is paused does not end
             self.transport.resume_reading()
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -27,12 +27,14 @@ from server.access.watch import state, watch
 from server.audio_blocks import audio_blocks
 from server.client.protocol import CHUNK_S
 from server.config import ServerSettings
+from server.freed_memory import keep_giving_back
 from server.http.fetch import Fetcher, FetchError
 from server.metrics import Metrics
 from server.observer import Observer
 from server.roster.roster import Roster
 from server.streams.admission import RETRY_AFTER_S, Admission, Unavailable
 from server.streams.channels import AnyStream, ChannelStreams
+from server.streams.owners import Owners
 from server.streams.replica import Patience, StepError
 from server.streams.resumption import KeptStreams
 from server.streams.scheduler import Scheduler
@@ -44,6 +46,7 @@ from server.workers.messages import StreamOptions
 
 if TYPE_CHECKING:  # they need a ledger, which few servers have
     from asr.ledger.ledger import Ledger
+    from asr.ledger.values import Release
     from server.roster.follow import Follower
 
 TRIAL_STREAMS = 2
@@ -161,7 +164,8 @@ class Service:
         self._usage = UsageFile(file.with_suffix(".usage.json"), self.quotas) if (file := self.keyring.file) else None
         self._fetcher = Fetcher(settings.max_upload_bytes)
         self.admission = Admission(settings.max_streams, settings.max_load, self.metrics, self.quotas)
-        self.kept_streams = KeptStreams(settings, self.metrics)
+        owners = Owners(settings.advertise, self.keyring.shared_secret()) if settings.advertise else Owners()
+        self.kept_streams = KeptStreams(settings, self.metrics, owners)
         self.roster = Roster(self.metrics)
         for name in dict.fromkeys(engine.name for engine in engines):
             scheduler = self.scheduler_of([engine for engine in engines if engine.name == name])
@@ -177,6 +181,12 @@ class Service:
     def observe(self, ledger: "Ledger") -> None:
         """Notes the streams of the releases in the ledger from now on; to be called before `start`."""
         self.observer = Observer(ledger, self.settings, self.roster, self.metrics)
+
+    def fail_load(self, release: "Release") -> None:
+        """Counts a release of the ledger that could not be loaded, and notes it there."""
+        self.metrics.failed_loads.labels(release.name).inc()
+        if self.observer:
+            self.observer.fail_load(release.name, release.number)
 
     @property
     def schedulers(self) -> Mapping[str, Scheduler]:
@@ -194,6 +204,7 @@ class Service:
             files = [self.keyring.file]
             self._watching.append(asyncio.create_task(watch(files, state(files), self.keyring.reload)))
             self.keyring.reload()  # it may have changed while the models were loaded
+        self._watching.append(asyncio.create_task(keep_giving_back()))
         if self._usage:
             self._usage.read()
             self._watching.append(asyncio.create_task(self._usage.keep()))
@@ -314,7 +325,7 @@ class Service:
     @asynccontextmanager
     async def recognition(
         self,
-        blocks: AsyncIterator[np.ndarray],
+        blocks: AsyncGenerator[np.ndarray, None],
         scheduler: Scheduler,
         *,
         languages: Sequence[str] = (),
@@ -340,6 +351,7 @@ class Service:
             yield Recognition(blocks, session, scheduler, self)
         finally:
             scheduler.close(session)
+            await blocks.aclose()  # before its file is closed
 
     async def fetch(self, url: str, file: BinaryIO) -> None:
         """Writes the recording at a public address into the file. Raises `FetchError`, `UploadTooBig`."""
@@ -349,19 +361,19 @@ class Service:
             )
         await self._fetcher.fetch(url, file)
 
-    async def calibrate(self, scheduler: Scheduler) -> None:
-        """Measures what a stream costs there."""
-        scheduler.calibrate(await self._cost(scheduler))
+    async def calibrate(self, scheduler: Scheduler, rounds: int = 2) -> None:
+        """Measures what a stream costs there, in the last of so many rounds."""
+        scheduler.calibrate(await self._cost(scheduler, rounds))
 
-    async def _cost(self, scheduler: Scheduler) -> float:
+    async def _cost(self, scheduler: Scheduler, rounds: int) -> float:
         """Seconds of a replica's work for one second of audio in a live stream, measured on the built-in sample.
 
-        Measured with as many streams in step as usually share a batch. The first round only warms up.
+        Measured with as many streams in step as usually share a batch. A round before the last one only warms up.
         """
         with SAMPLE.open("rb") as file:
             samples = np.concatenate([block async for block in audio_blocks(file)])
         count = TRIAL_STREAMS * len(scheduler.loads)
-        for _ in range(2):
+        for _ in range(rounds):
             began_s = time.perf_counter()
             await asyncio.gather(*(self._stream_sample(samples, scheduler) for _ in range(count)))
         return (time.perf_counter() - began_s) / TRIAL_STREAMS / (len(samples) / SAMPLE_RATE_HZ)

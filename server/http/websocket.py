@@ -33,9 +33,9 @@ class WebSocketTransport:
         return data if data is not None else text or ""
 
     async def send(self, frame: Frame) -> None:
-        """Sends text as a text message, bytes as a binary one."""
+        """Sends text as a text message, bytes as a binary one. Ray pickles messages: no subclass of `str` here."""
         try:
-            await (self._socket.send_text(frame) if isinstance(frame, str) else self._socket.send_bytes(frame))
+            await (self._socket.send_text(str(frame)) if isinstance(frame, str) else self._socket.send_bytes(frame))
         except WebSocketDisconnect:
             raise PeerGone from None
 

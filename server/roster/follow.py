@@ -16,8 +16,9 @@ import functools
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -36,6 +37,9 @@ T = TypeVar("T")
 
 _log = logging.getLogger("steadyword.server")
 
+ROUNDS = 1
+"""Of streams that measure the cost of a release: the self-test has warmed it up, and new streams wait for it. At the
+worst the cost comes out too high, until the first streams were measured."""
 POLL_S = 0.2
 """A question to SQLite takes a fraction of a millisecond. So a move is followed at once where the release is loaded."""
 
@@ -47,8 +51,9 @@ class LoadingEngine(StreamEngine, Protocol):
         """Returns when the model is loaded. Raises what loading raised."""
 
 
-Load = Callable[[Release], Sequence[LoadingEngine]]
-"""Compares the release's files with its hash and starts its workers; called in a thread. Raises an `AsrError`."""
+Load = Callable[[Release, bool], Sequence[LoadingEngine]]
+"""Compares the release's files with its hash and starts its workers, at a low priority if the second argument says that
+there are live streams; called in a thread. Raises an `AsrError`."""
 
 
 class Served(Protocol):
@@ -60,8 +65,9 @@ class Served(Protocol):
     def roster(self) -> Roster: ...
     def scheduler_of(self, engines: Sequence[StreamEngine]) -> Scheduler: ...
     async def fault(self, scheduler: Scheduler) -> str: ...
-    async def calibrate(self, scheduler: Scheduler) -> None: ...
+    async def calibrate(self, scheduler: Scheduler, rounds: int) -> None: ...
     def observe(self, ledger: Ledger) -> None: ...
+    def fail_load(self, release: Release) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,21 +222,39 @@ class Follower:
 
     async def _load_one(self, release: Release) -> None:
         """Loads a release into the roster, if it is still wanted. Otherwise nothing changes but the log."""
-        async with self._one_load:
+        async with self._one_load, self._turn(release):
             if self._roster.find(release.ref) or not self._is_wanted(release):
                 return
-            began_s = time.monotonic()
             try:
                 scheduler = await self._loaded(release)
             except Exception as error:  # noqa: BLE001 - whatever a folder holds, the champion goes on serving
                 self._failed.add(release.ref)
-                self._served.metrics.failed_loads.labels(release.name).inc()
+                self._served.fail_load(release)
                 champion = self._roster.champions.get(release.name)
                 goes_on = f"{champion.ref} goes on serving" if champion else "nothing serves in its place yet"
                 _log.error("%s is not served: %s; %s", release.ref, _sentence(error), goes_on)
                 return
             self._roster.add(scheduler)
-        _log.info("%s is loaded after %.1f s", release.ref, time.monotonic() - began_s)
+
+    @asynccontextmanager
+    async def _turn(self, release: Release) -> AsyncIterator[None]:
+        """Servers that share a ledger load one after the other, so that streams find most of them idle.
+
+        A server without a champion does not wait, nor one that cannot ask. A server that dies gives its turn back.
+        """
+        give_back: Callable[[], None] | None = None
+        try:
+            while release.name in self._roster.champions and self._is_wanted(release):
+                if give_back := await self._ask(self._source.try_turn):
+                    break
+                await asyncio.sleep(POLL_S)
+        except LedgerError as error:
+            _log.error("%s; %s is loaded without waiting for other servers", error, release.ref)
+        try:
+            yield
+        finally:
+            if give_back:
+                give_back()
 
     def _is_wanted(self, release: Release) -> bool:
         """At the start, when nobody serves, an earlier champion is wanted too."""
@@ -239,18 +263,22 @@ class Follower:
 
     async def _loaded(self, release: Release) -> Scheduler:
         """Its started scheduler, after the self-test. Raises whatever loading raised."""
+        began_s = time.monotonic()
         champion = self._roster.champions.get(release.name)
         if champion and (short := await asyncio.to_thread(shortage, champion.engines, release.folder)):
             raise AsrError(short)
-        engines = self._starting = await asyncio.to_thread(self._load, release)
+        has_streams = any(one.live_seats for one in self._roster.schedulers)  # without any it need not wait for others
+        engines = self._starting = await asyncio.to_thread(self._load, release, has_streams)
         scheduler = None
         try:
             await self._await_ready(engines)
             scheduler = self._served.scheduler_of(engines)
             scheduler.start()
+            ready_s = time.monotonic()
             if fault := await self._served.fault(scheduler):
                 raise AsrError(fault)
-            await self._served.calibrate(scheduler)
+            tested_s = time.monotonic()
+            await self._served.calibrate(scheduler, ROUNDS)
         except BaseException:
             for engine in engines:
                 engine.kill()
@@ -261,6 +289,8 @@ class Follower:
             raise
         finally:
             self._starting = ()
+        parts_s = (ready_s - began_s, tested_s - ready_s, time.monotonic() - tested_s)
+        _log.info("%s is loaded: %.1f s for its workers, %.1f s self-test, %.1f s cost", release.ref, *parts_s)
         return scheduler
 
     async def _await_ready(self, engines: Sequence[LoadingEngine]) -> None:
@@ -321,6 +351,10 @@ class _Source:
         self._version = version
         return news
 
+    def try_turn(self) -> Callable[[], None] | None:
+        """The turn at loading a release, if no other server has it. Raises `LedgerError`."""
+        return self._ledger.try_turn("loading")
+
     def champions(self, name: str) -> list[Release]:
         """The champion and those before it, the latest first."""
         numbers = [move.to_number for move in self._ledger.moves(name) if move.alias == CHAMPION]
@@ -335,7 +369,7 @@ class _Source:
             raise LedgerError(f"the ledger {self._ledger.where} is gone; wanted the file that was there at the start")
         if found != self._file:
             self._ledger.close()
-            self._ledger = open_ledger(self._ledger.where)
+            self._ledger = open_ledger(self._ledger.place)
             self._file, self._version = _identity(self._ledger), -1
 
 

@@ -24,10 +24,10 @@ def followed_names(settings: ServerSettings, ledger: Ledger) -> list[str]:
 def _is_followed(name: str, ledger: Ledger) -> bool:
     if CHAMPION in ledger.aliases(name):
         return True
-    from asr.models.registry import find_model  # imports the architectures
+    from asr.models.registry import find_installed  # imports the architectures
 
     try:
-        find_model(name)
+        find_installed(name)
     except ModelError:  # nothing else has this name: its first champion is waited for
         return True
     return False
@@ -40,15 +40,17 @@ def pinned_releases(settings: ServerSettings, ledger: Ledger) -> dict[str, Relea
     return {model: release for model in others if (release := resolve(model, ledger))}
 
 
-def start_release(settings: ServerSettings, ledger: Ledger, release: Release, name: str = "") -> Sequence[RemoteEngine]:
+def start_release(
+    settings: ServerSettings, ledger: Ledger, release: Release, *, name: str = "", is_beside: bool = False
+) -> Sequence[RemoteEngine]:
     """Its workers, started, after its files were compared with its hash. Raises `LedgerError`.
 
     Each process that is started later, in place of one that died, is compared again. `name` is the model's for clients,
-    if not the release's own.
+    if not the release's own. `is_beside`: there are live streams.
     """
     check = functools.partial(ledger.verified_folder, release)
     served = ServedRelease(name or release.name, release.ref, check, check())
-    return start_engines(str(served.folder), settings, served)
+    return start_engines(str(served.folder), settings, served, is_beside=is_beside)
 
 
 def load_all(settings: ServerSettings, ledger: Ledger) -> list[RemoteEngine]:
@@ -58,7 +60,7 @@ def load_all(settings: ServerSettings, ledger: Ledger) -> list[RemoteEngine]:
     others = [model for model in settings.models if model not in led]
     engines = [engine for model in others for engine in start_engines(model, settings)]
     for model, release in pinned.items():
-        engines += start_release(settings, ledger, release, model)
+        engines += start_release(settings, ledger, release, name=model)
     return await_all(engines)
 
 
@@ -69,7 +71,7 @@ def follower(settings: ServerSettings, ledger: Ledger, served: Served) -> Follow
         served,
         ledger,
         followed_names(settings, ledger),
-        functools.partial(start_release, settings, ledger),
+        lambda release, is_beside: start_release(settings, ledger, release, is_beside=is_beside),
         keep_warm_s=settings.keep_warm_s,
         load_timeout_s=settings.start_timeout_s,
     )

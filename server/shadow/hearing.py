@@ -24,27 +24,28 @@ async def hear(recording: Recording, scheduler: Scheduler, open_session: OpenSes
         while not recording.is_over:
             await recording.changed.wait()
             recording.changed.clear()
-            while len(sessions) < len(recording.channels) and recording.is_due:
-                sessions.append(await open_session())
-            await _hear_some(recording, sessions, said, scheduler, turns)
+            while recording.is_due:
+                async with turns.turn():
+                    while len(sessions) < len(recording.channels):
+                        sessions.append(await open_session())
+                    await _hear_block(recording, sessions, said, scheduler, turns)
     finally:
         for session in sessions:
             scheduler.close(session)
     return said
 
 
-async def _hear_some(
+async def _hear_block(
     recording: Recording,
     sessions: Sequence[StreamSession],
     said: Sequence[list[Said]],
     scheduler: Scheduler,
     turns: Turns,
 ) -> None:
-    """All that is due, a block of each channel after the other."""
-    while recording.is_due:
-        for channel, session, words in zip(recording.channels, sessions, said, strict=True):
-            for call in channel.take() if channel.is_due else ():
-                apply(call, session)
-            while session.ready:
-                await turns.step(scheduler, session)
-            words += said_in(session.take_events())
+    """A block of each channel that has one, within a turn."""
+    for channel, session, words in zip(recording.channels, sessions, said, strict=True):
+        for call in channel.take() if channel.is_due else ():
+            apply(call, session)
+        while session.ready:
+            await turns.step(scheduler, session)
+        words += said_in(session.take_events())

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from asr.aliases import SHADOW
 from asr.errors import AsrError
 from asr.events import Word
+from server.access.logs import without_values
 from server.canary import point
 from server.ledger_writer import LedgerWriter
 from server.metrics import Metrics
@@ -122,7 +123,8 @@ class Shadow:
         except asyncio.CancelledError:  # by `_dropped`, or by the scheduler, which ends steps that wait when it stops
             recording.drop("withdrawn")
         except AsrError as error:
-            _log.warning("the shadow %s/%d failed on a stream: %s", heard.stream.model, heard.stream.challenger, error)
+            reason = without_values(str(error))
+            _log.warning("the shadow %s/%d failed on a stream: %s", heard.stream.model, heard.stream.challenger, reason)
             self._fail(heard)
         except Exception:  # noqa: BLE001 - logged; a stream that is watched must not fail of it
             _log.exception("the second hearing of a stream failed")

@@ -3,47 +3,45 @@
 //
 // The page gets no token without a key: that its code came from this server says nothing about who is looking at it.
 
+import { Access, TOKEN_S, grantToken } from "./client/access.js";
+import { AccessError } from "./client/errors.js";
+
 const STORED = "steadyword-token";
-const TOKEN_S = 3600; // a stream outlives its token, which has to be valid when a connection opens
 const RENEWED_S = TOKEN_S / 2;
 
 let key = "";
-let shown = sessionStorage.getItem(STORED) ?? "";
 
 /** Called when the server refuses what the page shows. */
 export const needed = new EventTarget();
 
-/** The headers of a request. */
-export const headers = () => (shown ? { Authorization: `Bearer ${shown}` } : {});
-
-/** The subprotocols of a WebSocket, which cannot have headers. Never the address: logs keep addresses. */
-export const subprotocols = () => (shown ? ["bearer", shown] : []);
-
-/** `fetch` with what the page shows. A 401 asks the user for a key. */
-export async function request(address, options = {}) {
-  const answer = await fetch(address, { ...options, headers: { ...options.headers, ...headers() } });
-  if (answer.status === 401) needed.dispatchEvent(new Event("needed"));
-  return answer;
-}
-
-async function exchange(grant) {
-  const answer = await fetch(grant, {
-    method: "POST",
-    headers: { Authorization: `Token ${key}`, "Content-Type": "application/json" },
-    body: JSON.stringify({ ttl_seconds: TOKEN_S }),
-  });
-  if (answer.status === 401 || answer.status === 429) {
-    const body = await answer.json().catch(() => ({}));
-    throw new Error(body.err_msg ?? "This key is not known to the server.");
+class PageAccess extends Access {
+  async renew() {
+    needed.dispatchEvent(new Event("needed"));
+    return false; // the user types the key later
   }
-  shown = answer.ok ? (await answer.json()).access_token : key; // 403: a key that may not grant tokens is shown itself
-  if (answer.ok) sessionStorage.setItem(STORED, shown);
 }
 
-/** Takes the key that the user has typed; `grant` is the address of tokens. Rejects with the server's reason. */
-export async function take(typed, grant) {
+export const access = new PageAccess({ key: sessionStorage.getItem(STORED) ?? "" });
+
+/** Whether the server asks for something to show. */
+export const isNeeded = () => key !== "" || access.shown !== "";
+
+async function exchange() {
+  try {
+    access.shown = await grantToken(document.baseURI, key);
+    sessionStorage.setItem(STORED, access.shown);
+  } catch (error) {
+    if (!(error instanceof AccessError)) throw error;
+    const isRefused = error.status === 401 || error.status === 429;
+    if (isRefused) throw Object.assign(error, { code: error.message ? "" : "unknownKey" });
+    access.shown = key; // a key that may not grant tokens is shown itself
+  }
+}
+
+/** Takes the key that the user has typed. Rejects with the server's reason. */
+export async function take(typed) {
   key = typed.trim();
-  await exchange(grant);
+  await exchange();
   clearInterval(take.timer);
-  take.timer = setInterval(() => exchange(grant).catch(() => {}), RENEWED_S * 1000);
+  take.timer = setInterval(() => exchange().catch(() => {}), RENEWED_S * 1000);
 }

@@ -1,17 +1,14 @@
-// A transcript as a file: plain text, SubRip, WebVTT. Words are {text, start, end}, as transcript.js keeps them.
+// A transcript as a file: plain text, SubRip, WebVTT, JSON. Words are {text, start, end}, as transcript.js keeps them.
 
 import { joined } from "./transcript.js";
 
-// The limits and the rules for lines of asr/transcripts/subtitles.py and asr/word_boundaries.py; a test compares them.
+// Subtitles are those of the command: asr/transcripts/subtitles.py and asr/word_boundaries.py have the same rules, and a
+// test compares the files that both write.
 export const LINE_CHARS = 42;
 export const MAX_LINES = 2;
 export const MAX_CUE_S = 7;
 export const MIN_CUE_S = 5 / 6;
 export const READING_CHARS_PER_S = 20;
-
-// The page knows no utterances, so a cue also ends at a pause, and at a sentence that fills half a line.
-const PAUSE_S = 0.8;
-const SENTENCE = /[.!?…。！？]["'”’)]?$/;
 
 export const toTxt = (paragraphs) => `${paragraphs.join("\n\n")}\n`;
 
@@ -48,17 +45,41 @@ const NEVER_FIRST = new Set(
 );
 const NEVER_LAST = new Set("「『【（〔［｛〈《〝‘“([{«￥＄เแโใไເແໂໃໄ");
 
+// What Python calls a space and a digit.
+const SPACE = "[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]";
+const SPACES = new RegExp(`${SPACE}+`, "gu");
+const OUTER_SPACES = new RegExp(`^${SPACE}+|${SPACE}+$`, "gu");
+const BEGINS_WITH_SPACE = new RegExp(`^${SPACE}`, "u");
+const DIGIT = new RegExp(
+  "[\\p{Nd}\\u{b2}-\\u{b3}\\u{b9}\\u{1369}-\\u{1371}\\u{19da}\\u{2070}\\u{2074}-\\u{2079}\\u{2080}-\\u{2089}\\u{2460}-\\u{2468}\\u{2474}-\\u{247c}\\u{2488}-\\u{2490}\\u{24ea}\\u{24f5}-" +
+    "\\u{24fd}\\u{24ff}\\u{2776}-\\u{277e}\\u{2780}-\\u{2788}\\u{278a}-\\u{2792}\\u{10a40}-\\u{10a43}\\u{10e60}-\\u{10e68}\\u{11052}-\\u{1105a}\\u{1f100}-\\u{1f10a}]",
+  "u",
+);
+
 const widthOf = (char) => (WIDE.test(char) ? 2 : 1);
 export const width = (text) => [...text].reduce((sum, char) => sum + widthOf(char), 0);
+const lengthOf = (text) => [...text].length;
+
+/** Rounds as Python does: a half to the even neighbour. */
+function round(x) {
+  const rounded = Math.round(x);
+  return rounded - x === 0.5 && rounded % 2 ? rounded - 1 : rounded;
+}
+
+/** The text on one line, without control characters and lone surrogates. */
+const oneLine = (text) => text.replace(SPACES, " ").replace(OUTER_SPACES, "").replace(/\p{Cc}/gu, "").replace(/\p{Cs}/gu, "\ufffd");
 
 const belongsToLeft = (last, first) => /\p{M}/u.test(first) || last === "\u200d" || first === "\u200d";
 
-const inNumber = (before, first) => /\p{Nd}[，．：]$/u.test(before) && /\p{Nd}/u.test(first);
+function inNumber(before, first) {
+  const [digit, mark] = [...before].slice(-2);
+  return mark !== undefined && DIGIT.test(digit) && "，．：".includes(mark) && DIGIT.test(first);
+}
 
 /** Whether a new word begins between two texts; the rules of asr/word_boundaries.py. */
 function isWordBoundary(before, after) {
   const [last, first] = [[...before].at(-1), [...after][0]];
-  if (/\s/.test(last) || /\s/.test(first)) return true;
+  if (BEGINS_WITH_SPACE.test(last) || BEGINS_WITH_SPACE.test(first)) return true;
   if (NEVER_FIRST.has(first) || NEVER_LAST.has(last) || belongsToLeft(last, first)) return false;
   return !inNumber(before, first) && (UNSPACED.test(last) || UNSPACED.test(first));
 }
@@ -68,13 +89,14 @@ function mayBreak(before, after) {
   const [last, first] = [[...before].at(-1), [...after][0]];
   if (KATAKANA.test(last) && KATAKANA.test(first)) return false;
   const mixed = UNSPACED.test(last) !== UNSPACED.test(first);
-  return isWordBoundary(before, after) && !(mixed && /\p{Nd}/u.test(last + first));
+  return isWordBoundary(before, after) && !(mixed && (DIGIT.test(last) || DIGIT.test(first)));
 }
 
 /** Joins what no line may break: recognisers split "285,950" and "low-fat" into several words. */
 function wholeWords(words) {
   const whole = [];
   for (const word of words) {
+    if (!oneLine(word.text)) continue;
     if (!whole.length || mayBreak(whole.at(-1).text, word.text)) whole.push(word);
     else {
       const left = whole.pop();
@@ -95,16 +117,15 @@ function cutOf(chars) {
 
 /** A word in parts of at most a line, each with its share of the time by characters. */
 function piecesOf({ text, start, end }) {
-  const space = /^\s/.test(text) ? " " : "";
   const parts = [];
-  for (let rest = [...text.trim()]; rest.length; ) parts.push(rest.splice(0, cutOf(rest)).join(""));
-  parts[0] = space + parts[0];
-  const total = parts.reduce((sum, part) => sum + [...part].length, 0);
+  for (let rest = [...oneLine(text)]; rest.length; ) parts.push(rest.splice(0, cutOf(rest)).join(""));
+  if (BEGINS_WITH_SPACE.test(text)) parts[0] = ` ${parts[0]}`;
+  const perChar_s = (end - start) / parts.reduce((sum, part) => sum + lengthOf(part), 0);
   let done = 0;
   return parts.map((part) => {
-    const from = start + (done / total) * (end - start);
-    done += [...part].length;
-    return { text: part, start: from, end: start + (done / total) * (end - start) };
+    const from = start + done * perChar_s;
+    done += lengthOf(part);
+    return { text: part, start: from, end: start + done * perChar_s };
   });
 }
 
@@ -118,45 +139,56 @@ function linesOf(words) {
   return lines;
 }
 
-function endsBefore(word, cue) {
-  const text = joined(cue);
-  return (
-    word.start - cue.at(-1).end > PAUSE_S ||
-    word.end - cue[0].start > MAX_CUE_S ||
-    linesOf([...cue, word]).length > MAX_LINES ||
-    (SENTENCE.test(text) && width(text) > LINE_CHARS / 2)
-  );
-}
+const fits = (group) => group.at(-1).end - group[0].start <= MAX_CUE_S && linesOf(group).length <= MAX_LINES;
 
-/** A cue stays until it can be read, but not into the next one, nor beyond the recording. */
-function timedCue(words, next_s, duration_s) {
-  const lines = linesOf(words);
-  const [start, end] = [words[0].start, words.at(-1).end];
-  const columns = lines.reduce((sum, line) => sum + width(line), 0);
-  const readable = start + Math.max(MIN_CUE_S, columns / READING_CHARS_PER_S);
-  const until = Math.min(Math.max(end, Math.min(readable, next_s)), start + MAX_CUE_S);
-  return { start, end: Math.max(start + 0.001, Math.min(until, duration_s)), text: lines.join("\n") };
-}
-
-/** Words, and the recording's length (Infinity: unknown) -> [{start, end, text}], in seconds. */
-export function cues(words, duration_s = Infinity) {
-  const tidy = words.map((word) => ({ ...word, text: word.text.replace(/\s+/g, " ").trimEnd() }));
+/** Greedy groups of pieces: each as large as fits one cue. */
+function groupsOf(pieces) {
   const groups = [];
-  for (const word of wholeWords(tidy.filter(({ text }) => text.trim())).flatMap(piecesOf)) {
-    if (!groups.length || endsBefore(word, groups.at(-1))) groups.push([]);
-    groups.at(-1).push(word);
+  for (const piece of pieces) {
+    if (groups.length && fits([...groups.at(-1), piece])) groups.at(-1).push(piece);
+    else groups.push([piece]);
   }
-  return groups.map((group, i) => timedCue(group, groups[i + 1]?.[0].start ?? Infinity, duration_s));
+  return groups;
 }
 
-function clock(seconds, point) {
-  const ms = Math.round(seconds * 1000);
+function cueOf(group, notBefore_ms) {
+  const start_ms = Math.max(notBefore_ms, round(group[0].start * 1000));
+  const end_ms = Math.min(round(group.at(-1).end * 1000), start_ms + round(MAX_CUE_S * 1000));
+  return { start_ms, end_ms: Math.max(end_ms, start_ms + 1), lines: linesOf(group) };
+}
+
+/** The cue, extended until it can be read, but not into the next one. */
+function readable(cue, next) {
+  const columns = cue.lines.reduce((sum, line) => sum + width(line), 0);
+  const wanted_s = Math.max(MIN_CUE_S, columns / READING_CHARS_PER_S);
+  const until_ms = cue.start_ms + round(Math.min(wanted_s, MAX_CUE_S) * 1000);
+  return { ...cue, end_ms: Math.max(cue.end_ms, Math.min(until_ms, next?.start_ms ?? Infinity)) };
+}
+
+/**
+ * The words of each segment, and the recordings' length (Infinity: unknown) -> [{start_ms, end_ms, lines}]. A cue never
+ * contains words of two segments, nor ends after the recordings.
+ */
+export function cues(segments, duration_s = Infinity) {
+  const made = [];
+  for (const words of segments) {
+    const written = words.map((word) => ({ ...word, text: word.edited ?? word.text }));
+    for (const group of groupsOf(wholeWords(written).flatMap(piecesOf))) made.push(cueOf(group, made.at(-1)?.end_ms ?? 0));
+  }
+  const duration_ms = Math.floor(duration_s * 1000);
+  return made.map((cue, i) => {
+    const shown = readable(cue, made[i + 1]);
+    return { ...shown, end_ms: Math.max(shown.start_ms + 1, Math.min(shown.end_ms, duration_ms)) };
+  });
+}
+
+function clock(ms, point) {
   const pad = (value, width = 2) => String(value).padStart(width, "0");
   const [h, m, s] = [Math.floor(ms / 3600000), Math.floor(ms / 60000) % 60, Math.floor(ms / 1000) % 60];
   return `${pad(h)}:${pad(m)}:${pad(s)}${point}${pad(ms % 1000, 3)}`;
 }
 
-const timed = ({ start, end }, point) => `${clock(start, point)} --> ${clock(Math.max(end, start + 0.001), point)}`;
+const span = ({ start_ms, end_ms }, point) => `${clock(start_ms, point)} --> ${clock(end_ms, point)}`;
 
 const milliseconds = (seconds) => Math.round(seconds * 1000) / 1000;
 
@@ -183,14 +215,13 @@ export function toJson(finals, { model, duration_s }) {
   return `${JSON.stringify({ text, model, duration_s: milliseconds(duration_s), segments: table }, null, 2)}\n`;
 }
 
-export const toSrt = (words, duration_s) =>
-  cues(words, duration_s)
-    .map((cue, i) => `${i + 1}\n${timed(cue, ",")}\n${cue.text}\n`)
+/** SubRip has no escapes, so an arrow in the text becomes a shorter one. */
+export const toSrt = (segments, duration_s) =>
+  cues(segments, duration_s)
+    .map((cue, i) => `${i + 1}\n${span(cue, ",")}\n${cue.lines.join("\n").replace(/-{2,}>/g, "->")}\n`)
     .join("\n");
 
 const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
-export const toVtt = (words, duration_s) =>
-  `WEBVTT\n\n${cues(words, duration_s)
-    .map((cue) => `${timed(cue, ".")}\n${escaped(cue.text)}\n`)
-    .join("\n")}`;
+export const toVtt = (segments, duration_s) =>
+  ["WEBVTT\n", ...cues(segments, duration_s).map((cue) => `${span(cue, ".")}\n${escaped(cue.lines.join("\n"))}\n`)].join("\n");

@@ -1,25 +1,10 @@
 // The transcript so far. Finals are only ever appended; the tail is replaced as a whole. No DOM, no clock.
 
+import { wordsOf } from "./client/words.js";
 import { beginsParagraph } from "./paragraphs.js";
 
-/** The words of a Results message, spaces included, so that the joined words are the text. */
-export function wordsOf(results, offset_s) {
-  const [{ transcript = "", text, words = [] } = {}] = results.channel?.alternatives ?? [];
-  const whole = text ?? (transcript && ` ${transcript}`); // `text` is our server's field; others send only the trimmed text
-  let at = 0;
-  const pieces = words.map(({ word, punctuated_word: written = word, start, end }) => {
-    const found = whole.indexOf(written, at);
-    const stop = found < 0 ? at : found + written.length;
-    const piece = found < 0 ? ` ${written}` : whole.slice(at, stop);
-    at = stop;
-    return { text: piece, start: start + offset_s, end: end + offset_s };
-  });
-  if (pieces.length) pieces.at(-1).text += whole.slice(at);
-  return pieces;
-}
-
-/** The language that a Results message found; "" where it says none. */
-export const languageOf = (results) => results.channel?.alternatives?.[0]?.languages?.[0] ?? "";
+const SEGMENT_S = 5; // a segment of this length ends at the next end of a sentence
+const SENTENCE = /[.?!…。？！｡؟।]["'”’»)\]」』）]*\s*$/;
 
 /** The words' text, as the user has corrected it. What was recognised stays in `text`. */
 export const joined = (words) => words.map(({ text, edited }) => edited ?? text).join("");
@@ -52,8 +37,21 @@ export class Transcript {
     this.finals = finals;
   }
 
-  get words() {
-    return this.finals.flatMap(({ words }) => words);
+  /** The segments of `asr transcribe`: utterances, and the sentences of long ones (asr/transcripts/formats.py). */
+  get segments() {
+    const segments = [];
+    let words = [];
+    const end = () => words.length && segments.push(words.splice(0));
+    for (const final of this.finals) {
+      if (final.recording) end();
+      for (const word of final.words) {
+        words.push(word);
+        if (word.end - words[0].start >= SEGMENT_S && SENTENCE.test(word.text)) end();
+      }
+      if (final.ends) end();
+    }
+    end();
+    return segments;
   }
 
   get empty() {

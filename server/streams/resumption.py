@@ -17,7 +17,6 @@ import asyncio
 import hashlib
 import hmac
 import logging
-import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
@@ -27,12 +26,12 @@ from asr.errors import CallerError
 from server.config import ServerSettings
 from server.metrics import Metrics
 from server.streams.connection import Connection, IdleError
+from server.streams.owners import Owners
 from server.streams.transport import HalfClosed, PeerGone, Transport
 from server.wires.base import Command, Frame, NumberedFrame, ResumableWire
 
 _log = logging.getLogger("steadyword.server")
 
-TOKEN_BYTES = 16
 REPORT_S = 1.0
 """A socket without another message for so long gets a `ResumableWire.received`."""
 CLOSE_S = 1.0
@@ -359,8 +358,9 @@ class ResumableTransport:
 class KeptStreams:
     """The resumable streams of one server, by the hashes of their tokens."""
 
-    def __init__(self, limits: ServerSettings, metrics: Metrics) -> None:
-        self.limits, self._metrics = limits, metrics
+    def __init__(self, limits: ServerSettings, metrics: Metrics, owners: Owners | None = None) -> None:
+        """`owners` names this server in its tokens, where there are others behind the same address."""
+        self.limits, self._metrics, self.owners = limits, metrics, owners or Owners()
         self._streams: dict[bytes, ResumableTransport] = {}
         self._all: dict[ResumableTransport, None] = {}
         self._bytes = 0
@@ -394,7 +394,7 @@ class KeptStreams:
         """
         if not stream.is_resumable:
             return None
-        token = secrets.token_urlsafe(TOKEN_BYTES)
+        token = self.owners.new_token()
         self._drop(stream, [other for other in stream.tokens if other != _hash(used)])
         stream.tokens.append(_hash(token))
         self._streams[stream.tokens[-1]] = stream

@@ -152,6 +152,11 @@ class Scheduler:
         return sum(replica.load.streams for replica in self._replicas)
 
     @property
+    def live_seats(self) -> int:
+        """Live streams alone: somebody waits for their words."""
+        return sum(replica.live_load.streams for replica in self._replicas)
+
+    @property
     def is_empty(self) -> bool:
         """Whether no stream sits here, and none is about to."""
         return not self._holds and not self.seats

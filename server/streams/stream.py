@@ -83,7 +83,8 @@ class Stream:
     @property
     def progress(self) -> Progress:
         """How far the stream is: audio received, decoded and voiced, in seconds."""
-        return Progress(self._session.received_s, self._session.decoded_s, self._session.voiced_until_s)
+        session = self._session
+        return Progress(session.received_s, session.decoded_s, session.voiced_until_s, self.engine.release)
 
     @property
     def ready(self) -> bool:

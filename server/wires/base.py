@@ -168,6 +168,13 @@ class Progress:
     decoded_s: float
     voiced_until_s: float = 0.0
     """The end of the last voiced frame before `decoded_s`."""
+    release: str = ""
+    """`NAME/7`, which serves the stream; "" for a model that is no release of a ledger."""
+
+    @property
+    def named_release(self) -> dict[str, str]:
+        """Our own field of messages that a wire has no other place for; left out where there is no release."""
+        return {"release": self.release} if self.release else {}
 
     @property
     def lag_s(self) -> float:

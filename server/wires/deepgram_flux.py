@@ -171,7 +171,7 @@ class FluxWire:
 
     def send(self, events: Sequence[StreamEvent], progress: Progress) -> Iterator[Frame]:
         for fields in self._turns.results(events, progress):
-            yield self._message("TurnInfo", **fields)
+            yield self._message("TurnInfo", **fields, **progress.named_release)
 
     def end(self, cause: Cause, description: str, summary: Summary) -> Ending:
         close = CLOSES[cause]

@@ -12,7 +12,8 @@ from asr.audio.pcm import MAX_CHANNELS
 from asr.audio.streams import AUTO, ENCODINGS, MAX_RATE_HZ, MIN_RATE_HZ
 from asr.errors import CallerError
 from server.wires.base import StreamRequest
-from server.wires.numbers import whole_number
+from server.wires.names import is_name
+from server.wires.numbers import decimal_number, whole_number
 
 ENCODING_NAMES = tuple(name for name in ENCODINGS if name != AUTO)
 """What a client may name. For `AUTO` it names none."""
@@ -24,7 +25,8 @@ MAX_PROMPT_CHARACTERS = 4_000
 MAX_HOTWORDS = 100
 RESUMABLE_S = (1, 86_400)
 MAX_OFFSET_S = 1e7
-MAX_TOKEN_CHARACTERS = 100
+MAX_SEQUENCE = 999_999_999
+MAX_TOKEN_CHARACTERS = 400
 MAX_LABEL_CHARACTERS = 2_048
 """Deepgram's limit."""
 _BOOST = re.compile(r":-?[0-9]+(\.[0-9]+)?$")
@@ -146,7 +148,7 @@ def _utterance_end(name: str, value: str) -> int | None:
 
 def parse_name(name: str, value: str) -> str:
     """A name, a code or a phrase. Raises `ParameterError`."""
-    if not value or len(value) > 100 or not value.isprintable():
+    if not value or not is_name(value):
         raise ParameterError(f"{name}: found {value[:100]!r}, wanted a name")
     return value
 
@@ -173,9 +175,10 @@ def _token(name: str, value: str) -> str:
 
 
 def _sequence(name: str, value: str) -> int:
-    if not (value.isascii() and value.isdigit() and len(value) <= 15):
+    number = whole_number(value, 0, MAX_SEQUENCE)
+    if number is None:
         raise ParameterError(f"{name}: found {value[:100]!r}, wanted the number of the last message received, or 0")
-    return int(value)
+    return number
 
 
 def _resumable(name: str, value: str) -> int:
@@ -183,11 +186,8 @@ def _resumable(name: str, value: str) -> int:
 
 
 def _offset(name: str, value: str) -> float:
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = -1.0
-    if not 0.0 <= seconds <= MAX_OFFSET_S:
+    seconds = decimal_number(value, 0.0, MAX_OFFSET_S)
+    if seconds is None:
         raise ParameterError(f"{name}: found {value[:100]!r}, wanted seconds from 0 to {MAX_OFFSET_S:g}")
     return seconds
 

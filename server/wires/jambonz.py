@@ -30,11 +30,11 @@ from server.wires.base import (
 from server.wires.deepgram_frames import CLOSES, typed_message, written
 from server.wires.deepgram_messages import mean_confidence
 from server.wires.deepgram_query import MAX_HOTWORDS
+from server.wires.names import is_name
 
 RATE_HZ = 8_000
 """Where none is given."""
 MESSAGES = ("start", "stop")
-_MAX_NAME_CHARACTERS = 100
 
 
 class JambonzWire:
@@ -125,6 +125,6 @@ def _hints(value: Any) -> tuple[str, ...]:
 def _name(field: str, value: Any) -> str | None:
     if value is None or value == "":
         return None
-    if not (isinstance(value, str) and len(value) <= _MAX_NAME_CHARACTERS and value.isprintable()):
+    if not (isinstance(value, str) and is_name(value)):
         raise MessageError(f"{field}: found {ascii(value)[:60]}, wanted a name")
     return value

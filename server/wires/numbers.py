@@ -3,7 +3,7 @@
 import re
 
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,8}")
-_DECIMAL = re.compile(r"(0|[1-9][0-9]{0,8})(\.[0-9]{1,15})?")
+_DECIMAL = re.compile(r"(0|[1-9][0-9]{0,8})(\.[0-9]{1,25})?")
 
 
 def whole_number(value: str, low: int, high: int) -> int | None:
@@ -12,5 +12,5 @@ def whole_number(value: str, low: int, high: int) -> int | None:
 
 
 def decimal_number(value: str, low: float, high: float) -> float | None:
-    """The same with a point and up to 15 digits after it, or without."""
+    """The same with a point and up to 25 digits after it, or without."""
     return float(value) if _DECIMAL.fullmatch(value) and low <= float(value) <= high else None

@@ -156,7 +156,7 @@ class RealtimeWire:
     # -- what the server sends ---------------------------------------------------------------------------------------
 
     def send(self, events: Sequence[StreamEvent], progress: Progress) -> Iterator[Frame]:
-        return map(_written, self._sender.results(events))
+        return map(_written, self._sender.results(events, progress))
 
     def end(self, cause: Cause, description: str, summary: Summary) -> Ending:
         if cause in (Cause.FINISHED, Cause.SHUTDOWN):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from asr.events import Ended, Final, SpeechEnded, SpeechStarted
-from server.wires.base import StreamEvent
+from server.wires.base import Progress, StreamEvent
 from server.wires.openai_transcriptions import TextDeltas
 
 SESSION_S = 3600
@@ -59,6 +59,7 @@ class RealtimeSender:
         self._kept: dict[str, dict[str, Any]] = {}
         """The latest items that are committed, by id; a transcript is added when it is complete."""
         self._committed_s = 0.0
+        self._named_release: dict[str, str] = {}
 
     def expect_stream(self, mode: Mode) -> None:
         """Another stream will be opened."""
@@ -101,8 +102,9 @@ class RealtimeSender:
             return None
         return self.event("conversation.item.deleted", item_id=item_id)
 
-    def results(self, events: Iterable[StreamEvent]) -> Iterator[dict[str, Any]]:
+    def results(self, events: Iterable[StreamEvent], progress: Progress) -> Iterator[dict[str, Any]]:
         """The server events for what a session emitted."""
+        self._named_release = progress.named_release
         for event in events:
             if isinstance(event, SpeechStarted):
                 yield from self._speech_started(self._offset_s + event.at_s)
@@ -172,6 +174,7 @@ class RealtimeSender:
             transcript=item.deltas.text,
             usage={"type": "duration", "seconds": round(max(0.0, end_s - item.start_s), 3)},
             **({"languages": [{"code": item.language}]} if item.language else {}),
+            **self._named_release,
             **self._logprobs(item.deltas.logprobs),
         )
 

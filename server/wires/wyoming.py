@@ -31,12 +31,12 @@ from server.wires.base import (
     Summary,
 )
 from server.wires.deepgram_query import MAX_HOTWORDS
+from server.wires.names import is_name
 from server.wires.openai_transcriptions import TextDeltas
 
 SAMPLE_BYTES = 2
 PROGRAM = "steadyword"
 ATTRIBUTION = {"name": PROGRAM, "url": ""}
-_MAX_NAME_CHARACTERS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,7 @@ class WyomingWire:
         """Rate and channels of the stream that is open."""
         self._deltas = TextDeltas()
         self._language = ""
+        self._named_release: dict[str, str] = {}
         self._started = False
 
     def open(self) -> tuple[Frame, ...]:
@@ -115,6 +116,7 @@ class WyomingWire:
     # -- what the server sends ---------------------------------------------------------------------------------------
 
     def send(self, events: Sequence[StreamEvent], progress: Progress) -> Iterator[Frame]:
+        self._named_release = progress.named_release
         for item in events:
             if isinstance(item, Final) and item.words:
                 self._language = item.language or self._language
@@ -136,7 +138,7 @@ class WyomingWire:
     def _transcript(self) -> Iterator[bytes]:
         """The end of a recording: its whole text, for clients that do not read the chunks."""
         yield from self._start()
-        yield event("transcript", {"text": self._deltas.text} | self._language_field())
+        yield event("transcript", {"text": self._deltas.text} | self._language_field() | self._named_release)
         yield event("transcript-stop", {})
         self._deltas, self._language, self._started = TextDeltas(), "", False
 
@@ -251,7 +253,7 @@ def _checked_request(data: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and len(value) <= _MAX_NAME_CHARACTERS and (not value or value.isprintable())
+    return isinstance(value, str) and is_name(value)
 
 
 def _short(value: Any) -> str:

@@ -4,8 +4,16 @@ A process that was stopped, or whose threads wait for each other, uses no CPU ti
 slow because the machine is busy has a thread that is ready to run, or time that grows.
 """
 
+import contextlib
+from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 
+STILL_S = 20.0
+"""A process that loads and has made no progress for so long hangs; it is killed. Longer than the time limits of a model
+hub (10 s), after which a stalled download tries again."""
+LOOK_S = 0.5
+"""How often that is looked at. The looks are counted, not the clock: a machine that stands still is no hang."""
 _BUSY = "RD"
 """States of a thread that runs or wants to (R), or waits for a disk (D); see proc(5)."""
 
@@ -31,6 +39,20 @@ class Progress:
         except OSError:  # it has just ended
             return []
         return [(fields[0], int(fields[11]) + int(fields[12])) for fields in map(_fields, lines)]
+
+
+def is_still(pipe: Connection, pid: int | None, is_over: Callable[[], bool] = lambda: False) -> bool:
+    """Waits until there is something to read from the process, or nothing will come; True if the process hangs.
+
+    `is_over`: whether waiting makes no sense any more.
+    """
+    progress, still_s = Progress(pid), 0.0
+    with contextlib.suppress(OSError):
+        while not pipe.poll(LOOK_S) and not is_over():
+            still_s = 0.0 if progress.was_made() else still_s + LOOK_S
+            if still_s >= STILL_S:
+                return True
+    return False
 
 
 def _fields(line: str) -> list[str]:

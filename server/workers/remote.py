@@ -71,13 +71,23 @@ class RemoteEngine:
         self._hello: Hello | None = None
 
     @classmethod
-    def start(cls, model: str, threads: int = 1, served: "ServedRelease | None" = None) -> "RemoteEngine":
-        """Starts the process, which loads the model by name; does not wait. `threads` is torch's number there.
+    def start(
+        cls,
+        model: str,
+        threads: int = 1,
+        served: "ServedRelease | None" = None,
+        *,
+        device: str = "cpu",
+        is_beside: bool = False,
+    ) -> "RemoteEngine":
+        """Starts the process, which loads the model by name; does not wait for that. `threads` is torch's number there.
 
-        `served`: the model is the folder of this release.
+        `device`: as `Engine.load`. `served`: the model is the folder of this release. `is_beside`: it must not slow
+        down the streams of others.
         """
-        name = served.ref if served else model
-        return cls(WorkerProcess(functools.partial(load_worker, model, threads), f"worker of {name}"), served)
+        name = f"worker of {served.ref if served else model}"
+        make = functools.partial(load_worker, model, threads, device)
+        return cls(WorkerProcess(make, name, is_beside=is_beside), served)
 
     def await_ready(self) -> None:
         """Returns when the model is loaded; call it once, first.
@@ -326,8 +336,13 @@ def await_all(engines: list[RemoteEngine]) -> list[RemoteEngine]:
     return engines
 
 
-def start_engines(model: str, settings: ServerSettings, served: ServedRelease | None = None) -> list[RemoteEngine]:
-    """The workers of one model, or of the release in the folder `model`, started; call `await_ready` of each."""
-    count = settings.workers or default_workers()
-    threads = max(1, cores() // count)
-    return [RemoteEngine.start(model, threads, served) for _ in range(count)]
+def start_engines(
+    model: str, settings: ServerSettings, served: ServedRelease | None = None, *, is_beside: bool = False
+) -> list[RemoteEngine]:
+    """The workers of one model, or of the release in the folder `model`, started; call `await_ready` of each.
+
+    `is_beside`: they must not slow down the streams of others while they load.
+    """
+    count = settings.workers or (default_workers() if settings.device == "cpu" else 1)  # a GPU batches all streams
+    threads, device = max(1, cores() // count), settings.device
+    return [RemoteEngine.start(model, threads, served, device=device, is_beside=is_beside) for _ in range(count)]

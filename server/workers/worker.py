@@ -15,9 +15,10 @@ from server.workers.messages import Answer, Hello, Input, Open, Request, State, 
 from server.workers.process import WorkerError
 
 
-def load_worker(model: str, threads: int) -> "RecognitionWorker":
-    """The worker of a model; `threads` is torch's number, unless OMP_NUM_THREADS sets it. Raises `ModelError`."""
-    return RecognitionWorker(Engine.load(model, threads=None if "OMP_NUM_THREADS" in os.environ else threads))
+def load_worker(model: str, threads: int, device: str = "cpu") -> "RecognitionWorker":
+    """The worker of a model; `threads` is torch's number, unless OMP_NUM_THREADS sets it. Raises as `Engine.load`."""
+    own_threads = None if "OMP_NUM_THREADS" in os.environ else threads
+    return RecognitionWorker(Engine.load(model, threads=own_threads, device=device))
 
 
 CHECKPOINT_S, CHECKPOINT_CALLS = 2.0, 64

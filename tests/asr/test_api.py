@@ -1,6 +1,7 @@
 """`import asr; asr.transcribe(...)`: three lines, and nothing loaded before they are run."""
 
 import asyncio
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -121,7 +122,7 @@ def test_another_rate_is_resampled() -> None:
         (b"123", "found 3 bytes, wanted whole samples"),
         (np.zeros((2, 100), np.float32), r"found an array of shape \(2, 100\), wanted mono"),
         (np.array([0.1, np.nan, np.inf], np.float32), "found samples that are NaN or infinite"),
-        (np.zeros(100, np.int32), "found samples of type int32, wanted float32"),
+        (np.zeros(100, np.int32), "found samples of type int32, wanted floats"),
         ([0.0, 0.1], "found list, wanted mono samples"),
     ],
 )
@@ -133,6 +134,39 @@ def test_what_is_no_audio_is_refused_with_a_sentence(samples: Any, sentence: str
     stream.feed(clip("quick_brown_fox"))
     stream.finish()
     assert "brown fox" in stream.text
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        (None, "found NoneType, wanted a path"),
+        (1, "found int, wanted a path"),
+        (["talk.mp3"], "found list, wanted a path"),
+        (io.StringIO("talk"), "found a file opened as text, wanted a path"),
+        (np.zeros((2, 100)), r"found an array of shape \(2, 100\), wanted mono"),
+        (np.zeros(100, np.int32), "found samples of type int32, wanted floats"),
+        (np.array([0.1, np.nan]), "found NaN or infinite samples"),
+    ],
+)
+def test_what_is_no_recording_is_refused_with_a_sentence(source: Any, sentence: str) -> None:
+    """Whatever its type."""
+    with pytest.raises(AudioError, match=sentence):
+        asr.transcribe(source)
+    with pytest.raises(AudioError, match=sentence):
+        list(asr.segments(source))
+
+
+def test_samples_and_bytes_of_every_usual_type_are_taken() -> None:
+    """`soundfile.read` gives float64, `scipy.io.wavfile` int16; a memory map's bytes are a memoryview."""
+    samples = clip("quick_brown_fox")
+    expected = asr.transcribe(samples).text
+    assert "brown fox" in expected
+    assert asr.transcribe(samples.astype(np.float64)).text == expected
+    pcm = (samples * 32_767).astype(np.int16)
+    assert asr.transcribe(pcm).text == expected
+    wav = io.BytesIO()
+    soundfile.write(wav, pcm, RATE_HZ, format="WAV")
+    assert asr.transcribe(memoryview(wav.getvalue())).text == expected
 
 
 def test_the_package_lists_its_names_and_runs_as_a_module() -> None:

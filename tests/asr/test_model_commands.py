@@ -71,6 +71,29 @@ def test_a_passed_gate_is_evidence_while_its_champion_is_the_champion(
     assert champion(ledger) == 2
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["models", "show", "m"],
+        ["models", "promote", "m/1", "--because", "x"],
+        ["models", "rollback", "m"],
+        ["models", "shadow", "m/1"],
+        ["models", "canary", "m/1", "--off"],
+    ],
+)
+def test_a_ledger_that_is_gone_is_one_sentence_and_none_is_made_in_its_place(
+    asr: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str]
+) -> None:
+    """As when its disk is not mounted. A server would take an empty one for the ledger."""
+    gone = tmp_path / "gone" / "ledger.db"
+    monkeypatch.setenv("ASR_LEDGER", str(gone))
+    code, out, err = asr(*arguments)
+    assert (code, out) == (1, "")
+    assert err == f"asr: there is no ledger at {gone}; wanted one: asr models add NAME FOLDER\n"
+    assert pinned("m") == "m"
+    assert not gone.parent.exists()
+
+
 def test_rollbacks_go_back_one_champion_each(asr: Command, ledger: Ledger, tmp_path: Path) -> None:
     """Not to and fro; a promotion after a rollback counts from there."""
     add_releases(ledger, tmp_path, 4)

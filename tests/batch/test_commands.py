@@ -30,10 +30,12 @@ class Recogniser:
     def __init__(self) -> None:
         self.models: list[str] = []
         self.computing: list[tuple[str, int | None]] = []
+        self.compiled: list[bool] = []
         self.calls: list[dict[str, Any]] = []
 
-    def load(self, model: str, *, precision: str, threads: int | None) -> str:
+    def load(self, model: str, *, precision: str, threads: int | None, compiled: bool) -> str:
         self.models.append(model)
+        self.compiled.append(compiled)
         self.computing.append((precision, threads))
         if model == "unknown":
             raise ModelError("no model named 'unknown'; wanted another")
@@ -132,7 +134,7 @@ def test_a_broken_recording_does_not_stop_the_others(
     out, err = capsys.readouterr()
     assert out == "first.wav: first\nthird-line.wav: third\nthird-line.wav: line\n"
     broken, missing = err.splitlines()
-    assert broken.startswith("asr: found broken.wav to be no recording")
+    assert broken.startswith("asr: found no sound in broken.wav: it is no recording, or it ends before")
     assert missing.startswith("asr: found no file at missing.wav")
 
 
@@ -203,6 +205,20 @@ def test_settings_precision_and_threads_reach_the_model(recogniser: Recogniser, 
         recording.offline_settings(wanted),
         recording.offline_settings(wanted, beam_size=2),
     ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "compiled"), [((), False), ((2.0,), False), ((29.0,), False), ((31.0,), True), ((16.0, 16.0), True)]
+)
+def test_the_model_is_compiled_for_long_work_alone(
+    recogniser: Recogniser, tmp_path: Path, seconds: tuple[float, ...], compiled: bool
+) -> None:
+    """Compiling takes longer than a short recording saves; a file that is missing adds nothing."""
+    files = [tmp_path / f"{i}.wav" for i in range(len(seconds))]
+    for file, length_s in zip(files, seconds, strict=True):
+        soundfile.write(file, silence(length_s), RATE_HZ)
+    cli.run(["transcribe", *map(str, files), str(tmp_path / "missing.wav")])
+    assert recogniser.compiled == [compiled]
 
 
 def test_the_shell_completes_commands_and_options() -> None:

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -211,7 +212,7 @@ def test_a_dry_run_says_what_it_would_do_and_writes_nothing(folder: Path, capsys
     assert transcribe(folder, "--dry-run") == 0
     out = capsys.readouterr().out
     assert "3 recordings found, 2 done before, 1 to do" in out
-    assert "by the last run's speed" in out
+    assert re.search(r"^\d+ s of audio, about 0:00:\d\d with 1 worker \(by the last run's speed\)$", out, re.MULTILINE)
     assert "fox.wav -> fox.{txt}" in out
 
 

@@ -176,6 +176,17 @@ def test_an_output_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
         check_output_dir(tmp_path / "out")
 
 
+@pytest.mark.parametrize("name", ["talk.txt", "talk.SRT", "talk.jsonl"])
+def test_an_output_folder_with_the_name_of_a_text_is_refused(tmp_path: Path, name: str) -> None:
+    """Elsewhere `-o` names a file; a folder `talk.txt` would surprise. One that is there already is used."""
+    with pytest.raises(ConfigError, match=rf"wanted a folder; for one text: .*--format {name[5:].lower()} > "):
+        check_output_dir(tmp_path / name)
+    (tmp_path / name).mkdir()
+    check_output_dir(tmp_path / name)
+    for other in ("talk.d", "2026.11", ".txt"):
+        check_output_dir(tmp_path / other)
+
+
 def test_all_kinds_of_recordings_are_taken_and_the_rest_is_counted(tmp_path: Path) -> None:
     """Hidden files and our own folder do not count, nothing does where patterns choose."""
     tree(tmp_path, *(f"{index}{suffix}" for index, suffix in enumerate(sorted(SUFFIXES))))

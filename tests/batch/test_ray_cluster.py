@@ -18,7 +18,7 @@ from batch.run import run
 from tests.batch.helpers import NoProgress, results
 from tests.speech import RATE_HZ, speech
 
-ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'steadyword[ray]'")
+ray = pytest.importorskip("ray", reason="ray is not installed: make setup")
 
 
 @pytest.fixture(scope="module")

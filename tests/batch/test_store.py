@@ -14,7 +14,7 @@ from tests.speech import RATE_HZ, clip
 
 pytestmark = pytest.mark.model
 
-fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed: pip install 'steadyword[ray]'")
+fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed: make setup")
 
 
 @pytest.fixture(scope="module")

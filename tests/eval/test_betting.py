@@ -1,5 +1,6 @@
 """Sequential tests by betting: exact expectations, Ville's bound, and what late, missing and drawn labels may do."""
 
+from dataclasses import fields, replace
 from itertools import product
 
 import numpy as np
@@ -9,15 +10,20 @@ from eval.betting import (
     BET_WEIGHTS,
     BETS,
     CLIP_WORDS,
+    Audit,
     aipw,
+    audit_scores,
     draw_probability,
     log_benefit,
     log_harm,
     log_harm_between_arms,
     log_share_evidence,
     log_wealth,
+    log_wealth_of_small_bets,
     pair_scores,
     pooled,
+    rate_sequence,
+    residual_scores,
     units_by_client,
 )
 
@@ -119,7 +125,7 @@ def test_equal_texts_prove_no_harm_without_a_label() -> None:
 
 def test_one_client_at_a_time_is_one_unit() -> None:
     """A client's streams within the window are one unit, later ones another or none; unknown clients are not joined."""
-    client = np.array(["a", "b", "a", "", "", "a"])
+    client = ["a", "b", "a", "", "", "a"]
     unit, ends = units_by_client(client, np.array([0.0, 5, 9, 10, 11, 12]), 10.0)
     assert unit.tolist() == [0, 1, 0, 2, 3, 4]
     assert ends.tolist() == [10, 15, 20, 21, 22]
@@ -180,3 +186,107 @@ def test_errors_of_two_arms_are_compared_without_bias() -> None:
         rates[factor] = crossed
     assert rates[1] <= 8
     assert rates[3] >= 90
+
+
+RATES = np.arange(0, 0.9, 0.01)
+
+
+def audit(count: int, seed: int, scale: float, *, estimated: bool = True, times: float = 1.0) -> Audit:
+    """Utterances with skewed rates of errors, of which an estimate knows a part; `times`: more than it knows.
+
+    Without an estimate all are drawn alike, with the probability 20 / scale.
+    """
+    rng = np.random.default_rng(seed)
+    recognised = np.clip(np.round(9 * np.exp(rng.normal(0, 0.5, count))), 1, 60)
+    rate = np.clip(rng.gamma(0.7, 0.18 / 0.7, count), 0, 0.9)
+    expected = np.clip(rate * np.exp(rng.normal(-0.125, 0.5, count)), 0.01, 1) * recognised
+    errors = rng.poisson(rate * recognised * times)
+    deleted = rng.binomial(errors, 0.15)
+    words = np.maximum(0, recognised + deleted - rng.binomial(errors - deleted, 0.15))
+    most = np.full(count, CLIP_WORDS)
+    if estimated:
+        most = np.minimum(np.ceil(expected + 3 * np.sqrt(1.8 * expected)) + 1, CLIP_WORDS)
+    probability = np.minimum(1.0, most / scale)
+    is_drawn = rng.random(count) < probability
+    prediction = np.minimum(expected, most) if estimated else np.zeros(count)
+    return Audit(recognised, prediction, most, probability, is_drawn, errors.astype(float), words)
+
+
+def labelled(of: Audit, missing: float = 0.0, seed: int = 0) -> Audit:
+    """With the labels of those drawn, but for a share that never comes."""
+    comes = of.is_drawn & (np.random.default_rng(seed).random(len(of.errors)) >= missing)
+    return replace(of, errors=np.where(comes, of.errors, np.nan), words=np.where(comes, of.words, np.nan))
+
+
+def truth(of: Audit) -> np.ndarray:
+    return np.cumsum(np.minimum(of.errors, of.most)) / np.cumsum(of.words)
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+def test_the_confidence_sequence_holds_the_rate_at_every_look(missing: float) -> None:
+    """60 streams of 150 utterances, looked at after each: at 5 % more than 8 have p < 0.01. Also without labels that
+    never come. The truth is the rate that came, which moves more than the expected one."""
+    wrong = 0
+    for seed in range(60):
+        whole = audit(150, seed, 12.0)
+        low, high = rate_sequence(labelled(whole, missing), 12.0, ALPHA, RATES)
+        rate = truth(whole)
+        wrong += bool(((rate < low - 0.01) | (rate > high + 0.01))[20:].any())
+    assert wrong <= 8
+
+
+def test_60_drawn_labels_say_as_much_as_150_uniform_ones() -> None:
+    """Mean width of the sequence after 600 utterances."""
+    widths, labels = {}, {}
+    for estimated, scale in ((True, 73.0), (False, 80.0)):
+        found = [labelled(audit(600, seed, scale, estimated=estimated)) for seed in range(8)]
+        ends = [rate_sequence(each, scale, ALPHA, RATES) for each in found]
+        widths[estimated] = np.mean([min(1.0, high[-1]) - low[-1] for low, high in ends])
+        labels[estimated] = np.mean([each.is_drawn.sum() for each in found])
+    assert labels[True] <= 62
+    assert labels[False] >= 145
+    assert widths[True] <= widths[False]
+
+
+def test_drawn_labels_leave_the_mean_as_it_is() -> None:
+    """Over 2,000 draws of the same utterances: the mean score is errors - rate * words."""
+    whole = audit(400, 3, 40.0)
+    rng, found = np.random.default_rng(4), []
+    for _ in range(2000):
+        drawn = replace(whole, is_drawn=rng.random(400) < whole.probability)
+        found.append(audit_scores(labelled(drawn), 0.15, 40.0)[0].mean())
+    share = np.minimum(1.0, 50 / whole.recognised)
+    expected = ((np.minimum(whole.errors, whole.most) - 0.15 * whole.words) * share).mean()
+    assert np.mean(found) == pytest.approx(expected, abs=4 * np.std(found) / np.sqrt(2000))
+
+
+def test_scores_stay_within_the_bounds_that_the_bets_need() -> None:
+    """Whatever a label says, also an impossible one: more errors than any word, far more or fewer words."""
+    rng = np.random.default_rng(5)
+    for scale, rate in product((5.0, 60.0), (0.0, 0.3, 1.0)):
+        whole = audit(500, 6, scale)
+        absurd = replace(whole, errors=rng.integers(0, 200, 500).astype(float), words=rng.integers(0, 200, 500))
+        low, high, below, above = audit_scores(labelled(absurd, 0.3), rate, scale)
+        assert low.min() >= -below - 1e-9
+        assert high.max() <= above + 1e-9
+        assert (low <= high + 1e-9).all()
+        scores, bound = residual_scores(labelled(absurd, 0.3), 0.05, scale)
+        assert scores.min() >= -bound - 1e-9
+
+
+def test_a_harm_after_a_long_good_time_is_found_by_bets_that_begin_anew() -> None:
+    """2,000 good utterances, then bad ones: without new beginnings the wealth is spent."""
+    good, bad = labelled(audit(2000, 1, 15.0)), labelled(audit(400, 2, 15.0, times=2.5))
+    whole = Audit(*(np.concatenate([getattr(each, f.name) for each in (good, bad)]) for f in fields(Audit)))
+    scores, _, bound, _ = audit_scores(whole, 0.25, 15.0)
+    anew = log_wealth_of_small_bets(scores, bound, 3000)
+    assert anew[:2000].max() < np.log(1 / ALPHA) <= anew.max()
+    assert log_wealth_of_small_bets(scores, bound).max() < np.log(1 / ALPHA)
+
+
+def test_bets_that_begin_anew_have_an_expected_wealth_of_one() -> None:
+    """Over all 2 ** 10 paths of a fair game, summed exactly."""
+    paths = np.array(list(product([3.0, -1.0], repeat=10)))
+    chances = np.where(paths > 0, 0.25, 0.75).prod(axis=1)
+    wealth = np.exp([log_wealth_of_small_bets(path, 2.0, 20) for path in paths])
+    np.testing.assert_allclose(chances @ wealth, np.ones(10))

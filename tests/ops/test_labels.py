@@ -37,6 +37,13 @@ def test_lines_are_added_once(tmp_path: Path) -> None:
         (json.dumps({**GOOD, "text": "a word"}), "unknown key 'text'"),
         (json.dumps({**GOOD, "at_s": "now"}), "at_s: found 'now', wanted seconds"),
         (json.dumps(GOOD)[:-1] + ', "at_s": NaN}', "at_s: found nan, wanted seconds"),
+        (json.dumps(GOOD)[:-1] + f', "at_s": {"9" * 400}}}', "at_s: found 999"),
+        (json.dumps(GOOD)[:-1] + ', "at_s": 1e400}', "at_s: found inf, wanted seconds"),
+        (json.dumps(GOOD)[:-1] + f', "at_s": {"9" * 5000}}}', "found no JSON"),
+        ("[" * 100_000, "found no JSON"),
+        (json.dumps({**GOOD, "by": "\ud800"}), "by: found '\\ud800', wanted at most 200 printable characters"),
+        (json.dumps({**GOOD, "by": "a" * 201}), "by: found 'aaa"),
+        (json.dumps({**GOOD, "name": "m\0"}), "name: found 'm\\x00', wanted"),
     ],
 )
 def test_a_bad_line_gets_a_sentence_and_the_others_are_added(tmp_path: Path, line: str, sentence: str) -> None:

@@ -14,17 +14,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from asr import cli
-from asr.aliases import CANARY, CHAMPION, SHADOW
+from asr.aliases import CANARY, CHAMPION, LOADING, SHADOW
 from asr.errors import LedgerError
 from asr.ledger import Ledger, MoveConflict, open_ledger
-from asr.ledger.values import Move
+from asr.ledger.values import Move, Outcome
+from ops.clock import steady
+from ops.drift.reference import freeze
+from ops.drift.watcher import DriftWatcher
 from ops.evidence import Errors, Weight, guard_evidence
 from ops.monitor import Decision, Finding, Verdicts, look
 from ops.policy import Policy, load_policy
-from tests.ops.trials import HOUR_S, NAME, NEW, OLD, labels, ledger_with_two, outcomes, pairs
+from ops.rollout import LOAD_PATIENCE_S
+from tests.ops.trials import HOUR_S, NAME, NEW, OLD, labels, ledger_with_two, outcomes, pairs, vitals_rows
 
 POLICY = load_policy()
 KILLS = int(os.environ.get("MONITOR_KILLS", "6"))
@@ -72,6 +77,46 @@ def test_equal_texts_lead_to_a_promotion_without_a_label(ledger: Ledger) -> None
     assert promotion.evidence["pairs"] == 150
 
 
+YEARS_S = 29 * 365 * 24 * HOUR_S
+
+
+@pytest.mark.parametrize("jump_s", [YEARS_S, -YEARS_S])
+def test_a_clock_that_jumps_and_comes_back_holds_up_no_trial(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, jump_s: float
+) -> None:
+    """While it was wrong the release became the shadow, and later the canary, and streams were heard by both."""
+    now_s = time.time() + 2 * HOUR_S
+    true = time.time
+    with monkeypatch.context() as wrong:
+        wrong.setattr(time, "time", lambda: true() + jump_s)
+        to_shadow(ledger)
+    assert verdicts(ledger, now_s) == ["waiting"]
+    heard = pairs([0] * 150, true())
+    ledger.add_pairs([replace(one, at_s=one.at_s + jump_s) if 20 <= i < 60 else one for i, one in enumerate(heard)])
+    with monkeypatch.context() as wrong:
+        wrong.setattr(time, "time", lambda: true() + jump_s)
+        assert verdicts(ledger, now_s) == ["canary", "waiting"]
+    assert verdicts(ledger, now_s) == ["waiting"]
+    time.sleep(0.02)
+    ledger.add_outcomes(outcomes(440, true() + 0.99, 20, of="a"))
+    assert verdicts(ledger, now_s)[0] == "step"
+
+
+def test_times_of_rows_never_fall_and_none_lies_in_the_future() -> None:
+    """Behind, ahead in the middle, ahead at the end; clocks that differ by seconds are left alone."""
+    now_s = 1000.0
+    for found, wanted in (
+        ([100, 200, 300], [100, 200, 300]),
+        ([100, 0, 300], [100, 100, 300]),
+        ([100, 9999, 300], [100, 300, 300]),
+        ([9999, 200, 300], [200, 200, 300]),
+        ([100, 200, 9999], [100, 200, 1000]),
+        ([9999], [1000]),
+        ([990, 1010], [990, 1010]),
+    ):
+        np.testing.assert_array_equal(steady(np.array(found, float), now_s), wanted)
+
+
 def test_a_worse_release_leaves_the_shadow(ledger: Ledger) -> None:
     """Three errors more in each text of 60 words; the champion stays."""
     to_shadow(ledger)
@@ -96,6 +141,46 @@ def test_a_shadow_that_fails_on_its_streams_is_stopped(
     assert numbers(ledger).get(SHADOW) == (None if "rejected" in found else NEW)
     if "rejected" in found:
         assert "failed on streams of 3 of the 3 clients" in ledger.moves(NAME)[-1].why
+
+
+def failed_load(at_s: float) -> Outcome:
+    return Outcome(at_s, NAME, NEW, LOADING, "", "", 0.0, 0, None, "internal")
+
+
+def to_canary(ledger: Ledger) -> None:
+    ledger.move(NAME, CANARY, expected=None, to=NEW, by="test", why="test", options={"weight": 0.05})
+
+
+def to_watched(ledger: Ledger) -> None:
+    ledger.move(NAME, CHAMPION, expected=OLD, to=NEW, by="test", why="test")
+    ledger.move(NAME, SHADOW, expected=None, to=OLD, by="test", why="test", options={"share": 0.2})
+
+
+@pytest.mark.parametrize(
+    ("begin", "verdict"), [(to_shadow, "rejected"), (to_canary, "rolled back"), (to_watched, "rolled back")]
+)
+def test_a_release_that_no_server_could_load_is_stopped_within_minutes(
+    ledger: Ledger, begin: Callable[[Ledger], None], verdict: str
+) -> None:
+    """Said at once. It would wait for its days else, as nobody ever hears it."""
+    begin(ledger)
+    now_s = time.time()
+    ledger.add_outcomes([failed_load(now_s - 1000), *outcomes(5, now_s, canary_every=6, of="champions")])
+    assert "could not load it" not in decisions(ledger, now_s, Verdicts(POLICY))[-1].action.why, "before its trial"
+    ledger.add_outcomes([failed_load(now_s)])
+    [waiting] = decisions(ledger, now_s + 60, Verdicts(POLICY))
+    assert (waiting.action.verdict, "a server could not load it" in waiting.action.why) == ("waiting", True)
+    assert verdicts(ledger, now_s + LOAD_PATIENCE_S + 1)[0] == verdict
+    assert NEW not in numbers(ledger).values()
+
+
+def test_a_release_that_another_server_serves_is_not_stopped_by_one_that_cannot_load_it(ledger: Ledger) -> None:
+    """Streams that reach it after the failure say so."""
+    to_shadow(ledger)
+    now_s = time.time()
+    ledger.add_outcomes([failed_load(now_s)])
+    ledger.add_pairs([replace(pair, at_s=now_s + 30) for pair in pairs([0] * 2)])
+    assert verdicts(ledger, now_s + LOAD_PATIENCE_S + 1) == ["waiting"]
 
 
 def test_late_labels_decide_when_they_come(ledger: Ledger) -> None:
@@ -193,8 +278,8 @@ def test_a_round_reads_only_new_rows(ledger: Ledger, monkeypatch: pytest.MonkeyP
     made = promoted(ledger)
     assert "promoted" in [decision.action.verdict for decision in made]
     watcher, asked = Verdicts(POLICY), []
-    real = Ledger._watched
-    monkeypatch.setattr(Ledger, "_watched", lambda *call: asked.append((call[1].name, call[4])) or real(*call))
+    real = Ledger._newer
+    monkeypatch.setattr(Ledger, "_newer", lambda *call: asked.append((call[1].name, call[4])) or real(*call))
     decisions(ledger, 0.0, watcher)
     first = dict(asked)
     asked.clear()
@@ -266,9 +351,18 @@ def test_a_watcher_that_fails_does_not_stop_the_others(ledger: Ledger) -> None:
 
 @pytest.mark.slow
 def test_a_monitor_killed_at_any_moment_comes_to_the_same_end(tmp_path: Path) -> None:
-    """`kill -9` at seeded moments of the moves of a promotion and of a rejection, then one undisturbed run."""
-    ends = {"equal": {CHAMPION: NEW, SHADOW: OLD}, "worse": {CHAMPION: OLD}}
-    for kind in ends:
+    """`kill -9` at seeded moments of a promotion, of a rejection and of alarms of drift, then one undisturbed run."""
+    ends = {"equal": {CHAMPION: NEW, SHADOW: OLD}, "worse": {CHAMPION: OLD}, "moved": {CHAMPION: OLD}}
+    (tmp_path / "moved").mkdir()
+    with ledger_with_two(tmp_path / "moved") as ledger:
+        ledger.add_vitals(vitals_rows(300, 1))
+        freeze(ledger, NAME, 1.0, 300)
+        ledger.add_vitals(vitals_rows(60, 2, {"snr_db": -4.0, "noise_db": 3.0, "high_db": 5.0}, first=300))
+    shutil.copytree(tmp_path / "moved", tmp_path / "undisturbed")
+    with open_ledger(tmp_path / "undisturbed" / "ledger.db") as ledger:
+        alarms = [raised.alarm for raised in DriftWatcher().look(ledger, NAME, 1e10)]
+    assert len(alarms) >= 3
+    for kind in ("equal", "worse"):
         (tmp_path / kind).mkdir()
         ledger = ledger_with_two(tmp_path / kind)
         ledger.move(NAME, CANARY, expected=None, to=NEW, by="test", why="test", options={"weight": 0.5})
@@ -280,25 +374,27 @@ def test_a_monitor_killed_at_any_moment_comes_to_the_same_end(tmp_path: Path) ->
         ledger.close()
     rng, moments = random.Random(0), {}
     for number in range(KILLS):
-        kind = ("equal", "worse")[number % 2]
+        kind = list(ends)[number % 3]
         shutil.copytree(tmp_path / kind, tmp_path / str(number))
         moments[str(tmp_path / str(number) / "ledger.db")] = (kind, rng.randrange(1, 4), rng.uniform(0, 0.004))
     command = [sys.executable, "-c", KILLED, json.dumps({place: each[1:] for place, each in moments.items()})]
-    printed = subprocess.run(command, capture_output=True, text=True, timeout=280, check=True).stdout
+    printed = subprocess.run(command, capture_output=True, text=True, timeout=max(280, 5 * KILLS), check=True).stdout
     statuses = json.loads(printed)
     assert {status[1] for status in statuses} == {0}
     assert sum(status[0] == signal.SIGKILL for status in statuses) >= KILLS / 4
     for place, (kind, *moment) in moments.items():
         with open_ledger(place) as ledger:
             assert numbers(ledger) == ends[kind], (place, moment)
+            found = [replace(alarm, at_s=1e10) for alarm in ledger.alarms(NAME)]
+            assert found == (alarms if kind == "moved" else []), (place, moment)
 
 
 KILLED = """
 import json, os, signal, sys, threading, time
 from asr.ledger import open_ledger
 from asr.ledger.database import Database
-from ops.monitor import Verdicts
 from ops.policy import load_policy
+from ops.watchers import watchers
 
 def monitor(place, kill_at, after_s):
     real, begun = Database.writing, []
@@ -308,7 +404,9 @@ def monitor(place, kill_at, after_s):
             threading.Timer(after_s, os.kill, (os.getpid(), signal.SIGKILL)).start()
         return real(self)
     Database.writing = counted
-    list(Verdicts(load_policy()).look(open_ledger(place), "m", time.time() + 7200))
+    ledger = open_ledger(place)
+    for watcher in watchers(load_policy()):
+        list(watcher.look(ledger, "m", time.time() + 7200))
 
 def status(*arguments):
     child = os.fork()

@@ -14,9 +14,10 @@ from asr.aliases import CHAMPION, SHADOW
 from asr.errors import ConfigError
 from asr.ledger import Ledger, Pipelines
 from asr.ledger.pipelines import DONE, FAILED, REJECTED, STARTED, STEPS, WAITING, StepRow
+from ops.pipeline import steps
 from ops.pipeline.plan import Plan, load_plan
 from ops.pipeline.run import has_ended, is_busy, run
-from ops.pipeline.steps import Context, Result, promote, shadow
+from ops.pipeline.steps import Context, Result, add, promote, shadow
 from tests.ops.pipelines import doing, written
 from tests.ops.trials import NAME, NEW, OLD, ledger_with_two
 
@@ -56,6 +57,64 @@ def test_other_inputs_make_the_steps_that_depend_on_them(ledger: Ledger, plan: P
     manifest.write_text(manifest.read_text().replace("hello world", "hello word"))
     once(ledger, plan, made)
     assert made == list(STEPS)
+
+
+def test_a_commit_within_a_run_does_not_move_its_folders(
+    ledger: Ledger, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the training wrote is found by the steps after it; the next run sees the other version."""
+    at = Context(ledger, plan, "", time.time(), ledger.release(NAME, OLD))
+    before = at.folder("train")
+    monkeypatch.setattr(steps, "commit", lambda: "another")
+    assert at.folder("train") == before
+    assert Context(ledger, plan, "", time.time(), ledger.release(NAME, OLD)).folder("train") != before
+
+
+def test_a_run_that_began_long_ago_judges_by_the_time_of_now(ledger: Ledger, plan: Plan) -> None:
+    """A shadow that began within the run is no move from the future, and each step has its own time."""
+    began_s = time.time() - 3600
+    at = Context(ledger, plan, "", began_s, ledger.release(NAME, OLD))
+    at.folder("train").parent.mkdir(parents=True, exist_ok=True)
+    at.folder("train").symlink_to(ledger.release(NAME, NEW).folder)
+    assert shadow(at).state == DONE
+    before = ledger.version()
+    assert promote(at).state == WAITING
+    assert ledger.version() == before
+    run(ledger, plan, began_s, lambda _: None, actions=doing([]))
+    assert all(row.at_s > began_s + 3000 for row in Pipelines(ledger).steps(NAME))
+
+
+def test_a_run_puts_its_release_on_trial_to_the_end(
+    ledger: Ledger, plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it waits for live streams its own release becomes the champion, data is labelled and code is committed:
+    nothing is trained again, and no other release goes on trial."""
+    made: list[str] = []
+    added = Result(DONE, f"it is {NAME}/{NEW}", {"release": NEW})
+    assert once(ledger, plan, made, add=added, canary=Result(WAITING, "streams")).state == WAITING
+    ledger.move(NAME, CHAMPION, expected=OLD, to=NEW, by="test", why="promoted")
+    manifest = tmp_path / "data" / "manifest.jsonl"
+    manifest.write_text(manifest.read_text().replace("hello world", "hello word"))
+    monkeypatch.setattr(steps, "commit", lambda: "another")
+    made.clear()
+    assert once(ledger, plan, made).state == DONE
+    assert made == ["canary", "promote"]
+    assert len(Pipelines(ledger).runs(NAME)) == 1
+
+
+@pytest.mark.parametrize("start", [NAME, f"{NAME}@{CHAMPION}"])
+def test_a_training_starts_from_the_champion_of_the_runs_begin(
+    ledger: Ledger, plan: Plan, tmp_path: Path, start: str
+) -> None:
+    """A run that is continued after a promotion finds its folders; a new run starts from the new champion."""
+    config = tmp_path / "train.toml"
+    config.write_text(config.read_text().replace("whisper-tiny.en", start))
+    first = Context(ledger, plan, "", time.time(), ledger.release(NAME, OLD))
+    before = first.folder("train")
+    ledger.move(NAME, CHAMPION, expected=OLD, to=NEW, by="test", why="promoted")
+    again = Context(ledger, plan, "", time.time(), ledger.release(NAME, OLD))
+    assert (again.train_table["model"]["start"], again.folder("train")) == (f"{NAME}/{OLD}", before)
+    assert Context(ledger, plan, "", time.time(), ledger.release(NAME, NEW)).folder("train") != before
 
 
 def test_a_rejection_ends_the_run_and_says_why(ledger: Ledger, plan: Plan) -> None:
@@ -114,6 +173,21 @@ def test_a_killed_run_goes_on_where_it_was(ledger: Ledger, plan: Plan, tmp_path:
     assert [row.state for row in rows if row.step == "train"] == [STARTED, DONE]
 
 
+@pytest.mark.parametrize("rose", [[], ["m/2 offline: WER 15.1 -> 23.7 %"]])
+def test_a_rise_that_chance_may_explain_is_no_passed_gate(
+    ledger: Ledger, plan: Plan, rose: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trial goes on, but no promotion by hand rests on it; once, however often the step is made."""
+    at = Context(ledger, plan, "", time.time(), ledger.release(NAME, OLD))
+    at.folder("train").parent.mkdir(parents=True, exist_ok=True)
+    at.folder("train").symlink_to(ledger.release(NAME, NEW).folder)
+    monkeypatch.setattr(steps, "_command", lambda *_: None)
+    row = StepRow(time.time(), NAME, 1, "gate", at.inputs("gate"), DONE, "not worse", {"checks": rose, "rose": rose})
+    Pipelines(ledger).add_step(row)
+    assert [add(at).state, add(at).state] == [DONE, DONE]
+    assert [gate.has_passed for gate in ledger.gates(NAME)] == [not rose]
+
+
 def test_the_trial_of_a_release_is_that_of_the_monitor(ledger: Ledger, plan: Plan) -> None:
     """Shadow, then waiting with the monitor's sentence; a release that leaves is rejected with the move's reason."""
     release = ledger.release(NAME, NEW)
@@ -135,7 +209,9 @@ def test_the_trial_of_a_release_is_that_of_the_monitor(ledger: Ledger, plan: Pla
 def test_commands_say_what_happened(ledger: Ledger, plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
     once(ledger, plan, [], gate=Result(REJECTED, "2 points worse"))
     assert cli.run(["pipeline", "status", "--ledger", ledger.where]) == 0
-    assert "gate     rejected  2 points worse" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "gate     rejected  2 points worse" in out
+    assert [line.split()[0] for line in out.splitlines() if line.startswith("  ")].count("train") == 1
 
 
 @pytest.mark.parametrize(

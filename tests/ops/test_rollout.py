@@ -125,7 +125,7 @@ def test_a_wait_says_how_many_streams_are_missing() -> None:
     ("text", "sentence"),
     [
         ("allow_points = 0", "allow_points: wanted more than 0"),
-        ("harm_alpha = 0.05", "found 0.075 together, wanted at most 0.05"),
+        ("harm_alpha = 0.05", "found 0.07 together, wanted at most 0.05"),
         ("promote_alpha = 0", "wanted more than 0"),
         ("steps = [0.5, 0.25]", "wanted rising weights"),
         ("steps = [0.9]", "0.5 at most"),

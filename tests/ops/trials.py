@@ -1,13 +1,16 @@
 """Rows of a trial of two releases: release 1 is live, release 2 is on trial. What is unreal: nobody spoke."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import save_file
 
 from asr.aliases import CANARY, CHAMPION
-from asr.ledger import Label, Ledger, Outcome, Pair, open_ledger
+from asr.ledger import Label, Ledger, Outcome, Pair, VitalsRow, open_ledger
+from asr.vitals import INDEX, NAMES
+from tests.asr.ledger.releases import VITALS
 
 NAME = "m"
 OLD, NEW = 1, 2
@@ -55,3 +58,16 @@ def outcomes(count: int, at_s: float, canary_every: int = 2, cause: str = "finis
         release, why = (NEW, cause) if arm == CANARY else (OLD, "finished")
         rows.append(Outcome(at_s, NAME, release, arm, f"{of}o{i}", f"{of}k{i}", 1.0, 40, 0.4, why))
     return rows
+
+
+def vitals_rows(count: int, seed: int, move: dict[str, float] | None = None, first: int = 0) -> list[VitalsRow]:
+    """Utterances of unknown clients with normal numbers; `move` shifts some, in standard deviations."""
+    numbers = np.random.default_rng(seed).standard_normal((count, len(NAMES)))
+    for name, by in (move or {}).items():
+        numbers[:, INDEX[name]] += by
+    numbers[:, INDEX["speech_share"]] = 0.7
+    numbers[:, [INDEX["terms_asked"], INDEX["terms_given"]]] = np.nan
+    return [
+        replace(VITALS, name=NAME, at_s=1000.0 + first + i, client="", stream_id=f"s-{first + i}", numbers=each)
+        for i, each in enumerate(numbers)
+    ]

@@ -123,8 +123,8 @@ class ServerProcess:
         with (self.folder / f"server-{self.port}.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
 
-    def wait_until_ready(self) -> "ServerProcess":
-        deadline = time.monotonic() + 120
+    def wait_until_ready(self, patience_s: float = 120.0) -> "ServerProcess":
+        deadline = time.monotonic() + patience_s
         while not self._ready():
             assert self.process.poll() is None, f"the server ended: {self.log()[-2000:]}"
             assert time.monotonic() < deadline, f"the server is not ready: {self.log()[-2000:]}"

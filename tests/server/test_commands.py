@@ -80,6 +80,8 @@ def test_a_taken_port_is_reported_in_a_sentence() -> None:
         (["serve", "--config", "nothing.toml"], 2, "no settings file at nothing.toml"),
         (["serve", "--port", "70000"], 2, "port: found 70000, wanted 0 to 65535"),
         (["serve", "--model", "gpt-9", "--port", "0"], 1, "gpt-9"),
+        (["serve", "--engine", "spark"], 2, "unknown --engine 'spark'; wanted local or ray"),
+        (["serve", "--engine", "ray", "--replicas", "0"], 2, "--replicas: found '0'"),
     ],
 )
 def test_failures_are_reported_in_a_sentence(scripted: Running, arguments: list[str], code: int, sentence: str) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from websockets.sync.client import connect
 
-from scripts.drill import Tally, worker_pids
+from eval.runs.process_usage import worker_pids
+from scripts.drill import Tally
 from tests.server.running import RAW, ServerProcess, eventually
 
 ROOT = Path(__file__).parents[2]

@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,22 @@ def test_rows_wait_while_the_ledger_is_locked(tmp_path: Path, monkeypatch: pytes
         eventually(lambda: written(ledger) == ["stream-1", "stream-2"])
         writer.stop()
         assert dropped(metrics) == 0
+
+
+@pytest.mark.parametrize("misfit", [{"cause": None}, {"words": 2**70}], ids=["no value", "too large a number"])
+def test_a_row_that_never_fits_is_dropped_alone(tmp_path: Path, misfit: dict[str, object]) -> None:
+    """It is counted. The rows before and behind it are written, and nobody waits for it."""
+    metrics = Metrics()
+    with open_ledger(tmp_path / "ledger.sqlite") as ledger:
+        writer = LedgerWriter(ledger, metrics)
+        for row in (outcome(0), replace(outcome(1), **misfit), outcome(2)):
+            writer.put(row)
+        eventually(lambda: written(ledger) == ["stream-0", "stream-2"])
+        eventually(lambda: dropped(metrics) == 1)
+        writer.put(outcome(3))
+        eventually(lambda: written(ledger) == ["stream-0", "stream-2", "stream-3"])
+        writer.stop()
+        assert dropped(metrics) == 1
 
 
 class Unwritable:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from asr.aliases import CANARY, CHAMPION, SHADOW
+from asr.aliases import CANARY, CHAMPION, LOADING, SHADOW
+from asr.errors import ModelError
 from asr.ledger import Ledger, Outcome, Pair, Release, open_ledger
 from server.access.client_salt import VARIABLE
 from server.canary import arm_of, client_of
@@ -224,11 +225,12 @@ def test_the_ledgers_options_reach_the_roster(tmp_path: Path, monkeypatch: pytes
     """A canary's weight and a shadow's share are moved in the ledger, and new streams follow; all rows come back."""
     monkeypatch.setenv(VARIABLE, SALT)
     ledger = open_ledger(tmp_path / "ledger.sqlite")
-    add_releases(ledger, tmp_path, 3)
+    add_releases(ledger, tmp_path, 4)
 
-    def load(found: Release) -> Sequence[Any]:
-        engine = Followed(found)
-        return [engine]
+    def load(found: Release, is_beside: bool) -> Sequence[Any]:
+        if found.number == 4:
+            raise ModelError("found no weights")
+        return [Followed(found)]
 
     def follower(service: Any) -> Follower:
         service.observe(ledger)
@@ -252,6 +254,9 @@ def test_the_ledgers_options_reach_the_roster(tmp_path: Path, monkeypatch: pytes
         eventually(lambda: roster.assigned("m", SHADOW) is None)
         listen(server)
         eventually(lambda: len(ledger.outcomes("m")) == 3)
-    assert [(row.release, row.arm) for row in ledger.outcomes("m")] == [(2, CANARY), (1, CHAMPION), (1, CHAMPION)]
+        move("shadow", None, 4)
+        eventually(lambda: len(ledger.outcomes("m")) == 4)
+    arms = [(row.release, row.arm) for row in ledger.outcomes("m")]
+    assert arms == [(2, CANARY), (1, CHAMPION), (1, CHAMPION), (4, LOADING)]
     assert len(ledger.pairs("m", 1, 3)) == 1
     ledger.close()

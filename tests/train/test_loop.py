@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -75,6 +76,16 @@ def test_an_interrupted_training_continues_with_the_same_weights(tmp_path: Path,
     assert slices > 3
     for one, other in zip(whole.task.model.parameters(), part.task.model.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_a_training_that_stops_before_its_first_evaluation_saves_a_model(
+    tmp_path: Path, bar: Bar, keep: Literal["best", "last"]
+) -> None:
+    """Whoever gives it little time gets what was learnt in it. Later evaluations decide as always."""
+    short = replace(SETTINGS, loop=replace(SETTINGS.loop, epochs=2, dev_every=2, keep=keep))
+    assert not training(tmp_path, short).run(bar, stop_after_s=1e-9)
+    assert (tmp_path / "config.json").is_file()
 
 
 def test_a_finished_training_is_recognised_without_loading_its_model(tmp_path: Path, bar: Bar) -> None:

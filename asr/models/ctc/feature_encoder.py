@@ -65,9 +65,9 @@ class FeatureEncoder:
         count = self.frames(len(samples))
         consumed = count * self.hop_samples
         if not count:
-            return torch.zeros(0, self._layers[-1].weight.shape[0]), 0, sums
+            return self._layers[-1].weight.new_zeros(0, len(self._layers[-1].weight)), 0, sums
         sums = _with_samples(sums, samples)
-        audio = torch.from_numpy(samples)
+        audio = torch.from_numpy(samples).to(self._layers[0].weight.device)
         x = (_scaled(audio, sums) if self._normalise else audio)[None, None]  # (1, 1, n)
         for i, layer in enumerate(self._layers):
             x = F.conv1d(x, layer.weight, layer.bias, layer.stride)  # (1, C, m)

@@ -34,12 +34,44 @@ def emissions(lattice: torch.Tensor, tokens: Sequence[int], blank: int) -> list[
     needed = len(tokens) + sum(a == b for a, b in itertools.pairwise(tokens))
     if needed > len(lattice):
         raise CallerError(f"a text of {len(tokens)} letters does not fit in {len(lattice)} frames; wanted {needed}")
-    from torchaudio.functional import forced_align
+    frames = lattice.numpy()
+    path = best_path(frames, tokens, blank)
+    return merge_runs(zip(path.tolist(), frames[np.arange(len(path)), path].tolist(), strict=True), blank)
 
-    path, scores = forced_align(
-        lattice[None].contiguous(), torch.tensor([list(tokens)], dtype=torch.int32), blank=blank
-    )
-    return merge_runs(zip(path[0].tolist(), scores[0].tolist(), strict=True), blank)
+
+def best_path(frames: np.ndarray, tokens: Sequence[int], blank: int) -> np.ndarray:
+    """The token of each frame ``(n,)``, blanks included, on the most probable path that writes the tokens.
+
+    `frames` are log-probabilities ``(n, V)`` and enough for the tokens. Viterbi's algorithm over the states of CTC
+    (Graves et al. 2006, section 4.1): a blank, the first token, a blank, the second ... The same path as
+    `torchaudio.functional.forced_align`, whose compiled part runs only beside the CUDA build of torch.
+    """
+    states = np.full(2 * len(tokens) + 1, blank)
+    states[1::2] = tokens
+    skips = np.full(len(states), -np.inf)  # from a token to the next one, past the blank in between
+    skips[3::2] = np.where(states[3::2] != states[1:-2:2], 0.0, -np.inf)
+    scores = np.full(len(states), -np.inf)
+    scores[:2] = frames[0, states[:2]]
+    moves = np.zeros((len(frames), len(states)), np.int8)
+    arriving = np.full((3, len(states)), -np.inf)  # by staying, by one step, by two
+    for frame in range(1, len(frames)):
+        arriving[0] = scores
+        arriving[1, 1:] = scores[:-1]
+        arriving[2, 2:] = scores[:-2]
+        arriving[2] += skips
+        moves[frame] = arriving.argmax(0)
+        scores = arriving.max(0) + frames[frame, states]
+    path: np.ndarray = states[_followed(moves, len(states) - (1 if scores[-1] > scores[-2] else 2))]
+    return path
+
+
+def _followed(moves: np.ndarray, last: int) -> np.ndarray:
+    """The state of each frame ``(n,)`` on the path that ends in `last`; ``moves[f, s]``: how many states it came up."""
+    path = np.empty(len(moves), np.intp)
+    for frame in range(len(moves) - 1, -1, -1):
+        path[frame] = last
+        last -= int(moves[frame, last])
+    return path
 
 
 def merge_runs(path: Iterable[tuple[int, float]], blank: int) -> list[Emission]:

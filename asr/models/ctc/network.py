@@ -48,7 +48,7 @@ class StreamState:
 class StepOutput:
     """The result of one step for one stream.
 
-    ``logprobs``: log-probabilities ``(n, V)`` of the active frames; the first ``settled`` of them are final.
+    ``logprobs``: log-probabilities ``(n, V)`` of the active frames, on the CPU; the first ``settled`` are final.
     ``consumed``: samples that are not needed again; the next step's samples begin behind them.
     """
 
@@ -113,7 +113,7 @@ class CtcNetwork:
         encoded = [self.encoder.extend(samples, state.sums) for samples, state in zip(windows, states, strict=True)]
         actives = [self._with_new(state, frames) for state, (frames, _, _) in zip(states, encoded, strict=True)]
         hidden, keys, values = self._transform(actives, states)
-        logits = self._head(hidden).log_softmax(-1).split([len(a) for a in actives])
+        logits = self._head(hidden).log_softmax(-1).cpu().split([len(a) for a in actives])
         outputs = []
         for i, (state, active, (_, consumed, sums)) in enumerate(zip(states, actives, encoded, strict=True)):
             settled = max(0, len(active) - rights[i])
@@ -216,7 +216,7 @@ class _Positions:
         kernel = int(config["num_conv_pos_embeddings"])
         self.before = kernel // 2
         self._behind = kernel - 1 - self.before
-        self._scale, self._shift = _batch_norm(tensors, f"{name}.batch_norm", len(self._bias))
+        self._scale, self._shift = _batch_norm(tensors, f"{name}.batch_norm", self._bias)
 
     def add(self, active: torch.Tensor, lead: torch.Tensor | None) -> torch.Tensor:
         """Active frames ``(n, width)`` after the frames ``lead`` ``(p, width)``, with their position embedding added.
@@ -240,7 +240,8 @@ class _Distances:
 
     def bias(self, queries: int, frames: int) -> torch.Tensor:
         """The bias ``(H, queries, frames)`` of queries that are the last of the frames."""
-        distance = torch.arange(frames)[None] - torch.arange(frames - queries, frames)[:, None]
+        steps = torch.arange(frames, device=self._embedding.device)
+        distance = steps[None] - steps[frames - queries :, None]
         return self._embedding[self._bucket(distance)].permute(2, 0, 1)
 
     def _bucket(self, distance: torch.Tensor) -> torch.Tensor:
@@ -271,10 +272,13 @@ def _unnormed(tensors: Tensors, name: str) -> torch.Tensor:
     return tensors[f"{name}.weight"].float()
 
 
-def _batch_norm(tensors: Tensors, name: str, width: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Scale and shift ``(width,)`` of the batch norm that some HuBERT models have before the positional convolution."""
+def _batch_norm(tensors: Tensors, name: str, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Scale and shift ``(width,)`` of the batch norm that some HuBERT models have before the positional convolution.
+
+    `like`: its bias.
+    """
     if f"{name}.weight" not in tensors:
-        return torch.ones(width), torch.zeros(width)
+        return torch.ones_like(like), torch.zeros_like(like)
     scale = tensors[f"{name}.weight"].float() * (tensors[f"{name}.running_var"].float() + 1e-5).rsqrt()
     return scale, tensors[f"{name}.bias"].float() - tensors[f"{name}.running_mean"].float() * scale
 

@@ -67,6 +67,9 @@ class CtcRecogniser:
         # A frame stands for the middle of the samples that it sees.
         self._offset_s = (network.encoder.receptive_samples - self._hop_samples) / 2 / SAMPLE_RATE_HZ
 
+    def compile(self) -> None:
+        """Nothing: the network is a few large operations for each window."""
+
     def tokens_of(self, text: str) -> tuple[int, ...]:
         """No tokens: CTC has no text context."""
         return ()

@@ -4,6 +4,7 @@ from asr.models.architecture import Architecture
 from asr.models.whisper.files import WhisperFiles, read_files, tokenizer_file
 from asr.models.whisper.network import WhisperNetwork
 from asr.models.whisper.recogniser import WhisperRecogniser
+from asr.models.whisper.silence_copy import SilenceCopy
 from asr.models.whisper.tokenizer import SpecialTokens, Tokenizer
 
 
@@ -12,7 +13,11 @@ def recogniser_of(files: WhisperFiles, precision: str) -> WhisperRecogniser:
     tokenizer = Tokenizer(files.tokenizer_json)
     special = SpecialTokens.of(tokenizer, files.generation)
     heads, suppressed = _alignment_heads(files), _suppressed(files, special.end)
-    network = WhisperNetwork(files.tensors, files.config, heads, suppressed, precision=precision)
+    copy = SilenceCopy(files, precision)
+    silence = copy.read()
+    network = WhisperNetwork(files.tensors, files.config, heads, suppressed, precision=precision, silence=silence)
+    if silence is None:
+        copy.write(network.silence)
     return WhisperRecogniser(files.name, files.weights_sha256, network, tokenizer, special)
 
 

@@ -74,7 +74,7 @@ class Encoder:
         lead = min(kept, _LEAD_FRAMES)
         audio = np.concatenate([samples[(kept - lead) * FRAME_SAMPLES :], np.zeros(tail_samples, np.float32)])
         frames = min(len(audio) // FRAME_SAMPLES, MAX_FRAMES - kept + lead)
-        power = log_power(audio[: frames * FRAME_SAMPLES], self.bands)
+        power = log_power(audio[: frames * FRAME_SAMPLES], self.bands, self._positions.device)
         loudest = max(float(power.max()), state.loudest if state else -np.inf)
         states, keys, values = self._run(scaled(power, loudest), kept, lead, state)
         return states, kept, EncoderState(keys, values, len(samples) // FRAME_SAMPLES, loudest)

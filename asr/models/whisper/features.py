@@ -10,6 +10,7 @@ import torch
 
 from asr.config import SAMPLE_RATE_HZ
 
+CPU = torch.device("cpu")
 N_FFT = 400
 HOP_SAMPLES = 160
 FRAME_S = 2 * HOP_SAMPLES / SAMPLE_RATE_HZ
@@ -23,12 +24,13 @@ def log_mel(samples: np.ndarray, bands: int) -> torch.Tensor:
 
 
 @torch.inference_mode()
-def log_power(samples: np.ndarray, bands: int) -> torch.Tensor:
-    """Samples ``(n,)`` at 16 kHz -> log10 of the power in each mel band ``(bands, n // 160)``."""
-    spectrum = torch.stft(torch.from_numpy(samples), N_FFT, HOP_SAMPLES, window=_window(), return_complex=True)
+def log_power(samples: np.ndarray, bands: int, device: torch.device = CPU) -> torch.Tensor:
+    """Samples ``(n,)`` at 16 kHz -> log10 of the power in each mel band ``(bands, n // 160)``, on that device."""
+    audio = torch.from_numpy(samples).to(device)
+    spectrum = torch.stft(audio, N_FFT, HOP_SAMPLES, window=_window(device), return_complex=True)
     spectrum = spectrum[:, :-1]  # (201, n // 160)
     power = spectrum.real.square() + spectrum.imag.square()  # three times as fast as `abs`
-    return (_filters(bands) @ power).clamp_min(1e-10).log10()
+    return (_filters(bands, device) @ power).clamp_min(1e-10).log10()
 
 
 def scaled(power: torch.Tensor, loudest: float) -> torch.Tensor:
@@ -37,12 +39,12 @@ def scaled(power: torch.Tensor, loudest: float) -> torch.Tensor:
 
 
 @functools.cache
-def _window() -> torch.Tensor:
-    return torch.hann_window(N_FFT)
+def _window(device: torch.device) -> torch.Tensor:
+    return torch.hann_window(N_FFT, device=device)
 
 
 @functools.cache
-def _filters(bands: int) -> torch.Tensor:
+def _filters(bands: int, device: torch.device) -> torch.Tensor:
     """Slaney's mel filter bank ``(bands, 201)``, each filter of unit area, as librosa computes it for Whisper."""
     fft_hz = np.linspace(0, SAMPLE_RATE_HZ / 2, N_FFT // 2 + 1)
     edges_hz = _hz_of_mel(np.linspace(0, _mel_of_hz(SAMPLE_RATE_HZ / 2), bands + 2))
@@ -51,7 +53,7 @@ def _filters(bands: int) -> torch.Tensor:
     rising = -ramps[:-2] / width[:-1, None]
     falling = ramps[2:] / width[1:, None]
     weights = np.maximum(0, np.minimum(rising, falling)) * (2.0 / (edges_hz[2:] - edges_hz[:-2]))[:, None]
-    return torch.from_numpy(weights.astype(np.float32))
+    return torch.from_numpy(weights.astype(np.float32)).to(device)
 
 
 # Slaney's mel scale (Auditory Toolbox, 1998): linear below 1 kHz, logarithmic above.

@@ -17,7 +17,7 @@ from asr.models.base import ModelMemory
 from asr.models.layers import Tensors, attention_weights, stacked
 from asr.models.linear import Linear, make_linear
 from asr.models.torchscript import scripted
-from asr.models.whisper.decoder import Decoder, DecoderBatch
+from asr.models.whisper.decoder import Decoder, DecoderBatch, padded
 from asr.models.whisper.encoder import MAX_FRAMES, Encoder, EncoderState
 
 SILENT_MEL = -0.75
@@ -64,21 +64,36 @@ class WhisperNetwork:
         suppressed: Sequence[int],
         *,
         precision: str = "float32",
+        silence: torch.Tensor | None = None,
     ) -> None:
+        """`silence`: the `silence` of an equal network, which takes this one as long to compute as 30 s of audio."""
         self.precision = precision
         self._memory_dtype = torch.float32 if precision == "float32" else torch.bfloat16
+        self.together = tensors["model.decoder.embed_tokens.weight"].device.type != "cpu"
+        """Whether the decoder attends to all windows of a batch at once, padded to one length. One call a window costs
+        a GPU more than the padding; on a CPU a result would depend on the other windows."""
         self.max_tokens = int(config["max_target_positions"])
         self._heads, self._width = int(config["decoder_attention_heads"]), int(config["d_model"])
         self.encoder = Encoder(tensors, config, precision)
         layers = range(int(config["decoder_layers"]))
         self._alignment_heads = [[h for layer, h in alignment_heads if layer == i] for i in layers]
         self._cross = [_key_value(tensors, f"model.decoder.layers.{i}", self._heads, precision) for i in layers]
-        self._decoder = scripted(Decoder(tensors, self._heads, self._alignment_heads, precision))
-        self._embedding = tensors["model.decoder.embed_tokens.weight"].float()
-        bias = torch.zeros(len(self._embedding))
+        self._decoder: torch.nn.Module = Decoder(tensors, self._heads, self._alignment_heads, precision)
+        self._embedding = tensors["model.decoder.embed_tokens.weight"]
+        self.device = self._embedding.device
+        bias = torch.zeros(len(self._embedding), device=self.device)
         bias[list(suppressed)] = _NEGATIVE
         self._project = make_linear(self._embedding, bias, precision, rowwise=True)
-        self._silence_positions, self._silence = self._states_of_silence()
+        self._silence_positions = np.arange(_SILENCE_STRIDE // 2, MAX_FRAMES, _SILENCE_STRIDE)
+        self.silence = self._states_of_silence() if silence is None else silence.to(self.device)
+        """States ``(s, width)`` of a silent window of 30 s, which stand for all of its states."""
+        with torch.inference_mode():
+            self._silence = self.cross_attention(self.silence)
+
+    def compile(self) -> None:
+        """Makes decoding faster, which takes as long as 30 s of speech save. Results stay the same bits."""
+        if not isinstance(self._decoder, torch.jit.ScriptModule):
+            self._decoder = scripted(self._decoder)
 
     # -- encoder -------------------------------------------------------------------------------------------------
 
@@ -113,11 +128,9 @@ class WhisperNetwork:
         return WhisperMemory(memory.encoder, tuple(layers))
 
     @torch.inference_mode()
-    def _states_of_silence(self) -> tuple[torch.Tensor, tuple[CrossAttention, ...]]:
-        """The states' frames ``(s,)`` in a window of 30 s, and what each decoder layer sees of them."""
-        states = self.encoder.run_mel(torch.full((self.encoder.bands, 2 * MAX_FRAMES), SILENT_MEL))
-        positions = torch.arange(_SILENCE_STRIDE // 2, MAX_FRAMES, _SILENCE_STRIDE)
-        return positions, self.cross_attention(states[positions])
+    def _states_of_silence(self) -> torch.Tensor:
+        mel = torch.full((self.encoder.bands, 2 * MAX_FRAMES), SILENT_MEL, device=self.device)
+        return self.encoder.run_mel(mel)[torch.from_numpy(self._silence_positions)]
 
     # -- decoder -------------------------------------------------------------------------------------------------
 
@@ -128,16 +141,20 @@ class WhisperNetwork:
         layers = range(len(self._silence))
         keys = [[seen[i].keys for seen, _ in windows] for i in layers]
         values = [[seen[i].values for seen, _ in windows] for i in layers]
-        empty = torch.zeros(len(memories), 0, self._heads, self._width // self._heads)
-        return DecoderBatch(keys, values, [mask for _, mask in windows], [(empty, empty) for _ in layers])
+        masks = [mask for _, mask in windows]
+        if self.together:
+            keys, values = ([[padded(windows)] for windows in layers] for layers in (keys, values))
+            masks = [padded([mask.transpose(2, 3) for mask in masks], _NEGATIVE).transpose(2, 3)]
+        empty = torch.zeros(len(memories), 0, self._heads, self._width // self._heads, device=self.device)
+        return DecoderBatch(keys, values, masks, [(empty, empty) for _ in layers], self.together)
 
     def _with_silence(self, memory: WhisperMemory) -> tuple[tuple[CrossAttention, ...], torch.Tensor]:
-        """What the decoder sees of a window: its states, then the states of silence up to 30 s; and a mask ``(1, n)``.
+        """What the decoder sees of a window: its states, then those of silence up to 30 s; and a mask ``(1, 1, 1, n)``.
 
         A state of silence stands for `_SILENCE_STRIDE` equal ones: the mask adds the logarithm of that to its scores.
         """
         frames = memory.layers[0].keys.shape[1]
-        first = int(torch.searchsorted(self._silence_positions, frames))
+        first = int(np.searchsorted(self._silence_positions, frames))
         layers = tuple(
             CrossAttention(
                 torch.cat([real.keys, silence.keys[:, first:]], 1)[None],
@@ -145,8 +162,8 @@ class WhisperNetwork:
             )
             for real, silence in zip(memory.layers, self._silence, strict=True)
         )
-        mask = torch.zeros(1, layers[0].keys.shape[2], dtype=self._memory_dtype)
-        mask[:, frames:] = math.log(_SILENCE_STRIDE)
+        mask = torch.zeros(1, 1, 1, layers[0].keys.shape[2], dtype=self._memory_dtype, device=self.device)
+        mask[..., frames:] = math.log(_SILENCE_STRIDE)
         return layers, mask
 
     @torch.inference_mode()
@@ -159,21 +176,25 @@ class WhisperNetwork:
         """
         length = -(-(int(positions.max()) + 1) // _LENGTH_STEP) * _LENGTH_STEP
         batch.make_room(length)
-        hidden, queries = self._decoder(tokens, positions, length, batch.cache, batch.keys, batch.values, batch.masks)
+        tokens, positions = tokens.to(self.device), positions.to(self.device)
+        hidden, queries = self._decoder(
+            tokens, positions, length, batch.cache, batch.keys, batch.values, batch.masks, batch.attended
+        )
         return hidden, queries
 
     @torch.inference_mode()
     def attention(self, memory: WhisperMemory, queries: torch.Tensor, first_frame: int = 0) -> torch.Tensor:
         """The attention ``(h, T, n)`` of alignment heads' queries ``(h, T, D)`` to the frames from `first_frame` on.
 
-        It sums to one over these frames; attention to earlier frames and to silence is left out.
+        It sums to one over these frames; attention to earlier frames and to silence is left out. The result is on the
+        CPU, where the words' times are computed.
         """
         keys = [
             layer.keys[heads, first_frame:].float()
             for layer, heads in zip(memory.layers, self._alignment_heads, strict=True)
             if heads
         ]
-        return (queries @ torch.cat(keys).transpose(-1, -2)).softmax(-1)
+        return (queries @ torch.cat(keys).transpose(-1, -2)).softmax(-1).cpu()
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """Hidden rows ``(n, width)`` -> scores of all tokens ``(n, V)``; suppressed tokens are far below the others."""
@@ -182,7 +203,7 @@ class WhisperNetwork:
 
     def scores(self, hidden: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
         """Hidden rows ``(n, width)`` -> scores ``(n, t)`` of the tokens ``(t,)``, suppressed or not."""
-        return hidden @ self._embedding[tokens].T
+        return hidden @ self._embedding[tokens].float().T
 
 
 def _joined(old: CrossAttention, new: CrossAttention, kept: int) -> CrossAttention:

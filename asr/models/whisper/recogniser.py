@@ -70,6 +70,10 @@ class WhisperRecogniser:
         self._rescorer = Rescorer(self.searcher, tokenizer)
         self._detector = LanguageDetector(network, special.start, special.languages)
 
+    def compile(self) -> None:
+        """For long work: see `WhisperNetwork.compile`."""
+        self.network.compile()
+
     def tokens_of(self, text: str) -> tuple[int, ...]:
         """The tokens of a prompt, as text that precedes the window."""
         return self._tokenizer.encode(" " + text.strip()) if text.strip() else ()
@@ -137,7 +141,7 @@ class WhisperRecogniser:
     def _logprobs(self, hidden: torch.Tensor, tokens: torch.Tensor) -> np.ndarray:
         """Log-probabilities ``(n,)`` of tokens ``(n,)`` after hidden rows ``(n, width)``, suppressed ones too."""
         own = torch.stack([self.network.scores(h, t[None])[0] for h, t in zip(hidden, tokens, strict=True)])
-        logprobs: np.ndarray = (own - self.network.logits(hidden).logsumexp(-1)).clamp(max=0.0).numpy()
+        logprobs: np.ndarray = (own - self.network.logits(hidden).logsumexp(-1)).clamp(max=0.0).cpu().numpy()
         return logprobs
 
     # -- the start of a search -----------------------------------------------------------------------------------
@@ -150,7 +154,9 @@ class WhisperRecogniser:
             return [self._checked(window.language) for window in windows]
         return [
             self._checked(window.language) if window.language else detected
-            for window, detected in zip(windows, self._detector.languages(memories), strict=True)
+            for window, detected in zip(
+                windows, self._detector.languages(memories, [window.usual_language for window in windows]), strict=True
+            )
         ]
 
     def _checked(self, language: str | None) -> str:

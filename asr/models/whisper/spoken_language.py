@@ -44,9 +44,14 @@ class LanguageDetector:
         self._codes = list(languages)
         self._ids = torch.tensor(list(languages.values()), dtype=torch.int64)
 
-    def languages(self, memories: Sequence[WhisperMemory]) -> list[str]:
-        """The most probable language of each window."""
-        return [self._codes[int(row.argmax())] for row in self._scores(memories)]
+    def languages(self, memories: Sequence[WhisperMemory], usual: Sequence[str | None]) -> list[str]:
+        """The language of each window: the most probable one, or the `usual` one of its talk unless that is far less
+        probable (`CHANGE_PENALTY`)."""
+        scores = self._scores(memories).cpu()
+        for row, code in zip(scores, usual, strict=True):
+            if code in self._codes:
+                row[self._codes.index(code)] += CHANGE_PENALTY
+        return [self._codes[int(row.argmax())] for row in scores]
 
     def first_run(self, memory: WhisperMemory, window: Window, language: str) -> FirstRun:
         """How far the language reaches. `language`: of the window's prefix, else of the window as a whole.
@@ -57,10 +62,11 @@ class LanguageDetector:
         if not spans or (len(spans) == 1 and not window.prefix):
             return FirstRun(language)
         parts = [self._network.part(memory, int(a / FRAME_S), round(b / FRAME_S)) for a, b in spans]
-        logprobs = self._scores(parts).log_softmax(-1).numpy()
+        logprobs = self._scores(parts).log_softmax(-1).cpu().numpy()
         weights = np.array([(b - a - _SILENT_SPAN_S) / (_FULL_SPAN_S - _SILENT_SPAN_S) for a, b in spans])
         known = [self._codes.index(language)] if window.prefix else []
-        path = [*known, *likeliest_path(logprobs * weights.clip(0, 1)[:, None], CHANGE_PENALTY, *known)]
+        usual = [self._codes.index(code) for code in (window.usual_language,) if code in self._codes]
+        path = [*known, *likeliest_path(logprobs * weights.clip(0, 1)[:, None], CHANGE_PENALTY, *(known or usual))]
         change = next((i for i in range(1, len(path)) if path[i] != path[i - 1]), None)
         if change is None:
             return FirstRun(language)

@@ -1,7 +1,6 @@
 """Text -> tokens, tokens -> text and words, for byte-level BPE vocabularies (GPT-2's and Whisper's)."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,16 +26,16 @@ def _byte_of_symbol() -> dict[int, int]:
     return {**dict.fromkeys(others, 0xFFFF), **{byte: byte for byte in printable}, **stand_in}
 
 
+_BYTE_OF_SYMBOL = _byte_of_symbol()
+
+
 class Tokenizer:
     """The vocabulary of one model, from its `tokenizer.json`."""
 
     def __init__(self, path: Path) -> None:
         self._encoding = Encoding.from_file(str(path))
-        symbols = _byte_of_symbol()
-        self._bytes: dict[int, bytes] = {}
-        for symbol, index in self._encoding.get_vocab(with_added_tokens=False).items():
-            with suppress(UnicodeEncodeError):  # a special token
-                self._bytes[index] = symbol.translate(symbols).encode("latin-1")
+        self._bytes: dict[int, bytes] = dict.fromkeys(self._encoding.get_added_tokens_decoder(), b"")
+        """Of the tokens that were decoded before: all 50,000 take a short recording longer than its words."""
 
     def special(self, text: str) -> int:
         """The id of a special token such as ``<|endoftext|>``. Raises `ModelError` if the vocabulary lacks it."""
@@ -51,7 +50,17 @@ class Tokenizer:
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Tokens -> text. Special tokens are left out; incomplete UTF-8 becomes U+FFFD."""
-        return b"".join(self._bytes.get(token, b"") for token in tokens).decode("utf-8", "replace")
+        return b"".join(map(self._bytes_of, tokens)).decode("utf-8", "replace")
+
+    def _bytes_of(self, token: int) -> bytes:
+        """A token's bytes; none for a special one, and for one that the vocabulary lacks."""
+        if token not in self._bytes:
+            symbol = self._encoding.id_to_token(token) or ""
+            try:
+                self._bytes[token] = symbol.translate(_BYTE_OF_SYMBOL).encode("latin-1")
+            except UnicodeEncodeError:
+                self._bytes[token] = b""
+        return self._bytes[token]
 
     def words(self, tokens: Sequence[int]) -> list[tuple[str, tuple[int, ...]]]:
         """Tokens -> written words with their tokens; joined they are the text.

@@ -1,7 +1,10 @@
 "use strict";
 // Shows the recordings from the data in this page: coloured alignment, timeline, player. Loads nothing from elsewhere.
 (() => {
+  // Each recording is a line of JSON that is parsed when it is shown or searched: ten thousand at once take seconds.
   const data = JSON.parse(document.getElementById("utterances-data").textContent);
+  const lines = document.getElementById("utterances-lines").textContent.trim().split("\n").filter(Boolean);
+  const recordings = data.order.map(([dataset, errors, rate, apart, late], place) => ({ dataset, errors, rate, apart, late, place }));
   const list = document.getElementById("utterances-list"), more = document.getElementById("more");
   const order = document.getElementById("order"), where = document.getElementById("where"), find = document.getElementById("find");
   const PAGE = 12, ROWS = 40;
@@ -20,17 +23,14 @@
     return made;
   };
 
-  const errors = (u) => Math.max(0, ...u.systems.map((s) => s.errors));
-  const rate = (u) => Math.max(0, ...u.systems.map((s) => s.errors / Math.max(1, s.words)));
-  const apart = (u) => errors(u) - Math.min(...u.systems.map((s) => s.errors));
-  const late = (u) => Math.max(-9, ...u.systems.flatMap((s) => s.times.map((t) => t[3] - t[1])));
   const orders = {
-    errors: (a, b) => errors(b) - errors(a), rate: (a, b) => rate(b) - rate(a),
-    apart: (a, b) => apart(b) - apart(a), late: (a, b) => late(b) - late(a), data: (a, b) => a.place - b.place,
+    errors: (a, b) => b.errors - a.errors, rate: (a, b) => b.rate - a.rate, apart: (a, b) => b.apart - a.apart,
+    late: (a, b) => b.late - a.late, data: (a, b) => a.place - b.place,
   };
+  const parsed = (r) => (r.whole ??= JSON.parse(lines[r.place]));
 
-  function alignment(edits, joiner) {
-    const line = element("div", { class: "text", dir: "auto" });
+  function alignment(edits, joiner, language) {
+    const line = element("div", { class: "text", dir: "auto", lang: language });  // "": not known
     for (const edit of edits) {
       if (typeof edit === "string") line.append(edit);
       else if (edit[0] && edit[1]) line.append(element("span", { class: "pair" }, element("del", {}, edit[0]), element("b", {}, edit[1])));
@@ -49,15 +49,15 @@
     const box = svg("svg", { viewBox: `0 0 ${wide} ${rows.length * high + 30}`, role: "img", "aria-label": "when each word was shown" });
     const step = [0.5, 1, 2, 5, 10, 30, 60, 300].find((s) => last / s <= 12) || 600;
     for (let s = 0; s <= last; s += step) {
-      box.append(svg("line", { x1: x(s), x2: x(s), y1: 0, y2: rows.length * high + 6, stroke: "#e9e7e2" }));
-      box.append(svg("text", { x: x(s), y: rows.length * high + 22, "text-anchor": "middle", "font-size": 11, fill: "#68717c" }, `${s} s`));
+      box.append(svg("line", { x1: x(s), x2: x(s), y1: 0, y2: rows.length * high + 6, stroke: "var(--rule)" }));
+      box.append(svg("text", { x: x(s), y: rows.length * high + 22, "text-anchor": "middle", "font-size": 11, fill: "var(--muted)" }, `${s} s`));
     }
-    box.append(svg("line", { x1: x(seconds), x2: x(seconds), y1: 0, y2: rows.length * high + 6, stroke: "#68717c", "stroke-dasharray": "2 3" }));
+    box.append(svg("line", { x1: x(seconds), x2: x(seconds), y1: 0, y2: rows.length * high + 6, stroke: "var(--muted)", "stroke-dasharray": "2 3" }));
     rows.forEach(([word, end, first, stable, final], i) => {
       const y = i * high + 11;
-      box.append(svg("text", { x: left - 10, y: y + 4, "text-anchor": "end", "font-size": 12, fill: "#22272e" }, word.trim().slice(0, 15)));
-      if (end !== null) box.append(svg("line", { x1: x(end), x2: x(end), y1: y - 5, y2: y + 5, stroke: "#68717c", "stroke-width": 1.5 }));
-      if (end !== null && first > end) box.append(svg("line", { x1: x(end), x2: x(first), y1: y, y2: y, stroke: "#b9b6ae", "stroke-dasharray": "2 2" }));
+      box.append(svg("text", { x: left - 10, y: y + 4, "text-anchor": "end", "font-size": 12, fill: "var(--ink)" }, word.trim().slice(0, 15)));
+      if (end !== null) box.append(svg("line", { x1: x(end), x2: x(end), y1: y - 5, y2: y + 5, stroke: "var(--muted)", "stroke-width": 1.5 }));
+      if (end !== null && first > end) box.append(svg("line", { x1: x(end), x2: x(first), y1: y, y2: y, stroke: "var(--edge)", "stroke-dasharray": "2 2" }));
       box.append(svg("line", { x1: x(first), x2: x(stable), y1: y, y2: y, stroke: colour, "stroke-width": 4, "stroke-opacity": 0.3 }));
       box.append(svg("line", { x1: x(stable), x2: x(final), y1: y, y2: y, stroke: colour, "stroke-width": 1.5 }));
       const dot = svg("circle", { cx: x(stable), cy: y, r: 3.6, fill: colour });
@@ -80,7 +80,7 @@
       const swatch = element("span", { class: "swatch" + (about.mode === "offline" ? " offline" : ""), style: `background:${about.colour};border-color:${about.colour}` });
       const score = system.words ? `${system.errors} of ${system.words} wrong` : `${system.errors} made up`;
       const part = element("div", { class: "system" }, element("div", { class: "who" }, swatch, `${about.name}, ${about.mode}: ${score}${system.error ? "; the stream broke: " + system.error : ""}`));
-      part.append(alignment(system.edits, u.joiner));
+      part.append(alignment(system.edits, u.joiner, u.language));
       if (system.times.length) {
         const fold = element("details", {}, element("summary", {}, "timeline"));
         fold.addEventListener("toggle", () => { if (fold.open && fold.children.length < 2) fold.append(timeline(system, u.seconds, about.colour)); });
@@ -92,19 +92,38 @@
     return made;
   }
 
+  // A line without one of the words cannot hold them all; only the others are parsed and searched as a reader sees them.
+  function holds(r, wanted) {
+    if (!wanted) return true;
+    r.line ??= lines[r.place].toLowerCase();
+    const escaped = (word) => JSON.stringify(word).slice(1, -1).replaceAll("<", "\\u003c");
+    if (!wanted.split(/\s+/).every((word) => r.line.includes(escaped(word)))) return false;
+    const u = parsed(r);
+    r.haystack ??= [u.id, u.speaker, ...u.attributes, ...u.systems.flatMap((s) => s.edits.flat())].join(" ").toLowerCase();
+    return r.haystack.includes(wanted);
+  }
+
   function draw() {
     const wanted = find.value.trim().toLowerCase();
-    const fits = (u) => (!where.value || u.dataset === where.value) && (!wanted || u.haystack.includes(wanted));
-    const found = data.utterances.filter(fits).sort(orders[order.value]);
-    list.replaceChildren(...found.slice(0, shown).map(card));
+    const found = recordings.filter((r) => (!where.value || r.dataset === where.value) && holds(r, wanted)).sort(orders[order.value]);
+    list.replaceChildren(...found.slice(0, shown).map((r) => card(parsed(r))));
     more.hidden = found.length <= shown;
     document.getElementById("count").textContent = `${found.length} recordings are listed.`;
   }
-  data.utterances.forEach((u, place) => {
-    u.place = place;
-    u.haystack = [u.id, u.speaker, ...u.attributes, ...u.systems.flatMap((s) => s.edits.flat())].join(" ").toLowerCase();
-  });
   for (const control of [order, where, find]) control.addEventListener("input", () => { shown = PAGE; draw(); });
   more.addEventListener("click", () => { shown += PAGE; draw(); });
   draw();
+
+  // A line above each table and picture that is wider than the window says so.
+  function hintAtScrolling() {
+    for (const box of document.querySelectorAll(".wide, figure")) {
+      const before = box.previousElementSibling, hinted = before && before.classList.contains("scroll-hint");
+      const scrolls = box.scrollWidth > box.clientWidth + 2;
+      if (scrolls && !hinted) box.before(element("p", { class: "scroll-hint" }, "scroll for more \u2192"));
+      else if (!scrolls && hinted) before.remove();
+    }
+  }
+  addEventListener("resize", hintAtScrolling);
+  document.addEventListener("toggle", hintAtScrolling, true);
+  hintAtScrolling();
 })();

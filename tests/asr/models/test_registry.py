@@ -41,6 +41,9 @@ class Transducer:
     def recognise(self, windows: list[Window]) -> list[Hypothesis]:
         return [Hypothesis((), "") for _ in windows]
 
+    def compile(self) -> None:
+        pass
+
     def tokens_of(self, text: str) -> tuple[int, ...]:
         return ()
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from asr.normalisation.normalise import normalise, normaliser_signature
-from eval.metrics.word_errors import count, total
+from eval.metrics.word_errors import align_texts, count, counts_of, total
 
 
 def errors(language: str, reference: str, hypothesis: str) -> int:
@@ -85,6 +85,64 @@ def test_large_numbers_and_dropped_ones_of_thousand() -> None:
     assert errors("fr", "mille neuf cent quatre-vingt-quatre", "1984") == 0
     assert errors("zh", "兩萬五千", "25000") == 0
     assert errors("ja", "二十五万", "250000") == 0
+
+
+WRITTEN_ELSEWHERE = [
+    ("de", "drei Komma fünf", "3,5", "3.5"),
+    ("de", "neun Uhr dreißig", "9 Uhr 30", "9:30 Uhr", "9.30 Uhr"),
+    ("de", "drei bis vier Jahre", "3-4 Jahre", "3–4 Jahre"),
+    ("de", "eintausendzweihundert Euro", "1.200 €"),
+    ("de", "zwölf Komma sieben fünf Prozent", "12,75 %"),
+    ("de", "eins zwei null", "1 2 0", "120"),
+    ("fr", "trois virgule cinq", "3,5"),
+    ("fr", "dix à quinze", "10-15"),
+    ("fr", "mille deux cents", "1\u202f200", "1200"),
+    ("fr", "neuf heures trente", "9h30", "9 h 30"),
+    ("fr", "zéro", "0"),
+    ("es", "tres coma cinco", "3,5"),
+    ("es", "cero", "0"),
+    ("pt", "três vírgula cinco", "3,5"),
+    ("it", "tre virgola cinque", "3,5"),
+    ("nl", "drie komma vijf", "3,5"),
+    ("nl", "één", "1"),
+    ("da", "tre komma fem", "3,5"),
+    ("sv", "tre komma fem procent", "3,5 %"),
+    ("pl", "trzy przecinek pięć", "3,5"),
+    ("ro", "trei virgulă cinci", "3,5"),
+    ("tr", "üç virgül beş", "3,5"),
+    ("vi", "ba phẩy năm", "3,5"),
+    ("vi", "ba đến bốn", "3-4"),
+    ("zh", "三点五", "3.5"),
+    ("zh", "百分之五十", "50%"),
+    ("zh", "三到四", "3-4"),
+    ("ja", "三点五", "3.5"),
+    ("ko", "삼 점 오", "3.5"),
+    ("th", "สามจุดห้า", "3.5"),
+    ("he", "שלוש נקודה חמש", "3.5"),
+    ("hi", "तीन दशमलव पाँच प्रतिशत", "3.5%"),
+    ("ru", "десять процентов", "10 %"),
+    ("en", "(800) 555-1212", "eight hundred five five five one two one two"),
+]
+
+
+@pytest.mark.parametrize(("language", "forms"), [(language, forms) for language, *forms in WRITTEN_ELSEWHERE])
+def test_decimals_ranges_and_signs_are_as_they_are_said(language: str, forms: list[str]) -> None:
+    """Each form against each other."""
+    assert {counts_of(align_texts(a, b, language)).errors for a in forms for b in forms} == {0}
+
+
+@pytest.mark.parametrize("language", ["de", "fr", "es", "pt", "it", "nl", "da", "sv", "pl", "ru", "tr", "vi", "id"])
+def test_a_decimal_comma_is_no_silence(language: str) -> None:
+    """3,5 and 35 are two numbers; 1.200 and 1200 are one."""
+    assert errors(language, "3,5", "35") > 0
+    assert errors(language, "1.200", "1200") == 0
+
+
+@pytest.mark.parametrize("language", ["zh", "ja", "ko", "th", "he", "hi", "bn", "en"])
+def test_a_decimal_point_is_no_silence(language: str) -> None:
+    """3.5 and 35 are two numbers; 1,200 and 1200 are one."""
+    assert errors(language, "3.5", "35") > 0
+    assert errors(language, "1,200", "1200") == 0
 
 
 def test_words_that_look_like_numbers_stay_words() -> None:

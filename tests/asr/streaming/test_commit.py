@@ -1050,7 +1050,7 @@ def test_words_are_final_in_a_short_pause_and_the_window_goes_on(partials: bool)
     script = [hypothesis(say("one"))] * (1 + partials) + [hypothesis(say("two", 1.2))] * (1 + partials)
     played = play(script, sound((0.9, 20), (0.0, 17), (0.9, 20), (0.0, 40)), STREAM, vad=FLUSHING, partials=partials)
     assert [(event.text, event.ends_utterance) for event in played.final_events] == [(" one", True), (" two", True)]
-    assert start_frames(played.windows, [30, 35, 67, 72] if partials else [35, 72]) == [0] * len(script)
+    assert start_frames(played.windows, [30, 33, 67, 70] if partials else [33, 70]) == [0] * len(script)
     assert {window.prefix for window in played.windows} == {(), tokens("one")}
     assert [type(event) for event in played.events if not isinstance(event, Partial)] == [
         SpeechStarted, Final, SpeechEnded, SpeechStarted, Final, SpeechEnded, Ended
@@ -1062,7 +1062,7 @@ def test_a_voice_that_does_not_resume_speech_loses_no_word() -> None:
     script = [hypothesis(say("one")), hypothesis(say("one")), hypothesis(say("two", 1.2))]
     played = play(script, sound((0.9, 20), (0.0, 17), (0.9, 1), (0.0, 40)), vad=FLUSHING)
     assert played.finals == ["one", "two"]
-    assert start_frames(played.windows, [30, 35, 48]) == [0, 0, 0]
+    assert start_frames(played.windows, [30, 33, 48]) == [0, 0, 0]
 
 
 def test_a_decoder_that_stops_at_a_short_pause_begins_again_behind_it() -> None:
@@ -1070,7 +1070,7 @@ def test_a_decoder_that_stops_at_a_short_pause_begins_again_behind_it() -> None:
     script = [hypothesis(say("one.")), hypothesis(say("one.")), hypothesis(), *[hypothesis(say("two"))] * 2]
     played = play(script, sound((0.9, 20), (0.0, 17), (0.9, 5), (0.0, 40)), vad=FLUSHING)
     assert played.finals == ["one.", "two"]
-    assert start_frames(played.windows, [30, 35, 52, 52, 57]) == [0, 0, 0, 35, 35]
+    assert start_frames(played.windows, [30, 33, 52, 52, 55]) == [0, 0, 0, 33, 33]
     assert [window.prefix for window in played.windows] == [(), (), tokens("one."), (), ()]
 
 
@@ -1080,7 +1080,7 @@ def test_a_model_that_settles_words_begins_again_behind_a_short_pause() -> None:
     samples = sound((0.9, 20), (0.0, 17), (0.9, 20), (0.0, 40))
     played = play(script, samples, vad=FLUSHING, finality=Finality.SETTLED)
     assert played.finals == ["one", "two"]
-    assert start_frames(played.windows, [30, 35, 67, 72]) == [0, 0, 37, 37]
+    assert start_frames(played.windows, [30, 33, 67, 70]) == [0, 0, 37, 37]
 
 
 def test_a_finalize_request_commits_everything_before_it() -> None:

@@ -103,12 +103,12 @@ def flushed(*runs: tuple[float, int]) -> Schedule:
     return made
 
 
-FLUSHED = Decode(Kind.FINAL, 21 * FRAME, ends_utterance=True, is_flush=True)
-"""After speech up to frame 15, with all of the silence."""
+FLUSHED = Decode(Kind.FINAL, 19 * FRAME, ends_utterance=True, is_flush=True)
+"""After speech up to frame 15: the window of the pause, since two frames before the sixth are the fourth."""
 
 
 def test_speech_that_resumes_goes_on_in_its_utterance() -> None:
-    """Six silent frames from frame 15 on: final up to frame 21. Speech from frame 22 on opens nothing new."""
+    """Six silent frames from frame 15 on: final up to frame 19. Speech from frame 22 on opens nothing new."""
     made = flushed((0.9, 15), (0.0, 7), (0.9, 12))
     assert entries(made)[2:] == [
         *at([10]),
@@ -116,7 +116,7 @@ def test_speech_that_resumes_goes_on_in_its_utterance() -> None:
         FLUSHED,
         Emit(SpeechEnded(15 * FRAME_S)),
         Emit(SpeechStarted(22 * FRAME_S)),
-        Open(21 * FRAME, resumes=True),
+        Open(19 * FRAME, resumes=True),
         *at([32]),
     ]
 
@@ -127,9 +127,9 @@ def test_the_end_of_held_speech_is_reported_once() -> None:
     assert entries(made)[4:] == [
         FLUSHED,
         Emit(SpeechEnded(15 * FRAME_S)),
-        Decode(Kind.FINAL, 21 * FRAME, ends_utterance=True, only_words=True),
+        Decode(Kind.FINAL, 19 * FRAME, ends_utterance=True, only_words=True),
         Emit(SpeechStarted(23 * FRAME_S)),
-        Open(21 * FRAME),
+        Open(20 * FRAME),
     ]
 
 
@@ -214,6 +214,109 @@ def test_in_a_pause_the_window_of_a_finalize_request_may_be_decoded_ahead() -> N
         receive(made, (0.0, 1))
         assert made.early(5 * FRAME, FRAME) == wanted
     assert made.early(8 * FRAME, FRAME) is None
+
+
+LOUD, QUIET = -20.0, -60.0
+"""Levels of frames, in dB."""
+
+
+def of_levels(made: Schedule, *runs: tuple[float, float, int]) -> None:
+    for probability, level_db, count in runs:
+        for _ in range(count):
+            made.receive(probability, level_db)
+
+
+def test_a_pause_is_noticed_by_its_energy_before_voice_activity_reports_it() -> None:
+    """From the third quiet frame on. The window is that of a request, also once voice activity reports the silence."""
+    made = Schedule(SETTINGS)
+    of_levels(made, (0.9, LOUD, 4), (0.9, QUIET, 2))
+    entries(made)
+    assert made.early(0, FRAME) is None  # it may be the closure of a consonant
+    assert made.is_urgent
+    for heard in (0.9, 0.9, 0.0):
+        of_levels(made, (heard, QUIET, 1))
+        entries(made)
+        assert made.early(0, FRAME) == Decode(Kind.AHEAD, 7 * FRAME)
+    made.finalize(made.received)
+    assert entries(made) == [Decode(Kind.FINAL, 7 * FRAME, from_finalize=True), Open(7 * FRAME)]
+
+
+def test_soft_speech_is_no_pause() -> None:
+    """Voice activity goes on reporting it: a request gets all of it."""
+    made = Schedule(SETTINGS)
+    of_levels(made, (0.9, LOUD, 5), (0.9, QUIET, 7))
+    entries(made)
+    assert made.early(0, FRAME) == Decode(Kind.SHOW, 12 * FRAME)
+    made.finalize(made.received)
+    assert entries(made) == [Decode(Kind.FINAL, 12 * FRAME, from_finalize=True), Open(12 * FRAME)]
+
+
+def test_the_level_of_speech_follows_a_speaker_who_becomes_softer() -> None:
+    """3 dB a second: after a minute soft speech has closures of its own, and a dip of 20 dB is none of them."""
+    made = Schedule(SETTINGS)
+    of_levels(made, (0.9, LOUD, 5), (0.9, LOUD - 20, 200), (0.9, LOUD - 40, 3))
+    entries(made)
+    assert made.early(0, FRAME) == Decode(Kind.SHOW, 208 * FRAME)
+    of_levels(made, (0.9, LOUD - 51, 3))
+    entries(made)
+    assert made.early(0, FRAME) == Decode(Kind.AHEAD, 211 * FRAME)
+
+
+def test_a_client_that_never_finalizes_is_shown_words_in_quiet_frames_too() -> None:
+    made = Schedule(SETTINGS)
+    decoded_ahead(made, 8)
+    of_levels(made, (0.9, LOUD, 5), (0.9, QUIET, 3))
+    entries(made)
+    assert made.early(0, FRAME) == Decode(Kind.SHOW, 72 * FRAME)
+
+
+def decoded_ahead(made: Schedule, pauses: int) -> list[bool]:
+    """For each pause of 3 frames after 5 of speech, whether its window may be decoded ahead."""
+    allowed = []
+    for _ in range(pauses):
+        receive(made, (0.9, 5), (0.0, 3))
+        entries(made)
+        allowed.append(made.early(0, 100 * FRAME) is not None)
+    return allowed
+
+
+def test_a_client_that_never_finalizes_gets_six_windows_decoded_ahead() -> None:
+    """Then it pays for no more. One request, however late, and it gets them again."""
+    made = Schedule(SETTINGS)
+    assert decoded_ahead(made, 8) == [True] * 6 + [False] * 2
+    assert not made.awaits_finalize
+    made.finalize(made.received)
+    entries(made)
+    assert decoded_ahead(made, 20) == [True] * 20
+
+
+def test_a_client_that_finalizes_at_once_keeps_its_windows() -> None:
+    made = schedule((0.9, 5), (0.0, 3))
+    made.finalize(made.received)
+    entries(made)
+    assert decoded_ahead(made, 20) == [True] * 20
+
+
+def test_a_client_that_asks_for_speech_final_keeps_its_windows() -> None:
+    """It waits for the end of turns, as one that finalizes."""
+    made = Schedule(replace(SETTINGS, vad=replace(SETTINGS.vad, speech_final_ms=192)))
+    assert decoded_ahead(made, 20) == [True] * 20
+
+
+def test_the_window_of_speech_final_is_decoded_two_frames_before_it() -> None:
+    """Ten silent frames: it ends at the eighth. Speech that goes on before the tenth leaves it unused."""
+    settings = replace(SETTINGS, vad=replace(SETTINGS.vad, speech_final_ms=320, endpoint_ms=640))
+    for resumes in (False, True):
+        made = Schedule(settings)
+        receive(made, (0.9, 15), (0.0, 7))
+        entries(made)
+        assert made.early(19 * FRAME, FRAME) is None
+        for _ in range(2):
+            receive(made, (0.0, 1))
+            assert made.early(19 * FRAME, FRAME) == Decode(Kind.AHEAD, 23 * FRAME)
+        receive(made, (0.9 if resumes else 0.0, 1))
+        flushed = Decode(Kind.FINAL, 23 * FRAME, ends_utterance=True, is_flush=True)
+        assert entries(made) == ([] if resumes else [flushed, Emit(SpeechEnded(15 * FRAME_S))])
 
 
 def test_in_silence_nothing_is_decoded_early() -> None:

@@ -11,7 +11,7 @@ from asr.engine import Engine
 from asr.errors import AudioError, InternalError, SessionError
 from asr.events import Ended, Event, Final, Partial, SpeechEnded, SpeechStarted
 from asr.models.base import Hypothesis, Window
-from asr.streaming.session import STEP_FRAMES, Session
+from asr.streaming.session import STEP_FRAMES, TURN_STEP_FRAMES, Session
 from asr.streaming.vad import FRAME_S, FRAME_SAMPLES
 from tests import properties
 from tests.asr.streaming.scripted import (
@@ -157,6 +157,16 @@ def test_a_session_is_ready_when_a_step_has_work() -> None:
     assert session.ready
     assert step_while_ready(engine, session)[-1] == Ended(session.received_s)
     assert not session.ready
+
+
+def test_a_session_of_turns_looks_at_frames_sooner() -> None:
+    """While words are shown early and the client may finalize: a pause is seen after two frames instead of four."""
+    _, session = scripted([hypothesis(words("one", 0.0, 0.2))])
+    session.show_every(0.64)
+    session.receive_audio(sound((0.9, TURN_STEP_FRAMES))[:-1])
+    assert not session.ready
+    session.receive_audio(np.zeros(1, np.float32))
+    assert session.ready
 
 
 def test_received_decoded_and_lag_are_seconds_of_audio() -> None:
@@ -433,6 +443,16 @@ def test_the_next_window_carries_the_memory_and_the_draft_of_the_last() -> None:
     assert [window.draft for window in played.windows] == [(), tokens("uno"), tokens("dos")]
     assert [window.language for window in played.windows] == [None, None, "es"]
     assert {event.language for event in played.final_events} == {"es"}
+
+
+def test_the_usual_language_is_that_of_most_of_the_talk() -> None:
+    """By seconds of final words. The model may take it for weak evidence; a language that was chosen needs none."""
+    script = [hypothesis(words("uno dos", 0.0, 0.6), "es"), hypothesis(words("x", 0.0, 0.2), "zh"), hypothesis()]
+    heard = sound((0.9, 30), (0.0, 40), (0.9, 30), (0.0, 40), (0.9, 30), (0.0, 40))
+    played = play(script, heard, partials=False)
+    assert [event.language for event in played.final_events if event.words] == ["es", "zh"]
+    assert [window.usual_language for window in played.windows] == [None, "es", "es"]
+    assert [window.language for window in played.windows] == [None, None, None]
 
 
 def test_a_cut_utterance_keeps_its_language_in_its_finals() -> None:

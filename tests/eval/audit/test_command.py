@@ -99,7 +99,10 @@ def test_the_models_of_given_runs_dispute_labels(sets: tuple[Path, Path], tmp_pa
     assert asr("eval", "audit", *sets, "--out", tmp_path / "out", "--traces", tmp_path / "run") == 0
     (dispute,) = json.loads((tmp_path / "out" / "audit.json").read_text())["disputes"]
     assert (dispute["utterance"], dispute["between"], len(dispute["hearings"])) == ("fox-again", 0.0, 2)
-    assert "Disputed labels (1)" in (tmp_path / "out" / "audit.html").read_text()
+    page = (tmp_path / "out" / "audit.html").read_text()
+    assert "Disputed labels (1)" in page
+    assert '<td lang="en">the quick brown dog</td>' in page  # a screen reader speaks labels in their language
+    assert {*re.findall(r'<span class="text"([^>]*)>', page)} == {' lang="en"'}
 
 
 def test_sets_of_one_name_are_prefixed_with_the_folder_above(tmp_path: Path) -> None:

@@ -30,11 +30,16 @@ def test_bench_server_has_a_level_for_each_number_of_streams(asr, data: Path, ca
     (data / "manifest.jsonl").write_text('{"audio_filepath": "a.wav", "text": "red green", "language": "en"}')
     with listening(answer) as url:
         assert asr("bench", "server", "--data", data, "--url", url, "--streams", "1,3") == 0
-    table = json_line(capsys.readouterr().out)
+    shown = capsys.readouterr().out
+    table = json_line(shown)
     assert [(level["streams"], level["utterances"]) for level in table["levels"]] == [(1, 1), (3, 3)]
     assert [level["figures"]["wer"] for level in table["levels"]] == [0.0, 0.0]
     assert [level["counts"]["hits"] for level in table["levels"]] == [2, 6]
     assert table["carried_streams"] in (0, 1, 3)
+    assert [level["load"] for level in table["levels"]] == [[], []]  # this server has no metrics
+    (data / "bench.txt").write_text(shown)
+    assert asr("eval", "plan", data / "bench.txt", "--p95", "600") == 0
+    assert "no step times were measured" in capsys.readouterr().out
 
 
 def test_an_unknown_peer_is_wrong_use(asr, data: Path, capsys) -> None:

@@ -102,7 +102,7 @@ def test_the_client_says_finalize_at_its_time_to_the_sample() -> None:
     server, turn = Scripted(), spoken(0.35, 0.4, 0.6)
     end = TurnEnd("Finalize", finalize_after_s=0.2)
     with listening(server) as url:
-        result = run_turns([turn], end, 1, end.target(url, "m"), None, collector())
+        result = run_turns([turn], end, 1, end.target(url, "m", "", 0.1), None, collector())
     assert server.finalized_at == [round((0.35 + 0.4 + 0.2) * SAMPLE_RATE_HZ)]
     assert server.received == [len(turn.samples)]
     assert "endpointing" not in server.paths[0]
@@ -120,7 +120,7 @@ def test_the_server_is_asked_for_its_endpointing() -> None:
     server = Scripted()
     end = TurnEnd("endpointing=300", endpointing_ms=300)
     with listening(server) as url:
-        result = run_turns([spoken(0.1, 0.4, 0.3)], end, 1, end.target(url, "m"), None, collector())
+        result = run_turns([spoken(0.1, 0.4, 0.3)], end, 1, end.target(url, "m", "", 0.1), None, collector())
     assert "endpointing=300" in server.paths[0]
     assert server.finalized_at == []
     assert {measure.name: measure.turns for measure in result.measures}["speech_final"] == 1
@@ -131,7 +131,7 @@ def test_a_recording_that_ends_too_early_is_not_finalized() -> None:
     server = Scripted()
     end = TurnEnd("Finalize", finalize_after_s=0.2)
     with listening(server) as url:
-        run_turns([spoken(0.1, 0.4, 0.1)], end, 1, end.target(url, "m"), None, collector())
+        run_turns([spoken(0.1, 0.4, 0.1)], end, 1, end.target(url, "m", "", 0.1), None, collector())
     assert server.finalized_at == []
 
 

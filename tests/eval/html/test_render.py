@@ -23,4 +23,6 @@ def test_a_name_cannot_end_its_cell_in_a_markdown_table() -> None:
 def test_a_template_that_asks_for_an_unknown_name_fails(template: str) -> None:
     """Rather than show an empty cell."""
     with pytest.raises(Exception, match=r"undefined|no attribute"):
-        render(template, r={}, css="", points=[{}], plot="", plots={}, js="", utterances="", audio_note="")
+        render(
+            template, r={}, css="", points=[{}], plot="", plots={}, js="", utterances="", recordings="", audio_note=""
+        )

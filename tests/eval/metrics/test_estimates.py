@@ -16,6 +16,7 @@ from eval.metrics.estimates import (
     value_of,
 )
 from eval.metrics.resampling import Interval
+from eval.metrics.rounds import MACHINE_ALPHA
 from eval.metrics.scored_trace import ScoredTrace
 from eval.trace import Span
 from tests.eval.fakes import said
@@ -50,12 +51,28 @@ def test_words_and_characters_have_no_common_rate() -> None:
     assert value_of(BY_KEY["wer"], scored[:1]) == pytest.approx(100 / 3)
 
 
+def test_a_share_is_never_above_all_of_it() -> None:
+    """Perfect recordings of eight speakers, one of whom is always wrong; an error rate may be above 100 %."""
+    words = ["red dogs"] * 7 + ["big dogs and more dogs"]
+    traces = [said(text, reference="red dogs", speaker=f"s{i}", utterance=str(i)) for i, text in enumerate(words)]
+    scored = [ScoredTrace(trace) for trace in traces]
+    found = estimate(BY_KEY["perfect"], scored)
+    assert (found.value, found.high) == (87.5, 100.0)
+    assert {metric.key for metric in METRICS if metric.is_share} >= {
+        "perfect",
+        "loops",
+        "cut_turns",
+        "reference_coverage",
+    }
+    assert (estimate(WER, scored).high or 0.0) > 100
+
+
 def test_costs_are_of_all_repeats_with_the_machines_noise() -> None:
     """Three repeats at 0.09, 0.10 and 0.11: the mean, and Student's interval of it, as all speakers cost the same."""
     rounds = [[ScoredTrace(t) for t in spoken("m", cost=cost)] for cost in (0.9, 1.0, 1.1)]
     whole = estimate_of_rounds(CPU, rounds)
     assert whole.value == pytest.approx(0.1)
-    assert whole.high == pytest.approx(0.1 + stats.t.ppf(0.975, 2) * 0.01 / 3**0.5)
+    assert whole.high == pytest.approx(0.1 + stats.t.ppf(1 - MACHINE_ALPHA / 2, 2) * 0.01 / 3**0.5)
     assert estimate_of_rounds(CPU, rounds[:2]).value == pytest.approx(0.095)
     assert estimate_of_rounds(WER, rounds) == estimate(WER, rounds[0])
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from eval.metrics.few_speakers import log_normal_ends
 from eval.metrics.resampling import (
     ALPHA,
     LOOP_WORDS,
@@ -213,6 +214,18 @@ def test_the_percentile_of_a_half_is_numpys_of_its_values(rows: list[tuple[float
             assert np.isnan(value) if not len(mine) else value == pytest.approx(np.percentile(mine, q))
 
 
+def test_percentiles_of_many_values_are_numpys_too() -> None:
+    """Thousands of values lie in many cells; some are equal."""
+    rng = np.random.default_rng(3)
+    values, owners = rng.lognormal(size=3_000).round(2), rng.integers(0, 40, 3_000)
+    units = units_of(["d"] * 40, [f"s{unit}" for unit in range(40)])
+    halves, rests = Percentile(values.tolist(), owners.tolist(), 95, units).split(50)
+    for members, half, rest in zip(splits(40, 50), halves, rests, strict=True):
+        for chosen, value in ((members, half), (~members, rest)):
+            mine = values[chosen[owners]]
+            assert np.isnan(value) if not len(mine) else value == pytest.approx(np.percentile(mine, 95))
+
+
 def test_all_splits_are_enumerated_where_there_are_few() -> None:
     """Each once, none beside its complement; at random beyond that, always with the data as it is."""
     few = splits(5, 100)
@@ -234,6 +247,34 @@ def test_the_size_of_a_data_set_was_chosen() -> None:
     assert pooled.high is not None
     assert pooled.high - pooled.low < 0.05
     assert units.note == "easy: 20 speakers; hard: 20 speakers"
+
+
+def test_a_set_of_one_speaker_is_not_known_exactly() -> None:
+    """Another speaker of it would differ as much as those of other sets do; the value stays within the interval."""
+    names = [f"s{i}" for i in range(21)]
+    errors = np.random.default_rng(6).binomial(100, 0.2, 20).tolist()
+    units = units_by_id(["many"] * 20 + ["one"], names, names)
+    many = interval(Ratio(errors, [100] * 20, units_by_id(["many"] * 20, names[:20], names[:20])))
+    assert many.low is not None
+    assert many.high is not None
+    for own in (500, 2000, 4000):
+        found = interval(Ratio([*errors, own], [100] * 20 + [10_000], units))
+        assert found.low is not None
+        assert found.high is not None
+        assert found.low < found.value < found.high
+        assert found.high - found.low > many.high - many.low
+
+
+def test_one_speaker_with_most_of_the_words_makes_no_absurd_interval() -> None:
+    """A p95 of 2 s had an upper end of millions of seconds: the variance between speakers had one degree of freedom."""
+    rng = np.random.default_rng(7)
+    names = ["giant"] * 400 + [f"s{i // 10}" for i in range(200)]
+    rates = {name: 0.3 * rng.normal() for name in dict.fromkeys(names)}
+    delays = [float(0.6 * np.exp(rates[name] + 0.6 * rng.normal())) for name in names]
+    found = interval(Percentile(delays, list(range(600)), 95, units_of(["d"] * 600, names)))
+    assert found.value is not None
+    assert found.high is not None
+    assert found.value < found.high < 10 * found.value
 
 
 def test_a_rate_is_never_below_zero() -> None:
@@ -310,3 +351,13 @@ def test_the_same_traces_give_the_same_interval() -> None:
     assert difference(rate(errors, names), rate(errors[::-1], names)) == difference(
         rate(errors, names), rate(errors[::-1], names)
     )
+
+
+def test_the_modelled_ends_do_not_depend_on_the_order_of_values() -> None:
+    """Each unit's own percentile is that of its values, wherever they stand."""
+    rng = np.random.default_rng(4)
+    values, units = rng.lognormal(size=200), rng.integers(0, 12, 200)
+    order = np.lexsort((values, units))[::-1]
+    assert log_normal_ends(values[order], units[order], 0.95) == pytest.approx(log_normal_ends(values, units, 0.95))
+    values[units == 3] *= 5
+    assert log_normal_ends(values, units, 0.95)[1] > log_normal_ends(values[order], units[order], 0.5)[1]

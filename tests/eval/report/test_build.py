@@ -10,6 +10,7 @@ from eval.metrics.catalogue import METRICS
 from eval.report.build import GROUPS, report_of
 from eval.report.capacity_plan import Wanted
 from eval.runs.folder import Run
+from tests.eval.run_folders import repeated, run_of, spoken
 
 
 def test_the_report_holds_what_a_page_shows(run: Run) -> None:
@@ -45,10 +46,12 @@ def test_a_report_has_one_answer_to_each_metric(run: Run) -> None:
 
 
 def test_the_best_of_each_mode_is_marked(run: Run) -> None:
-    """Where two systems differ as shown; metrics without a value have no row."""
+    """Beyond chance only: one run does not show the machine's noise. Metrics without a value have no row."""
     report = report_of([run], Wanted())
     rows = {row.key: row for part in report.table for row in part.rows}
     assert [cell.best for cell in rows["wer"].cells] == [False, False, True, True]
+    assert report.systems[1].figures["cpu"].value == pytest.approx(0.2)
+    assert not any(cell.best for cell in rows["cpu"].cells)
     assert [(s.name, s.mode) for s in report.systems] == [
         ("worse", "offline"),
         ("worse", "replay"),
@@ -56,6 +59,16 @@ def test_the_best_of_each_mode_is_marked(run: Run) -> None:
         ("better", "replay"),
     ]
     assert "made_up" not in rows, "noise is not among the recordings that all systems have"
+
+
+def test_what_may_be_chance_is_not_marked() -> None:
+    """One error more in forty recordings; with three repeats the CPU time is beyond chance."""
+    traces = [*repeated(spoken("a", every=40, cost=2.0)), *repeated(spoken("b"))]
+    rows = {row.key: row for part in report_of([run_of("r", traces)], Wanted()).table for row in part.rows}
+    values = [cell.found.value for cell in rows["wer"].cells]
+    assert values[0] != values[1]
+    assert [cell.best for cell in rows["wer"].cells] == [False, False]
+    assert [cell.best for cell in rows["cpu"].cells] == [False, True]
 
 
 def test_the_first_table_names_metrics_of_the_catalogue() -> None:

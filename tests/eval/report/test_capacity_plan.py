@@ -67,6 +67,26 @@ def test_without_a_capacity_the_plan_rests_on_cost_alone() -> None:
     assert "the delay is not promised" in planned.assumption
 
 
+def test_a_plan_does_not_promise_what_one_stream_missed() -> None:
+    """The table beside it has a p95 above the wanted one: more cores make no stream faster."""
+    slow = [ScoredTrace(trace) for trace in spoken("m", late_s=3.0)]
+    planned = plan(MODEL, [], slow, Wanted(70, 1.5), cores=2)
+    assert planned.cores is None
+    assert planned.headline.startswith("m: no plan for 70 streams at a p95 of 1.5 s: one stream alone had a p95 of 3.")
+    promised = plan(MODEL, [], [ScoredTrace(trace) for trace in spoken("m")], Wanted(70, 1.5), cores=2)
+    assert promised.headline == "m: 10 cores and 954 MB for 70 streams, by CPU time alone."
+
+
+def test_a_capacity_says_which_figure_beside_it_is_of_another_mode() -> None:
+    """The server carried the streams within the limit, the replay of the first table did not keep it."""
+    slow = [ScoredTrace(trace) for trace in spoken("m", late_s=3.0)]
+    levels = [at(4, 1.9)]
+    planned = plan(MODEL, levels, slow, Wanted(4, 2.0), 2)
+    assert planned.cores == 2
+    assert "(1.42 to 2.85, which reaches beyond the limit)" in planned.assumption
+    assert "s in the first table is of replay, not of this server" in planned.assumption
+
+
 def test_one_shot_cost_is_no_plan_for_streams() -> None:
     """Streaming costs several times as much."""
     planned = plan(MODEL, [], [ScoredTrace(trace) for trace in spoken("m", "offline")], Wanted(70, 1.5), cores=2)
@@ -87,7 +107,7 @@ def test_a_plan_says_how_coarse_its_levels_are() -> None:
     planned = plan(MODEL, [at(1, 1.6), at(4, 2.7)], [], Wanted(200, 2.0), 2)
     assert planned.cores == 400
     assert "and not 4 (nothing between was tried: the need may be as low as 134 cores)" in planned.assumption
-    assert "with a p95 of 1.60 s (1.20 to 2.40)" in planned.assumption
+    assert "with a p95 of 1.60 s (1.20 to 2.40, which reaches beyond the limit)" in planned.assumption
 
 
 def test_a_broken_stream_is_the_reason() -> None:

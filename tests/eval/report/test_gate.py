@@ -65,10 +65,18 @@ def test_each_check_says_what_it_could_have_caught(baseline: str, capsys) -> Non
     assert "is caught in 4 of 5 cases" in capsys.readouterr().out
 
 
-def test_what_may_be_chance_passes(baseline: str, tmp_path: Path) -> None:
+def test_what_may_be_chance_passes_and_is_said(baseline: str, tmp_path: Path, capsys) -> None:
     """One word of 320 more is 0.31 points, above the limit, but one speaker's."""
     unlucky = write_run(tmp_path / "unlucky", spoken("m", every=40))
-    assert code(str(unlucky), "--baseline", baseline, "--max-wer-rise", "0.3") == 0
+    assert code(str(unlucky), "--baseline", baseline, "--max-wer-rise", "0.3", "--junit", str(tmp_path / "x")) == 0
+    shown = capsys.readouterr().out
+    assert "chance?  m replay: WER" in shown
+    assert "it rose by more than the limit of 0.30 points, which chance may explain" in shown
+    assert "passed, but not shown to be as good: WER of m replay rose by more than allowed" in shown
+    assert "which chance may explain" in (tmp_path / "x").read_text()
+    assert code(str(unlucky), "--baseline", baseline, "--max-wer-rise", "1") == 0
+    assert "passed: no figure rose by more than its limit" in capsys.readouterr().out
+    assert code(str(unlucky), "--baseline", baseline, "--max-wer-rise", "0.3", "--non-inferior") == 1
 
 
 def test_what_is_allowed_passes(baseline: str, tmp_path: Path) -> None:

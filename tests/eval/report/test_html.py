@@ -23,7 +23,8 @@ def test_the_page_is_one_file_that_asks_for_nothing(run: Run, tmp_path: Path) ->
     for outward in (r"https?://", r"@import", r"url\((?!#)", r"<link", r"href=\"(?!#)", r"<[^>]+ src="):
         assert not re.search(outward, namespaces), outward
     assert page.count("<svg") >= 2
-    assert (tmp_path / "report.md").read_text(encoding="utf-8").startswith("# better is better than worse by 3.")
+    markdown = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert markdown.startswith("# Choose better: 3.8 points less WER than worse, half the CPU in one run.")
 
 
 def test_a_recording_is_listed_once_with_what_every_system_made_of_it() -> None:
@@ -57,6 +58,7 @@ def test_the_page_works_from_a_file_at_both_widths(run: Run, tmp_path: Path) -> 
             assert page.locator("article").count() == 12
             page.locator("#find").fill("chào")
             assert page.locator("article").count() == 1
+            assert page.locator("article .text").first.get_attribute("lang") == "vi"
             page.locator("#find").fill("u4")
             page.locator("article details summary").first.click()
             page.locator("article .timeline svg").first.wait_for()

@@ -51,7 +51,7 @@ def test_opposite_results_are_not_averaged_away() -> None:
     headline = verdict_on(*OPPOSITE).headline
     assert headline.startswith("It depends on the data: on easy b is better than a by 6.2 points (")
     assert "; on hard a is better than b by 6.2 points (" in headline
-    assert "All together: No difference in WER is shown" in headline
+    assert verdict_on(*OPPOSITE).reasons[0].startswith("All together: No difference in WER is shown")
 
 
 def test_one_sets_result_leads_where_the_average_hides_it() -> None:
@@ -74,7 +74,7 @@ def test_the_average_is_the_headline_where_sets_agree() -> None:
     """Both sets find b better."""
     same = [*in_set("x", spoken("a", every=2)), *in_set("x", spoken("b"))]
     same += [*in_set("y", spoken("a", every=2)), *in_set("y", spoken("b"))]
-    assert verdict_on(*same).headline.startswith("b is better than a by 6.2 points of WER")
+    assert verdict_on(*same).headline.startswith("Choose b: 6.2 points less WER than a")
 
 
 def test_few_speakers_of_a_set_are_named() -> None:
@@ -115,7 +115,10 @@ def test_words_and_characters_are_not_added() -> None:
     rates = {pair.unit: pair.wer.value for pair in comparisons(systems(*traces))}
     assert rates == {"words": pytest.approx(10.0), "characters": 0.0}
     report = report_of([run_of("r", traces)], Wanted())
-    assert "b is better than a by 10.0 points of WER" in report.verdict.headline
+    assert report.verdict.headline == (
+        "In words: Choose b: 10.0 points less WER than a. "
+        "In characters: Neither a nor b is shown to be better. Both have the same CER here."
+    )
     assert any("No difference in CER is shown" in reason for reason in report.verdict.reasons)
     assert all(system.figures["wer"].value is None for system in report.systems)
     assert all(system.counts is None for system in report.systems)

@@ -19,13 +19,16 @@ def utterances(count: int, **fields: object) -> list[Trace]:
 
 def test_the_data_is_cut_by_attributes_with_two_values_or_more() -> None:
     """Everybody has the same device; the age is unknown for one; papers of a recording are no attribute."""
-    first, second, third = utterances(3)
-    first = replace(first, attributes=(("age", "30"), ("device", "telephone"), ("licence", "x")))
-    second = replace(second, attributes=(("age", "9"), ("device", "telephone"), ("licence", "y")))
-    third = replace(third, attributes=(("device", "telephone"),))
-    (cut,) = slices(systems(first, second, third))
+    about = [
+        *6 * [(("age", "30"), ("device", "telephone"), ("licence", "x"))],
+        *6 * [(("age", "9"), ("device", "telephone"), ("licence", "y"))],
+        (("device", "telephone"),),
+    ]
+    traces = [replace(t, attributes=mine) for t, mine in zip(utterances(13), about, strict=True)]
+    (cut,) = slices(systems(*traces))
     assert cut.by == "age"
-    assert [(row.name, row.utterances) for row in cut.rows] == [("9", 1), ("30", 1), ("not given", 1)]
+    found = [(row.name, row.utterances, row.has_too_few_speakers) for row in cut.rows]
+    assert found == [("under ten", 6, False), ("thirties", 6, False), ("not given", 1, True)]
 
 
 def test_lengths_and_speeds_are_binned() -> None:
@@ -39,11 +42,15 @@ def test_lengths_and_speeds_are_binned() -> None:
 
 
 def test_rare_values_share_a_row() -> None:
-    """Twelve values are shown, the most frequent ones."""
-    traces = [replace(t, attributes=(("age", str(i)),)) for i, t in enumerate(utterances(14))]
+    """Twelve values are shown, the most frequent ones; those of fewer than six recordings are not."""
+    traces = [replace(t, attributes=(("accent", str(i % 14)),)) for i, t in enumerate(utterances(14 * 6))]
     (cut,) = slices(systems(*traces))
     assert len(cut.rows) == 13
-    assert (cut.rows[-1].name, cut.rows[-1].utterances) == ("other", 2)
+    assert (cut.rows[-1].name, cut.rows[-1].utterances) == ("other (2 values)", 12)
+    few = [replace(t, attributes=(("accent", "abcde"[max(0, i - 6)]),)) for i, t in enumerate(utterances(10))]
+    (cut,) = slices(systems(*few))
+    assert [(row.name, row.utterances) for row in cut.rows] == [("a", 7), ("other (3 values)", 3)]
+    assert cut.rows[1].has_too_few_speakers
 
 
 def test_a_set_that_one_system_did_not_run_has_no_figure_there() -> None:

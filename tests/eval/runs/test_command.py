@@ -13,6 +13,7 @@ from asr.errors import ConfigError
 from asr.events import Final
 from eval.runs.folder import UnsupportedLanguage, read_run
 from eval.trace import read_traces
+from tests.eval.fakes import ScriptedEngine
 from tests.server.scripted_server import answer, listening
 
 pytestmark = pytest.mark.slow
@@ -76,6 +77,25 @@ def test_more_repeats_go_on_in_the_same_folder(asr, engine, data: Path, tmp_path
     assert [trace.utterance for trace in run.traces] == ["a", "c"]
     assert [(trace.utterance, trace.repeat) for trace in run.repeats] == [("a", 1), ("c", 1), ("a", 2), ("c", 2)]
     assert json.loads((tmp_path / "out" / "report.json").read_text())["dataset_figures"][0]["utterances"] == 2
+
+
+def test_another_model_is_first_in_each_repeat(
+    asr, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the place in the order is worth, in memory too, is no difference between the models."""
+    loaded: list[str] = []
+
+    def load(name: str, *_: object) -> ScriptedEngine:
+        loaded.append(name)
+        return ScriptedEngine(name=name)
+
+    monkeypatch.setattr("eval.runs.command.load_engine", load)
+    models = ["--model", "one", "--model", "other", "--repeats", 3]
+    assert asr("eval", "run", "--data", data, "--mode", "replay", "--out", tmp_path / "out", *models) == 0
+    traces = list(read_traces(tmp_path / "out" / "traces.jsonl"))
+    first = [next(t.model for t in traces if (t.utterance, t.repeat) == ("a", repeat)) for repeat in range(3)]
+    assert first == ["one", "other", "one"]
+    assert loaded[-8:] == ["other", "one"] * 2 + ["one", "other"] * 2  # each alone for its memory, then both
 
 
 def test_a_finished_run_is_not_run_again(asr, engine, data: Path, tmp_path: Path) -> None:
@@ -202,3 +222,13 @@ def test_a_run_under_conditions_scores_each_as_a_data_set(asr, data: Path, tmp_p
     signature = json.loads((out / "report.json").read_text())["signature"]
     assert set(signature["data"]) == set(names)
     assert signature["settings"]["options"]["conditions"]["snr_db"] == "10,0"
+
+
+def test_a_missing_mlflow_is_named_before_the_work(
+    asr, engine, data: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eval.report.mlflow.find_spec", lambda name: None)
+    assert asr("eval", "run", "--data", data, "--out", tmp_path / "out", "--mlflow", str(tmp_path / "store")) != 0
+    assert "MLflow is not installed" in capsys.readouterr().err
+    assert not engine.opened
+    assert not (tmp_path / "out").exists()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from asr.errors import CallerError
-from eval.runs.process_usage import own_cpu_s, peak_memory_bytes, process_cpu_s
+from eval.runs.process_usage import own_cpu_s, peak_memory_bytes, process_cpu_s, worker_pids
 
 
 def test_a_process_is_read_from_the_kernels_table(tmp_path: Path) -> None:
@@ -28,6 +28,17 @@ def test_a_process_has_the_time_of_its_children_too(tmp_path: Path) -> None:
         (tmp_path / str(pid) / "status").write_text("VmHWM: 1 kB\n")
     assert process_cpu_s(7, tmp_path) == 3 * 113 / os.sysconf("SC_CLK_TCK")
     assert peak_memory_bytes(7, tmp_path) == 3 * 1024
+
+
+def test_workers_are_found_by_their_name_wherever_they_were_forked(tmp_path: Path) -> None:
+    """Not the template that forked them, nor one that was stopped or is dead, nor another server's."""
+    rows = [(7, 1, "S", "asr"), (8, 7, "S", "asr-template"), (9, 8, "R", "asr-worker"), (10, 8, "T", "asr-worker")]
+    rows += [(11, 8, "Z", "asr-worker"), (12, 7, "S", "asr-worker"), (13, 1, "S", "asr-worker")]
+    for pid, parent, state, name in rows:
+        (tmp_path / str(pid)).mkdir()
+        (tmp_path / str(pid) / "stat").write_text(f"{pid} ({name}) {state} {parent} " + "0 " * 20)
+        (tmp_path / str(pid) / "comm").write_text(f"{name}\n")
+    assert sorted(worker_pids(7, tmp_path)) == [9, 12]
 
 
 def test_a_process_that_is_not_there_is_said_so(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from websockets.sync.client import connect
 
 from server.access import failed_tries, keyring
 from server.http.app import create_app
-from server.http.gate import OPEN_PATHS, OPERATE_PREFIX, SCOPE_OF
+from server.http.gate import OPEN_PATHS, OPERATE_PREFIX, SCOPE_OF, scope_for
 from tests.server.access.keys import SPELLINGS, Made, Shown, made
 from tests.server.fakes import ScriptedEngine
 from tests.server.running import RAW, Running, running
@@ -68,7 +68,7 @@ LIVE, UPLOAD, MODELS = (
     next(a for a in ADDRESSES if a[:2] == wanted)
     for wanted in (("WS", f"/v1/listen?{RAW}"), ("POST", "/v1/audio/transcriptions"), ("GET", "/v1/models"))
 )
-HTTP = httpx.Client(verify=False)
+HTTP = httpx.Client(verify=False, timeout=60)
 
 
 class Served(NamedTuple):
@@ -166,6 +166,60 @@ def test_no_route_is_missing_from_the_table(served: Served) -> None:
             assert path in OPEN or any(is_row(route, method, address) for address in ADDRESSES), f"{method} {path}"
 
 
+ODD = (
+    "%s\n",
+    "\n%s",
+    "%s\r",
+    "%s\0",
+    "%s\u2028",
+    "%s ",
+    "%s/",
+    "/%s",
+    "%s;a=b",
+    "%s.",
+    "%s/.",
+    "%s?",
+    "%s#",
+    "%s%%0A",
+    "%s\t",
+    "%s\n\n",
+)
+
+
+def test_the_gate_and_the_router_read_every_path_alike(served: Served) -> None:
+    """A path that the router takes for a route, and the gate for none, would be open to a key of any scope.
+
+    Each spelling of each path, also those that only Python's `$` takes for it, has its route's scope, or no route.
+    """
+    routes = create_app(served.server.service.settings, [ScriptedEngine()]).routes
+    paths = sorted(
+        {address.path.partition("?")[0] for address in ADDRESSES if address.path.startswith("/v")} | SCOPE_OF.keys()
+    )
+    seen = 0
+    for path in (path for plain in paths for path in (plain, *(odd % plain for odd in ODD), plain.upper())):
+        for method in ("GET", "POST", "WS"):
+            kind = {"type": "websocket"} if method == "WS" else {"type": "http", "method": method}
+            scope = {**kind, "path": path, "root_path": "", "path_params": {}, "headers": []}
+            for route in routes:
+                if route.matches(scope)[0] is Match.FULL and not isinstance(route, Mount):
+                    seen += 1
+                    assert scope_for(scope) == scope_for(scope | {"path": route.path}), f"{method} {path!r}"  # type: ignore[attr-defined]
+    assert seen > len(SCOPE_OF)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [a for a in ADDRESSES if a.path.startswith("/v") or a.path == "/metrics"],
+    ids=lambda a: f"{a.method} {a.path}",
+)
+def test_a_path_with_a_line_end_is_no_route(served: Served, address: Address) -> None:
+    """Python's `$` also matches before a line end: with `/metrics%0A` a key for streams could read the metrics."""
+    path, mark, query = address.path.partition("?")
+    shown = SPELLINGS["Token"](served.keys.secrets["only-metrics" if address.scope != "metrics" else "only-listen"])
+    answer = ask(served.server, address._replace(path=f"{path}%0A{mark}{query}"), shown)
+    assert answer.status_code in (403, 404)  # a path under /v1/operate/ is refused before
+
+
 def is_row(route: BaseRoute, method: str, address: Address) -> bool:
     """Whether the row asks this route with this method, without its query."""
     kind = {"type": "websocket"} if method == "WS" else {"type": "http", "method": method}
@@ -173,7 +227,7 @@ def is_row(route: BaseRoute, method: str, address: Address) -> bool:
     return address.method == method and route.matches(scope)[0] is Match.FULL
 
 
-OPEN = ("/", "/healthz", "/readyz", "/static")
+OPEN = ("/", "/healthz", "/readyz", "/docs", "/openapi.json", "/asyncapi.json", "/static")
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/static/app.js", "/static/style.css"])

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import socket as sockets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -205,10 +206,16 @@ def test_a_traceback_says_where_and_not_which_value(name: str, logs: tuple[Path,
             int("hunter23")
     except ValueError as error:
         logging.getLogger(name).error("Task exception was never retrieved: %r", str(error)[:0], exc_info=error)
+    try:
+        raise ValueError("found 'hunter23' in\n  '  swordfish'\n    - 'hunter23'\n  File 'hunter23'\n\n    'swordfish'")
+    except ValueError as error:
+        error.add_note("a worker said:\n  'swordfish'")
+        logging.getLogger(name).error("several lines", exc_info=error)
     logging.getLogger("asyncio").error("exception=%r", ValueError("swordfish"))
     logged = logs[2].read_text()
     assert "in test_a_traceback_says_where" in logged
     assert "KeyError: '...'" in logged
     assert "ValueError: invalid literal for int() with base 10: '...'" in logged
-    shown = [line for line in logged.splitlines() if not line.startswith(" ")]
-    assert not any("swordfish" in line or "hunter23" in line for line in shown)
+    code = re.compile(r"  File .*\n    .*\n(?: +[~^]+\n)?")
+    assert len(code.findall(logged)) >= 3
+    assert not re.search("swordfish|hunter23", code.sub("", logged))

@@ -69,6 +69,10 @@ def handshake(query: str, more: str = "") -> str:
     return f"GET /v1/listen?{query} HTTP/1.1\r\n{HOST}{UPGRADE}{KEY}{more}\r\n"
 
 
+def frame(opcode: Opcode, data: bytes = b"") -> bytes:
+    return Frame(opcode, data).serialize(mask=True)
+
+
 LONGEST = [
     f"{RAW}&prompt={quote('語' * 4000)}",
     f"{RAW}&prompt={quote('𠀋' * 4000)}",
@@ -122,6 +126,60 @@ def test_a_larger_head_gets_431(server: Running, more: str, upgrade: str) -> Non
 def test_every_broken_handshake_is_answered(server: Running, request_text: str) -> None:
     """websockets refuses some that h11 took, and Uvicorn does not send its refusals."""
     assert re.match(rb"HTTP/1.1 (4\d\d|501) ", asked(server, request_text))
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        f"GET / HTTP/1.1\r\n{HOST}" + "A: b\r\n" * 300,
+        "GET / HTTP/99\r\n\r\n",
+        f"GET /v1/listen HTTP/1.1\r\n{HOST}{UPGRADE}{KEY}{KEY}\r\n",
+        handshake(f"{RAW}&model=nope"),
+        f"GET /nowhere HTTP/1.1\r\n{HOST}Connection: close\r\n\r\n",
+    ],
+    ids=["head", "version", "handshake", "model", "path"],
+)
+def test_a_client_that_goes_on_sending_gets_its_refusal(server: Running, refused: str) -> None:
+    """A connection closed with bytes unread is reset, and what its client has not read yet is lost."""
+    with open_socket(server) as raw:
+        raw.sendall(refused.encode())
+        raw.recv(1, sockets.MSG_PEEK)
+        for _ in range(20):
+            raw.sendall(bytes(50_000))
+        received = b""
+        while piece := raw.recv(65_536):
+            received += piece
+    assert re.match(rb"HTTP/1.1 (4\d\d|505) .*[}\n]$", received, re.DOTALL)
+
+
+EARLY = {
+    "its whole stream": (
+        frame(Opcode.BINARY, pcm(0.6)) + frame(Opcode.TEXT, CLOSE.encode()),
+        b"w0",
+        b"\x88\x02\x03\xe8",
+    ),
+    "a ping and a close frame": (frame(Opcode.PING) + frame(Opcode.CLOSE), b"\r\n\r\n\x8a\x00", b"\x88\x00"),
+    "no UTF-8": (frame(Opcode.TEXT, b"\xff"), b"not UTF-8", b"\x03\xef"),
+    "a frame without a mask": (b"\x82\x01x", b"incorrect masking", b"\x03\xea"),
+    "no frame": (b"\xff" * 9, b"invalid opcode", b"\x03\xea"),
+}
+
+
+@pytest.mark.parametrize("case", EARLY)
+def test_what_a_client_sends_before_the_handshake_is_answered_is_read_after_it(
+    server: Running, case: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """RFC 6455, 4.1: a client waits. One that does not loses no audio, and a broken frame of it is no traceback."""
+    sent, *wanted = EARLY[case]
+    with open_socket(server) as raw:
+        raw.sendall(handshake(RAW).encode() + sent)
+        received = b""
+        while not all(part in received for part in wanted):
+            piece = raw.recv(65_536)
+            assert piece, received
+            received += piece
+    assert received.startswith(b"HTTP/1.1 101")
+    assert not [record for record in caplog.records if record.exc_info or record.name == "asyncio"]
 
 
 @pytest.mark.parametrize("begun", ["", "GET / HT", f"GET /v1/listen HTTP/1.1\r\n{HOST}{UPGRADE}"])

@@ -13,84 +13,15 @@ from typing import Any
 import pytest
 from websockets.sync.client import ClientConnection
 
-from asr.aliases import CHAMPION
 from asr.errors import LedgerError, ModelError
-from asr.ledger import Ledger, Release, open_ledger
+from asr.ledger import open_ledger
 from asr.ledger.tables import FORMATS
 from server.roster import follow
-from server.roster.follow import Follower
 from server.workers.process import WorkerDied
-from tests.asr.ledger.releases import add_releases
-from tests.server.fakes import ScriptedEngine, words
+from tests.server.fakes import words
 from tests.server.roster.speaking import releases, speak
-from tests.server.running import CLOSE, Running, eventually, running, transcript, until_closed
-
-
-class Loaded(ScriptedEngine):
-    """An engine of a release. `languages` without English: the self-test does not look at its words."""
-
-    languages = ("ja",)
-
-    def __init__(self, release: Release, fault: Exception | None, gate: threading.Event) -> None:
-        super().__init__()
-        self.name, self.release, self.weights_sha256 = release.name, release.ref, release.sha256
-        self._fault, self._loads = fault, gate
-        self.is_closed = False
-
-    def await_ready(self) -> None:
-        self._loads.wait(30)
-        if self._fault:
-            raise self._fault
-
-    def kill(self) -> None:
-        super().kill()
-        self._loads.set()
-
-    def close(self) -> None:
-        self.is_closed = True
-
-
-class World:
-    """A ledger with five releases of the model `m`, the first of them live, and a server that follows it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.where = folder / "ledger.db"
-        self.ledger = open_ledger(self.where)
-        add_releases(self.ledger, folder, 5)
-        self.faults: dict[int, Exception] = {}
-        self.gate = threading.Event()
-        self.gate.set()
-        self.engines: list[Loaded] = []
-        self.server: Running
-
-    def load(self, ledger: Ledger, release: Release) -> Sequence[Loaded]:
-        ledger.verified_folder(release)
-        self.engines += (made := [Loaded(release, self.faults.get(release.number), self.gate)])
-        return made
-
-    def move(self, number: int | None, alias: str = CHAMPION) -> None:
-        now = self.ledger.aliases("m").get(alias)
-        self.ledger.move("m", alias, expected=now.number if now else None, to=number, by="ann", why="a test")
-
-    @property
-    def live(self) -> str:
-        champion = self.server.service.schedulers.get("m")
-        return champion.ref if champion else ""
-
-    @property
-    def loaded(self) -> set[str]:
-        return {scheduler.ref for scheduler in self.server.service.roster.schedulers}
-
-    def failed_loads(self) -> float:
-        return self.server.metric("asr_failed_loads_total", model="m")
-
-    def serve(self, keep_warm_s: float = 60.0) -> "Any":
-        def follower(service: Any) -> Follower:
-            ledger = open_ledger(self.where)
-            load = lambda release: self.load(ledger, release)  # noqa: E731
-            return Follower(service, ledger, ["m"], load, keep_warm_s=keep_warm_s, load_timeout_s=20.0)
-
-        return running(models=["m"], follow=follower)
+from tests.server.roster.world import World
+from tests.server.running import CLOSE, eventually, transcript, until_closed
 
 
 @pytest.fixture
@@ -124,6 +55,17 @@ def test_a_rollback_needs_no_load(world: World) -> None:
     world.move(1)
     eventually(lambda: world.live == "m/1")
     assert [engine.release for engine in world.engines] == ["m/1", "m/2"]
+
+
+def test_a_load_gives_way_to_live_streams_and_to_nothing_else(world: World) -> None:
+    """Without a stream it has the usual priority: it must not wait for other programs."""
+    world.move(2)
+    eventually(lambda: world.live == "m/2")
+    with world.server.listen() as socket:
+        speak(socket)
+        world.move(3)
+        eventually(lambda: world.live == "m/3")
+    assert world.beside == [False, False, True]
 
 
 def test_only_the_champion_before_stays_loaded(world: World) -> None:

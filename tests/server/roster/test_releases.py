@@ -36,3 +36,14 @@ def test_releases_without_a_champion_do_not_take_the_place_of_an_installed_model
         settings = load_settings(models=[served])
         assert followed_names(settings, ledger) == followed
         assert list(pinned_releases(settings, ledger)) == ([served] if "/" in served else [])
+
+
+def test_a_ledger_of_other_work_does_not_say_what_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ledger of the settings counts, not the one that `$ASR_LEDGER` names."""
+    with open_ledger(tmp_path / "other.db") as other:
+        other.add_release("m", model_folder(tmp_path / "model"), by="ann", why="a test")
+        other.move("m", CHAMPION, expected=None, to=1, by="ann", why="a test")
+        monkeypatch.setenv("ASR_LEDGER", other.where)
+    with open_ledger(tmp_path / "ledger.db") as ledger:
+        ledger.add_release("m", model_folder(tmp_path / "model"), by="ann", why="a test")
+        assert followed_names(load_settings(models=["m"]), ledger) == ["m"]

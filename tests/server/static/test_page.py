@@ -25,7 +25,7 @@ from eval.bench.broken_network import Break, BrokenNetwork, Plan
 from server.client.overlap import Overlap
 from server.client.protocol import listen_url
 from tests.server.running import ServerProcess
-from tests.server.static.browser import CHROMIUM, NEEDS_CHROMIUM, QUIET
+from tests.server.static.browser import CHROMIUM, NEEDS_CHROMIUM, QUIET, download
 from tests.speech import RATE_HZ, clip, silence
 
 pytestmark = [pytest.mark.browser, NEEDS_CHROMIUM]
@@ -121,7 +121,7 @@ def context_of(browser: Browser, **settings: object) -> BrowserContext:
 
 def start(page: Page) -> None:
     """Presses Start and waits until the microphone is open, or the page says why it is not."""
-    page.get_by_role("button", name="Start").click()
+    page.get_by_role("button", name="Start", exact=True).click()
     page.wait_for_selector("body:not([data-phase=opening])")
 
 
@@ -206,7 +206,7 @@ def test_a_second_recording_continues_below_the_first(open_page: Open, tmp_path:
         wait_for_second(page, 4)
         stop(page)
     assert plain(finals(page)) == FOX + FOX
-    starts = [int(m) for m in re.findall(r"00:00:(\d\d),\d{3} -->", download(page, "srt"))]
+    starts = [int(m) for m in re.findall(r"00:00:(\d\d),\d{3} -->", download(page, "srt").decode())]
     assert starts == sorted(starts)
     assert starts[-1] >= 4
 
@@ -317,10 +317,10 @@ def test_a_connection_that_breaks_again_and_again_is_resumed(
 
 
 def test_the_page_drops_repeated_words_as_the_client_does(open_page: Open) -> None:
-    """`server/static/overlap.js` and `server/client/overlap.py` agree, word for word."""
+    """`server/static/client/overlap.js` and `server/client/overlap.py` agree, word for word."""
     draw = random.Random(18)
     run = """async ([known, words]) => {
-        const { Overlap } = await import("/static/overlap.js");
+        const { Overlap } = await import("/static/client/overlap.js");
         const overlap = new Overlap(known);
         return [words.map((word) => overlap.covers(word)), words.map((word) => overlap.knows(word))];
     }"""
@@ -375,25 +375,18 @@ def choose(page: Page, path: Path) -> None:
     expect(page.locator("#file")).to_have_value("", timeout=PATIENCE_MS)  # the page clears it when it is done
 
 
-def download(page: Page, suffix: str) -> str:
-    with page.expect_download() as waiting:
-        page.get_by_role("button", name=f"Download as {suffix}").click()
-    assert waiting.value.suggested_filename.endswith(f".{suffix}")
-    return Path(waiting.value.path()).read_text(encoding="utf-8")
-
-
 def test_a_file_becomes_text_that_can_be_copied_and_downloaded(
     open_page: Open, server: ServerProcess, tmp_path: Path
 ) -> None:
-    """A recording that the browser decodes is streamed; each of the three formats holds the page's text."""
+    """A recording that the browser decodes is streamed; each format holds the page's text."""
     page = open_page(permissions=["clipboard-read", "clipboard-write"])
     choose(page, recording(tmp_path / "lecture.wav", 0.5, "quick_brown_fox", 3.0, "counting", 0.5))
     text = page.locator("#words").inner_text()
     assert plain(text) == FOX + COUNT
     assert page.locator("#words p").count() == 2  # a pause of three seconds is a paragraph
-    assert plain(download(page, "txt")) == FOX + COUNT
+    assert plain(download(page, "txt").decode()) == FOX + COUNT
     for suffix, point in (("srt", ","), ("vtt", r"\.")):
-        file = download(page, suffix)
+        file = download(page, suffix).decode()
         cues = re.findall(rf"(\d\d:\d\d:\d\d{point}\d{{3}}) --> (\d\d:\d\d:\d\d{point}\d{{3}})\n((?:.+\n)+)", file)
         assert [word for *_, said in cues for word in plain(said)] == FOX + COUNT
         times = [at for start_s, end_s, _ in cues for at in (start_s, end_s)]
@@ -407,7 +400,7 @@ def test_a_file_that_the_browser_cannot_decode_is_read_by_the_server(open_page: 
     page = open_page()
     choose(page, recording(tmp_path / "old.aiff", "quick_brown_fox"))
     assert plain(finals(page)) == FOX
-    assert plain(download(page, "srt").split("\n", 2)[2]) == FOX
+    assert plain(download(page, "srt").decode().split("\n", 2)[2]) == FOX
 
 
 def test_a_file_that_is_no_audio_gets_the_servers_words(open_page: Open, tmp_path: Path) -> None:
@@ -430,7 +423,7 @@ def test_text_that_was_not_saved_is_not_replaced_without_asking(open_page: Open,
     page.get_by_role("button", name="Clear").click()
     assert "not been copied or downloaded" in questions[0]
     assert plain(finals(page)) == FOX
-    download(page, "txt")
+    download(page, "txt").decode()
     page.get_by_role("button", name="Clear").click()
     assert finals(page) == ""
 
@@ -442,10 +435,10 @@ def test_everything_works_from_the_keyboard(open_page: Open, tmp_path: Path) -> 
     """Tab reaches the controls in order, the focus is visible and stays; Space and Enter press them."""
     page = open_page(recording(tmp_path / "spoken.wav", 0.5, "quick_brown_fox", 30.0))
     reached = []
-    for _ in range(5):
+    for _ in range(6):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.id"))
-    assert reached == ["model", "language", "paper", "start", "choose"]
+    assert reached == ["model", "language", "settings", "paper", "start", "choose"]
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     # The file dialog is replaced: whether headless Chromium reports it varies from run to run.
     page.evaluate("document.getElementById('file').onclick = () => { document.title = 'choosing'; return false; }")
@@ -498,13 +491,12 @@ def test_nothing_is_loaded_from_other_hosts(open_page: Open, server: ServerProce
 # --- the page's pure parts, in the browser that runs them
 
 
-def test_subtitles_are_cut_at_pauses_and_sentences(open_page: Open) -> None:
+def test_subtitles_have_times_blank_lines_and_escapes(open_page: Open) -> None:
     """SubRip and WebVTT as specified (w3.org/TR/webvtt1): times, blank lines, escapes."""
     page = open_page()
     words = [
-        {"text": " Is", "start": 0.5, "end": 0.7},
-        {"text": " 3<4?", "start": 0.7, "end": 1.25},
-        {"text": " Yes.", "start": 3661.0, "end": 3661.5},
+        [{"text": " Is", "start": 0.5, "end": 0.7}, {"text": " 3<4?", "start": 0.7, "end": 1.25}],
+        [{"text": " Yes.", "start": 3661.0, "end": 3661.5}],
     ]
     run = "async ([name, words]) => (await import('/static/formats.js'))[name](words)"
     assert page.evaluate(run, ["toSrt", words]) == (
@@ -516,7 +508,7 @@ def test_subtitles_are_cut_at_pauses_and_sentences(open_page: Open) -> None:
 
 
 def test_subtitles_are_those_of_the_command_line(open_page: Open) -> None:
-    """The limits of `asr.transcripts.subtitles`, and its cues where there is no pause and no sentence ends."""
+    """The limits and the cues of `asr.transcripts.subtitles`."""
     page = open_page()
     for name in ("LINE_CHARS", "MAX_LINES", "MAX_CUE_S", "MIN_CUE_S", "READING_CHARS_PER_S"):
         limit = page.evaluate("async (name) => (await import('/static/formats.js'))[name]", name)
@@ -530,16 +522,16 @@ def test_subtitles_are_those_of_the_command_line(open_page: Open) -> None:
         [part for i in range(20) for part in (f" {i}", ",9", "50", " low", "-fat", " flower", "ened")],
         [" Rindfleischetikettierungsüberwachungsaufgaben", "übertragung", " และ", "กี่", "วัน", "👩‍👧" * 40],
     ]
-    run = "async ([words, duration]) => (await import('/static/formats.js')).cues(words, duration)"
+    run = "async ([words, duration]) => (await import('/static/formats.js')).cues([words], duration)"
     for parts in texts:
         words = [Word(part, i * (0.1 + i / 900), i * (0.1 + i / 900) + 0.1, 1.0) for i, part in enumerate(parts)]
         listed = [{"text": word.text, "start": word.start_s, "end": word.end_s} for word in words]
         duration_s = words[-1].end_s + 0.05
-        shown = page.evaluate(run, [listed, duration_s])
-        expected = subtitles.cues_of([words], duration_s)
-        assert [cue["text"] for cue in shown] == ["\n".join(cue.lines) for cue in expected]
-        times_ms = [(cue["start"] * 1000, cue["end"] * 1000) for cue in shown]
-        assert np.array(times_ms) == pytest.approx(np.array([(cue.start_ms, cue.end_ms) for cue in expected]), abs=1.1)
+        expected = [
+            {"start_ms": cue.start_ms, "end_ms": cue.end_ms, "lines": list(cue.lines)}
+            for cue in subtitles.cues_of([words], duration_s)
+        ]
+        assert page.evaluate(run, [listed, duration_s]) == expected
 
 
 def test_the_page_counts_columns_as_the_command_line_does(open_page: Open) -> None:
@@ -556,7 +548,8 @@ def test_words_keep_what_joins_them(open_page: Open) -> None:
     """The joined words are the text, with spaces where the language writes them."""
     page = open_page()
     run = (
-        "async (results) => (await import('/static/transcript.js')).wordsOf(results, 10).map((w) => [w.text, w.start])"
+        "async (results) => "
+        "(await import('/static/client/words.js')).wordsOf(results, 10).map((w) => [w.text, w.start])"
     )
 
     def pieces(text: str | None, transcript: str, *words: tuple[str, str]) -> list[list[object]]:
@@ -597,7 +590,7 @@ def test_a_live_tape_drops_its_oldest_audio_and_reads_across_chunks(open_page: O
     page = open_page()
     kept = page.evaluate(
         """async () => {
-            const { LiveTape } = await import("/static/tape.js");
+            const { LiveTape } = await import("/static/client/tape.js");
             const tape = new LiveTape(10);
             for (let i = 0; i < 310; i += 1) tape.push(Int16Array.from({ length: 10 }, (_, k) => i * 10 + k));
             return [tape.start, tape.end, [...tape.read(108, 4)], tape.read(3095, 10).length];

@@ -12,11 +12,10 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.server.fakes import ScriptedEngine, words
 from tests.server.running import Running, running, wav
-from tests.server.static.browser import CHROMIUM, NEEDS_CHROMIUM, QUIET
+from tests.server.static.browser import CHROMIUM, NEEDS_CHROMIUM, PATIENCE_MS, QUIET, download
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, NEEDS_CHROMIUM]
 
-PATIENCE_MS = 60_000
 FAKE_MICROPHONE = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
 
 
@@ -38,7 +37,7 @@ def read(page: Page) -> list[str]:
 def speak(page: Page, server: Running, until: str) -> None:
     page.goto(server.url)
     expect(page.locator("#model")).to_contain_text("scripted-1")
-    page.get_by_role("button", name="Start").click()
+    page.get_by_role("button", name="Start", exact=True).click()
     expect(page.locator("#words")).to_contain_text(until)
 
 
@@ -138,8 +137,7 @@ def test_a_page_with_text_that_was_not_saved_asks_before_it_closes(
     expect(page.locator("#words")).to_contain_text("w3")
     page.wait_for_selector("body[data-phase=idle]")
     assert page.evaluate(asks)
-    with page.expect_download():
-        page.get_by_role("button", name="Download as txt").click()
+    download(page, "txt")
     assert not page.evaluate(asks)
 
 
@@ -150,13 +148,13 @@ def test_the_newest_words_stay_in_sight_until_the_user_scrolls_up(page: Page, sc
     hidden = (
         "() => { const p = document.getElementById('paper'); return p.scrollHeight - p.scrollTop - p.clientHeight }"
     )
-    page.evaluate(f"import('/static/view.js').then((view) => view.showFinal({final}))")
+    page.evaluate(f"import('/static/text.js').then((text) => text.showFinal({final}))")
     page.evaluate("import('/static/view.js').then((view) => view.showNotice('A long notice. '.repeat(20)))")
     page.wait_for_function(f"() => ({hidden})() < 2")
     page.locator("#paper").hover()
     page.mouse.wheel(0, -300)
     page.wait_for_function(f"() => ({hidden})() > 200")
-    page.evaluate(f"import('/static/view.js').then((view) => view.showFinal({final}))")
+    page.evaluate(f"import('/static/text.js').then((text) => text.showFinal({final}))")
     assert page.evaluate(hidden) > 300
     page.get_by_role("button", name="Jump to latest").click()
     page.wait_for_function(f"() => ({hidden})() < 2")

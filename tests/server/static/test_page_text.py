@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
 from tests.server.running import Running, wav
-from tests.server.static.browser import CHROMIUM, NEEDS_CHROMIUM, QUIET
+from tests.server.static.browser import CHROMIUM, NEEDS_CHROMIUM, QUIET, download, wait_until_kept
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, NEEDS_CHROMIUM]
 
@@ -69,7 +69,7 @@ def test_a_reload_and_a_closed_tab_lose_no_word(
 ) -> None:
     """The text is on the device: a reload shows it, another tab offers it, the list has it, and Delete removes it."""
     read_file(page, tmp_path)
-    page.wait_for_timeout(500)
+    wait_until_kept(page)
     page.once("dialog", lambda dialog: dialog.accept())
     page.reload()
     expect(page.locator("#words")).to_contain_text("w0 w1 w2 w3")
@@ -111,15 +111,12 @@ def test_a_word_is_played_and_corrected(page: Page, tmp_path: Path) -> None:
     page.locator(".word", has_text="w2").fill("hello")
     page.get_by_role("button", name="Edit").click()
     expect(page.locator("#words")).to_contain_text("w0 w1 hello w3")
-    with page.expect_download() as waiting:
-        page.get_by_role("button", name="Download as txt").click()
-    assert Path(waiting.value.path()).read_text(encoding="utf-8") == "w0 w1 hello w3\n"
-    page.wait_for_timeout(500)
+    assert download(page, "txt").decode() == "w0 w1 hello w3\n"
+    assert b"\nw0 w1 hello w3\n" in download(page, "srt")
+    wait_until_kept(page)
     kept = page.evaluate("import('/static/history.js').then(async (h) => (await h.list())[0].state.finals)")
     assert [word["text"] for final in kept for word in final["words"]] == [" w0", " w1", " w2", " w3"]
-    with page.expect_download() as waiting:
-        page.get_by_role("button", name="Download as json").click()
-    written = json.loads(Path(waiting.value.path()).read_text(encoding="utf-8"))
+    written = json.loads(download(page, "json"))
     assert written["text"] == "w0 w1 hello w3"
     assert written["segments"][0]["words"][2] == {"text": " hello", "start_s": 1, "end_s": 1.5, "recognised": " w2"}
 

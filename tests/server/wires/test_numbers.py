@@ -49,6 +49,7 @@ def test_numbers_are_read(text: str, number: float) -> None:
 
 NUMBERS = [
     *((parse_query, name) for name in ("endpointing", "utterance_end_ms", "sample_rate", "channels")),
+    *((parse_query, name) for name in ("resumable", "sequence", "offset")),
     *((parse_prerecorded, name) for name in ("utt_split", "sample_rate", "channels")),
     *((parse_flux, name) for name in ("eot_threshold", "eager_eot_threshold", "eot_timeout_ms")),
 ]

@@ -14,7 +14,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from asr.errors import ConfigError, ModelError
 from asr.events import Final
-from server.wires.base import Audio, Cause, Open, Reply, Summary
+from server.wires.base import Audio, Cause, Open, Progress, Reply, Summary
 from server.wires.openai_realtime import CLIENT_EVENTS, CLOSE_CODES, RealtimeWire
 from server.wires.openai_realtime_messages import MAX_KEPT_ITEMS, Mode, RealtimeSender
 from server.wires.openai_realtime_session import FORMATS, RealtimeSession
@@ -125,7 +125,8 @@ def test_only_the_latest_items_are_kept() -> None:
     sender.expect_stream(Mode(is_manual=True, with_logprobs=False))
     for number in range(MAX_KEPT_ITEMS + 5):
         sender.expect("commit")
-        list(sender.results([Final((), number, number + 1.0, "en", from_finalize=True)]))
+        committed = Final((), number, number + 1.0, "en", from_finalize=True)
+        list(sender.results([committed], Progress(number + 1.0, number + 1.0)))
     assert sender.retrieved("item_id_5") is None
     assert sender.retrieved("item_id_6") is not None
 

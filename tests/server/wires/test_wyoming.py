@@ -194,11 +194,17 @@ def test_a_client_that_only_waits_holds_no_place_and_is_closed() -> None:
 
 
 def test_a_full_server_says_so() -> None:
-    """At the first audio."""
-    with serving(max_streams=1) as served, served.server.listen(), served.client() as client:
-        client.say(0.5)
-        [(_, error)] = client.until("error")
-        assert error["code"] == "overloaded"
+    """At the first audio, and a client that goes on sending loses nothing of it: bytes unread would reset it."""
+    with serving(max_streams=1) as served, served.server.listen():
+        for _ in range(3):
+            with served.client() as client:
+                client.send("audio-start", FORM)
+                eventually(lambda: client.socket.recv(1, socket.MSG_PEEK) != b"")
+                for _ in range(20):
+                    client.send("audio-chunk", FORM, pcm(0.1))
+                [(_, error)] = client.until("error")
+                assert error["code"] == "overloaded"
+                assert client.receive() is None
 
 
 def test_a_server_that_stops_sends_what_it_has() -> None:

@@ -1,6 +1,7 @@
 """Handlers without a model, for worker processes: importing this module takes no time."""
 
 import os
+import sys
 import threading
 import time
 
@@ -22,9 +23,22 @@ class Obedient:
                 raise RuntimeError("broken inside")
             case "pid":
                 return os.getpid()
+            case "torch":
+                return "imported" if "torch" in sys.modules else "missing"
+            case "environment":
+                return os.environ.get("STEADYWORD_TEST")
+            case "nice":
+                return os.getpriority(os.PRIO_PROCESS, 0)
             case "work":
                 time.sleep(60)
         return request
+
+
+class Loaded(Obedient):
+    """Its hello is the priority that it was made at."""
+
+    def __init__(self) -> None:
+        self.hello = str(os.getpriority(os.PRIO_PROCESS, 0))
 
 
 def refuse_to_load() -> Obedient:

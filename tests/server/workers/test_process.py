@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from asr.errors import ConfigError, InternalError
-from server.workers import process
+from server.workers import process, progress
 from server.workers.process import WorkerDied, WorkerError, WorkerProcess
 from tests.server.workers.handlers import (
+    Loaded,
     Obedient,
     die_while_loading,
     fail_to_load,
@@ -87,7 +88,7 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="progress is read fro
 @pytest.mark.parametrize("is_stopped", [True, False])
 def test_a_worker_that_hangs_while_it_loads_is_killed(is_stopped: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped by a signal, or in a deadlock. Without it a server would wait for `start_timeout_s`, or forever."""
-    monkeypatch.setattr(process, "STILL_S", 1.0)
+    monkeypatch.setattr(progress, "STILL_S", 1.0)
     worker: Worker = WorkerProcess(load_slowly if is_stopped else wait_for_each_other, "worker of tests")
     if is_stopped:
         os.kill(worker.pid or 0, signal.SIGSTOP)
@@ -100,7 +101,7 @@ def test_a_worker_that_hangs_while_it_loads_is_killed(is_stopped: bool, monkeypa
 @LINUX
 def test_a_worker_that_loads_slowly_is_not_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     """It has not made its handler after twice the time, but it gets on. So does one that was restarted."""
-    monkeypatch.setattr(process, "STILL_S", 1.0)
+    monkeypatch.setattr(progress, "STILL_S", 1.0)
     worker: Worker = WorkerProcess(load_slowly, "worker of tests")
     assert worker.await_hello() == "ready"
     os.kill(worker.pid or 0, signal.SIGKILL)
@@ -120,23 +121,35 @@ def test_death_is_noticed_and_a_restart_mends_it(worker: Worker) -> None:
     assert worker.ask("pid") == worker.pid != pid
 
 
+@LINUX
+def test_a_model_that_is_loaded_beside_streams_gives_way_to_them() -> None:
+    """It is made at a low priority and answers at the usual one. A restart, for which somebody waits, is not."""
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    worker: Worker = WorkerProcess(Loaded, "worker of tests", is_beside=True)
+    assert worker.await_hello() == str(min(19, own + process.BESIDE_NICE))
+    assert worker.ask("nice") == own
+    assert worker.restart() == str(own)
+    worker.close()
+
+
 def test_ctrl_c_is_left_to_the_parent(worker: Worker) -> None:
     """A terminal sends SIGINT to all processes of a command; the worker still answers."""
     os.kill(worker.pid or 0, signal.SIGINT)
     assert worker.ask("still here") == "still here"
 
 
-def test_a_closed_pipe_ends_the_process(worker: Worker) -> None:
-    """In order, with exit code 0."""
+def test_a_closed_pipe_ends_the_process(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By itself: nobody kills it."""
+    monkeypatch.setattr(worker._process, "kill", lambda: pytest.fail("it was killed"))
     worker.close(patience_s=60.0)
-    assert worker.exitcode == 0
+    assert not worker.is_alive
 
 
 def test_a_worker_that_does_not_end_in_time_is_killed(worker: Worker) -> None:
     """A long answer, or one that never comes, does not hold up the parent."""
-    worker.send("work")
+    worker.send("work")  # a minute's
     worker.close(patience_s=0.1)
-    assert worker.exitcode == -signal.SIGKILL
+    assert not worker.is_alive
 
 
 def test_two_threads_do_not_read_one_pipe() -> None:

@@ -1,9 +1,14 @@
 """A given text on lattices written by hand."""
 
+import itertools
+
+import numpy as np
 import pytest
+import torch
+from torchaudio.functional import forced_align
 
 from asr.errors import CallerError
-from asr.models.ctc.forced_align import emissions, place
+from asr.models.ctc.forced_align import best_path, emissions, place
 from tests.asr.models.ctc.lattices import VOCABULARY, lattice
 
 
@@ -35,3 +40,14 @@ def test_a_text_longer_than_its_recording_is_refused() -> None:
     """Each letter needs a frame, two equal ones a blank between them."""
     with pytest.raises(CallerError, match="4 letters does not fit in 5 frames; wanted 6"):
         emissions(lattice("_aab_"), [3, 3, 3, 4], 0)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_path_is_torchaudios(seed: int) -> None:
+    """An independent implementation, on random lattices: repeated tokens, a path without room, one token, many."""
+    rng = np.random.default_rng(seed)
+    tokens = rng.integers(1, (2, 4, 30)[seed % 3], size=(1, 7, 90)[seed % 3]).tolist()
+    needed = len(tokens) + sum(a == b for a, b in itertools.pairwise(tokens))
+    lattice = torch.tensor(rng.normal(size=(needed + int(rng.integers(0, 60)) * (seed % 4), 30))).log_softmax(-1)
+    theirs, _ = forced_align(lattice[None], torch.tensor([tokens], dtype=torch.int32), blank=0)
+    assert best_path(lattice.numpy(), tokens, 0).tolist() == theirs[0].tolist()

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
 from asr.engine import Engine
+from asr.models.base import Window
 from asr.models.whisper.network import WhisperNetwork
 from tests.speech import RATE_HZ, speech
 
@@ -40,3 +42,14 @@ def test_settled_frames_approach_the_whole_encoding_as_more_audio_follows_them(n
     near, far = distance(3.0), distance(0.5)
     assert near < far
     assert near < 0.1
+
+
+def test_a_compiled_decoder_gives_the_same_bits(whisper_tiny: Engine) -> None:
+    """A short recording is decoded without compiling, a long one with it: words, times and confidences are equal."""
+    compiled, plain = whisper_tiny.recogniser, Engine.load("whisper-tiny.en", compiled=False).recogniser
+    assert not isinstance(plain.network._decoder, torch.jit.ScriptModule)
+    assert isinstance(compiled.network._decoder, torch.jit.ScriptModule)
+    windows = [Window(speech()), Window(speech()[: 3 * RATE_HZ])]
+    assert [h.pieces for h in plain.recognise(windows)] == [h.pieces for h in compiled.recognise(windows)]
+    plain.compile()
+    assert [h.pieces for h in plain.recognise(windows)] == [h.pieces for h in compiled.recognise(windows)]

@@ -1,15 +1,19 @@
 """Where the language changes: the path through spans, and real recordings of three languages joined by short pauses."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from asr.config import SAMPLE_RATE_HZ
 from asr.engine import Engine
 from asr.events import Event, Final, text_of
-from asr.models.whisper.spoken_language import CHANGE_PENALTY, likeliest_path, spans_between
+from asr.models.base import Window
+from asr.models.whisper.spoken_language import CHANGE_PENALTY, LanguageDetector, likeliest_path, spans_between
 from asr.transcripts.recording import offline_settings, transcribe
 from eval.data.dataset import load_dataset, read
 from tests.properties import run
@@ -40,6 +44,51 @@ def test_the_language_changes_where_the_evidence_outweighs_the_penalty(
 ) -> None:
     """Each change costs `CHANGE_PENALTY`, there and back costs it twice; the language before counts as a span does."""
     assert likeliest_path(logs(*rows), CHANGE_PENALTY, before) == path
+
+
+class Scored:
+    """A network whose decoder gives these scores for the languages, whatever it sees."""
+
+    def __init__(self, *rows: tuple[float, ...]) -> None:
+        self._rows = torch.from_numpy(logs(*rows))
+
+    def batch(self, memories: Sequence[object]) -> None:
+        pass
+
+    def part(self, memory: object, start: int, end: int) -> None:
+        pass
+
+    def decode(self, *_: object) -> tuple[torch.Tensor, None]:
+        return torch.zeros(len(self._rows), 1), None
+
+    def scores(self, hidden: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        return self._rows.clone()
+
+
+@pytest.mark.parametrize(
+    ("row", "usual", "found"),
+    [
+        ((0.3, 0.6, 0.1), None, "zh"),
+        ((0.3, 0.6, 0.1), "vi", "vi"),
+        ((0.05, 0.9, 0.05), "vi", "zh"),
+        ((0.3, 0.6, 0.1), "xx", "zh"),
+    ],
+)
+def test_a_talk_keeps_its_language_unless_the_evidence_is_strong(
+    row: tuple[float, ...], usual: str | None, found: str
+) -> None:
+    """A window in another language needs `CHANGE_PENALTY` more log-probability, as a change within a window does."""
+    detector = LanguageDetector(Scored(row), 0, {"vi": 0, "zh": 1, "en": 2})  # type: ignore[arg-type]
+    assert detector.languages([None], [usual]) == [found]  # type: ignore[list-item]
+
+
+def test_a_window_of_two_spans_begins_in_the_usual_language() -> None:
+    """A first span of weak evidence makes no other language of the window's start."""
+    detector = LanguageDetector(Scored((0.02, 0.98), (0.98, 0.02)), 0, {"vi": 0, "zh": 1})  # type: ignore[arg-type]
+    window = Window(np.zeros(6 * SAMPLE_RATE_HZ, np.float32), pauses=((2.5, 3.0),), usual_language="vi")
+    assert detector.first_run(None, window, "vi").end_s is None  # type: ignore[arg-type]
+    free = detector.first_run(None, replace(window, usual_language=None), "vi")  # type: ignore[arg-type]
+    assert (free.language, free.end_s) == ("zh", 2.75)
 
 
 def test_spans_lie_between_pauses_that_are_long_enough() -> None:

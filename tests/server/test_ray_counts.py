@@ -1,0 +1,17 @@
+"""How many replicas `asr serve --engine ray` is asked for."""
+
+import pytest
+
+from asr.errors import ConfigError
+from server.ray_serve import Replicas, counts_of
+
+
+def test_a_number_or_two() -> None:
+    assert counts_of("3") == Replicas(3, 3)
+    assert counts_of("2-8") == Replicas(2, 8)
+
+
+@pytest.mark.parametrize("text", ["", "0", "-2", "8-2", "0-3", "two", "2-", "²", "2-8-9", "1.5"])
+def test_anything_else_is_one_sentence(text: str) -> None:
+    with pytest.raises(ConfigError, match="wanted a number, or the fewest and most"):
+        counts_of(text)
