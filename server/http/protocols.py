@@ -362,6 +362,11 @@ class WebSocketProtocol(HalfClosing, _Bounded):
         self.conn.send_close(code, reason)
         self.handle_parser_exception()
 
+    def handle_parser_exception(self) -> None:
+        """As Uvicorn's. A stream that sends results just then finds its client gone, instead of failing."""
+        super().handle_parser_exception()
+        self.disconnected = True
+
     def send_receive_event_to_app(self) -> None:
         """As Uvicorn's, but a client's invalid UTF-8 is a line in the log, not a traceback."""
         if self.curr_msg_data_type == "text" and not self.close_sent:

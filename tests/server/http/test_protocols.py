@@ -7,13 +7,15 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, suppress
+from queue import Queue
 from urllib.parse import quote
 
 import httpx
 import pytest
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
 from websockets.frames import Frame, Opcode
 
 from server.http import uploads
@@ -325,6 +327,29 @@ def test_invalid_utf8_is_one_line_in_the_log(server: Running, caplog: pytest.Log
     assert b"\x03\xef" in received  # 1007
     [record] = [record for record in caplog.records if "UTF-8" in record.getMessage()]
     assert record.exc_info is None
+
+
+late: Queue[BaseException | None] = Queue()
+
+
+async def answer_late(socket: WebSocket) -> None:
+    """Sends when it has heard that its client has gone, as a stream's results may."""
+    await socket.accept()
+    await socket.receive()
+    try:
+        await socket.send_text("late")
+        late.put(None)
+    except Exception as error:
+        late.put(error)
+
+
+def test_a_result_after_the_server_has_closed_finds_no_client() -> None:
+    """A flood, or text that is not UTF-8, closes a WebSocket below the stream, whose results still come."""
+    with running(ScriptedEngine(), routes=[WebSocketRoute("/late", answer_late)]) as server, open_socket(server) as raw:
+        raw.sendall(handshake(RAW).replace("/v1/listen", "/late").encode())
+        assert answer_of(raw).startswith(b"HTTP/1.1 101")
+        raw.sendall(frame(Opcode.TEXT, b"\xff\xfe"))
+        assert isinstance(late.get(timeout=30), WebSocketDisconnect)
 
 
 def test_a_client_that_reads_no_pong_is_cut(server: Running) -> None:
