@@ -23,11 +23,12 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--audio", type=Path, default=Path("asr/ready.flac"), help="what the healthy streams say")
     parser.add_argument("--quiet-streams", type=int, default=2, help="healthy streams alone, in each round")
+    parser.add_argument("--tls", type=Path, nargs=2, metavar=("CERT", "KEY"), help="https and wss; made for 127.0.0.1")
     options = parser.parse_args()
     samples = np.concatenate(list(read_blocks(options.audio)))
     samples = np.tile(samples, max(1, round(20 * SAMPLE_RATE_HZ / len(samples))))
     with tempfile.TemporaryDirectory() as folder:
-        server = OwnServer(options.model, options.workers, Path(folder))
+        server = OwnServer(options.model, options.workers, Path(folder), options.tls)
         try:
             server.wait_until_ready()
             rounds = []

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 import sys
 import time
 from dataclasses import dataclass
@@ -26,14 +27,14 @@ class Healthy:
     delays_s: tuple[float, ...]
 
 
-async def healthy(url: str, samples: np.ndarray) -> Healthy:
+async def healthy(url: str, samples: np.ndarray, tls: ssl.SSLContext | None = None) -> Healthy:
     """A stream at the pace of speech."""
     pcm = (np.clip(samples, -1, 1) * 32_767).astype("<i2").tobytes()
     size = round(CHUNK_S * SAMPLE_RATE_HZ) * 2
     words: list[str] = []
     delays_s: list[float] = []
     async with connect(
-        url.replace("http", "ws") + f"/v1/listen?{RAW}&interim_results=true", compression=None, max_size=None
+        url.replace("http", "ws") + f"/v1/listen?{RAW}&interim_results=true", ssl=tls, compression=None, max_size=None
     ) as socket:
         began_s = time.monotonic()
 
@@ -54,12 +55,14 @@ async def healthy(url: str, samples: np.ndarray) -> Healthy:
     return Healthy(" ".join(words), tuple(delays_s))
 
 
-async def healthy_until(url: str, samples: np.ndarray, over: asyncio.Event) -> list[Healthy]:
+async def healthy_until(
+    url: str, samples: np.ndarray, over: asyncio.Event, tls: ssl.SSLContext | None = None
+) -> list[Healthy]:
     """Streams one after the other, at least one, until `over` is set."""
     streams: list[Healthy] = []
     while not (streams and over.is_set()):
         try:
-            streams.append(await healthy(url, samples))
+            streams.append(await healthy(url, samples, tls))
         except InvalidStatus as refused:  # the attack takes places, too: a client tries again
             print(f"a healthy stream was refused: {refused.response.body!r}", file=sys.stderr)
             await asyncio.sleep(RETRY_S)

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -27,9 +28,9 @@ QUIET_S = 40.0
 
 
 class OwnServer:
-    """`asr serve` with a log, on two free ports."""
+    """`asr serve` with a log, on two free ports; `tls`: the files of its certificate and of the key."""
 
-    def __init__(self, model: str, workers: int, folder: Path) -> None:
+    def __init__(self, model: str, workers: int, folder: Path, tls: tuple[Path, Path] | None = None) -> None:
         self.log = folder / "server.log"
         self.ports = _free_ports(2)
         config = folder / "server.toml"
@@ -46,17 +47,22 @@ class OwnServer:
             model,
             "--workers",
             str(workers),
+            *(["--tls-cert", str(tls[0]), "--tls-key", str(tls[1])] if tls else []),
         ]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        self.url = f"http://127.0.0.1:{self.ports[0]}"
+        self.tls = ssl.create_default_context(cafile=tls[0]) if tls else None
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.ports[0]}"
 
     def wait_until_ready(self) -> None:
         while self.process.poll() is None:
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/readyz", timeout=5):
+            with contextlib.suppress(OSError), self._get("/readyz", 5):
                 return
             time.sleep(0.3)
         raise SystemExit(f"the server ended: {self.log.read_text()[-2000:]}")
+
+    def _get(self, path: str, timeout_s: float) -> Any:
+        return urllib.request.urlopen(self.url + path, timeout=timeout_s, context=self.tls)
 
     def memory_mb(self) -> dict[str, float]:
         """Resident memory of the server and of each worker."""
@@ -71,7 +77,7 @@ class OwnServer:
         return sizes
 
     def open_streams(self) -> float:
-        with urllib.request.urlopen(f"{self.url}/metrics", timeout=30) as answer:
+        with self._get("/metrics", 30) as answer:
             return float(re.search(r"^asr_open_streams (\S+)", answer.read().decode(), re.MULTILINE)[1])  # type: ignore[index]
 
 
@@ -87,11 +93,11 @@ async def one_round(
     server: OwnServer, samples: np.ndarray, seed: int, messages: int, quiet_streams: int
 ) -> dict[str, Any]:
     """The healthy streams alone, then beside the attack."""
-    alone = [await healthy(server.url, samples) for _ in range(quiet_streams)]
+    alone = [await healthy(server.url, samples, server.tls) for _ in range(quiet_streams)]
     over = asyncio.Event()
-    beside = asyncio.create_task(healthy_until(server.url, samples, over))
+    beside = asyncio.create_task(healthy_until(server.url, samples, over, server.tls))
     began_s = time.monotonic()
-    made = await attack(server.url, ("127.0.0.1", server.ports[1]), seed, messages)
+    made = await attack(server.url, ("127.0.0.1", server.ports[1]), seed, messages, server.tls)
     attacked_s = time.monotonic() - began_s
     over.set()
     streams = await beside

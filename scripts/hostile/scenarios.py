@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import random
+import ssl
 from collections.abc import Awaitable, Callable
 from urllib.parse import quote
 
@@ -253,7 +254,7 @@ async def bombs(attack: Attack) -> None:
 async def vanishing(attack: Attack) -> None:
     """Streams that end in the middle, by a reset."""
     for _ in range(3):
-        reader, writer = await asyncio.open_connection(*attack.address)
+        reader, writer = await attack.open()
         writer.write(f"GET /v1/listen?{RAW} HTTP/1.1\r\nHost: localhost\r\n{UPGRADE}\r\n".encode())
         with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(ANSWER_S):
@@ -278,7 +279,7 @@ async def flood(attack: Attack, seconds: float = 3.0) -> None:
         ]
     )
     many = frame.serialize(mask=True) * 500
-    reader, writer = await asyncio.open_connection(*attack.address)
+    reader, writer = await attack.open()
     writer.write(f"GET /v1/listen?{RAW} HTTP/1.1\r\nHost: localhost\r\n{UPGRADE}\r\n".encode())
     if frame.opcode is Opcode.CONT:
         writer.write(Frame(Opcode.BINARY, b"x", fin=False).serialize(mask=True))
@@ -299,9 +300,11 @@ SCENARIOS: tuple[Callable[[Attack], Awaitable[None]], ...] = (
 """Each as often as it stands here."""
 
 
-async def attack(url: str, wyoming: tuple[str, int] | None, seed: int, messages: int, at_once: int = AT_ONCE) -> Attack:
+async def attack(
+    url: str, wyoming: tuple[str, int] | None, seed: int, messages: int, tls: ssl.SSLContext | None = None
+) -> Attack:
     """Runs random scenarios until this number of messages was sent, each scenario at least once."""
-    made = Attack(url, wyoming, random.Random(seed))
+    made = Attack(url, wyoming, random.Random(seed), tls)
     todo = list(SCENARIOS)
 
     async def run() -> None:
@@ -313,5 +316,5 @@ async def attack(url: str, wyoming: tuple[str, int] | None, seed: int, messages:
                 made.answers[type(error).__name__] += 1
                 await asyncio.sleep(0.2)
 
-    await asyncio.gather(*(run() for _ in range(at_once)))
+    await asyncio.gather(*(run() for _ in range(AT_ONCE)))
     return made

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import ssl
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ class Attack:
     url: str
     wyoming: tuple[str, int] | None
     random: random.Random
+    tls: ssl.SSLContext | None = None
+    """What trusts the server's certificate, if the URL is `https`."""
     sent: Counter[str] = field(default_factory=Counter)
     answers: Counter[str] = field(default_factory=Counter)
     unanswered: list[str] = field(default_factory=list)
@@ -33,8 +36,11 @@ class Attack:
 
     @property
     def address(self) -> tuple[str, int]:
-        host, port = self.url.removeprefix("http://").strip("/").rsplit(":", 1)
+        host, port = self.url.partition("://")[2].strip("/").rsplit(":", 1)
         return host, int(port)
+
+    async def open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection(*self.address, ssl=self.tls)
 
     @contextlib.contextmanager
     def waiting(self, what: str, audio_s: float = 0.0) -> Iterator[float]:
@@ -49,7 +55,7 @@ class Attack:
 async def raw_request(attack: Attack, name: str, data: bytes, *, half: bool = False, audio_s: float = 0.0) -> None:
     """Sends bytes and waits for any answer or the end. `half` says that the request is not whole."""
     attack.sent[name] += 1
-    reader, writer = await asyncio.open_connection(*attack.address)
+    reader, writer = await attack.open()
     try:
         with contextlib.suppress(OSError):
             writer.write(data)
@@ -79,6 +85,7 @@ async def conversation(
     try:
         async with connect(
             attack.url.replace("http", "ws") + path,
+            ssl=attack.tls,
             compression=None,
             max_size=None,
             ping_interval=None,

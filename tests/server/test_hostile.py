@@ -8,6 +8,7 @@ import logging
 import random
 import socket
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ from scripts.hostile.scenarios import attack
 from scripts.hostile.sending import ANSWER_S, Attack
 from server.config import load_settings
 from server.http.uploads import BODY_GRACE_S
+from tests.server.certificates import certificate, trusting
 from tests.server.fakes import ScriptedEngine, ScriptedSession, words
 from tests.server.running import CLOSE, eventually, pcm, running, transcript, until_closed
 
@@ -32,13 +34,21 @@ class Immune(ScriptedEngine):
 
 
 @pytest.mark.filterwarnings("ignore:Exception ignored in. <function SpooledTemporaryFile")  # half a form: Starlette
-@pytest.mark.parametrize("seed", [1, 2])
-def test_hostile_messages_are_answered_and_touch_no_other_stream(seed: int, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(("seed", "over_tls"), [(1, False), (2, False), (3, True)])
+def test_hostile_messages_are_answered_and_touch_no_other_stream(
+    seed: int, over_tls: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """All wires, floods, bombs, broken connections: nothing unanswered, no traceback, no place kept, no word lost."""
     wyoming = socket.create_server(("127.0.0.1", 0))
-    with running(Immune(), wyoming=wyoming, idle_timeout_s=100.0) as server, server.listen() as healthy:
+    files = certificate(tmp_path, "hostile") if over_tls else None
+    settings = {"tls_cert": str(files[0]), "tls_key": str(files[1])} if files else {}
+    tls = trusting(files[0]) if files else None
+    with (
+        running(Immune(), wyoming=wyoming, idle_timeout_s=100.0, **settings) as server,
+        server.listen(ssl=tls) as healthy,
+    ):
         healthy.send(pcm(1.2))
-        made = asyncio.run(attack(server.url, wyoming.getsockname()[:2], seed, messages=700))
+        made = asyncio.run(attack(server.url, wyoming.getsockname()[:2], seed, 700, tls))
         healthy.send(pcm(1.4))
         healthy.send(CLOSE)
         messages, code = until_closed(healthy)

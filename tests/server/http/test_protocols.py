@@ -339,7 +339,7 @@ async def answer_late(socket: WebSocket) -> None:
     try:
         await socket.send_text("late")
         late.put(None)
-    except Exception as error:
+    except (WebSocketDisconnect, RuntimeError) as error:
         late.put(error)
 
 
