@@ -1,4 +1,4 @@
-"""Subcommands of the core: `asr models` (`asr.model_commands`) and `asr align`.
+"""Subcommands of the core: `asr models` (`asr.model_commands`), `asr ledger` (`asr.ledger_commands`) and `asr align`.
 
 Heavy modules are imported inside the commands, so that `asr --help` starts quickly.
 """
@@ -12,6 +12,7 @@ import typer
 
 from asr.config import DEFAULT_MODEL
 from asr.errors import ConfigError
+from asr.ledger_commands import ledger_group
 from asr.model_commands import models_group
 from asr.options import takes_ledger
 from asr.text_files import decoded, fault
@@ -31,6 +32,7 @@ class Format(StrEnum):
 def register(app: typer.Typer) -> None:
     """Adds the subcommands to the command `asr`."""
     app.add_typer(models_group(), name="models")
+    app.add_typer(ledger_group(), name="ledger")
     app.command()(takes_ledger(align))
 
 

@@ -85,31 +85,37 @@ class LedgerWriter:
             try:
                 return add(rows)
             except RowRefused as error:
-                if len(rows) > 1:  # one of them: the others are written without it
-                    for row in rows:
-                        self._write(add, [row])
-                else:
-                    self._report(error)
-                    self._drop(rows)
-                return
-            except AsrError as error:
+                return self._one_by_one(add, rows, error)
+            except (AsrError, OSError, MemoryError) as error:  # the ledger or the machine: no fault of a row
                 self._report(error)
-            except Exception:  # noqa: BLE001 - the thread must go on: later rows may be fine
-                _log.exception("rows of the ledger are dropped")
-                self._drop(rows)
-                return
+            except Exception as error:  # noqa: BLE001 - the thread must go on: the other rows may be fine
+                return self._one_by_one(add, rows, error)
             if self._stopping.is_set():
-                self._drop(rows)
-                return
+                return self._drop(rows)
             self._stopping.wait(RETRY_S)
+
+    def _one_by_one(
+        self,
+        add: "Callable[[list[Pair | Outcome | VitalsRow]], None]",
+        rows: "list[Pair | Outcome | VitalsRow]",
+        error: Exception,
+    ) -> None:
+        """One of the rows is refused: the others are written without it."""
+        if len(rows) > 1:
+            for row in rows:
+                self._write(add, [row])
+        else:
+            self._report(error)
+            self._drop(rows)
 
     def _drop(self, rows: "list[Pair | Outcome | VitalsRow]") -> None:
         self._metrics.ledger_dropped.labels(_kind(rows[0])).inc(len(rows))
 
-    def _report(self, error: AsrError) -> None:
+    def _report(self, error: Exception) -> None:
         if time.monotonic() >= self._logged_s + QUIET_S:
             self._logged_s = time.monotonic()
-            _log.error("%s; %d rows wait", error, self._rows.qsize())
+            trace = None if isinstance(error, AsrError) else error  # a fault of ours
+            _log.error("%s; %d rows wait", error, self._rows.qsize(), exc_info=trace)
 
 
 def _kind(row: "Pair | Outcome | VitalsRow") -> str:

@@ -7,6 +7,7 @@
     history     what follows from the moves: the release to go back to, the evidence that a promotion rests on
     draws       utterances that are drawn for labels, and comparisons of two texts
     pipelines   triggers and non-triggers, runs of pipelines and their steps
+    copying     a ledger into another one
     ledger      the ledger itself; `resolve` reads NAME, NAME@champion and NAME/7
 
 It is imported only where a ledger is used: a server without one never loads SQLAlchemy.

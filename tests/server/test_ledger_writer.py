@@ -74,6 +74,54 @@ def test_a_row_that_never_fits_is_dropped_alone(tmp_path: Path, misfit: dict[str
         assert dropped(metrics) == 1
 
 
+@pytest.mark.parametrize("failure", [TypeError, KeyError, ArithmeticError])
+def test_a_row_that_breaks_the_writer_is_dropped_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, failure: type[Exception]
+) -> None:
+    """Whatever is raised, and not only what the ledger raises: the log has the traceback, the others are written."""
+    metrics = Metrics()
+    with open_ledger(tmp_path / "ledger.sqlite") as ledger:
+        add = ledger.add_outcomes
+
+        def breaking(rows: list[Outcome]) -> None:
+            if any(row.stream_id == "stream-1" for row in rows):
+                raise failure("stream-1")
+            add(rows)
+
+        monkeypatch.setattr(ledger, "add_outcomes", breaking)
+        writer = LedgerWriter(ledger, metrics)
+        for number in range(3):
+            writer.put(outcome(number))
+        eventually(lambda: written(ledger) == ["stream-0", "stream-2"])
+        eventually(lambda: dropped(metrics) == 1)
+        writer.stop()
+        assert "Traceback" in caplog.text
+
+
+@pytest.mark.parametrize("failure", [OSError, MemoryError])
+def test_rows_wait_while_the_machine_lacks_something(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: type[Exception]
+) -> None:
+    """Files or memory: it is no fault of the rows."""
+    monkeypatch.setattr(ledger_writer, "RETRY_S", 0.05)
+    metrics, failures = Metrics(), [failure("out of it")] * 3
+    with open_ledger(tmp_path / "ledger.sqlite") as ledger:
+        add = ledger.add_outcomes
+
+        def scarce(rows: list[Outcome]) -> None:
+            if failures:
+                raise failures.pop()
+            add(rows)
+
+        monkeypatch.setattr(ledger, "add_outcomes", scarce)
+        writer = LedgerWriter(ledger, metrics)
+        writer.put(outcome(0))
+        writer.put(outcome(1))
+        eventually(lambda: written(ledger) == ["stream-0", "stream-1"])
+        writer.stop()
+        assert dropped(metrics) == 0
+
+
 class Unwritable:
     """A ledger on a full disk."""
 
