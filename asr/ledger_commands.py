@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from asr.cli import say
 from asr.errors import LedgerError
 
 
@@ -36,7 +35,7 @@ def copy(
     if file := missing_file(source):
         raise LedgerError(f"found no ledger {file}; wanted one to copy")
     with open_ledger(source) as old, open_ledger(target) as new:
-        copied = copy_ledger(old, new, say)
+        copied = copy_ledger(old, new, lambda sentence: typer.echo(f"asr: {sentence}", err=True))
         for name, rows in copied.items():
             if rows:
                 typer.echo(f"{name}: {rows}")

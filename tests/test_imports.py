@@ -99,9 +99,10 @@ ROOMS: Mapping[str, set[str]] = {
     "asr.model_commands": FOUNDATION
     | ENGINE
     | {"asr.console", "asr.ledger", "asr.options", "asr.released", "asr.self_test"},
+    "asr.ledger_commands": FOUNDATION | {"asr.ledger"},
     "asr.commands": FOUNDATION
     | ENGINE
-    | {"asr.align", "asr.console", "asr.model_commands", "asr.options", "asr.transcripts"},
+    | {"asr.align", "asr.console", "asr.ledger_commands", "asr.model_commands", "asr.options", "asr.transcripts"},
 }
 """Each room of `asr/`, and the other rooms that it may import: audio knows no model, streaming no architecture, an
 architecture no other architecture and no session, the files of models no model code, and only the registry knows every
