@@ -54,7 +54,9 @@ class Running:
         return self.url.replace("http", "ws") + "/v1/listen"
 
     def listen(self, query: str = RAW, **options: Any) -> ClientConnection:
-        return connect(f"{self.ws_url}?{query}", compression=None, max_size=None, **options)
+        """Patient, since other tests may keep both cores busy."""
+        patient = {"open_timeout": 60.0} | options
+        return connect(f"{self.ws_url}?{query}", compression=None, max_size=None, **patient)
 
     def metric(self, name: str, **labels: str) -> float:
         return self.service.metrics.registry.get_sample_value(name, labels) or 0.0
