@@ -4,6 +4,7 @@ The same code as the command line and the server, and so the same words.
 """
 
 import functools
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 
@@ -34,12 +35,22 @@ def transcribe(
     `model`: a name from `asr models`, a folder, a hub id, or an `Engine`. The two most recent models that were given by
     name stay loaded. `prompt`: text that the decoder treats as spoken before. `hotwords`: names and words to expect.
     `beam_size`: hypotheses kept in parallel; 1 is greedy search.
-    Raises `asr.errors.AudioError`, `ModelError`, `ConfigError`.
+    Warns (`UserWarning`) of what the command prints on standard error: a file that is cut, a model that probably does
+    not know the language. Raises `asr.errors.AudioError`, `ModelError`, `ConfigError`.
     """
-    settings = offline_settings(beam_size=beam_size)
-    return transcribe_recording(
-        source, _engine_of(model), language=language, prompt=prompt, hotwords=hotwords, settings=settings
+    notices: list[str] = []
+    transcript = transcribe_recording(
+        source,
+        _engine_of(model),
+        language=language,
+        prompt=prompt,
+        hotwords=hotwords,
+        settings=offline_settings(beam_size=beam_size),
+        on_notice=notices.append,
     )
+    for notice in notices:
+        warnings.warn(notice, stacklevel=2)
+    return transcript
 
 
 def segments(

@@ -137,7 +137,9 @@ class Engine:
         own = code_among(code, self.languages) if code and self.languages else code
         if own is None:
             listed = ", ".join(self.languages[:12]) + (", ..." if len(self.languages) > 12 else "")
-            raise ConfigError(f"model {self.name} does not know language {language!r}; it knows {listed}")
+            raise ConfigError(
+                f"model {self.name} does not know language {language!r}; it knows {listed}; see: asr models"
+            )
         return own or None
 
     def _complete(self, settings: SessionSettings) -> SessionSettings:

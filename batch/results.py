@@ -54,16 +54,16 @@ class ResultWriter:
             self.fail(Failure(outcome.recording.path, str(outcome.error)))
             return
         try:
-            transcript = self._write(outcome, hello)
+            self._write(outcome, hello)
         except OSError as error:
             self._fail_to_write(outcome.recording, error)
             return
         self.done += 1
         self._written[outcome.recording.stem] = outcome.recording
         self.audio_s += outcome.end.duration_s
-        self._progress.done(outcome.recording, (*outcome.end.notices, *doubts(transcript, hello)))
+        self._progress.done(outcome.recording, (*outcome.end.notices, *doubts(outcome.events, hello)))
 
-    def _write(self, done: Done, hello: Hello) -> Transcript:
+    def _write(self, done: Done, hello: Hello) -> None:
         recording, end, job = done.recording, done.end, self._job
         transcript = replace(
             transcript_of(done.events, hello, end.duration_s),
@@ -83,7 +83,6 @@ class ResultWriter:
                 audio_s=round(end.duration_s, 3),
             )
         )
-        return transcript
 
     def _fail_to_write(self, recording: Recording, error: OSError) -> None:
         if error.errno in DISK_FULL:

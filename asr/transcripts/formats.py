@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -36,6 +37,14 @@ class Transcript:
     weights_sha256: str = ""
     audio_sha256: str = ""
     settings: Mapping[str, object] | None = None
+
+
+def main_language(finals: Iterable[Final]) -> str:
+    """The language of most words; "" without finals."""
+    words = Counter[str]()
+    for final in finals:
+        words[final.language] += len(final.words)
+    return max(words, key=words.__getitem__, default="")
 
 
 def segments_from_finals(events: Iterable[Event]) -> tuple[Segment, ...]:

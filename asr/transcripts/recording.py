@@ -38,7 +38,7 @@ from asr.streaming.session import Session
 from asr.streaming.unread import first_gap, without_doubtful
 from asr.streaming.utterance import words_of
 from asr.transcripts.doubts import doubts
-from asr.transcripts.formats import Transcript, segments_from_finals
+from asr.transcripts.formats import Transcript, main_language, segments_from_finals
 
 
 class Named(Protocol):
@@ -85,7 +85,7 @@ def transcribe(
     )
     finals = list(finals_of(source, engine, session, on_progress, on_notice))
     transcript = transcript_of(finals, engine, session.received_s)
-    for doubt in doubts(transcript, engine):
+    for doubt in doubts(finals, engine):
         on_notice(doubt)
     return transcript
 
@@ -254,15 +254,12 @@ def translating(settings: SessionSettings) -> SessionSettings:
 
 
 def transcript_of(events: Iterable[Event], engine: Named, duration_s: float) -> Transcript:
-    """The transcript of a session's events. Its language is that of most words."""
+    """The transcript of a session's events."""
     finals = [event for event in events if isinstance(event, Final)]
     segments = segments_from_finals(finals)
-    words: dict[str, int] = {}
-    for final in finals:
-        words[final.language] = words.get(final.language, 0) + len(final.words)
     return Transcript(
         text="".join(final.text for final in finals).strip(),
-        language=max(words, key=lambda code: words[code]) if words else "",
+        language=main_language(finals),
         duration_s=duration_s,
         segments=segments,
         model=engine.name,

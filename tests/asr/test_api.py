@@ -47,6 +47,15 @@ def test_errors_are_sentences(tmp_path: Path) -> None:
         asr.transcribe(clip("quick_brown_fox"), language="xx")
 
 
+def test_what_the_command_prints_about_a_recording_is_a_warning(tmp_path: Path) -> None:
+    """Here that its two channels cancel each other out; the sentences themselves have their own tests."""
+    path, samples = tmp_path / "fox.wav", clip("quick_brown_fox")
+    soundfile.write(path, np.stack([samples, -samples], axis=1), RATE_HZ)
+    with pytest.warns(UserWarning, match="channel") as warned:
+        assert "quick" in asr.transcribe(path).text
+    assert [one.filename for one in warned if "channel" in str(one.message)] == [__file__]
+
+
 def test_the_function_stays_whatever_else_is_imported() -> None:
     """No module of its name may take its place, and importing the package loads nothing heavy."""
     program = (
