@@ -4,6 +4,8 @@ import errno
 import io
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 from asr.errors import CallerError
@@ -43,6 +45,19 @@ class _Messages(io.TextIOWrapper):
             super().flush()
         except OSError:
             discard(self)
+
+
+@contextmanager
+def loading(model: str) -> Iterator[Callable[[], None]]:
+    """A line on a terminal's standard error, until the function that it gives is called; nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+
+    with Console(stderr=True).status(f"loading {escape(model)}") as status:
+        yield status.stop
 
 
 def print_result(text: str) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from asr.commands import Format
 from asr.config import DEFAULT_MODEL, load_session_settings
+from asr.console import loading
 from asr.errors import ConfigError
 from asr.options import takes_ledger
 from asr.quick_start import quick_imports
@@ -94,11 +95,12 @@ def transcribe(
         raise ConfigError(f"unknown --engine {engine!r}; wanted {' or '.join(ENGINES)}")
     if output_dir is None:
         _check_printable(files, formats, needs_folder=bool(recursive or include or dry_run or watch))
-        with quick_imports():
-            from batch.printing import print_texts
+        with loading(model) as loaded:
+            with quick_imports():  # seconds on a busy machine
+                from batch.printing import print_texts
 
-        if not print_texts(files, recognition, formats[0]):
-            raise typer.Exit(1)
+            if not print_texts(files, recognition, formats[0], loaded):
+                raise typer.Exit(1)
         return
     from batch import folders
 

@@ -3,7 +3,7 @@
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -24,15 +24,19 @@ SHORT_S = 30.0
 """Compiling takes 0.15 s and saves 0.12 s in this much speech (docs/log/page.md)."""
 
 
-def print_texts(files: Sequence[Path], options: RecognitionOptions, text_format: str) -> bool:
+def print_texts(
+    files: Sequence[Path], options: RecognitionOptions, text_format: str, on_loaded: Callable[[], None]
+) -> bool:
     """Prints each recording's text, and errors of recordings on standard error; True if all recordings succeeded.
 
-    `text_format` is a key of `asr.transcripts.formats.FORMATS`. Raises `ModelError`, and `ConfigError` for an option.
+    `text_format` is a key of `asr.transcripts.formats.FORMATS`. `on_loaded` is called when the model is there.
+    Raises `ModelError`, and `ConfigError` for an option.
     """
-    with _loading(options.model), without_collection():
+    with without_collection():
         engine = Engine.load(
             options.model, precision=options.precision, threads=options.threads, compiled=not _are_short(files)
         )
+    on_loaded()
     failed = False
     for file in files:
         try:
@@ -54,12 +58,6 @@ def _are_short(files: Sequence[Path]) -> bool:
         if total_s > SHORT_S:
             return False
     return True
-
-
-def _loading(model: str) -> AbstractContextManager[object]:
-    """A line on a terminal that vanishes when the model is there; nothing elsewhere."""
-    console = Console(stderr=True)
-    return console.status(f"loading {escape(model)}") if console.is_terminal else nullcontext()
 
 
 def _named(file: Path, message: str) -> str:

@@ -130,6 +130,7 @@ def _serve(
     from server.access.logs import start_logs
     from server.starting import Starting
 
+    say(f"loading {', '.join(settings.models)}")
     start_logs(settings)
     signal.signal(signal.SIGTERM, _exit)  # while models load, and after Uvicorn has shut down
     with Starting(listening, settings) as starting:  # before the imports below, which take seconds

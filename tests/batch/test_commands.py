@@ -175,10 +175,30 @@ def test_an_unknown_model_is_a_failure(recogniser: Recogniser, capsys: pytest.Ca
     assert capsys.readouterr() == ("", "asr: no model named 'unknown'; wanted another\n")
 
 
+def test_a_terminal_shows_what_is_loaded_before_anything_heavy_is_imported() -> None:
+    """Until the model is there; then the line is gone."""
+    code = (
+        "import sys\nfrom asr.console import loading\n"
+        "with loading('whisper-[x]') as loaded:\n    loaded()\n    assert 'torch' not in sys.modules\nprint('text')\n"
+    )
+    done, screen = _on_a_terminal(code)
+    assert done == b"text\n"
+    assert "loading whisper-[x]" in screen
+    assert screen.rstrip().endswith("\x1b[2K")  # the line erased
+
+
 @pytest.mark.model
 def test_the_bar_is_drawn_on_a_terminal_and_goes_to_standard_error() -> None:
     """On a terminal it shows the seconds of audio; standard output stays clean."""
     code = "from batch.printing import progress\nwith progress('a.wav', 20.0) as done:\n    done(5.0)\nprint('text')\n"
+    done, screen = _on_a_terminal(code)
+    assert done == b"text\n"
+    assert "a.wav" in screen
+    assert "5 / 20 s" in screen
+
+
+def _on_a_terminal(code: str) -> tuple[bytes, str]:
+    """Runs a program with a terminal as standard error: its standard output, and what the terminal got."""
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
     done = subprocess.run(
@@ -187,9 +207,7 @@ def test_the_bar_is_drawn_on_a_terminal_and_goes_to_standard_error() -> None:
     os.close(theirs)
     screen = os.read(ours, 65536).decode()
     os.close(ours)
-    assert done.stdout == b"text\n"
-    assert "a.wav" in screen
-    assert "5 / 20 s" in screen
+    return done.stdout, screen
 
 
 def test_settings_precision_and_threads_reach_the_model(recogniser: Recogniser, tmp_path: Path) -> None:

@@ -67,6 +67,13 @@ def test_a_taken_port_is_reported_in_a_sentence() -> None:
     assert re.fullmatch(rb"asr: cannot listen on 127\.0\.0\.1:\d+ \(.*\); choose another with --port.*\n", done.stderr)
 
 
+def test_the_first_line_says_what_is_loaded() -> None:
+    """On standard error, before the imports, which take seconds; standard output has the address when it answers."""
+    done = asr("serve", "--port", "0", "--model", "nowhere")
+    assert done.stderr.startswith(b"asr: loading nowhere\nasr: no model named 'nowhere'")
+    assert (done.returncode, done.stdout) == (1, b"")
+
+
 @pytest.mark.model
 @pytest.mark.slow
 @pytest.mark.parametrize(
