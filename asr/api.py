@@ -161,9 +161,12 @@ class LiveStream:
         self._session.receive_end()
         return self._stepped()
 
-    def words(self, blocks: Iterable[np.ndarray | bytes]) -> Iterator[Word]:
-        """Feeds blocks until they end, then finishes: the words, each once and as soon as it stays."""
-        for block in blocks:
+    def words(self, blocks: Iterable[np.ndarray | bytes] | np.ndarray | bytes) -> Iterator[Word]:
+        """Feeds blocks until they end, then finishes: the words, each once and as soon as it stays.
+
+        One array, or bytes, is one block.
+        """
+        for block in [blocks] if isinstance(blocks, np.ndarray | bytes) else blocks:
             yield from _words(self.feed(block))
         yield from _words(self.finish())
 

@@ -112,8 +112,11 @@ class Engine:
         that it continues its spelling and style. `hotwords`: words to expect, such as names; the search prefers them
         where they are likely. `partials` False: the session emits finals only.
         `vitals`: it emits `Measured` after each utterance.
-        Raises `ConfigError` for a language that the model does not know, and for a translation if it makes none.
+        Raises `ConfigError` for a language that the model does not know, for hotwords that are one text, and for a
+        translation if it makes none.
         """
+        if isinstance(hotwords, str):  # its letters would be the words
+            raise ConfigError(f"found hotwords {hotwords[:100]!r}, wanted a list of them")
         code = self.language_code(language)
         if settings and settings.decode.translate and not self._recogniser.translates:
             raise ConfigError(f"model {self.name} does not translate; wanted a Whisper model of several languages")

@@ -16,6 +16,7 @@ from asr.errors import ConfigError
 from asr.options import takes_ledger
 from asr.quick_start import quick_imports
 from batch.options import FolderOptions, RecognitionOptions
+from batch.urls import url_of
 
 ENGINES = ("local", "ray")
 
@@ -125,6 +126,8 @@ def _formats(text: str) -> tuple[str, ...]:
 
 def _check_printable(files: Sequence[Path], formats: Sequence[str], needs_folder: bool) -> None:
     """Raises `ConfigError` for what only makes sense with --output-dir."""
+    if url := next(filter(None, map(url_of, files)), None):
+        raise ConfigError(f"{url} is read for a folder of texts only; wanted --output-dir")
     if needs_folder or any(file.is_dir() for file in files):
         raise ConfigError("folders of recordings and their options need a folder for the texts; wanted --output-dir")
     if len(formats) > 1 or (len(files) > 1 and formats[0] != Format.TXT):

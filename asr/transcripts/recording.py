@@ -30,7 +30,7 @@ from asr.audio.files import read_blocks
 from asr.audio.tracks import OnNotice, ignored
 from asr.config import SAMPLE_RATE_HZ, SessionSettings
 from asr.engine import Engine
-from asr.errors import AudioError
+from asr.errors import AudioError, ConfigError
 from asr.events import Event, Final
 from asr.models.base import Finality, Hypothesis, Piece, Window
 from asr.streaming.commit import beginning_a_word, in_stream_time
@@ -57,6 +57,9 @@ BATCH_WINDOWS = 24
 """Windows in one batch. The decoder's memory grows with their total length."""
 FIRST_BATCH_WINDOWS = 4
 """Windows in the first batch; each next one has twice as many. So the first words of a long recording come soon."""
+
+_LOUDEST = 64.0
+"""Floats beyond it are whole numbers of 16 or 24 bits: recordings that were not limited go to 4 or so."""
 
 Source = Path | str | bytes | BinaryIO | np.ndarray
 """A path, a file's bytes, an open binary file, or mono samples ``(n,)`` at 16 kHz: floats from -1 to 1, or int16."""
@@ -232,8 +235,11 @@ def offline_settings(
     """Settings for recordings, from those of a stream.
 
     Utterances end after a longer silence, since nobody waits for the words, and windows are shorter, since they do not
-    grow. `fallback`: decode again at `FALLBACK_TEMPERATURES` where the model is unsure.
+    grow. `fallback`: decode again at `FALLBACK_TEMPERATURES` where the model is unsure. Raises `ConfigError` for a
+    beam size below 1.
     """
+    if beam_size is not None and beam_size < 1:
+        raise ConfigError(f"beam_size: found {beam_size}, wanted 1 or more")
     base = settings or SessionSettings()
     decode = replace(
         base.decode,
@@ -278,6 +284,8 @@ def blocks(source: Source, on_notice: OnNotice = ignored) -> Iterator[np.ndarray
 
 
 def _recording(source: Path | str | bytes | BinaryIO) -> Path | BinaryIO:
+    if isinstance(source, str) and "://" in source:
+        raise AudioError(f"found the URL {source}, wanted a file on this machine")
     if isinstance(source, str | PathLike):
         return Path(source)
     if isinstance(source, bytes | bytearray | memoryview):
@@ -293,9 +301,11 @@ def _recording(source: Path | str | bytes | BinaryIO) -> Path | BinaryIO:
 def mono_floats(samples: np.ndarray) -> np.ndarray:
     """Floats of any width from -1 to 1, or int16, ``(n,)`` -> float32 ``(n,)``. Raises `AudioError` for all else."""
     if samples.ndim != 1:
-        raise AudioError(f"found an array of shape {samples.shape}, wanted mono samples (n,)")
+        raise AudioError(f"found an array of shape {samples.shape}, wanted mono samples (n,), the mean of all channels")
     if samples.dtype == np.int16:
         return samples.astype("<f4") / 32_768
     if samples.dtype.kind != "f":
         raise AudioError(f"found samples of type {samples.dtype}, wanted floats from -1 to 1, or int16")
+    if samples.size and (largest := float(np.abs(samples).max())) > _LOUDEST:
+        raise AudioError(f"found samples up to {largest:.4g}, wanted floats from -1 to 1, or int16")
     return samples.astype("<f4", copy=False)

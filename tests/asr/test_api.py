@@ -45,6 +45,10 @@ def test_errors_are_sentences(tmp_path: Path) -> None:
         asr.transcribe(clip("quick_brown_fox"), language="de")
     with pytest.raises(ConfigError, match="found language 'xx', wanted a code"):
         asr.transcribe(clip("quick_brown_fox"), language="xx")
+    with pytest.raises(ConfigError, match="found hotwords 'fox', wanted a list of them"):
+        asr.transcribe(clip("quick_brown_fox"), hotwords="fox")
+    with pytest.raises(ConfigError, match="beam_size: found 0, wanted 1 or more"):
+        asr.transcribe(clip("quick_brown_fox"), beam_size=0)
 
 
 def test_what_the_command_prints_about_a_recording_is_a_warning(tmp_path: Path) -> None:
@@ -91,7 +95,12 @@ def test_a_stream_gives_each_word_once_and_the_text_of_a_session() -> None:
         assert stream.finish() == []
         with pytest.raises(SessionError, match=r"found audio after finish\(\)"):
             stream.feed(samples)
-    for blocks in ([samples.tobytes()], np.array_split(samples.astype(np.float32) / 32_768, 5)):
+    for blocks in (
+        samples,
+        samples.tobytes(),
+        [samples.tobytes()],
+        np.array_split(samples.astype(np.float32) / 32_768, 5),
+    ):
         assert list(asr.open().words(blocks)) == words
 
 
@@ -132,6 +141,7 @@ def test_another_rate_is_resampled() -> None:
         (np.zeros((2, 100), np.float32), r"found an array of shape \(2, 100\), wanted mono"),
         (np.array([0.1, np.nan, np.inf], np.float32), "found samples that are NaN or infinite"),
         (np.zeros(100, np.int32), "found samples of type int32, wanted floats"),
+        (np.array([0.1, -20_000.0]), "found samples up to 2e\\+04, wanted floats from -1 to 1"),
         ([0.0, 0.1], "found list, wanted mono samples"),
     ],
 )
@@ -154,6 +164,8 @@ def test_what_is_no_audio_is_refused_with_a_sentence(samples: Any, sentence: str
         (io.StringIO("talk"), "found a file opened as text, wanted a path"),
         (np.zeros((2, 100)), r"found an array of shape \(2, 100\), wanted mono"),
         (np.zeros(100, np.int32), "found samples of type int32, wanted floats"),
+        (np.array([0.1, -20_000.0]), "found samples up to 2e\\+04, wanted floats from -1 to 1"),
+        ("https://example.com/talk.mp3", "found the URL https://example.com/talk.mp3, wanted a file on this machine"),
         (np.array([0.1, np.nan]), "found NaN or infinite samples"),
     ],
 )

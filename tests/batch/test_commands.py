@@ -85,6 +85,14 @@ def test_one_recording_is_its_text_and_nothing_else(recogniser: Recogniser, caps
     assert capsys.readouterr() == ("third\nline\n", "")
 
 
+def test_a_url_needs_a_folder_for_its_text(recogniser: Recogniser, capsys: pytest.CaptureFixture[str]) -> None:
+    """With both of its slashes, of which a path keeps one."""
+    assert cli.run(["transcribe", "s3://bucket/talk.mp3"]) == 2
+    assert capsys.readouterr().err == (
+        "asr: s3://bucket/talk.mp3 is read for a folder of texts only; wanted --output-dir\n"
+    )
+
+
 def test_options_reach_the_transcription(recogniser: Recogniser) -> None:
     """As given. By default: the default model, greedy search, and the model detects the language."""
     options = ["--model", "m", "--language", "de", "--prompt", "p", "--hotword", "Rees", "--hotword", "Ng"]

@@ -70,7 +70,9 @@ def test_a_taken_port_is_reported_in_a_sentence() -> None:
 def test_the_first_line_says_what_is_loaded() -> None:
     """On standard error, before the imports, which take seconds; standard output has the address when it answers."""
     done = asr("serve", "--port", "0", "--model", "nowhere")
-    assert done.stderr.startswith(b"asr: loading nowhere\nasr: no model named 'nowhere'")
+    first, second, rest = done.stderr.split(b"\n")
+    assert (first, rest) == (b"asr: loading nowhere", b"")
+    assert second.startswith(b"asr: no model named 'nowhere'")
     assert (done.returncode, done.stdout) == (1, b"")
 
 
@@ -86,7 +88,6 @@ def test_the_first_line_says_what_is_loaded() -> None:
         (["stream", "-"], 1, "the stream ended without any audio"),
         (["serve", "--config", "nothing.toml"], 2, "no settings file at nothing.toml"),
         (["serve", "--port", "70000"], 2, "port: found 70000, wanted 0 to 65535"),
-        (["serve", "--model", "gpt-9", "--port", "0"], 1, "gpt-9"),
         (["serve", "--engine", "spark"], 2, "unknown --engine 'spark'; wanted local or ray"),
         (["serve", "--engine", "ray", "--replicas", "0"], 2, "--replicas: found '0'"),
     ],
