@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from eval.html.formatting import between, memory, minutes, p_value, plain, plural, significant
 from eval.html.plots import themed
+from server.palette import PALETTE
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -32,7 +33,7 @@ def environment_of(template: str) -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader([TEMPLATES, PALETTE.parent]),
         autoescape=template.endswith(".html"),
         finalize=_markdown_cell if template.endswith(".md") else None,
         undefined=StrictUndefined,

@@ -21,6 +21,7 @@ from ops.labelling.record import MOST_CHARACTERS, GoneError, record
 from server.clips.store import ClipStore
 from server.http.own_host import OwnHost
 from server.http.security_headers import SECURITY_HEADERS, SecurityHeaders
+from server.palette import PALETTE
 
 STATIC = Path(__file__).parent / "static"
 MOST_BYTES = 64 * 1024
@@ -97,6 +98,7 @@ def create_app(ledger: Ledger, store: ClipStore, by: str, token: str) -> Starlet
             Route("/v1/audio/{clip}", guarded(audio)),
             Route("/v1/labels", guarded(label), methods=["POST"]),
             Route("/v1/skip", guarded(skip), methods=["POST"]),
+            Route("/static/palette.css", lambda request: FileResponse(PALETTE)),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
         middleware=[Middleware(SecurityHeaders), Middleware(OwnHost)],

@@ -3,7 +3,6 @@
 import hmac
 import json
 import time
-from importlib.resources import files
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -20,10 +19,9 @@ from ops.page.actions import Operator
 from ops.page.overview import overview
 from server.http.own_host import OwnHost
 from server.http.security_headers import SecurityHeaders
+from server.palette import PALETTE
 
 STATIC = Path(__file__).parent / "static"
-PALETTE = Path(str(files("server").joinpath("static/palette.css")))
-"""The colours of the server's own page."""
 MOST_BYTES = 4096
 """Of a request for an action."""
 

@@ -49,14 +49,14 @@
     const box = svg("svg", { viewBox: `0 0 ${wide} ${rows.length * high + 30}`, role: "img", "aria-label": "when each word was shown" });
     const step = [0.5, 1, 2, 5, 10, 30, 60, 300].find((s) => last / s <= 12) || 600;
     for (let s = 0; s <= last; s += step) {
-      box.append(svg("line", { x1: x(s), x2: x(s), y1: 0, y2: rows.length * high + 6, stroke: "var(--rule)" }));
-      box.append(svg("text", { x: x(s), y: rows.length * high + 22, "text-anchor": "middle", "font-size": 11, fill: "var(--muted)" }, `${s} s`));
+      box.append(svg("line", { x1: x(s), x2: x(s), y1: 0, y2: rows.length * high + 6, stroke: "var(--line)" }));
+      box.append(svg("text", { x: x(s), y: rows.length * high + 22, "text-anchor": "middle", "font-size": 11, fill: "var(--quiet)" }, `${s} s`));
     }
-    box.append(svg("line", { x1: x(seconds), x2: x(seconds), y1: 0, y2: rows.length * high + 6, stroke: "var(--muted)", "stroke-dasharray": "2 3" }));
+    box.append(svg("line", { x1: x(seconds), x2: x(seconds), y1: 0, y2: rows.length * high + 6, stroke: "var(--quiet)", "stroke-dasharray": "2 3" }));
     rows.forEach(([word, end, first, stable, final], i) => {
       const y = i * high + 11;
       box.append(svg("text", { x: left - 10, y: y + 4, "text-anchor": "end", "font-size": 12, fill: "var(--ink)" }, word.trim().slice(0, 15)));
-      if (end !== null) box.append(svg("line", { x1: x(end), x2: x(end), y1: y - 5, y2: y + 5, stroke: "var(--muted)", "stroke-width": 1.5 }));
+      if (end !== null) box.append(svg("line", { x1: x(end), x2: x(end), y1: y - 5, y2: y + 5, stroke: "var(--quiet)", "stroke-width": 1.5 }));
       if (end !== null && first > end) box.append(svg("line", { x1: x(end), x2: x(first), y1: y, y2: y, stroke: "var(--edge)", "stroke-dasharray": "2 2" }));
       box.append(svg("line", { x1: x(first), x2: x(stable), y1: y, y2: y, stroke: colour, "stroke-width": 4, "stroke-opacity": 0.3 }));
       box.append(svg("line", { x1: x(stable), x2: x(final), y1: y, y2: y, stroke: colour, "stroke-width": 1.5 }));

@@ -1,10 +1,12 @@
 """Templates."""
 
 import json
+import re
 
 import pytest
 
-from eval.html.render import environment_of, render, script_json
+from eval.html.render import TEMPLATES, environment_of, render, script_json
+from server.palette import PALETTE
 
 
 def test_data_cannot_end_the_script_that_holds_it() -> None:
@@ -26,3 +28,15 @@ def test_a_template_that_asks_for_an_unknown_name_fails(template: str) -> None:
         render(
             template, r={}, css="", points=[{}], plot="", plots={}, js="", utterances="", recordings="", audio_note=""
         )
+
+
+@pytest.mark.parametrize("page", ["report.css", "audit.html"])
+def test_a_page_takes_its_colours_from_the_one_palette(page: str) -> None:
+    """It may add colours, not change those of the palette, and it uses none that is in neither."""
+    files = (TEMPLATES / page, PALETTE)
+    text, palette = (re.sub(r"/\*.*?\*/", "", file.read_text(encoding="utf-8")) for file in files)
+    own, common = (set(re.findall(r"[{;]\s*--([a-z0-9-]+):", style)) for style in (text, palette))
+    used = set(re.findall(r"var\(--([a-z0-9-]+)\)", text))
+    assert not own & common
+    assert used - own <= common
+    assert used & common >= {"paper", "ink", "quiet", "line", "accent", "sans"}
