@@ -148,15 +148,10 @@ class Trial:
         self.is_over, self.killed_s = False, -math.inf
 
     def _add(self, folder: Path, number: int, *, is_broken: bool = False) -> int:
-        copy = folder / f"release-{number}-{is_broken}"
-        shutil.copytree(self.options.model, copy, ignore=lambda _, names: [n for n in names if n.startswith(".")])
+        copy = noisy_copy(self.options.model, folder / f"release-{number}-{is_broken}", 0 if is_broken else number)
         if is_broken:
             config = json.loads((copy / "config.json").read_text())
             (copy / "config.json").write_text(json.dumps(config | {"hidden_size": 2 * config["hidden_size"]}))
-        elif number:
-            rng = np.random.default_rng(number)
-            for path in copy.glob("*.safetensors"):
-                save_file({key: _noisy(value, rng) for key, value in load_file(path).items()}, path)
         return self.ledger.add_release(NAME, copy, by="swaps", why="a trial").number
 
     @property
@@ -345,6 +340,15 @@ def p95(streams: list[Heard]) -> float:
     """NaN without a word."""
     delays_s = [delay_s for heard in streams for delay_s in heard.delays_s]
     return float(np.quantile(delays_s, 0.95)) if delays_s else float("nan")
+
+
+def noisy_copy(model: Path, copy: Path, seed: int) -> Path:
+    """A copy of a model's folder whose weights differ by seeded noise; those of seed 0 are the same."""
+    shutil.copytree(model, copy, ignore=lambda _, names: [name for name in names if name.startswith(".")])
+    rng = np.random.default_rng(seed)
+    for path in copy.glob("*.safetensors") if seed else ():
+        save_file({key: _noisy(value, rng) for key, value in load_file(path).items()}, path)
+    return copy
 
 
 def _noisy(value: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -3,7 +3,6 @@
 Nothing heavy is imported here: `asr --help` must answer immediately.
 """
 
-import functools
 import math
 import os
 import signal
@@ -87,12 +86,12 @@ def serve(
     settings = load_settings(config, models=model or None, insecure=insecure, ledger=ledger, **options)
     if engine not in ENGINES:
         raise ConfigError(f"unknown --engine {engine!r}; wanted {' or '.join(ENGINES)}")
-    if engine == "ray":
-        return _serve_on_ray(settings, ray_address, replicas)
     if not settings.ledger:
         settings = replace(settings, ledger=ledger_place() or "")
     if settings.collect.enabled and not settings.ledger:
         raise ConfigError("collect.enabled: found true without a ledger, wanted ledger = FILE (see asr models add)")
+    if engine == "ray":
+        return _serve_on_ray(settings, ray_address, replicas)
     if settings.wyoming_zeroconf:
         check_installed()
     with ExitStack() as sockets:  # before the models are loaded: a taken port is reported immediately
@@ -112,11 +111,16 @@ def _serve_on_ray(settings: "ServerSettings", address: str | None, replicas: str
     from server.ray_serve import counts_of, serving
 
     counts = counts_of(replicas)
-    for name in ("ledger", "wyoming_port", "advertise"):
+    for name in ("wyoming_port", "advertise"):
         if getattr(settings, name):
             raise ConfigError(f"{name}: found {getattr(settings, name)!r}, which --engine ray does not have yet")
     with bind(settings) as listening:
         check_exposure(settings, Keyring.of(settings), listening)
+    if settings.ledger:
+        from asr.ledger import open_ledger
+
+        with open_ledger(settings.ledger) as ledger:  # a file by its whole name, since replicas run in other folders
+            settings = replace(settings, ledger=ledger.place)
     signal.signal(signal.SIGTERM, _exit)
     with serving(settings, address, counts) as url:
         typer.echo(f"{', '.join(settings.models)} on {url} (Ctrl-C ends it)")
@@ -146,8 +150,8 @@ def _load_and_run(
 ) -> None:
     from server.address import address
     from server.http.app import create_app
+    from server.loading import load
     from server.run import Server
-    from server.workers.remote import load_engines
 
     def greet(service: "Service") -> None:
         on_ready()
@@ -158,16 +162,7 @@ def _load_and_run(
         if service.not_ready:
             say(f"not ready: {service.not_ready}")
 
-    follow = None
-    if settings.ledger:
-        from asr.ledger import open_ledger
-        from server.roster.releases import follower, load_all
-
-        ledger = open_ledger(settings.ledger)
-        engines = load_all(settings, ledger)
-        follow = functools.partial(follower, settings, ledger)
-    else:
-        engines = load_engines(settings)
+    engines, follow = load(settings)
     try:
         Server(create_app(settings, engines, keyring, follow), settings, greet, wyoming).run(sockets=[listening])
     finally:

@@ -1,8 +1,8 @@
 """Which replica of `server.ray_serve` gets a request: the one that keeps the stream, else the least loaded one.
 
 Ray Serve counts requests, and a stream of an hour's silence is as much of a request as one that is behind. A replica
-reports what its workers measured (`load`, the share of their time that live streams take; `lag_s`) once a second. What
-was sent there since the last report counts as `STREAM_LOAD` each.
+reports what its workers measured (`load`, the share of their time that live streams take; `lag_s`) and its open streams
+once a second. What was sent there since the last report counts as `STREAM_LOAD` each.
 """
 
 import pickle
@@ -15,6 +15,8 @@ from ray.serve.request_router import PendingRequest, RequestRouter
 
 STREAM_LOAD = 0.05
 """Of a worker's time: between a small model's cost and a large one's. It only has to share out what comes at once."""
+OPEN_LOAD = 0.01
+"""Of a worker's time, for each open stream: one that is silent now may speak next."""
 LATE_LOAD = 1.0
 """For each second that a replica is behind: it comes last, whatever it says of its load."""
 OWNER = "ray:"
@@ -27,7 +29,7 @@ class LeastLoaded(RequestRouter):  # type: ignore[misc]  # Ray has no types
     def initialize_state(self, **_: Any) -> None:
         """Called by Ray."""
         self._sent: dict[str, tuple[float, int]] = {}
-        """Replica -> the report that was there when a request was last sent, and the requests since."""
+        """Replica -> the report that was there when it was last chosen, and how often since."""
 
     def _get_pending_request_matching_metadata(self, request_metadata: Any = None) -> PendingRequest | None:
         """Called by Ray: the request for which the choice was made.
@@ -42,19 +44,18 @@ class LeastLoaded(RequestRouter):  # type: ignore[misc]  # Ray has no types
     async def choose_replicas(
         self, candidate_replicas: list[Any], pending_request: PendingRequest | None = None
     ) -> list[list[Any]]:
-        """The owner of the stream that the request resumes, alone; else the replicas by their load."""
-        owner = owner_of(query_of(pending_request.args)) if pending_request else ""
-        mine = [each for each in candidate_replicas if each.replica_id.unique_id == owner]
-        if mine:
-            return [mine]
-        return [[each] for each in sorted(candidate_replicas, key=self._load)]
+        """The replicas by their load; before them the owner of the stream that the request resumes.
 
-    def on_request_routed(self, pending_request: PendingRequest, replica_id: Any, result: Any) -> None:
-        """Called by Ray."""
-        replica = self._replicas.get(replica_id)
-        if replica is not None:
-            at_s, count = self._report(replica)
-            self._sent[replica_id.unique_id] = (at_s, count + 1)
+        An owner that died is a candidate until Ray notices: another one says at once that the stream is gone (410).
+        """
+        ranked = sorted(candidate_replicas, key=self._load)
+        owner = owner_of(query_of(pending_request.args)) if pending_request else ""
+        if mine := [each for each in ranked if each.replica_id.unique_id == owner]:
+            return [mine, *([each] for each in ranked if each not in mine)]
+        # Counted now, and not once it is there: others that come meanwhile would all choose the same replica.
+        at_s, count = self._report(ranked[0])
+        self._sent[ranked[0].replica_id.unique_id] = (at_s, count + 1)
+        return [[each] for each in ranked]
 
     def _load(self, replica: Any) -> float:
         return load_of(replica.routing_stats, self._report(replica)[1])
@@ -67,7 +68,8 @@ class LeastLoaded(RequestRouter):  # type: ignore[misc]  # Ray has no types
 
 def load_of(stats: Mapping[str, Any], sent: int) -> float:
     """A replica's load by its last report, and the requests sent there since."""
-    return float(stats.get("load", 0.0)) + LATE_LOAD * float(stats.get("lag_s", 0.0)) + STREAM_LOAD * sent
+    load, lag_s, streams = (float(stats.get(name, 0.0)) for name in ("load", "lag_s", "open"))
+    return load + LATE_LOAD * lag_s + OPEN_LOAD * streams + STREAM_LOAD * sent
 
 
 def query_of(args: Sequence[Any]) -> bytes:

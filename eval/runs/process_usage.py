@@ -26,7 +26,7 @@ def process_cpu_s(pid: int, proc: Path = Path("/proc")) -> float:
     """
     if not (proc / str(pid) / "stat").exists():
         raise CallerError(f"no process {pid} in {proc}; name the id of a running server on this machine")
-    ticks = [sum(map(int, fields[11:15])) for fields in _descendants(pid, proc).values()]
+    ticks = [sum(map(int, fields[11:15])) for fields in descendants(pid, proc).values()]
     return sum(ticks) / os.sysconf("SC_CLK_TCK")
 
 
@@ -57,7 +57,7 @@ def worker_pids(pid: int, proc: Path = Path("/proc")) -> list[int]:
     """The worker processes of a server, those that still load their model included, without stopped and dead ones."""
     return [
         member
-        for member, fields in _descendants(pid, proc).items()
+        for member, fields in descendants(pid, proc).items()
         if fields[0] not in _STOPPED_OR_DEAD and _name(member, proc) == WORKER
     ]
 
@@ -77,7 +77,7 @@ def reset_peak_memory(proc: Path = Path("/proc")) -> None:
 
 
 def _summed(pid: int, field: str, proc: Path) -> int | None:
-    sizes = [_status_bytes(member, field, proc) for member in _descendants(pid, proc)]
+    sizes = [_status_bytes(member, field, proc) for member in descendants(pid, proc)]
     known = [size for size in sizes if size is not None]
     return sum(known) if known else None
 
@@ -90,7 +90,7 @@ def _status_bytes(pid: int, field: str, proc: Path) -> int | None:
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(field)), None)
 
 
-def _descendants(pid: int, proc: Path) -> dict[int, list[str]]:
+def descendants(pid: int, proc: Path = Path("/proc")) -> dict[int, list[str]]:
     """The process and its descendants by id, each with its fields of ``stat`` from the third (its state) on."""
     stats = {int(path.parent.name): fields for path in proc.glob("[0-9]*/stat") if (fields := _stat(path))}
     members: dict[int, list[str]] = {}

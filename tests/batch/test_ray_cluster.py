@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from asr.errors import ConfigError
+from asr.ray_connection import connected
 from batch.folders import inputs_of, job_of
 from batch.inputs import Recording
 from batch.local import local_backend
@@ -104,3 +105,14 @@ def test_without_a_cluster_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(ray, "init", refused)
     with pytest.raises(ConfigError, match="no Ray cluster at somewhere:1"), ray_backend(Any, "somewhere:1", 1):  # type: ignore[arg-type]
         pass
+
+
+def test_without_an_address_it_is_a_cluster_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray would join one that runs on this machine, whoever started it."""
+    asked: list[str | None] = []
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda address, **_options: asked.append(address))
+    for address in (None, "somewhere:1"):
+        with connected(ray, address):
+            pass
+    assert asked == ["local", "somewhere:1"]

@@ -1,9 +1,11 @@
-"""How many replicas `asr serve --engine ray` is asked for."""
+"""How many replicas `asr serve --engine ray` is asked for, and where their ledger may be."""
+
+from pathlib import Path
 
 import pytest
 
 from asr.errors import ConfigError
-from server.ray_serve import Replicas, counts_of
+from server.ray_serve import Replicas, check_ledger, counts_of
 
 
 def test_a_number_or_two() -> None:
@@ -15,3 +17,13 @@ def test_a_number_or_two() -> None:
 def test_anything_else_is_one_sentence(text: str) -> None:
     with pytest.raises(ConfigError, match="wanted a number, or the fewest and most"):
         counts_of(text)
+
+
+def test_a_ledger_that_is_not_on_this_node_is_refused(tmp_path: Path) -> None:
+    """Opening it would make an empty one, without a champion."""
+    with pytest.raises(ConfigError, match="wanted a URL of PostgreSQL"):
+        check_ledger(str(tmp_path / "ledger.db"))
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "ledger.db").touch()
+    for where in (str(tmp_path / "ledger.db"), "postgresql+psycopg://ann@host/asr", ""):
+        check_ledger(where)

@@ -1,16 +1,25 @@
 """The server on Ray Serve: two replicas on a cluster of this machine. Unreal: the engines are scripted."""
 
+import asyncio
 import dataclasses
 import json
+import os
+import signal
 import socket as sockets
 import time
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
-from websockets.exceptions import InvalidStatus
+from websockets.asyncio.client import connect as aconnect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from eval.runs.process_usage import descendants
 from scripts.scale import free_port
 from server.config import ServerSettings, load_settings
 from tests.server.fakes import ScriptedEngine, words
@@ -20,8 +29,9 @@ serve = pytest.importorskip(
     "ray.serve", reason="Ray Serve is not installed: pip install 'ray[serve]'", exc_type=ImportError
 )
 
+from server.http.relay import LOST  # noqa: E402
 from server.ray_router import OWNER, load_of, owner_of  # noqa: E402 - they import Ray Serve
-from server.ray_serve import Replicas, serving  # noqa: E402
+from server.ray_serve import NAME, Replicas, serving  # noqa: E402
 from server.streams.owners import Owners  # noqa: E402
 
 pytestmark = pytest.mark.slow
@@ -33,15 +43,15 @@ def scripted(settings: ServerSettings) -> Sequence[ScriptedEngine]:
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    """The address of a server of two replicas."""
+    """The address of a server of two replicas, whose streams have 10 s when they go."""
     import ray
 
-    settings = dataclasses.replace(load_settings(), port=free_port(), max_load=99.0)
+    settings = dataclasses.replace(load_settings(), port=free_port(), max_load=99.0, drain_timeout_s=2.0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "60")  # on a busy machine it starts slowly
-        ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False)
+        ray.init("local", num_cpus=4, include_dashboard=False, log_to_driver=False)
         try:
-            with serving(settings, None, Replicas(2, 2), scripted) as at:
+            with serving(settings, None, Replicas(2, 2, grace_s=10.0), scripted) as at:
                 yield f"{at.replace('http', 'ws')}/v1/listen"
         finally:
             ray.shutdown()
@@ -96,6 +106,22 @@ def test_a_broken_stream_goes_on_with_its_replica(url: str) -> None:
     assert (transcript(messages), code) == (words(4), 1000)
 
 
+def test_streams_at_once_are_shared_out(url: str) -> None:
+    """Also where they come within one turn of the event loop; one replica may have more, whose load was less before."""
+
+    async def one() -> str:
+        async with aconnect(f"{url}?{RAW}&resumable=30", compression=None, open_timeout=60) as socket:
+            while (message := json.loads(await socket.recv()))["type"] != "Session":
+                pass
+            await asyncio.sleep(1.0)
+            return owner(message)
+
+    async def all_of_them() -> Counter[str]:
+        return Counter(await asyncio.gather(*(one() for _ in range(8))))
+
+    assert len(asyncio.run(all_of_them())) == 2
+
+
 def test_a_token_of_no_replica_is_410(url: str) -> None:
     """As on one server."""
     token = Owners(f"{OWNER}nobody", b"s" * 32).new_token()
@@ -104,10 +130,53 @@ def test_a_token_of_no_replica_is_410(url: str) -> None:
     assert refused.value.response.status_code == 410
 
 
+def test_clients_of_a_replica_that_dies_are_told(url: str) -> None:
+    """By the code after which clients resume, from the proxy, which lives. The other replica's streams go on."""
+    with ExitStack() as opened:
+        sockets_of: dict[str, list[ClientConnection]] = defaultdict(list)
+        while len(sockets_of) < 2:
+            socket = opened.enter_context(listen(url, f"{RAW}&resumable=30"))
+            sockets_of[owner(first(socket, "Session"))].append(socket)
+        replicas = [pid for pid in descendants(os.getpid()) if title(pid).startswith("ray::ServeReplica")]
+        assert len(replicas) == 2
+        os.kill(replicas[0], signal.SIGKILL)
+        with ThreadPoolExecutor(32) as pool:
+            ends = [set(pool.map(end_of, some)) for some in sockets_of.values()]
+    assert {("", LOST[0])} in ends
+    assert {(words(4), 1000)} in ends
+
+
+def end_of(socket: ClientConnection) -> tuple[str, int]:
+    """The words and the close code of a stream of 2 s, its audio sent now and its end 5 s later."""
+    with suppress(ConnectionClosed):
+        socket.send(pcm(2.0))
+        time.sleep(5.0)
+        socket.send(CLOSE)
+    messages, code = until_closed(socket)
+    return transcript(messages), code
+
+
+def title(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def test_streams_of_a_replica_that_goes_have_their_last_words(url: str) -> None:
+    """A stream that is longer than the grace ends as in a shutdown. The last test: the application is gone."""
+    with listen(url, RAW) as socket:
+        socket.send(pcm(1.0))  # half an utterance: its words are not final yet
+        serve.delete(NAME, _blocking=False)
+        messages, code = until_closed(socket)
+    assert (transcript(messages), code) == (words(2), 1012)
+
+
 def test_load_counts_before_requests() -> None:
     """A replica that is behind comes last; without a report, requests since then count."""
-    idle, busy, late = {"load": 0.1}, {"load": 0.8}, {"load": 0.1, "lag_s": 3.0}
+    idle, busy, late = {"load": 0.1, "open": 9}, {"load": 0.8, "open": 1}, {"load": 0.1, "lag_s": 3.0}
     assert load_of(idle, 3) < load_of(busy, 0) < load_of(late, 0)
+    assert load_of({"load": 0.1, "open": 0}, 0) < load_of({"load": 0.1, "open": 1}, 0)
     assert load_of({}, 0) < load_of({}, 1)
 
 
