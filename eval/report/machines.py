@@ -21,11 +21,12 @@ from eval.html.formatting import number, plural
 from eval.metrics.catalogue import CPU, STABLE_P50, STABLE_P95, STABLE_P99
 from eval.metrics.resampling import Interval, Ratio, Units, interval
 from eval.report.capacity_plan import TARGET_LOAD, Level, carried_streams, levels_of, why_not_carried
-from eval.report.lane_simulation import Measured, Steps, p95_s
+from eval.report.lane_simulation import SIMULATED_S, Measured, Steps, p95_s
 from eval.runs.folder import Run, read_run
 from eval.runs.server_load import LoadSlice
 from eval.runs.setup import console, parse_counts
 from eval.trace import LIVE
+from server.config import load_settings
 
 UNTRIED = 4
 """Where no level failed, the simulation is trusted up to this many times the most streams that were carried."""
@@ -94,7 +95,7 @@ class Capacity:
     """One machine: what bounds its streams, the simulation of its delay if there is one, and what was assumed."""
 
     bounds: tuple[Bound, ...]
-    delay: Callable[[int, int], float] | None
+    delay: Callable[..., float] | None
     assumptions: tuple[str, ...]
 
 
@@ -237,7 +238,7 @@ def plan(streams: int, capacity: Capacity, lanes: int) -> MachinePlan:
 def steps_of(slices: Sequence[LoadSlice]) -> Steps:
     """The steps of a lane, from some seconds of a server."""
     step_s, stream_steps, audio_s = (sum(getattr(s, n) for s in slices) for n in ("step_s", "stream_steps", "audio_s"))
-    return Steps(step_s / stream_steps, _factors(slices), audio_s / stream_steps)
+    return Steps(step_s / stream_steps, _factors(slices), audio_s / stream_steps, load_settings().max_batch)
 
 
 def _factors(slices: Sequence[LoadSlice], drawn: int = 2000) -> np.ndarray:
@@ -255,19 +256,20 @@ def _factors(slices: Sequence[LoadSlice], drawn: int = 2000) -> np.ndarray:
     return factors
 
 
-def _delay(result: Result, at: int) -> Callable[[int, int], float] | None:
-    """The simulated p95 for (streams, lanes), from the level that was carried; None where it has no step times."""
+def _delay(result: Result, at: int) -> Callable[..., float] | None:
+    """The simulated p95 for (streams, lanes[, seconds of audio in each stream]), from the level that was carried; None
+    where it has no step times."""
     level, slices, p99_s = result.levels[at], result.load[at], result.p99_s[at]
     p50_s, p95 = level.p50.value, level.p95.value
     if not slices or p50_s is None or p95 is None:
         return None
     tail = max(p95, p99_s or p95)
     steps, measured = steps_of(slices), Measured(level.streams, result.lanes, (0.0, p50_s, p95, tail, tail))
-    return lambda streams, lanes: p95_s(streams, lanes, steps, measured)
+    return lambda streams, lanes, audio_s=SIMULATED_S: p95_s(streams, lanes, steps, measured, audio_s=audio_s)
 
 
 def _cpu_bound(
-    result: Result, at: int, limit_s: float, delay: Callable[[int, int], float] | None
+    result: Result, at: int, limit_s: float, delay: Callable[..., float] | None
 ) -> tuple[Bound, tuple[str, ...]]:
     """The streams whose words are in time, and where the number comes from."""
     most = result.levels[at].streams
@@ -286,7 +288,9 @@ def _cpu_bound(
     high = min(high, last)  # what was measured as too many is too many
     how = f"{ends}; by the simulation {streams} keep a p95 of {limit_s:g} s"
     if above:
-        how += f", and {above} have {delay(above, result.lanes):.2f} s (measured: {number(_p95(result, above))} s)"
+        audio_s = sum(each.audio_s for each in result.load[at + 1]) / above or SIMULATED_S
+        simulated = delay(above, result.lanes, audio_s)
+        how += f", and {above} have {simulated:.2f} s (measured: {number(_p95(result, above))} s)"
     return Bound(LANES, streams, low, high), (how,)
 
 
@@ -334,7 +338,8 @@ def _shares(slices: Sequence[LoadSlice], name: str) -> tuple[float, float] | Non
 
 def _assumptions(bounds: Sequence[Bound], a_stream: float, network_mbit: float) -> list[str]:
     lines = [
-        "a larger batch of streams takes as long for each of them as those that were measured",
+        "a larger batch of streams takes as long for each of them as those that were measured, and a late stream owes "
+        "every step; in fact it skips some that only show words early, so far too many streams are simulated as worse",
         "all streams speak without a break, as the clips do, and go to the machine and lane with the fewest",
         "machines beside each other do not slow each other down; what stands before them is not counted",
         "the interval has the spread within this measurement: another hour, voice or machine may differ by more",
