@@ -245,9 +245,10 @@ class Audit:
     words: np.ndarray
 
 
-def audit_scores(audit: Audit, rate: float, scale: float) -> tuple[np.ndarray, np.ndarray, float, float]:
+def audit_scores(audit: Audit, rate: float | np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray, float, float]:
     """Scores whose mean is that of errors - ``rate`` * words, though only drawn utterances are labelled (`aipw`).
 
+    The rate may be one of each utterance ``(T,)`` if it is fixed before the draw.
     Two are returned ``(T,)``: with what is unknown at its lowest and at its highest; then how far the first may lie
     below 0, and the second above. ``scale`` is that of the draw: probability = min(1, most / scale). An utterance with
     more than `AUDIT_WORDS` words counts in proportion. The bound rests on errors >= |words - recognised|, as it is for
@@ -261,7 +262,8 @@ def audit_scores(audit: Audit, rate: float, scale: float) -> tuple[np.ndarray, n
     known = (errors - rate * words) * share
     ends = (-rate * recognised, (audit.most * (1 + rate) - rate * audit.recognised) * share)
     low, high = (aipw(np.where(is_known, known, end), audit.is_drawn, audit.probability, prediction) for end in ends)
-    return low, high, scale + rate * AUDIT_WORDS, (1 + rate) * max(scale, CLIP_WORDS) + CLIP_WORDS
+    most = float(np.max(rate, initial=0.0))
+    return low, high, scale + most * AUDIT_WORDS, (1 + most) * max(scale, CLIP_WORDS) + CLIP_WORDS
 
 
 def residual_scores(audit: Audit, tolerated: float, scale: float) -> tuple[np.ndarray, float]:

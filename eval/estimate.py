@@ -442,6 +442,19 @@ def _speaker_sd(labelled: Labelled, residual: np.ndarray, dispersion: float, exp
     return float(np.sqrt(max(0.0, (sums**2 - luck).sum()) / np.maximum(1.0, (words**2).sum())))
 
 
+def rate_of_speakers(labelled: Labelled, dispersion: float) -> tuple[float, float, int]:
+    """Errors a word where each speaker says as much as any other, how far speakers lie apart, and how many they are.
+
+    The second is the standard deviation of their errors a word, without the luck of single utterances, by moments.
+    Means over recordings say something else: whoever gave many recordings decides them.
+    """
+    groups = np.unique(labelled.speaker, return_inverse=True)[1]
+    count, errors, words = (np.bincount(groups, each) for each in (None, labelled.errors, labelled.words))
+    rates, luck = errors / np.maximum(1.0, words), dispersion * errors / np.maximum(1.0, words) ** 2
+    spread = math.sqrt(max(0.0, float(rates.var() - luck.mean())))
+    return _ratio(errors / count, words / count), spread, len(count)
+
+
 def _ratio(above: np.ndarray, below: np.ndarray) -> float:
     return float(above.sum() / max(1.0, below.sum()))
 

@@ -31,6 +31,11 @@ CONCEPT_POINTS = 5.0
 """Errors of 100 words beyond the estimate that labels may show without an alarm."""
 LEAST_UTTERANCES, LEAST_LABELS = 30, 20
 """Of a slice that is shown, and of one whose labels are."""
+SPEAKERS_IN = 200
+"""Utterances whose speakers say how far luck alone may carry the WER."""
+LUCK = 1.0
+"""Standard deviations of that luck that are granted. An alarm takes labels that prove more than that: with one
+deviation a thousand trials of harmless changes raised none (docs/log/watch.md), with half a one there were four."""
 MOST_OUTSIDE = 0.2
 """With a larger share of utterances unlike those of the fit the estimate is not to be trusted."""
 HOUR_S = 3600.0
@@ -133,9 +138,34 @@ def sequence(draws: Sequence[Draw], labels: Labels, now_s: float) -> Sequence95:
     return Sequence95(count, waiting, float(low[-1]), float(high[-1]) if np.isfinite(high[-1]) else None)
 
 
-def log_harm(draws: Sequence[Draw], labels: Labels, now_s: float, accepted: float) -> float:
-    """The largest evidence so far that the WER is above the accepted one; new bets begin all the time."""
-    low, _, bound, _ = audit_scores(audit_of(draws, labels, now_s), accepted, scale_of(draws))
+def accepted_rates(about: Mapping[str, Any], speakers: Sequence[str], words: np.ndarray) -> np.ndarray:
+    """The accepted errors a word after each utterance ``(n,)``: those of `asr quality fit`, and what luck may add.
+
+    Speakers lie far apart (``speaker_spread``), and the sets and live speech each have but some of them. So the WER of
+    speech that is as good as ever depends on who speaks: much where five speakers said the last `SPEAKERS_IN`
+    utterances, little where a hundred did. An accepted WER that a person gave is taken as it is.
+    """
+    accepted, spread = float(about["accepted_wer"]), float(about.get("speaker_spread", 0.0))
+    if not spread:
+        return np.full(len(words), accepted)
+    place = np.unique(np.array(speakers), return_inverse=True)[1].tolist()
+    weights = np.maximum(words, 1.0).tolist()
+    said, squares, total, variance = [0.0] * len(place), 0.0, 0.0, np.empty(len(place))
+    for i, (mine, weight) in enumerate(zip(place, weights, strict=True)):
+        squares, total = squares + weight * (2 * said[mine] + weight), total + weight
+        said[mine] += weight
+        if i >= SPEAKERS_IN:
+            old, left = place[i - SPEAKERS_IN], weights[i - SPEAKERS_IN]
+            squares, total = squares - left * (2 * said[old] - left), total - left
+            said[old] -= left
+        variance[i] = squares / total**2
+    return np.asarray(accepted + LUCK * spread * np.sqrt(1 / int(about["speakers"]) + variance))
+
+
+def log_harm(draws: Sequence[Draw], labels: Labels, now_s: float, accepted: np.ndarray) -> float:
+    """The largest evidence so far that the WER is above the accepted one ``(n,)``; new bets begin all the time."""
+    audit = audit_of(draws, labels, now_s)
+    low, _, bound, _ = audit_scores(audit, accepted[: len(audit.words)], scale_of(draws))
     return largest(log_wealth_of_small_bets(low, bound, RESTARTS_IN))
 
 
@@ -154,7 +184,10 @@ def report(ledger: Ledger, name: str, now_s: float, utterances: int) -> Report |
     draws = [draw for draw in Draws(ledger).of_model(name) if draw.release == champion.number]
     labels = labels_of(ledger, name)
     slices = tuple(_slices(model, rows, draws, labels, now_s))
-    return Report(name, champion.number, float(model.about["accepted_wer"]), slices)
+    accepted = accepted_rates(
+        model.about, [row.client or row.stream_id for row in rows], np.array([row.words for row in rows])
+    )
+    return Report(name, champion.number, float(accepted[-1]), slices)
 
 
 def _slices(

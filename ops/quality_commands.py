@@ -59,7 +59,11 @@ def fit(
     ] = None,
     accept: Annotated[
         float | None,
-        typer.Option(min=0, max=100, help="Accepted WER in per cent; by default 2 over the own sets."),
+        typer.Option(
+            min=0,
+            max=100,
+            help="Accepted WER in per cent; by default 2 over the own sets' speakers, more where few speak.",
+        ),
     ] = None,
     draw: Annotated[float, typer.Option(min=0.001, max=1, help="Share of the utterances to draw for labels.")] = 0.05,
 ) -> None:

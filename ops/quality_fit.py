@@ -10,17 +10,18 @@ import numpy as np
 
 from asr.errors import ConfigError
 from asr.ledger import Ledger
-from eval.estimate import ErrorModel, Labelled, fit, labelled_of, save
+from eval.estimate import ErrorModel, Labelled, fit, labelled_of, rate_of_speakers, save
 from eval.measured_vitals import load
 from ops.drift.nearest import conditions_file
 from ops.quality import champion_of, model_file
 
 ACCEPTED_RISE = 0.02
-"""Errors a word that live speech may have more than the clean sets, if no accepted WER is given."""
+"""Errors a word that live speech may have more than speakers of the clean sets, if no accepted WER is given."""
 
 
 def fit_model(ledger: Ledger, name: str, files: Sequence[Path], accept: float | None, draw_share: float) -> ErrorModel:
-    """Fits it on measured sets, and keeps it beside the ledger. ``accept``: the accepted WER in per cent.
+    """Fits it on measured sets, and keeps it beside the ledger. ``accept``: the accepted WER in per cent; None: see
+    `ops.quality.accepted_rates`.
 
     Sets of another language than the own ones are left out. Raises `ConfigError`.
     """
@@ -39,11 +40,14 @@ def fit_model(ledger: Ledger, name: str, files: Sequence[Path], accept: float | 
         "release_sha256": release.sha256,
         "data_sha256": _sha256(labelled),
         "sets": [[each.data, each.condition, len(each.words), round(each.wer, 2)] for each in sets],
-        "accepted_wer": clean.wer + ACCEPTED_RISE if accept is None else accept / 100,
     }
     model = fit(labelled, conditions, about, data=[each.data for each in sets for _ in each.words])
     most = model.estimate(clean.numbers, clean.recognised).most
-    model = replace(model, about={**model.about, "draw_scale": max(1.0, float(most.mean()) / draw_share)})
+    rate, spread, speakers = rate_of_speakers(clean, model.dispersion)
+    accepted = {"accepted_wer": rate + ACCEPTED_RISE, "speaker_spread": spread, "speakers": speakers}
+    if accept is not None:
+        accepted = {"accepted_wer": accept / 100}
+    model = replace(model, about={**model.about, **accepted, "draw_scale": max(1.0, float(most.mean()) / draw_share)})
     save(model_file(ledger, name), model)
     return model
 

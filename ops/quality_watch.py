@@ -11,7 +11,7 @@ from asr.ledger import Alarm, Draw, Draws, Ledger, VitalsRow
 from asr.normalisation.normalise import normalise, units
 from eval.betting import draw_probability
 from eval.estimate import ErrorModel
-from ops.quality import ALPHA, CONCEPT_POINTS, log_concept, log_harm, model_file, model_of, speech
+from ops.quality import ALPHA, CONCEPT_POINTS, accepted_rates, log_concept, log_harm, model_file, model_of, speech
 from ops.raised import Raised
 from server.canary import point
 from server.clips.names import ClipNames
@@ -144,9 +144,15 @@ def _alarms(ledger: Ledger, name: str, release: int, state: State, now_s: float)
     if not any((draw.label_id, release) in state.labels for draw in draws):
         return
     known = {alarm.signal for alarm in ledger.alarms(name) if alarm.evidence.get("release") == release}
-    accepted = float(state.model.about["accepted_wer"])
+    speakers, words = [draw.client or draw.stream_id for draw in draws], np.array([draw.words for draw in draws])
+    accepted = accepted_rates(state.model.about, speakers, words)
     tests = (
-        (WER, "harm", log_harm(draws, state.labels, now_s, accepted), _harm_sentence(name, release, accepted)),
+        (
+            WER,
+            "harm",
+            log_harm(draws, state.labels, now_s, accepted),
+            _harm_sentence(name, release, float(accepted[-1])),
+        ),
         (RESIDUAL, "concept confirmed", log_concept(draws, state.labels, now_s), _concept_sentence()),
     )
     for signal, kind, value, sentence in tests:

@@ -44,6 +44,8 @@ LEAST_SINCE = 5
 """So many of the last units count for a shift at least, however new it is."""
 BLOCK = 500
 """Units that are taken in one step."""
+CAUSE = 0.5
+"""Of an alarm's evidence: a number of the sound with so much of it names an alarm that is not of the sound."""
 DAY_S = 86_400.0
 MISSED_TERMS = "terms_missed"
 SIGNALS = (*(name for name in NAMES if name not in ("terms_asked", "terms_given", "finalized")), MISSED_TERMS)
@@ -194,8 +196,35 @@ class Detector:
         return sorted(best.values(), reverse=True)
 
     def alarming(self) -> list[tuple[float, int]]:
-        """Those of `strongest` that are alarms."""
-        return [each for each in self.strongest() if each[0] >= self.threshold]
+        """Those of `strongest` that are alarms: first those of the sound, and of these the one that moved farthest.
+
+        Noise fills digital silence, hides pauses and lowers the modulation, all in the same streams: whose evidence is
+        larger by a hair is luck.
+        """
+        found = [each for each in self.strongest() if each[0] >= self.threshold]
+        if len(found) < 2:
+            return found
+        moved = self._moved(found[0][1])
+        return sorted(found, key=lambda each: (not _is_sound(each[1]), -moved[SIGNAL_OF[each[1]]]))
+
+    def named(self, event: int) -> int:
+        """The event that tells what moved, beside one that is an alarm: the cause, where that is known.
+
+        What a room does to the sound makes the model unsure, and which of the two is an alarm first is luck. So an
+        alarm that is not of the sound is named by the number of the sound that moved farthest, if one has `CAUSE` of
+        the evidence.
+        """
+        wanted = CAUSE * self.threshold
+        sound = [each for value, each in self.strongest() if value >= wanted and _is_sound(each)]
+        if _is_sound(event) or not sound:
+            return event
+        moved = self._moved(event)
+        return max(sound, key=lambda each: moved[SIGNAL_OF[each]])
+
+    def _moved(self, event: int) -> np.ndarray:
+        """How far each number moved since this shift began, in the reference's deviations; 0 where unknown."""
+        change = (medians(self.since(event)) - medians(self.reference)) / deviations(self.reference)
+        return np.asarray(np.nan_to_num(np.abs(change)))
 
     def since(self, event: int) -> np.ndarray:
         """The values ``(n, len(SIGNALS))`` of the units since the shift began, as the bets on this event say."""
@@ -209,7 +238,7 @@ class Detector:
         return min(int(before.argmin()), len(gains) - LEAST_SINCE) if len(gains) > LEAST_SINCE else 0
 
     def sentence(self, event: int) -> str:
-        """The number that moved and its direction, as the alarm says it."""
+        """A number that moved and its direction, as an alarm says it."""
         signal, side, share = EVENTS[event]
         seen = self.recent[self._began(event) :, event]
         seen = seen[~np.isnan(seen)]
@@ -222,9 +251,33 @@ class Detector:
         signal = EVENTS[event][0]
         if signal == MISSED_TERMS:
             return "concept suspected"
-        sound = [value for value, other in self.strongest() if EVENTS[other][0] in GROUPS["acoustic"]]
+        sound = [value for value, other in self.strongest() if _is_sound(other)]
         is_still = max(sound, default=-math.inf) < 0
         return "concept suspected" if signal in GROUPS["text"] and is_still else "shift"
+
+
+def _is_sound(event: int) -> bool:
+    return EVENTS[event][0] in GROUPS["acoustic"]
+
+
+def medians(values: np.ndarray) -> np.ndarray:
+    """Of each column of ``(n, columns)``, without what is unknown."""
+    return np.array([np.median(v[~np.isnan(v)]) if (~np.isnan(v)).any() else math.nan for v in values.T])
+
+
+def deviations(values: np.ndarray) -> np.ndarray:
+    """Half of the middle 68 % of each column, or the standard deviation where that is nothing; NaN where all values are
+    the same."""
+    scales = []
+    for column in values.T:
+        known = column[~np.isnan(column)]
+        if not len(known):
+            scales.append(math.nan)
+            continue
+        low, high = np.quantile(known, [0.16, 0.84])
+        scale = float(high - low) / 2 or float(known.std())
+        scales.append(scale or math.nan)
+    return np.array(scales)
 
 
 def detector_of(

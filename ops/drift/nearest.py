@@ -17,7 +17,7 @@ import numpy as np
 from asr.errors import ConfigError
 from asr.ledger import Ledger
 from eval.measured_vitals import MeasuredSet, load
-from ops.drift.detector import SIGNALS, signals_of
+from ops.drift.detector import SIGNALS, deviations, medians, signals_of
 from ops.drift.reference import drift_folder
 
 MOST_DEVIATIONS = 4.0
@@ -51,8 +51,8 @@ class Candidate:
 def shift_of(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """The shift of values ``(n, len(SIGNALS))`` from reference values; NaN where a number is unknown."""
     with np.errstate(all="ignore"):
-        middle, scale = _median(reference), _deviation(reference)
-        moved = (_median(values) - middle) / scale
+        middle, scale = medians(reference), deviations(reference)
+        moved = (medians(values) - middle) / scale
     return np.asarray(np.clip(moved, -MOST_DEVIATIONS, MOST_DEVIATIONS)[_USED])
 
 
@@ -109,24 +109,6 @@ def evidence_of(candidate: Candidate | None) -> dict[str, Any]:
 
 def _values(sets: Sequence[MeasuredSet]) -> np.ndarray:
     return signals_of(np.concatenate([each.numbers for each in sets]))
-
-
-def _median(values: np.ndarray) -> np.ndarray:
-    return np.array([np.median(v[~np.isnan(v)]) if (~np.isnan(v)).any() else math.nan for v in values.T])
-
-
-def _deviation(values: np.ndarray) -> np.ndarray:
-    """Half of the middle 68 %, or the standard deviation where that is nothing; NaN where all values are the same."""
-    scales = []
-    for column in values.T:
-        known = column[~np.isnan(column)]
-        if not len(known):
-            scales.append(math.nan)
-            continue
-        low, high = np.quantile(known, [0.16, 0.84])
-        scale = float(high - low) / 2 or float(known.std())
-        scales.append(scale or math.nan)
-    return np.array(scales)
 
 
 def _distance(shift: np.ndarray, known: np.ndarray) -> float:

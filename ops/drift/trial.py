@@ -200,7 +200,7 @@ class Trial:
         return pool.draw(mine if len(mine) else np.arange(len(pool.speakers)), parts, weekend, generator)
 
     def _found(self, name: str, detector: Detector, event: int) -> Found:
-        signal = EVENTS[event][0]
+        signal = EVENTS[detector.named(event)][0]
         kind = next(each for each in RIGHT if name.startswith(each))
         most_like = nearest(shift_of(detector.since(event), detector.reference), self.known)
         return Found(detector.units - QUIET_UNITS, signal, signal in RIGHT[kind], most_like.name if most_like else "")

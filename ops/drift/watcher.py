@@ -215,5 +215,9 @@ def _alarm(ledger: Ledger, name: str, now_s: float, state: State, value: float, 
     }
     most_like = like(ledger, name, detector, event)
     evidence |= evidence_of(most_like)
-    sentence = detector.sentence(event) + (f"; {most_like}" if most_like else "")
+    named = detector.named(event)
+    sentence = detector.sentence(event)
+    if named != event:
+        sentence = f"{detector.sentence(named)}; proven by {sentence}"
+    sentence += f"; {most_like}" if most_like else ""
     return Alarm(now_s, name, detector.kind(event), signal, sentence, evidence)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from eval.estimate import (
     features_of,
     fit,
     load,
+    rate_of_speakers,
     recognised_words,
     save,
 )
@@ -50,6 +52,21 @@ def test_trees_predict_as_scikit_learn_does() -> None:
         monotonic_cst=[DIRECTIONS.get(name, 0) for name in FEATURES],
     ).fit(features_of(data.numbers), data.errors / data.recognised, sample_weight=data.recognised)
     np.testing.assert_allclose(predicted, theirs.predict(features_of(data.numbers)), rtol=1e-9)
+
+
+def test_each_speaker_counts_as_much_as_any_other() -> None:
+    """One with half of the recordings too. Speakers who are alike have no spread, whatever the luck of utterances."""
+    data = labelled(4000, 7, speakers=40)
+    half = replace(data, speaker=np.where(np.arange(4000) < 2000, 0, data.speaker), words=np.full(4000, 10.0))
+    rate = np.array([0.5, *np.linspace(0.05, 0.25, 39)])[half.speaker]
+    drawn = replace(half, errors=np.random.default_rng(1).binomial(10, rate).astype(float))
+    found, spread, speakers = rate_of_speakers(drawn, 0.8)
+    assert drawn.wer > 0.3
+    assert found == pytest.approx(0.159, abs=0.01)
+    assert spread == pytest.approx(0.080, abs=0.01)
+    assert speakers == 40
+    alike = replace(half, errors=np.random.default_rng(2).binomial(10, 0.2, 4000).astype(float))
+    assert rate_of_speakers(alike, 0.8)[1] < 0.02
 
 
 def test_windows_of_other_speakers_are_estimated(model: ErrorModel) -> None:

@@ -55,6 +55,27 @@ def test_a_shift_is_found_and_named(name: str, by: float, most: int) -> None:
     assert np.median([count for count, _ in found]) <= most
 
 
+def named(live: Sequence[VitalsRow]) -> tuple[set[str], str]:
+    """The numbers that are alarms in the first moment with any, and what names the first of them."""
+    reference = vitals_rows(500, 1)
+    detector = detector_of(values_of(reference), [stratum(row) for row in reference], 1, 0.05)
+    detector.receive(values_of(live), [stratum(row) for row in live])
+    found = detector.alarming()
+    return {EVENTS[event][0] for _, event in found}, EVENTS[detector.named(found[0][1])][0]
+
+
+def test_what_moved_farthest_in_the_sound_names_an_alarm() -> None:
+    """Of several alarms at once, and of one that only says how sure the model is; alone, that names itself."""
+    for seed in range(2, 7):
+        found, name = named(vitals_rows(300, seed, {"zeros": -4.0, "noise_db": 9.0, "snr_db": -4.0}))
+        assert (len(found) > 1, name) == (True, "noise_db")
+        unsure = vitals_rows(300, seed, {"confidence": -6.0})
+        assert named(unsure) == ({"confidence"}, "confidence")
+        room = vitals_rows(300, seed, {"confidence": -6.0, "modulation": -6.0})
+        most = [unsure[i] if i % 5 == 4 else room[i] for i in range(300)]
+        assert named(most) == ({"confidence"}, "modulation")
+
+
 def test_a_small_shift_never_adds_up() -> None:
     """A tenth of a deviation lies in the dead zone."""
     assert delay(vitals_rows(2000, 1), vitals_rows(3000, 2, {"snr_db": -0.1})) == (-1, "")

@@ -1,12 +1,16 @@
 """Quality: utterances are drawn once with their probability, and labels raise an alarm when the words got worse."""
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from asr.ledger import Draws, Ledger
-from ops.quality import lines, report
+from eval.estimate import save
+from ops.quality import accepted_rates, lines, model_file, model_of, report
 from ops.quality_watch import QualityWatcher
 from server.clips.store import ClipStore
 from tests.ops.kept_speech import NOW_S, keep, label, ledger_with_estimate, speak
@@ -75,6 +79,31 @@ def test_labels_with_many_errors_are_harm_and_confirm_that_the_concept_moved(led
     assert found[0].alarm.evidence["labels"] > 200
     assert not list(watcher.look(ledger, NAME, NOW_S))
     assert not list(QualityWatcher(store.folder).look(ledger, NAME, NOW_S))
+
+
+def test_few_speakers_may_be_hard_without_an_alarm(ledger: Ledger, store: ClipStore) -> None:
+    """The same labels of seven clients are harm where speakers are alike, and none where they lie far apart."""
+    speak(ledger, store, 600)
+    list(QualityWatcher(store.folder).look(ledger, NAME, NOW_S))
+    label(ledger, 4)
+    model = model_of(ledger, NAME)
+    assert model
+    for spread, kinds in ((0.8, ["concept confirmed"]), (0.05, ["harm"])):
+        about = model.about | {"speaker_spread": spread, "speakers": 50}
+        save(model_file(ledger, NAME), replace(model, about=about))
+        found = list(QualityWatcher(store.folder).look(ledger, NAME, NOW_S))
+        assert [each.alarm.kind for each in found] == kinds
+
+
+def test_the_accepted_rate_grants_the_luck_of_who_spoke_lately() -> None:
+    """Five speakers have more of it than 200, and those of long ago do not count; without a spread there is none."""
+    about = {"accepted_wer": 0.2, "speaker_spread": 0.15, "speakers": 100}
+    few, many = [f"a{i % 5}" for i in range(200)], [f"b{i}" for i in range(200)]
+    words = np.full(400, 8)
+    rates = accepted_rates(about, many + few, words)
+    assert rates[199] == pytest.approx(0.2 + 0.15 * math.sqrt(1 / 100 + 1 / 200))
+    assert rates[399] == pytest.approx(0.2 + 0.15 * math.sqrt(1 / 100 + 1 / 5))
+    assert (accepted_rates({"accepted_wer": 0.2}, many + few, words) == 0.2).all()
 
 
 def test_labels_as_expected_are_no_alarm(ledger: Ledger, store: ClipStore) -> None:

@@ -123,7 +123,7 @@ function guessed(estimated) {
   if (outside > 20) parts.push(p("wait", `${percent(outside)} of the speech is unlike the labelled sets: label some.`));
   if (proven) {
     const end = proven.high === null ? "..." : percent(proven.high, 1);
-    parts.push(p("", `Proven by ${count(proven.labels, "drawn label")}: ${proven.low.toFixed(1)} to ${end}`));
+    parts.push(p("", `Proven by ${count(proven.labels, "drawn label")} of what was said so far: ${proven.low.toFixed(1)} to ${end}`));
   }
   parts.push(p("quiet", `the last ${count(utterances, "utterance")}`));
   return parts;
