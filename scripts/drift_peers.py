@@ -1,11 +1,12 @@
 """Evidently, NannyML and river with their defaults on the vitals of `asr drift trial`, beside our own bets.
 
-    python scripts/drift_peers.py export NAME worlds.npz --ledger FILE --months 10 --trials 5
+    python -m scripts.drift_peers export wire.npz worlds.npz --months 10 --trials 5
     python3.11 -m venv peers && peers/bin/pip install evidently==0.7.23 "pandas<2.4" river==0.26.1
     python3.11 -m venv nannyml && nannyml/bin/pip install nannyml==0.13.1 statsmodels
     peers/bin/python scripts/drift_peers.py run worlds.npz evidently      # or river, ours
     nannyml/bin/python scripts/drift_peers.py run worlds.npz nannyml
 
+``wire.npz`` holds measured vitals (`python -m scripts.drift_wire --keep wire.npz`; or a ledger's NAME.conditions.npz).
 The peers are no dependency of this project and need environments of their own. ``export`` writes worlds: a reference
 of 500 streams, then a month of 3,000 in which nothing moves, or 200 streams and a shift. Evidently and NannyML get
 chunks of 100 streams, river one stream after the other. Two rules for each: any signal, and what it calls the data set
@@ -18,6 +19,7 @@ import importlib
 import json
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,15 +33,12 @@ Alarms = dict[str, int | None]
 
 def export(options: argparse.Namespace) -> None:
     """Writes the worlds, and what our own detector does in them."""
-    from asr.ledger import open_ledger
     from eval.measured_vitals import load
-    from ops.drift.nearest import conditions_file
     from ops.drift.trial import Trial
 
-    with open_ledger(options.ledger) as ledger:
-        trial = Trial(load(conditions_file(ledger, options.name)))
+    trial = Trial(load(options.measured))
     worlds, ours = {}, {}
-    for kind in ["", *trial.others]:
+    for kind in ["", *options.shifts]:
         for seed in range(options.trials if kind else options.months):
             detector, values, places = trial.world(kind, seed)
             worlds[f"{kind}|{seed}|reference"], worlds[f"{kind}|{seed}|live"] = detector.reference, values
@@ -167,11 +166,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
     first = commands.add_parser("export")
-    first.add_argument("name")
+    first.add_argument("measured", type=Path)
     first.add_argument("file")
-    first.add_argument("--ledger", required=True)
     first.add_argument("--months", type=int, default=10)
     first.add_argument("--trials", type=int, default=5)
+    first.add_argument("--shifts", nargs="*", default=["telephone+mulaw", "other language"])
     first.set_defaults(work=export)
     second = commands.add_parser("run")
     second.add_argument("file")

@@ -1,12 +1,15 @@
 """Few drawn labels beside many uniform ones: how often the truth is inside at every look, and how wide the interval is.
 
-    python scripts/few_labels.py LEDGER_FOLDER/drift/NAME.conditions.npz --worlds 1000
+    python -m scripts.few_labels LEDGER_FOLDER/drift/NAME.conditions.npz --worlds 1000
 
-The utterances are real recordings under conditions (`asr drift conditions`), drawn with replacement; their rate of
-errors is known, as all of them have a text. The estimate of each comes from a model that saw neither its speaker nor
-its condition. Two ways to label: drawn with the probability that `asr monitor` uses, with the estimate as prediction;
-and uniformly, without an estimate. One interval is looked at after each utterance. It misses a world where it leaves
-the rate out at any look.
+The utterances are real recordings under conditions (`asr drift conditions`). Their speakers come again: a session is a
+speaker under one condition who says several recordings in a row, and a world has but a few speakers. The estimate of
+each comes from a model that saw neither its speaker nor its condition. Two ways to label: drawn with the probability
+that `asr monitor` uses, with the estimate as prediction; and uniformly, without an estimate.
+
+The interval is looked at after each utterance, and misses a world where it leaves the truth out at any look. There are
+two truths: the WER of all that was said so far, which the interval is about, and that of all recordings of all
+speakers, which the luck of who speaks hides from every interval that does not know the speakers.
 """
 
 import argparse
@@ -15,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eval.betting import CLIP_WORDS, Audit, audit_scores, draw_probability, log_wealth_of_small_bets, rate_sequence
+from eval.betting import CLIP_WORDS, Audit, audit_scores, draw_probability, rate_sequence
 from eval.estimate import MOST_ERRORS, Labelled, fit, folds, labelled_of, most_errors, unseen_conditions
 from eval.measured_vitals import load
 from ops.quality import ALPHA, RATES
@@ -30,16 +33,12 @@ class Way:
     most: np.ndarray
     scale: float
 
-    def rate(self, of: Labelled) -> float:
-        """Errors a word of all recordings, counted as the sequence counts them."""
-        sure = np.ones(len(of.errors))
-        all_drawn = audit(of, np.arange(len(of.errors)), self, sure, sure > 0)
-        low, high = 0.0, 1.0
-        for _ in range(50):  # the mean score falls as the rate grows
-            middle = (low + high) / 2
-            is_low = audit_scores(all_drawn, middle, self.scale)[0].mean() > 0
-            low, high = (middle, high) if is_low else (low, middle)
-        return low
+    def rates(self, of: Labelled, rows: np.ndarray) -> np.ndarray:
+        """Errors a word up to each of these recordings ``(n,)``, counted as the sequence counts them."""
+        sure = np.ones(len(rows))
+        known = audit(of, rows, self, sure, sure > 0)
+        errors, at_one = (audit_scores(known, rate, self.scale)[0] for rate in (0.0, 1.0))
+        return np.asarray(np.cumsum(errors) / np.cumsum(errors - at_one))
 
 
 def ways(of: Labelled, conditions: tuple[str, ...], utterances: int, labels: tuple[int, int]) -> list[Way]:
@@ -69,11 +68,19 @@ def audit(of: Labelled, rows: np.ndarray, way: Way, probability: np.ndarray, is_
     return Audit(of.recognised[rows], way.expected[rows], way.most[rows], probability, is_drawn, *labels)
 
 
-def leaves_out(found: Audit, rate: float, scale: float) -> bool:
-    """Whether the sequence leaves the rate out at any look."""
-    low, high, below, above = audit_scores(found, rate, scale)
-    wealths = [log_wealth_of_small_bets(low, below).max(), log_wealth_of_small_bets(-high, above).max()]
-    return bool(max(wealths) >= np.log(2 / ALPHA))
+def sessions(of: Labelled, utterances: int, speakers: int, length: int, rng: np.random.Generator) -> np.ndarray:
+    """Recordings in order ``(utterances,)``: sessions of about ``length`` by so many speakers, who come again.
+
+    A session keeps to one condition. A recording may be said again, as each speaker has but a few.
+    """
+    mine = rng.choice(np.unique(of.speaker), speakers, replace=False)
+    weight = rng.dirichlet(np.ones(speakers))
+    rows = list[int]()
+    while len(rows) < utterances:
+        own = np.flatnonzero(of.speaker == rng.choice(mine, p=weight))
+        own = own[of.condition[own] == of.condition[rng.choice(own)]]
+        rows += rng.choice(own, rng.geometric(1 / length)).tolist()
+    return np.array(rows[:utterances])
 
 
 def main() -> None:
@@ -81,28 +88,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("measured", type=Path)
     parser.add_argument("--worlds", type=int, default=1000)
-    parser.add_argument("--widths", type=int, default=30, help="worlds whose interval is measured")
     parser.add_argument("--utterances", type=int, default=600)
+    parser.add_argument("--speakers", type=int, default=20, help="of a world")
+    parser.add_argument("--session", type=int, default=10, help="utterances of a session on average")
     parser.add_argument("--labels", type=int, nargs=2, default=(60, 150), help="drawn, uniform")
     options = parser.parse_args()
     of, conditions = labelled_of([each for each in load(options.measured) if each.is_own])
     print(f"{len(of.errors)} recordings, WER {100 * of.wer:.1f} %, {options.utterances} utterances a world")
     for way in ways(of, conditions, options.utterances, tuple(options.labels)):
-        rate = way.rate(of)
-        missed, labels, widths = 0, [], []
+        population = float(way.rates(of, np.arange(len(of.errors)))[-1])
+        missed, hidden, labels, widths = 0, 0, list[int](), list[float]()
         for world in range(options.worlds):
             rng = np.random.default_rng(world)
-            rows = rng.integers(len(of.errors), size=options.utterances)
+            rows = sessions(of, options.utterances, options.speakers, options.session, rng)
             probability = draw_probability(way.most[rows], way.scale)
             found = audit(of, rows, way, probability, rng.random(len(rows)) < probability)
-            missed += leaves_out(found, rate, way.scale)
+            low, high = rate_sequence(found, way.scale, ALPHA, RATES)
+            so_far = way.rates(of, rows)
+            missed += bool(((low > 0) & (so_far <= low) | (so_far >= high)).any())
+            hidden += bool(((population <= low) | (population >= high)).any())
             labels.append(int(found.is_drawn.sum()))
-            if world < options.widths:
-                low, high = rate_sequence(found, way.scale, ALPHA, RATES)
-                widths.append(min(1.0, high[-1]) - low[-1])
+            widths.append(min(1.0, high[-1]) - low[-1])
         print(
             f"{way.name}: {np.mean(labels):.0f} labels, {100 * np.mean(widths):.1f} points wide at the end; "
-            f"{missed} of {options.worlds} worlds leave {100 * rate:.1f} % out at some look"
+            f"of {options.worlds} worlds {missed} leave the WER so far out at some look, "
+            f"{hidden} the {100 * population:.1f} % of all speakers"
         )
 
 
