@@ -140,15 +140,17 @@ class Schedule:
     def early(self, decoded_until: int, interval_samples: int) -> Decode | None:
         """What may be decoded now although nothing is due; None if nothing is worth it.
 
-        In speech: all of it, once `interval_samples` are new. In a pause: the window of a finalize request, if this
-        client may send one.
+        In speech: all of it, once `interval_samples` are new. For a client that may finalize: once the sound seems to
+        have ended, so that the last words are shown; then, in the pause, the window of its request.
         """
         if self._entries or not self._endpointer.in_speech:
             return None
         is_pause = self.received >= self._paused_from
         until = self._flushed_until if self._flush_is_near else self._finalized_until(self.received)
-        wanted = 1 if is_pause else interval_samples
-        if until - decoded_until < wanted or (self._pause_begins if not is_pause else not self.awaits_finalize):
+        is_quiet = self.awaits_finalize and self._sound_end.is_near
+        wanted = 1 if is_pause or is_quiet else interval_samples
+        waits = not self.awaits_finalize if is_pause else self._pause_begins and not is_quiet
+        if until - decoded_until < wanted or waits:
             return None
         return Decode(Kind.AHEAD if is_pause else Kind.SHOW, until)
 

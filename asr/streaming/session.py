@@ -445,6 +445,8 @@ class Session:
         self._release(utterance, released)
         utterance.tail, utterance.decoded_until, utterance.doubts = decoded.pieces, decoded.window_end, 0
         utterance.rest_until = 0
+        if commit.count and self._show_samples:  # a `Final` alone would leave the words behind it as they were
+            self._show(utterance, utterance.tail, decoded.window_end, utterance.language)
         self._commit(utterance, commit.count)
         self._show(utterance, utterance.tail, decoded.window_end, utterance.language, again=commit.count > 0)
         if commit.dropped:

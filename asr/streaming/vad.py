@@ -264,6 +264,8 @@ QUIET_DB = 30.0
 QUIET_FRAMES = 3
 """This number of quiet frames in a row ends a sound (96 ms). After two, windows ended too near to the last word: a
 quarter of a point more errors."""
+NEARLY_QUIET_FRAMES = 2
+"""After so many the words are shown: those errors are mended a moment later, before any of them is final."""
 _LEAST_POWER = 1e-12
 _FALL_DB = 0.1
 """How fast the level of loud speech falls, a voiced frame: 3 dB a second."""
@@ -299,6 +301,11 @@ class SoundEnd:
         if self.quiet_frames < QUIET_FRAMES or self._voiced_frame - first >= _LATE_FRAMES:
             return None
         return (first + QUIET_FRAMES) * FRAME_SAMPLES
+
+    @property
+    def is_near(self) -> bool:
+        """Whether the next frame will show that the last sound has ended."""
+        return NEARLY_QUIET_FRAMES <= self.quiet_frames < QUIET_FRAMES
 
     def receive(self, level_db: float, is_voiced: bool) -> None:
         """Takes the next frame's level, in dB, and whether voice activity counts it as speech."""

@@ -229,16 +229,37 @@ def of_levels(made: Schedule, *runs: tuple[float, float, int]) -> None:
 def test_a_pause_is_noticed_by_its_energy_before_voice_activity_reports_it() -> None:
     """From the third quiet frame on. The window is that of a request, also once voice activity reports the silence."""
     made = Schedule(SETTINGS)
-    of_levels(made, (0.9, LOUD, 4), (0.9, QUIET, 2))
+    of_levels(made, (0.9, LOUD, 4), (0.9, QUIET, 1))
     entries(made)
     assert made.early(0, FRAME) is None  # it may be the closure of a consonant
     assert made.is_urgent
+    of_levels(made, (0.9, QUIET, 1))
+    assert made.early(0, FRAME) == Decode(Kind.SHOW, 6 * FRAME)
     for heard in (0.9, 0.9, 0.0):
         of_levels(made, (heard, QUIET, 1))
         entries(made)
         assert made.early(0, FRAME) == Decode(Kind.AHEAD, 7 * FRAME)
     made.finalize(made.received)
     assert entries(made) == [Decode(Kind.FINAL, 7 * FRAME, from_finalize=True), Open(7 * FRAME)]
+
+
+def test_the_last_words_are_shown_after_two_quiet_frames() -> None:
+    """However little is new, once, and nothing of them becomes final by it."""
+    made = Schedule(SETTINGS)
+    of_levels(made, (0.9, LOUD, 4), (0.9, QUIET, 2))
+    entries(made)
+    assert made.early(5 * FRAME, 100 * FRAME) == Decode(Kind.SHOW, 6 * FRAME)
+    assert made.early(6 * FRAME, 100 * FRAME) is None
+    of_levels(made, (0.9, LOUD, 1))
+    assert made.early(6 * FRAME, 100 * FRAME) is None
+
+
+def test_a_client_that_never_finalizes_is_not_shown_words_at_each_closure() -> None:
+    made = Schedule(SETTINGS)
+    decoded_ahead(made, 8)
+    of_levels(made, (0.9, LOUD, 5), (0.9, QUIET, 2))
+    entries(made)
+    assert made.early(70 * FRAME, 100 * FRAME) is None
 
 
 def test_soft_speech_is_no_pause() -> None:

@@ -234,6 +234,21 @@ def test_early_words_are_shown_and_nothing_becomes_final_by_them() -> None:
     assert not any(isinstance(event, Final) for event in events)
 
 
+def test_an_update_shows_its_new_words_before_it_commits_the_first_of_them() -> None:
+    """A `Final` alone would leave an older text behind its words. Without early windows partials are as they were."""
+    one, two = hypothesis(words("one too", 0.0, 0.3)), hypothesis(words("one two three", 0.0, 0.3))
+    shown = {}
+    for interval_s in (0.0, 10.0):
+        engine, session = scripted([one, two], EAGER)
+        session.show_every(interval_s)
+        session.receive_audio(sound((0.9, 2 * UPDATE_FRAMES)))
+        events = [event for event in step_while_ready(engine, session) if isinstance(event, Partial | Final)]
+        shown[interval_s] = [(isinstance(event, Final), event.text) for event in events]
+    before, final, behind = (False, " one two three"), (True, " one"), (False, " two three")
+    assert shown[0.0] == [(False, " one too"), final, behind]
+    assert shown[10.0] == [(False, " one too"), before, final, behind]
+
+
 def test_an_early_hypothesis_that_ends_long_before_the_words_on_screen_is_not_shown() -> None:
     """It is no better than a collapsed update, and nothing waits for it."""
     engine, session = scripted([hypothesis(words("one two three", each_s=0.4)), hypothesis(words("no", each_s=0.1))])
