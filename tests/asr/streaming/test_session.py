@@ -286,6 +286,19 @@ def test_a_window_decoded_ahead_is_not_taken_for_a_later_one() -> None:
     assert final.text == " one two"
 
 
+def test_a_window_decoded_ahead_is_taken_once() -> None:
+    """It leaves speech out behind a word: that and the rest, a window of the same end, are asked of the model."""
+    ahead, rest = hypothesis(words("one two", each_s=0.5)), hypothesis(words("three four", each_s=0.5))
+    engine, session = scripted([ahead, rest], replace(STREAM, gap_s=1.0, update_ms=9000))
+    session.show_every(10.0)
+    session.receive_audio(sound((0.9, 90), (0.0, 4)))
+    step_while_ready(engine, session)
+    assert len(engine.recogniser.windows) == 1
+    session.receive_finalize()
+    events = step_while_ready(engine, session)
+    assert [event.text for event in events if isinstance(event, Final)] == [" one", " three four"]
+
+
 def test_windows_that_are_due_go_before_early_ones() -> None:
     """Of two streams one is due: the other's early window waits for the next step, and one is decoded in a step."""
     engine = Engine(Scripted([hypothesis(words("one"))] * 3), SampleVad())
