@@ -90,16 +90,20 @@ class SileroVad:
         """
         frames = [_frames(state, chunk) for state, chunk in zip(states, chunks, strict=True)]
         amplified, quiet = zip(*(s.level.amplified(f) for s, f in zip(states, frames, strict=True)), strict=True)
+        features = self._encode(torch.from_numpy(np.concatenate(frames)))  # (sum n, 128)
+        louder = features
+        if (gained := np.concatenate(quiet)).any():  # a frame without gain is the same frame, and most have none
+            louder = features.clone()
+            louder[torch.from_numpy(gained)] = self._encode(torch.from_numpy(np.concatenate(amplified)[gained]))
+        counts = [len(part) for part in frames]
         rows = [state.plain for state in states] + [state.amplified for state in states]
-        scores = self._scores(rows, [*frames, *amplified])
+        scores = self._scores(rows, [*features.split(counts), *louder.split(counts)])
         pairs = zip(scores[: len(states)], scores[len(states) :], quiet, strict=True)
         return [np.where(is_quiet, np.maximum(plain, louder), plain) for plain, louder, is_quiet in pairs]
 
-    def _scores(self, states: Sequence[_Recurrence], frames: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """For each row: frames ``(n, 576)`` -> speech probabilities ``(n,)``. Advances the states."""
-        encoded = self._encode(torch.from_numpy(np.concatenate(frames)))  # (sum n, 128)
-        counts = [len(part) for part in frames]
-        parts = encoded.split(counts)
+    def _scores(self, states: Sequence[_Recurrence], parts: Sequence[torch.Tensor]) -> list[np.ndarray]:
+        """For each row: features of its frames ``(n, 128)`` -> speech probabilities ``(n,)``. Advances the states."""
+        counts = [len(part) for part in parts]
         scores: list[np.ndarray] = [np.zeros(0, np.float32)] * len(states)
         for count in set(counts) - {0}:  # rows with the same number of frames share the recurrent steps
             rows = [i for i, n in enumerate(counts) if n == count]

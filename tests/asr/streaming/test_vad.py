@@ -52,6 +52,21 @@ def test_streams_in_one_batch_do_not_touch_each_other(vad: SileroVad) -> None:
         np.testing.assert_allclose(np.concatenate(part), expected, atol=1e-5)
 
 
+def test_only_amplified_frames_are_encoded_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loud speech has none: it costs half as much. The quiet frames behind it are encoded again, and no other."""
+    vad, encoded = SileroVad(), list[int]()
+    encode = vad._encode
+    monkeypatch.setattr(vad, "_encode", lambda x: encoded.append(len(x)) or encode(x))
+    chance = np.random.default_rng(3)
+    loud, quiet = (chance.normal(0.0, level, 400 * FRAME_SAMPLES).astype(np.float32) for level in (0.1, 1e-3))
+    state = VadState()
+    vad.probabilities([state], [loud])
+    assert encoded == [400]
+    vad.probabilities([state], [quiet])
+    assert encoded[1] == 400
+    assert 0 < encoded[2] < 400
+
+
 def spans(probabilities: np.ndarray) -> list[tuple[int, int]]:
     """First and last frame of each utterance."""
     changes = transitions(probabilities.tolist(), endpoint_ms=1300)
