@@ -5,8 +5,9 @@
 Starts the servers on this machine, and gives each only a share of a core (Linux' CPU controller; needs root), so that
 servers saturate and not the machine. Then streams send the recording as fast as it is taken, through nginx, to one
 server, to two, and so on, in turns: `--streams` for each server, as often as `--rounds` says. It prints the seconds of
-audio that were recognised in a second, for each server and as a share of what one server does alone, and what nginx
-took of the CPU time.
+audio that were recognised in a second, for each server and as a share of what one server does alone, what they cost the
+servers, and what nginx took of the CPU time. Other work may keep the servers from their share of the cores, and the
+clients too: the cost says then whether they slow each other down.
 
     python -m scripts.growth --nodes 3 --cores 0.25 --hold
 
@@ -72,16 +73,25 @@ def main() -> None:
             return
         samples = np.concatenate(list(read_blocks(options.audio)))[: round(options.seconds * SAMPLE_RATE_HZ)]
         speeds: list[list[float]] = [[] for _ in sites]
+        costs: list[list[float]] = [[] for _ in sites]
         before_s = [process_cpu_s(process.pid) for _, process in (*sites, *running)]
         for _ in range(options.rounds):
             for count, (port, _) in enumerate(sites, 1):
+                then_s = sum(process_cpu_s(process.pid) for _, process in running[:count])
                 speeds[count - 1].append(asyncio.run(speed(port, samples, count * options.streams)))
+                cost_s = sum(process_cpu_s(process.pid) for _, process in running[:count]) - then_s
+                costs[count - 1].append(cost_s / (count * options.streams * len(samples) / SAMPLE_RATE_HZ))
         used_s = [process_cpu_s(each[1].pid) - then for each, then in zip((*sites, *running), before_s, strict=True)]
         one = statistics.median(speeds[0])
+        cost_of_one = statistics.median(costs[0])
         for count, some in enumerate(speeds, 1):
-            each = statistics.median(some) / count
+            each, cost = statistics.median(some) / count, statistics.median(costs[count - 1])
             runs = ", ".join(f"{value:.2f}" for value in some)
-            print(f"{count}: {count * each:.2f} s of audio a second ({runs}); each {each / one:.3f} of one alone")
+            print(
+                f"{count}: {count * each:.2f} s of audio a second ({runs}); each {each / one:.3f} of one alone; ",
+                end="",
+            )
+            print(f"{cost:.4f} CPU-s for each, {cost_of_one / cost:.3f} as much of it in a CPU-s")
         print(f"CPU of nginx: {sum(used_s[: len(sites)]) / sum(used_s):.2%} of {sum(used_s):.1f} s")
 
 
