@@ -12,7 +12,7 @@ import typer
 from asr.commands import Format
 from asr.config import DEFAULT_MODEL, load_session_settings
 from asr.console import loading
-from asr.errors import ConfigError
+from asr.errors import AudioError, ConfigError
 from asr.options import takes_ledger
 from asr.quick_start import quick_imports
 from batch.options import FolderOptions, RecognitionOptions
@@ -96,6 +96,8 @@ def transcribe(
         raise ConfigError(f"unknown --engine {engine!r}; wanted {' or '.join(ENGINES)}")
     if output_dir is None:
         _check_printable(files, formats, needs_folder=bool(recursive or include or dry_run or watch))
+        if not any(file.exists() for file in files):  # before the model is loaded for nothing
+            raise AudioError(f"found no file at {', '.join(map(str, files))}")
         with loading(model) as loaded:
             with quick_imports():  # seconds on a busy machine
                 from batch.printing import print_texts

@@ -116,5 +116,5 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
 
 
 async def page(request: Request) -> FileResponse:
-    """Answers `GET /` with the web page."""
+    """`GET /`: the web page."""
     return FileResponse(STATIC / "index.html")

@@ -143,5 +143,5 @@ def _operation(socket: Socket, action: str, names: Iterable[str]) -> dict[str, A
 
 
 async def asyncapi_json(request: Request) -> JSONResponse:
-    """`GET /asyncapi.json`."""
+    """`GET /asyncapi.json`: the WebSockets and their messages, for programs."""
     return JSONResponse(document())

@@ -102,7 +102,9 @@ def _operation(route: Route, method: str) -> dict[str, Any]:
     path = route.path
     scope = scope_for({"type": "http", "path": path, "method": method})
     name = "DeepgramError" if path in DEEPGRAM_PATHS else "Error"
-    summary = inspect.cleandoc(route.endpoint.__doc__ or "").split("\n", 1)[0]
+    named = f"`{method} {path.replace(':path}', '}')}`: "
+    summary = inspect.cleandoc(route.endpoint.__doc__ or "").split("\n", 1)[0].removeprefix(named)
+    summary = summary[:1].upper() + summary[1:]
     if is_socket(path, method):
         summary = "Why a WebSocket would be refused here; 426 if it would be accepted."
     operation: dict[str, Any] = {
@@ -220,7 +222,8 @@ def page(described: Mapping[str, Any]) -> str:
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
     return (
         f'<!doctype html><html lang="en"><head>{head}<title>steadyword: HTTP</title>'
-        '<link rel="stylesheet" href="static/docs.css"></head><body><main><h1>HTTP addresses</h1>'
+        '<link rel="icon" href="static/icon.svg"><link rel="stylesheet" href="static/docs.css"></head>'
+        "<body><main><h1>HTTP addresses</h1>"
         '<p>For programs: <a href="openapi.json">openapi.json</a>, and for the WebSockets '
         f'<a href="asyncapi.json">asyncapi.json</a>.</p>{"".join(sections)}</main></body></html>'
     )
@@ -252,4 +255,6 @@ def _values(schema: Mapping[str, Any]) -> str:
     if "enum" in schema:
         return ", ".join(schema["enum"])
     limits = " to ".join(str(schema[key]) for key in ("minimum", "maximum") if key in schema)
+    if "maximum" not in schema and limits:
+        limits += " or more"
     return f"{schema.get('type', 'any')} {limits}".strip()

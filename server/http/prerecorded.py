@@ -57,7 +57,7 @@ RAW_PIECE_BYTES = 320_000
 
 
 async def listen_prerecorded(request: Request) -> JSONResponse:
-    """The route: answered when the whole recording is recognised."""
+    """`POST /v1/listen`: a recording as the body, or its address in JSON; answered when all of it is recognised."""
     service: Service = request.app.state.service
     request_id = new_request_id()
     try:

@@ -29,7 +29,10 @@ MAX_FIELDS = 250
 
 
 async def transcriptions(request: Request) -> Response:
-    """The route. Errors before the first word are HTTP statuses; in a stream of events, later ones are an event."""
+    """`POST /v1/audio/transcriptions`: the text of one recording, whole or as events.
+
+    Errors before the first word are HTTP statuses; in a stream of events, later ones are an event.
+    """
     return await _answered(request, translate=False)
 
 

@@ -85,6 +85,13 @@ def test_one_recording_is_its_text_and_nothing_else(recogniser: Recogniser, caps
     assert capsys.readouterr() == ("third\nline\n", "")
 
 
+def test_no_model_is_loaded_where_there_is_no_file(recogniser: Recogniser, capsys: pytest.CaptureFixture[str]) -> None:
+    """Loading takes seconds; a name with a slip is reported at once."""
+    assert cli.run(["transcribe", "frist.wav", "secnd.wav"]) == 1
+    assert capsys.readouterr() == ("", "asr: found no file at frist.wav, secnd.wav\n")
+    assert recogniser.models == []
+
+
 def test_a_url_needs_a_folder_for_its_text(recogniser: Recogniser, capsys: pytest.CaptureFixture[str]) -> None:
     """With both of its slashes, of which a path keeps one."""
     assert cli.run(["transcribe", "s3://bucket/talk.mp3"]) == 2

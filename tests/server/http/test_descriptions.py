@@ -110,8 +110,17 @@ def test_the_page_has_every_address_and_no_script(server: Running, described: di
     for path in described["paths"]:
         assert path in answer.text
     assert not re.search(r"<script|<style| style=| on\w+=|https?://", answer.text)
-    [sheet] = re.findall(r'href="(static/[^"]+)"', answer.text)
-    assert httpx.get(f"{server.url}/{sheet}").status_code == 200
+    icon, sheet = re.findall(r'href="(static/[^"]+)"', answer.text)
+    assert httpx.get(f"{server.url}/{icon}").status_code == httpx.get(f"{server.url}/{sheet}").status_code == 200
+
+
+def test_a_summary_says_what_the_address_does_and_not_its_name_again(described: dict[str, Any]) -> None:
+    """A sentence each."""
+    for path, method, operation in operations(described):
+        assert re.match(r"[A-Z0-9]", operation["summary"]), path
+        assert operation["summary"].endswith("."), path
+        assert f"{method.upper()} /" not in operation["summary"], path
+        assert "route" not in operation["summary"], path
 
 
 # -- sockets ---------------------------------------------------------------------------------------------------------
