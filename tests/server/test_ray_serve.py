@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ray import serve
 from websockets.asyncio.client import connect as aconnect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
@@ -22,17 +23,12 @@ from websockets.sync.client import ClientConnection, connect
 from eval.runs.process_usage import descendants
 from scripts.scale import free_port
 from server.config import ServerSettings, load_settings
+from server.http.relay import LOST
+from server.ray_router import OWNER, load_of, owner_of
+from server.ray_serve import NAME, Replicas, serving
+from server.streams.owners import Owners
 from tests.server.fakes import ScriptedEngine, words
 from tests.server.running import CLOSE, RAW, pcm, transcript, until_closed
-
-serve = pytest.importorskip(
-    "ray.serve", reason="Ray Serve is not installed: pip install 'ray[serve]'", exc_type=ImportError
-)
-
-from server.http.relay import LOST  # noqa: E402
-from server.ray_router import OWNER, load_of, owner_of  # noqa: E402 - they import Ray Serve
-from server.ray_serve import NAME, Replicas, serving  # noqa: E402
-from server.streams.owners import Owners  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
