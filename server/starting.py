@@ -33,7 +33,7 @@ from server.streams.admission import RETRY_AFTER_S
 
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="2">
 <title>Loading</title><p>The server is loading its model. This page tries again by itself.</p></html>"""
-_END_S = 5.0
+_END_S, _LAST_S, _TURN_S = 5.0, 1.0, 0.02
 
 
 def answers(models: Sequence[str], allowed_hosts: Sequence[str]) -> ASGIApp:
@@ -90,6 +90,7 @@ class Starting:
             options["ssl_context_factory"] = lambda config, default: certificates.context
         config = uvicorn.Config(SecurityHeaders(OneLength(app)), **options)  # type: ignore[arg-type]
         self._server = uvicorn.Server(config)
+        self._last: asyncio.Task[None] | None = None
         self._thread = threading.Thread(target=self._run, name="starting", daemon=True)
 
     def __enter__(self) -> "Starting":
@@ -102,14 +103,30 @@ class Starting:
 
     def end(self) -> None:
         """From here on new connections are left to the server; returns at once."""
-        if not self._server.should_exit:
+        if self._server.started and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stop_listening)
+        else:
             self._server.should_exit = True
-            if self._server.started and not self._loop.is_closed():
-                self._loop.call_soon_threadsafe(self._stop_listening)
 
     def _stop_listening(self) -> None:
+        """Takes no more connections, and closes nothing yet.
+
+        A connection that was taken in this turn of the loop joins its listener in the next one. If that is closed by
+        then, Python 3.11 keeps the connection open, and nobody answers it.
+        """
         for listener in self._server.servers:
-            listener.close()
+            for each in listener.sockets:
+                self._loop.remove_reader(each.fileno())
+        if not self._last:
+            self._last = self._loop.create_task(self._answer_the_last())
+
+    async def _answer_the_last(self) -> None:
+        """What was connected before is answered; who asks nothing has `_LAST_S`, since Uvicorn closes it without."""
+        end_s = self._loop.time() + _LAST_S
+        await asyncio.sleep(_TURN_S)
+        while self._server.server_state.connections and self._loop.time() < end_s:
+            await asyncio.sleep(_TURN_S)
+        self._server.should_exit = True
 
     def _run(self) -> None:
         asyncio.run(self._serve())

@@ -290,6 +290,7 @@ async def flood(attack: Attack, seconds: float = 3.0) -> None:
                 writer.write(many)
                 attack.frames += 500
                 await writer.drain()
+                await asyncio.sleep(0)  # over TLS nothing else lets the loop see that the connection broke
     writer.transport.abort()
 
 
