@@ -22,7 +22,7 @@ from scripts.hostile.material import (
     ogg_bomb,
     post,
 )
-from scripts.hostile.sending import ANSWER_S, Attack, conversation, raw_request
+from scripts.hostile.sending import ANSWER_S, Attack, close_connection, conversation, raw_request
 
 AT_ONCE = 6
 """Scenarios at the same time."""
@@ -239,7 +239,7 @@ async def wyoming(attack: Attack) -> None:
     except TimeoutError:
         attack.unanswered.append("wyoming")
     finally:
-        writer.close()
+        await close_connection(writer)
 
 
 async def bombs(attack: Attack) -> None:

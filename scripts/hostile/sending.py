@@ -17,6 +17,8 @@ ANSWER_S = 360.0
 """Longer than the server's own deadlines together: `start_timeout_s` (300) for a worker that is replaced, and those of
 a step, a body and an answer that is not taken. Beyond it a request counts as unanswered."""
 
+CLOSE_S = 2.0
+
 
 @dataclass
 class Attack:
@@ -52,6 +54,16 @@ class Attack:
             self.slowest = max(self.slowest, (time.monotonic() - began_s, what))
 
 
+async def close_connection(writer: asyncio.StreamWriter) -> None:
+    """Closes a connection to the end. TLS says goodbye first, for which the loop may not have time when all is over."""
+    writer.close()
+    try:
+        async with asyncio.timeout(CLOSE_S):
+            await writer.wait_closed()
+    except (OSError, TimeoutError):
+        writer.transport.abort()
+
+
 async def raw_request(attack: Attack, name: str, data: bytes, *, half: bool = False, audio_s: float = 0.0) -> None:
     """Sends bytes and waits for any answer or the end. `half` says that the request is not whole."""
     attack.sent[name] += 1
@@ -69,7 +81,7 @@ async def raw_request(attack: Attack, name: str, data: bytes, *, half: bool = Fa
     except TimeoutError:
         attack.unanswered.append(f"{name}: {data[:120]!r}")
     finally:
-        writer.close()
+        await close_connection(writer)
 
 
 async def conversation(
