@@ -362,6 +362,7 @@ def test_an_announcement_that_cannot_be_taken_back_holds_up_nothing(monkeypatch:
     monkeypatch.setattr(run, "announced", announced)
     with serving(wyoming_zeroconf=True, drain_timeout_s=4.0) as served, served.server.listen() as stream:
         stream.send(pcm(1.2))
+        eventually(lambda: served.server.metric("asr_audio_seconds_total") > 1.0)
         served.server.server.should_exit = True
         messages, code = until_closed(stream)
         served.server.thread.join(60)
