@@ -8,7 +8,7 @@ from asr.errors import LedgerError
 
 
 def ledger_group() -> typer.Typer:
-    """The group `ledger`."""
+    """The subcommands of `asr ledger`."""
     group = typer.Typer(help="The ledger of releases.", no_args_is_help=True, rich_markup_mode=None)
     group.callback()(_group)
     group.command()(copy)

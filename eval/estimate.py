@@ -65,7 +65,7 @@ WINDOW = 200
 """Utterances of a window on which intervals are checked."""
 LEVEL = 0.9
 MOST_ERRORS = 20.0
-"""An utterance counts with at most so many errors; known beforehand, as the bets on labels need it."""
+"""An utterance counts with at most this number of errors; known beforehand, as the bets on labels need it."""
 OUTSIDE = 0.99
 """Share of the labelled utterances that count as inside, those of speakers left out."""
 _SPREADS = 3.0

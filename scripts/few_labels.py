@@ -69,7 +69,7 @@ def audit(of: Labelled, rows: np.ndarray, way: Way, probability: np.ndarray, is_
 
 
 def sessions(of: Labelled, utterances: int, speakers: int, length: int, rng: np.random.Generator) -> np.ndarray:
-    """Recordings in order ``(utterances,)``: sessions of about ``length`` by so many speakers, who come again.
+    """Recordings in order ``(utterances,)``: sessions of about ``length`` by speakers who come again.
 
     A session keeps to one condition. A recording may be said again, as each speaker has but a few.
     """

@@ -54,7 +54,7 @@ END_S = 600.0
 """Silence behind the last one, so that the microphone goes on."""
 READY_S = 400.0
 MOST_MISSING = 2
-"""A run of so many words may be a difference of two recognitions; a longer one is lost sound."""
+"""A run of at most this number of words may be a difference of two recognitions; a longer one is lost sound."""
 
 
 class Server:

@@ -49,7 +49,7 @@ class Cluster:
 
 @contextlib.contextmanager
 def cluster(count: int) -> Iterator[Cluster]:
-    """Starts so many nodes, and connects with them. Ends all that it started."""
+    """Starts the nodes, and connects with them. Ends all that it started."""
     import ray
     from ray.cluster_utils import Cluster as RayCluster
 

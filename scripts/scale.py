@@ -106,7 +106,7 @@ def main() -> None:
     parser.add_argument("--plain", type=int, default=6)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=60.0, help="of the recording")
-    parser.add_argument("--ray", action="store_true", help="a Ray cluster of so many nodes instead of nginx")
+    parser.add_argument("--ray", action="store_true", help="a Ray cluster of that many nodes instead of nginx")
     parser.add_argument("--autoscale", action="store_true", help="that cluster, with one replica to one for each node")
     options = parser.parse_args()
     blocks = list(read_blocks(Path(options.audio)))

@@ -67,7 +67,7 @@ class Ledger:
         return self._database
 
     def try_turn(self, what: str) -> Callable[[], None] | None:
-        """See `Database.try_turn`."""
+        """Takes the turn at `what`, or returns None while another process has it: `Database.try_turn`."""
         return self._database.try_turn(what)
 
     def close(self) -> None:

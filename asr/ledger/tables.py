@@ -37,11 +37,11 @@ class Document(TypeDecorator[Any]):
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: object) -> str:
-        """To the database."""
+        """The value as JSON text, as the column keeps it."""
         return json.dumps(value)
 
     def process_result_value(self, value: Any, dialect: object) -> Any:
-        """From the database."""
+        """The value that the text of the column stands for."""
         return json.loads(value)
 
 
@@ -56,7 +56,7 @@ class Finite(TypeDecorator[float]):
         self.column = column
 
     def process_bind_param(self, value: float | None, dialect: object) -> float | None:
-        """To the database. Raises `ValueError`."""
+        """The number itself. Raises `ValueError` for one that is not finite."""
         if value is not None and not math.isfinite(value):
             raise ValueError(f"{self.column} is {value}; wanted a finite number")
         return value

@@ -374,7 +374,7 @@ class Percentile:
         return np.where(reached[:, -1] > 0, percentiles, np.nan)
 
     def _ranked(self, members: np.ndarray, reached: np.ndarray, rank: np.ndarray) -> np.ndarray:
-        """The value of each split's members that has this rank, from 0; NaN where there are not so many.
+        """The value of each split's members that has this rank, from 0; NaN where there are fewer.
 
         Only the cell that it lies in is searched: nearly all splits have it in a few cells.
         """

@@ -148,7 +148,7 @@ def fewest_units(comparisons: float = 1) -> int:
 
 
 def _found_by(units: int, now: Sample, comparisons: float) -> float:
-    """The true difference that so many units would show with power 0.8. The allowed loop is in one half at random."""
+    """The true difference that `units` would show with power 0.8. The allowed loop is in one half at random."""
     factor, normal, times = caution(units, of_errors=True), NormalDist(), units / now.units
     deviates = normal.inv_cdf(1 - ALPHA / factor / comparisons / 2) + normal.inv_cdf(POWER)
     loop = loop_allowance(units) / now.length / times

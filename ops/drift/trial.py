@@ -107,7 +107,7 @@ class Pool:
 
 
 def calendar(units: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Part of the day, and whether it is a weekend, of each of so many streams ``(n,)`` one after the other."""
+    """Part of the day, and whether it is a weekend, of each of ``n`` streams ``(n,)`` one after the other."""
     parts, weekend = list[int](), list[bool]()
     day = int(generator.integers(7))
     while len(parts) < units:

@@ -2,7 +2,7 @@
 
 const EVERY_MS = 5000;
 const SCALE_END = 1.5; // the bars' right end, in parts of an alarm's evidence
-const LATE_ROUNDS = 6; // a monitor that missed so many rounds is not running
+const LATE_ROUNDS = 6; // a monitor that missed this number of rounds is not running
 const ACTIONS = {
   promote: (model, release) => `Make ${model}/${release} live?`,
   rollback: (model, release) => `Make ${model}/${release} live again?`,
