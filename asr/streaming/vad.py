@@ -269,7 +269,7 @@ QUIET_FRAMES = 3
 """This number of quiet frames in a row ends a sound (96 ms). After two, windows ended too near to the last word: a
 quarter of a point more errors."""
 NEARLY_QUIET_FRAMES = 2
-"""After this number of quiet frames the words are shown. Errors of that are mended a moment later, before any is final."""
+"""After this number of quiet frames words are shown. Errors of that are mended soon, before they are final."""
 _LEAST_POWER = 1e-12
 _FALL_DB = 0.1
 """How fast the level of loud speech falls, a voiced frame: 3 dB a second."""
