@@ -234,7 +234,7 @@ def nodes(
     environment = os.environ | {SECRET_VARIABLE: secrets.token_hex(32)}
     started: list[tuple[int, subprocess.Popen[bytes]]] = []
     config = folder / "server.toml"
-    config.write_text(f"max_connections_per_address = 1000\nmax_load = 5.0\n{settings}", encoding="utf-8")
+    config.write_text(f"max_connections_per_address = 1000\nmax_load = 100.0\n{settings}", encoding="utf-8")
     try:
         for port in [free_port() for _ in range(count)]:
             command = [sys.executable, "-m", "asr", "serve", "--config", str(config), "--port", str(port)]
