@@ -5,8 +5,8 @@
 Each replica is an actor with its own workers, as one `asr serve` has them, and follows the ledger as that does. Ray's
 proxy takes HTTP and WebSockets and passes each message on; `server.ray_router` says to which replica, and
 `server.ray_proxy` tells the clients of one that died. A replica that goes gets no new streams, and its streams have
-`Replicas.grace_s` to end; then they get their last words, as in a shutdown. Clients that resume go on with their
-replica, or after its end with another one.
+`Replicas.grace_s` to end; then they are ended as in a shutdown. Clients that resume go on with their replica, or
+after its end with another one.
 """
 
 import asyncio

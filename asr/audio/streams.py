@@ -243,6 +243,11 @@ class Encoding:
     is_packets: bool = False
     max_channels: int = MAX_CHANNELS
 
+    @property
+    def is_cuttable(self) -> bool:
+        """Whether a stream may begin at any sample of another one."""
+        return not (self.has_header or self.is_packets)
+
 
 AUTO = "auto"
 """The encoding whose container is detected; a client asks for it by naming none."""

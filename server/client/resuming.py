@@ -33,7 +33,7 @@ GONE, RESTARTED = 410, 1012
 FATAL = (1008, 1009, 4001)
 """Close codes after which another connection fails, too. 4001: another one has the stream."""
 LOADING = "SERVER_LOADING"
-PASSING = (429, 502, 503, 504)
+PASSING = (429, 500, 502, 503, 504)
 """Refusals of a server, or of a proxy before it, that may accept the next try."""
 
 OnState = Callable[[str], None]

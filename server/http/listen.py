@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket
 
+from asr.audio.streams import ENCODINGS
 from asr.errors import AsrError, CallerError
 from server.access.context import current
 from server.access.credentials import CredentialsError, KeyInAddressError, ScopeError, answered_subprotocol
@@ -125,7 +126,10 @@ async def _serve_resumable(api: LiveApi, socket: WebSocket, options: Options, re
     stream = await _opened(service, options)
     wire = api.wire(options, _model(stream), request_id)
     kept = service.kept_streams.add(cast(ResumableWire, wire), options.resumable, _identity())
-    connection = _connection(service, kept, wire, stream, request_id)
+    is_cuttable = ENCODINGS[options.stream.encoding].is_cuttable
+    connection = _connection(
+        service, kept, wire, stream, request_id, can_move=lambda: is_cuttable and kept.is_resumable
+    )
     with ExitStack() as held:
         held.callback(connection.close)
         held.enter_context(service.admission.place(connection.shut_down))
@@ -214,7 +218,14 @@ def _model(stream: AnyStream) -> ModelInfo:
     return ModelInfo.of(stream.engine)
 
 
-def _connection(service: Service, transport: Transport, wire: Wire, stream: AnyStream, request_id: str) -> Connection:
+def _connection(
+    service: Service,
+    transport: Transport,
+    wire: Wire,
+    stream: AnyStream,
+    request_id: str,
+    can_move: Callable[[], bool] = lambda: False,
+) -> Connection:
     kept = transport if isinstance(transport, ResumableTransport) else None
     return Connection(
         transport,
@@ -223,6 +234,7 @@ def _connection(service: Service, transport: Transport, wire: Wire, stream: AnyS
         open_stream=service.open_stream,
         on_idle=kept.on_idle if kept else None,
         on_acknowledge=kept.acknowledge if kept else None,
+        can_move=can_move,
         limits=service.settings,
         metrics=service.metrics,
         request_id=request_id,

@@ -95,7 +95,8 @@ class Connection:
     `stream` is already open for a wire whose settings come with the handshake, else None: the wire's `Open` opens it
     with `open_stream`. `on_idle` gives the commands of a wire without keep-alive messages after `idle_timeout_s`
     without a frame; without it the connection ends then. `on_acknowledge` is called with the number of the last message
-    that the client has, as soon as it says so. `request_id` names the connection in the log.
+    that the client has, as soon as it says so. `can_move`: whether the client still has all audio that is not final,
+    and sends it to another server. `request_id` names the connection in the log.
     """
 
     def __init__(
@@ -107,15 +108,16 @@ class Connection:
         open_stream: OpenStream,
         on_idle: Callable[[], Sequence[Command]] | None = None,
         on_acknowledge: Callable[[int], None] | None = None,
+        can_move: Callable[[], bool] = lambda: False,
         limits: ServerSettings,
         metrics: Metrics,
         request_id: str,
     ) -> None:
         self._transport, self._wire, self._stream, self._open_stream = transport, wire, stream, open_stream
-        self._on_idle, self._on_acknowledge = on_idle, on_acknowledge
+        self._on_idle, self._on_acknowledge, self._can_move = on_idle, on_acknowledge, can_move
         self._limits, self._metrics, self._request_id = limits, metrics, request_id
         self._inbox = Inbox(limits.max_message_bytes, limits.max_spooled_bytes)
-        self._ending = False
+        self._ending = self._moves = False
         self._awaits_answer = False
         """Whether the client's last command asked for something: then it may close its half of the connection."""
         self._failure: AsrError | None = None
@@ -127,6 +129,8 @@ class Connection:
         """The server is shutting down: send the results of everything received, and close.
 
         Audio on disk is dropped: there may be hours of it. The summary names the second up to which the text is final.
+        A stream that can move is closed as it is: its last words would reach to the last sample, which is in the middle
+        of a word. One whose end has come is finished.
         """
         self._inbox.drop_spooled()
         self._inbox.put(ShutdownError("the server is shutting down; connect again when it is back"))
@@ -209,7 +213,7 @@ class Connection:
         await self._send(self._wire.open())
         while not self._over():
             await self._take_commands()
-            if self._stream and self._stream.ready:
+            if self._stream and self._stream.ready and not self._moves:
                 await self._step(self._stream)
             elif not self._over():
                 await self._inbox.wait()
@@ -217,7 +221,7 @@ class Connection:
             raise self._failure
 
     def _over(self) -> bool:
-        return self._ending and (self._stream is None or self._stream.ended)
+        return self._ending and (self._moves or self._stream is None or self._stream.ended)
 
     async def _take_commands(self) -> None:
         """Carries out the commands received, as far as the stream has room for their audio."""
@@ -234,6 +238,8 @@ class Connection:
         return self._stream is None or self._stream.progress.lag_s < self._limits.max_buffered_audio_s
 
     async def _apply(self, item: Item) -> None:
+        if isinstance(item, ShutdownError) and self._ending:  # it ends by itself
+            return
         if isinstance(item, AsrError):
             raise item
         if isinstance(item, HalfClosed):
@@ -298,7 +304,8 @@ class Connection:
     def _fail(self, error: AsrError) -> None:
         """Ends the connection because of this error, after the results of everything received before it."""
         self._failure, self._ending = error, True
-        if self._stream:
+        self._moves = isinstance(error, ShutdownError) and self._can_move()
+        if self._stream and not self._moves:
             self._stream.cut()
 
     async def _step(self, stream: AnyStream) -> None:
@@ -332,7 +339,7 @@ class Connection:
         ending = self._wire.end(cause, _description(error), self._summary())
         if ending.error:
             self._metrics.errors.labels(ending.error).inc()
-        await self._send(ending.frames)
+        await self._send(() if self._moves else ending.frames)  # a summary would say that all of it is final
         self._metrics.ended.labels(ending.close_code).inc()
         await self._transport.close(ending.close_code, ending.reason)
 

@@ -220,7 +220,7 @@ class Cause(Enum):
     """Why a connection ends. The value says it in words."""
 
     FINISHED = "the client ended the stream and has all its results"
-    SHUTDOWN = "the server is shutting down; everything received was recognised and sent"
+    SHUTDOWN = "the server is shutting down; everything received was recognised and sent, or moves to another server"
     # The client's fault.
     BAD_MESSAGE = "a message is not part of the protocol, or came in the wrong state"
     MESSAGE_TOO_BIG = "a message is over the size limit"

@@ -19,7 +19,7 @@ from websockets.sync.client import ClientConnection
 from websockets.uri import parse_uri
 
 from tests.server.fakes import ScriptedEngine, words
-from tests.server.running import CLOSE, RAW, Running, eventually, pcm, running, transcript, until_closed
+from tests.server.running import CLOSE, RAW, Running, eventually, pcm, running, transcript, until_closed, wav
 
 pytestmark = pytest.mark.slow
 
@@ -426,7 +426,7 @@ def test_all_streams_together_are_bounded() -> None:
 
 
 def test_a_shutdown_does_not_wait_for_clients_that_are_away(scripted: Running) -> None:
-    """Their streams end; one that is there gets its last words and 1012."""
+    """Their streams end; one that is there is told by 1012."""
     with scripted.listen(QUERY) as away, scripted.listen(QUERY) as there:
         session(away)
         away.send(pcm(1.2))
@@ -437,10 +437,59 @@ def test_a_shutdown_does_not_wait_for_clients_that_are_away(scripted: Running) -
         eventually(lambda: scripted.metric("asr_detached_streams") == 1)
         began_s = time.monotonic()
         scripted.server.should_exit = True
-        messages, code = until_closed(there)
+        assert until_closed(there)[1] == 1012
     scripted.thread.join(30)
-    assert (transcript(messages), messages[-1]["type"], code) == (words(2), "Metadata", 1012)
     assert time.monotonic() - began_s < scripted.service.settings.drain_timeout_s
+
+
+def shut_down_after(server: Running, query: str, *sent: str | bytes) -> tuple[Messages, int | None]:
+    """What a client that sent this gets from a server that then shuts down, and its close code."""
+    with server.listen(query) as socket:
+        for message in sent:
+            socket.send(message)
+        eventually(lambda: server.metric("asr_audio_seconds_total") > 1.0)
+        server.server.should_exit = True
+        messages, code = until_closed(socket)
+    return numbered(messages), code
+
+
+def test_no_word_is_cut_by_a_shutdown(scripted: Running) -> None:
+    """A client that keeps its audio gets no last words, which reach to the last sample, and no summary of them."""
+    assert shut_down_after(scripted, QUERY, pcm(1.2)) == ([], 1012)
+
+
+@pytest.mark.parametrize(
+    ("query", "sent"),
+    [(RAW, pcm(1.2)), ("resumable=30", wav(1.2))],
+    ids=["not resumable", "in a container, which cannot be cut"],
+)
+def test_streams_that_cannot_move_get_their_last_words_at_a_shutdown(
+    scripted: Running, query: str, sent: bytes
+) -> None:
+    """And the summary."""
+    messages, code = shut_down_after(scripted, query, sent)
+    assert (transcript(messages), messages[-1]["type"], code) == (words(2), "Metadata", 1012)
+
+
+@pytest.mark.parametrize("query", [RAW, QUERY])
+def test_a_stream_that_its_client_has_ended_is_finished_at_a_shutdown(query: str) -> None:
+    """1000, as it would have been: the first step runs when the server is told to stop."""
+    with running(ScriptedEngine(step_s=0.5)) as server:
+        messages, code = shut_down_after(server, query, pcm(1.2), CLOSE)
+    assert (transcript(messages), messages[-1]["type"], code) == (words(2), "Metadata", 1000)
+
+
+def test_a_stream_that_can_be_resumed_no_more_gets_its_last_words_at_a_shutdown() -> None:
+    """Its client was told so, and may keep no audio."""
+    with running(ScriptedEngine(), max_kept_bytes=600) as server, server.listen(QUERY) as socket:
+        socket.send(pcm(1.2))
+        socket.send('{"type": "Finalize"}')
+        told = [receive(socket, "Session")["resume"] for _ in range(2)]
+        socket.send(pcm(1.2))
+        eventually(lambda: server.metric("asr_audio_seconds_total") > 2.0)
+        server.server.should_exit = True
+        messages, code = until_closed(socket)
+    assert (told[1], messages[-1]["type"], code) == (None, "Metadata", 1012)
 
 
 def test_fifty_breaks_in_one_stream_lose_nothing(scripted: Running) -> None:
