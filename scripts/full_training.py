@@ -47,7 +47,9 @@ def main() -> None:
     for name in options.learn:
         models.append(str(options.out / name))
         file = options.out / f"{name}.toml"
-        file.write_text(settings(options, name, data, sum(left_out.values(), [])), encoding="utf-8")
+        file.write_text(
+            settings(options, name, data, [one for ids in left_out.values() for one in ids]), encoding="utf-8"
+        )
         if code := run(["train", "--config", str(file), "--out", models[-1]]):
             raise SystemExit(code)
     evaluated = [evaluation(options.shared, options.out, name, left_out[name]) for name in SETS]
@@ -86,7 +88,7 @@ def evaluation(shared: Path, out: Path, name: str, speakers: list[str]) -> Path:
     for folder in folders if speakers else folders[:1]:
         for row in _rows(folder):
             speaker = row["speaker"]
-            if not speakers or (speaker in speakers or speaker not in trained) and counts[speaker] < MOST_EVALUATED:
+            if not speakers or ((speaker in speakers or speaker not in trained) and counts[speaker] < MOST_EVALUATED):
                 counts[speaker] += 1
                 found.append(_placed(row, folder))
     return _write(out / f"{name}-evaluation.jsonl", found)
