@@ -12,9 +12,8 @@ and each fourth is three times as long.
 
 It prints the words that the resuming clients lost or got besides, against the text of an undisturbed stream, how the
 plain ones ended, the delay of the final words before and after, what the proxy took of the CPU time, and what it adds
-to a request. Exits with 1 if a word was lost or added; with `--autoscale` a word that was being said when its replica
-went may be two. All servers share this machine's cores, which must carry the streams. Everything that it started is
-ended.
+to a request. Exits with 1 if a word was lost, added or changed. All servers share this machine's cores, which must
+carry the streams. Everything that it started is ended.
 """
 
 import argparse
@@ -120,7 +119,7 @@ def main() -> None:
             outcome = _on_ray(options, folder, samples)
         else:
             outcome = _behind_nginx(options, folder, samples)
-    sys.exit(bool(outcome.lost or (outcome.added and not options.autoscale)))
+    sys.exit(bool(outcome.lost or outcome.added or outcome.changed))
 
 
 def _behind_nginx(options: argparse.Namespace, folder: Path, samples: np.ndarray) -> "Outcome":
