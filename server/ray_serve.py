@@ -10,6 +10,7 @@ after its end with another one.
 """
 
 import asyncio
+import os
 import re
 import secrets
 import time
@@ -27,6 +28,8 @@ from server.streams.owners import Owners
 from server.workers.contract import StreamEngine
 
 NAME = "asr"
+HAPROXY = "RAY_SERVE_ENABLE_HA_PROXY"
+"""Ray's variable for another proxy, which takes no router of ours, no TLS, and tells nobody that a replica died."""
 REPORT_S = 1.0
 TARGET_LOAD = 0.6
 """Share of a replica's `max_streams` at which another one is started: it needs a minute to load its models."""
@@ -139,8 +142,10 @@ def serving(
 ) -> Iterator[str]:
     """Serves on the cluster at `address`, or on one of this machine, and yields the URL.
 
-    Raises `ConfigError` where Ray Serve is not installed, or there is no cluster.
+    Raises `ConfigError` where Ray Serve is not installed, there is no cluster, or Ray would use HAProxy.
     """
+    if os.environ.get(HAPROXY) == "1":
+        raise ConfigError(f"found {HAPROXY}=1, wanted Ray's own proxy (docs/SCALING.md says why)")
     try:
         import ray
         from ray import serve

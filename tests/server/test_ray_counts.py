@@ -1,11 +1,12 @@
-"""How many replicas `asr serve --engine ray` is asked for, and where their ledger may be."""
+"""What `asr serve --engine ray` is asked for: how many replicas, where their ledger may be, which proxy."""
 
 from pathlib import Path
 
 import pytest
 
 from asr.errors import ConfigError
-from server.ray_serve import Replicas, check_ledger, counts_of
+from server.config import load_settings
+from server.ray_serve import HAPROXY, Replicas, check_ledger, counts_of, serving
 
 
 def test_a_number_or_two() -> None:
@@ -27,3 +28,13 @@ def test_a_ledger_that_is_not_on_this_node_is_refused(tmp_path: Path) -> None:
     (tmp_path / "ledger.db").touch()
     for where in (str(tmp_path / "ledger.db"), "postgresql+psycopg://ann@host/asr", ""):
         check_ledger(where)
+
+
+def test_a_proxy_that_cannot_keep_the_rules_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything of Ray is started, which would fail with a traceback."""
+    monkeypatch.setenv(HAPROXY, "1")
+    with (
+        pytest.raises(ConfigError, match="found RAY_SERVE_ENABLE_HA_PROXY=1, wanted Ray's own proxy"),
+        serving(load_settings(), None, Replicas(1, 1)),
+    ):
+        pass
