@@ -187,7 +187,7 @@ ROOT = DEPLOY.parent
 
 
 def test_the_image_has_what_the_package_is_built_from() -> None:
-    """Its packages, the lock, the Python that the project wants. The image was not built here: no builder."""
+    """Its packages, the lock, the Python that the project wants."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
     ignored = (DEPLOY / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()

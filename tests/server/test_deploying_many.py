@@ -1,6 +1,6 @@
 """The files of `deploy/` for several servers: checked by other programs, and compared with what the code has.
 
-No container was built or run: there is no builder here, and no cluster.
+`scripts/containers.py` builds and runs the containers.
 """
 
 import json
@@ -201,7 +201,30 @@ def test_alerts_name_metrics_that_exist() -> None:
             assert label == "instance" or re.search(rf"by \([^)]*\b{label}\b", rule["expr"]), (rule["alert"], label)
 
 
-def test_compose_names_what_is_there(tmp_path: Path) -> None:
+def test_compose_copies_nothing_under_a_root_that_cannot_be_written() -> None:
+    """Compose copies a config or secret with content into the container, which Docker refuses: files are mounted."""
+    table = compose()
+    for service in table["services"].values():
+        if service.get("read_only"):
+            given = [*service.get("configs", ()), *service.get("secrets", ())]
+            parts = table.get("configs", {}) | table.get("secrets", {})
+            assert not [
+                each for each in given if "file" not in parts[each if isinstance(each, str) else each["source"]]
+            ]
+
+
+@pytest.mark.parametrize("file", ["docs/SCALING.md", "deploy/compose.yaml"])
+def test_the_image_is_built_before_what_a_command_prints_is_kept(file: str) -> None:
+    """`docker compose run` builds an image that is not there, and prints how: into the file with the key."""
+    text = (DEPLOY.parent / file).read_text(encoding="utf-8")
+    commands = re.findall(r"docker compose -f deploy/compose\.yaml (\w+)[^\n]*", text)
+    assert commands.index("build") < commands.index("run")
+    assert re.search(r"compose\.yaml run [^\n]* > deploy/metrics\.key", text)
+    ignored = (DEPLOY.parent / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert "/deploy/metrics.key" in ignored
+
+
+def test_compose_names_what_is_there() -> None:
     """Files, settings, the variant of the image, and the server's name for Prometheus."""
     table = compose()
     services, server = table["services"], table["services"]["asr"]
@@ -209,7 +232,9 @@ def test_compose_names_what_is_there(tmp_path: Path) -> None:
         for volume in service["volumes"]:
             if volume.startswith("."):
                 assert (DEPLOY / volume.split(":")[0]).exists(), volume
-    settings = settings_of(table["configs"]["server"]["content"], tmp_path)
+    settings = load_settings(DEPLOY / "compose.toml")
+    assert "./compose.toml:/etc/steadyword/server.toml:ro" in server["volumes"]
+    assert server["command"][-1] == "/etc/steadyword/server.toml"
     scraped = yaml.safe_load((DEPLOY / "prometheus.yml").read_text(encoding="utf-8"))["scrape_configs"][0]
     [target] = scraped["static_configs"][0]["targets"]
     assert target == f"asr:{settings.port}"
