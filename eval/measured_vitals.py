@@ -127,8 +127,18 @@ def load(path: Path) -> list[MeasuredSet]:
             if head["version"] != VERSION:
                 raise ConfigError(f"{path} has vitals of version {head['version']}, wanted {VERSION}: measure again")
             return [
-                MeasuredSet(*names, *(file[f"{name}{number}"] for name in ("speakers", "numbers", "errors", "words")))
+                MeasuredSet(
+                    *names,
+                    file[f"speakers{number}"],
+                    _whole(file[f"numbers{number}"]),
+                    *(file[f"{name}{number}"] for name in ("errors", "words")),
+                )
                 for number, names in enumerate(head["sets"])
             ]
     except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
         raise ConfigError(f"{path} holds no measured vitals ({error}), wanted a file that measuring made") from None
+
+
+def _whole(numbers: np.ndarray) -> np.ndarray:
+    """With NaN for numbers that did not exist yet when the file was made."""
+    return np.pad(numbers, ((0, 0), (0, len(NAMES) - numbers.shape[1])), constant_values=np.nan)

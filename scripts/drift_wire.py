@@ -31,7 +31,8 @@ from asr.config import SAMPLE_RATE_HZ
 from asr.ledger import Ledger, VitalsRow, open_ledger
 from asr.model_files.export import exported
 from asr.models.registry import find_model
-from asr.vitals import INDEX
+from asr.models.whisper.accent import fitted
+from asr.vitals import GROUPS, INDEX
 from eval.data.apply_conditions import audio_set, parse_chains, with_overlay
 from eval.data.conditions import Overlay
 from eval.data.dataset import load_dataset, read
@@ -45,7 +46,7 @@ from ops.drift.watcher import DriftWatcher
 from scripts.swaps import NAME, Serving
 from server.client.protocol import CLOSE_STREAM, listen_url, pcm16
 
-TELEPHONE, MICROPHONE = "telephone+mulaw", "another microphone"
+TELEPHONE, MICROPHONE, ACCENT = "telephone+mulaw", "another microphone", "accent"
 CHAINS = (TELEPHONE, "noise:10", "opus:8", "reverb", "gain:-6")
 AT_ONCE = 2
 DAY_S = 86_400.0
@@ -58,7 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--other", type=Path, nargs="*", default=[], help="sets in other languages")
-    parser.add_argument("--accent", type=Path)
+    parser.add_argument("--accent", type=Path, help="speakers of the fit of the number `accent` are left out")
     parser.add_argument("--noise", type=Path)
     parser.add_argument("--rirs", type=Path)
     parser.add_argument("--limit", type=int, default=260, help="recordings as recorded")
@@ -81,6 +82,9 @@ def main() -> None:
         name = shift.condition or shift.data
         found = [trial.onset(name, seed) for seed in range(options.trials)] if name in trial.others else []
         print(summary(name, found), flush=True)
+    if ACCENT in trial.others:
+        alone = [trial.onset(ACCENT, seed, GROUPS["pronunciation"]) for seed in range(options.trials)]
+        print(f"by its own number, {summary(ACCENT, alone)}")
 
 
 # -- the wire --------------------------------------------------------------------------------------------------------
@@ -111,8 +115,10 @@ def spoken(options: argparse.Namespace) -> Iterator[MeasuredSet]:
             if others:
                 yield of_set(ledger, server, others, "other language", "", is_own=False)
             if options.accent:
-                accent = spread(load_dataset(options.accent).utterances, options.each)
-                yield of_set(ledger, server, accent, "accent", "", is_own=False)
+                heard = {speaker for each in fitted().values() for speaker in each["speakers"]}
+                unheard = [one for one in load_dataset(options.accent).utterances if one.speaker not in heard]
+                accent = spread(unheard, options.each)
+                yield of_set(ledger, server, accent, ACCENT, "", is_own=False)
         finally:
             server.stop()
 

@@ -38,6 +38,8 @@ REF = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*)(?:@(?P<alias>[a-z]+)|/(?P<number
 
 _VITALS = select(*(VITALS.c[field.name] for field in fields(VitalsRow)))  # in the order of the class: its fastest way
 
+_UNKNOWN = np.full(len(NAMES), np.nan, "<f2").tobytes()
+"""Rows from before a number existed are shorter."""
 AT_ONCE = 500
 """Keys in one question: SQLite bounds the variables of a statement."""
 
@@ -269,7 +271,8 @@ class Ledger:
     def _vitals(self, query: Select[Any]) -> list[VitalsRow]:
         with self._database.reading() as connection, uncollected():
             rows = connection.execute(query).all()
-            numbers = np.frombuffer(b"".join(row.numbers for row in rows), "<f2").astype(np.float32)
+            whole = (row.numbers + _UNKNOWN[len(row.numbers) :] for row in rows)
+            numbers = np.frombuffer(b"".join(whole), "<f2").astype(np.float32)
             tables = numbers.reshape(len(rows), len(NAMES))
             return [VitalsRow(*[*row[:-2], each, row[-1]]) for row, each in zip(rows, tables, strict=True)]
 

@@ -111,10 +111,12 @@ class Hypothesis:
     ``read_s``: only this much of the window was read, because another language begins there. The rest is to be decoded
     as a window of its own. None: all of it was read.
 
-    Only models of `Finality.SETTLED` set the last two. ``settled``: this many leading pieces can no longer change; the
-    session commits them, and the model does not repeat them in the next hypothesis. ``released``: the model no longer
-    needs this many samples at the window's start. The next window begins behind them, and its pieces may begin before
-    it, at negative times.
+    ``accent``: how much it sounds like accented speech, in log odds; None if the model does not say.
+
+    Only models of `Finality.SETTLED` set ``settled`` and ``released``. ``settled``: this many leading pieces can no
+    longer change; the session commits them, and the model does not repeat them in the next hypothesis. ``released``:
+    the model no longer needs this many samples at the window's start. The next window begins behind them, and its
+    pieces may begin before it, at negative times.
     """
 
     pieces: tuple[Piece, ...]
@@ -124,6 +126,7 @@ class Hypothesis:
     read_s: float | None = None
     settled: int = 0
     released: int = 0
+    accent: float | None = None
 
 
 class Finality(Enum):

@@ -282,7 +282,7 @@ class Session:
         self._answer = None
         decoded = self._decoded(hypothesis, request, utterance)
         decision = self._policy.decide(utterance, decoded, self._curve, self.settings.stream)
-        self._record(utterance, decoded, decision, hypothesis.looped)
+        self._record(utterance, decoded, decision, hypothesis)
         utterance.language, utterance.memory, utterance.shortened = hypothesis.language, hypothesis.memory, False
         match decision:
             case Cut(at, words, gap_until):
@@ -430,7 +430,7 @@ class Session:
             settled=max(0, hypothesis.settled - (len(hypothesis.pieces) - len(pieces))),
         )
 
-    def _record(self, utterance: Utterance, decoded: Decoded, decision: object, looped: bool) -> None:
+    def _record(self, utterance: Utterance, decoded: Decoded, decision: object, hypothesis: Hypothesis) -> None:
         if self._recorder is None:
             return
         if isinstance(decision, Restart | Shrink):
@@ -438,7 +438,7 @@ class Session:
         elif isinstance(decision, Wait):
             self._recorder.doubt()
         else:
-            self._recorder.decode(utterance.tail, decoded.pieces, looped)
+            self._recorder.decode(utterance.tail, decoded.pieces, hypothesis.looped, hypothesis.accent)
 
     def _update(self, utterance: Utterance, decoded: Decoded, commit: Commit, released: int) -> None:
         """Accept a hypothesis: commit its first words, show the others, move the window's start."""

@@ -31,8 +31,11 @@ CONCEPT = ("terms_asked", "terms_given")
 OUTCOME = ("finalized", "gap_s")
 """How it ended: at the client's request; the silence before it."""
 
-NAMES = ACOUSTIC + BEHAVIOUR + MODEL + TEXT + CONCEPT + OUTCOME
-"""All of them, in the order in which they are kept."""
+PRONUNCIATION = ("accent",)
+"""How much it sounds like accented speech, in log odds (`asr.models.whisper.accent`); only some encoders know it."""
+
+NAMES = ACOUSTIC + BEHAVIOUR + MODEL + TEXT + CONCEPT + OUTCOME + PRONUNCIATION
+"""All of them, in the order in which they are kept. New ones come last: rows from before do not know them."""
 VERSION = 1
 """Of this order. A ledger's rows of another version are left out, because their numbers mean something else."""
 INDEX = {name: number for number, name in enumerate(NAMES)}
@@ -44,5 +47,6 @@ GROUPS = {
     "text": TEXT,
     "concept": CONCEPT,
     "outcome": OUTCOME,
+    "pronunciation": PRONUNCIATION,
 }
 """Group -> its names."""

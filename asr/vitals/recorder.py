@@ -39,6 +39,7 @@ class _Counts:
     doubts: int = 0
     words: int = 0
     letters: int = 0
+    accent: float = math.nan
     tokens: int = 0
     confidences: list[float] = field(default_factory=list)
     text: list[str] = field(default_factory=list)
@@ -68,11 +69,15 @@ class Recorder:
         if self._begin is None:
             self._begin = start
 
-    def decode(self, before: Sequence[Piece], after: Sequence[Piece], looped: bool) -> None:
-        """Words that were not final yet were recognised again."""
+    def decode(
+        self, before: Sequence[Piece], after: Sequence[Piece], looped: bool, accent: float | None = None
+    ) -> None:
+        """Words that were not final yet were recognised again. The last window's accent counts."""
         changed = sum(a.text != b.text for a, b in zip(before, after, strict=False))
         self._counts.revised += changed + max(0, len(before) - len(after))
         self._counts.loops += looped
+        if accent is not None:
+            self._counts.accent = accent
 
     def restart(self) -> None:
         """The window was recognised again from another sample."""
@@ -133,6 +138,7 @@ class Recorder:
             "restarts": float(counts.restarts),
             "revised": counts.revised / max(1, counts.words),
             "doubts": float(counts.doubts),
+            "accent": counts.accent,
         }
         text = "".join(counts.text).casefold().strip()
         if self._terms:

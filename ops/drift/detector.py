@@ -196,7 +196,7 @@ class Detector:
         return sorted(best.values(), reverse=True)
 
     def alarming(self) -> list[tuple[float, int]]:
-        """Those of `strongest` that are alarms: first those of the sound, and of these the one that moved farthest.
+        """Those of `strongest` that are alarms: an accent, then the sound, and of it the number that moved farthest.
 
         Noise fills digital silence, hides pauses and lowers the modulation, all in the same streams: whose evidence is
         larger by a hair is luck.
@@ -205,16 +205,21 @@ class Detector:
         if len(found) < 2:
             return found
         moved = self._moved(found[0][1])
-        return sorted(found, key=lambda each: (not _is_sound(each[1]), -moved[SIGNAL_OF[each[1]]]))
+        return sorted(
+            found, key=lambda each: (not _is_accent(each[1]), not _is_sound(each[1]), -moved[SIGNAL_OF[each[1]]])
+        )
 
     def named(self, event: int) -> int:
         """The event that tells what moved, beside one that is an alarm: the cause, where that is known.
 
         What a room does to the sound makes the model unsure, and which of the two is an alarm first is luck. So an
         alarm that is not of the sound is named by the number of the sound that moved farthest, if one has `CAUSE` of
-        the evidence.
+        the evidence. An accent with so much of it names any alarm: no line and no noise moves it, and whoever has it
+        comes with other microphones too.
         """
         wanted = CAUSE * self.threshold
+        if accents := [each for value, each in self.strongest() if value >= wanted and _is_accent(each)]:
+            return accents[0]
         sound = [each for value, each in self.strongest() if value >= wanted and _is_sound(each)]
         if _is_sound(event) or not sound:
             return event
@@ -254,6 +259,10 @@ class Detector:
         sound = [value for value, other in self.strongest() if _is_sound(other)]
         is_still = max(sound, default=-math.inf) < 0
         return "concept suspected" if signal in GROUPS["text"] and is_still else "shift"
+
+
+def _is_accent(event: int) -> bool:
+    return EVENTS[event][0] in GROUPS["pronunciation"]
 
 
 def _is_sound(event: int) -> bool:

@@ -6,7 +6,7 @@ at its own part of the day and of the week. `measured` holds real recordings, re
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -16,7 +16,7 @@ import numpy as np
 from asr.errors import ConfigError
 from asr.vitals import GROUPS
 from eval.measured_vitals import MeasuredSet
-from ops.drift.detector import ALPHA, EVENTS, LEVELS, STAKES, TOLERANCE, Detector, detector_of, signals_of
+from ops.drift.detector import ALPHA, EVENTS, LEVELS, SIGNALS, STAKES, TOLERANCE, Detector, detector_of, signals_of
 from ops.drift.nearest import candidates, nearest, shift_of
 
 REFERENCE_UNITS = 500
@@ -37,7 +37,8 @@ RIGHT: Mapping[str, tuple[str, ...]] = {
     "noise": ("snr_db", "noise_db", "holes", "modulation", "decay_db", "floor_flatness", "high_db", "top_db"),
     "opus": ("rolloff_khz", "high_db", "top_db", "holes", "upper_db"),
     "reverb": ("snr_db", "modulation", "decay_db", "noise_db", "holes", "rolloff_khz"),
-    "": (*GROUPS["model"], *GROUPS["text"], *GROUPS["behaviour"]),
+    "accent": GROUPS["pronunciation"],
+    "": (*GROUPS["model"], *GROUPS["text"], *GROUPS["behaviour"], *GROUPS["pronunciation"]),
 }
 """What a condition is, by the beginning of its name -> the numbers that name it rightly. "": other speech."""
 
@@ -164,12 +165,13 @@ class Trial:
             values, places = values[taken:], places[taken:]
         return False
 
-    def onset(self, name: str, seed: int) -> Found | None:
-        """One trial of a shift. None: there was an alarm before it."""
+    def onset(self, name: str, seed: int, signals: Collection[str] = SIGNALS) -> Found | None:
+        """One trial of a shift, with alarms of these signals alone. None: there was an alarm before it."""
         detector, values, places = self.world(name, seed)
+        others = [signal for signal in SIGNALS if signal not in signals]
         while places:
-            taken = detector.receive(values, places)
-            if found := detector.alarming():
+            taken = detector.receive(values, places, others)
+            if found := [each for each in detector.alarming() if EVENTS[each[1]][0] in signals]:
                 return self._found(name, detector, found[0][1]) if detector.units > QUIET_UNITS else None
             values, places = values[taken:], places[taken:]
         return Found(None)

@@ -76,6 +76,12 @@ def test_what_moved_farthest_in_the_sound_names_an_alarm() -> None:
         assert named(most) == ({"confidence"}, "modulation")
 
 
+def test_an_accent_names_an_alarm_before_the_sound() -> None:
+    """Whoever has it comes with other microphones too, and no microphone moves it."""
+    for seed in range(2, 5):
+        assert named(vitals_rows(300, seed, {"accent": 6.0, "holes": 6.0}))[1] == "accent"
+
+
 def test_a_small_shift_never_adds_up() -> None:
     """A tenth of a deviation lies in the dead zone."""
     assert delay(vitals_rows(2000, 1), vitals_rows(3000, 2, {"snr_db": -0.1})) == (-1, "")

@@ -5,6 +5,7 @@ it. Settled frames keep their state, and in each layer the keys and values that 
 are computed again. Without a state, or with `settle_frames` as long as the window, this is the published encoder.
 """
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +62,9 @@ class Encoder:
             _layer(tensors, f"model.encoder.layers.{i}", heads, precision) for i in range(int(config["encoder_layers"]))
         ]
         self._norm = norm_of(tensors, "model.encoder.layer_norm")
+        last = tensors[f"model.encoder.layers.{len(self._layers) - 1}.self_attn.v_proj.weight"]
+        self.key = hashlib.sha256(last.float().cpu().contiguous().numpy().tobytes()).hexdigest()[:16]
+        """Names the encoder by one of its tensors, which any training of it changes."""
 
     def extend(
         self, samples: np.ndarray, state: EncoderState | None, settle_frames: int, tail_samples: int

@@ -17,6 +17,7 @@ from asr.models.base import ModelMemory
 from asr.models.layers import Tensors, attention_weights, stacked
 from asr.models.linear import Linear, make_linear
 from asr.models.torchscript import scripted
+from asr.models.whisper.accent import accent_of
 from asr.models.whisper.decoder import Decoder, DecoderBatch, padded
 from asr.models.whisper.encoder import MAX_FRAMES, Encoder, EncoderState
 
@@ -75,6 +76,8 @@ class WhisperNetwork:
         self.max_tokens = int(config["max_target_positions"])
         self._heads, self._width = int(config["decoder_attention_heads"]), int(config["d_model"])
         self.encoder = Encoder(tensors, config, precision)
+        self.accent = accent_of(self.encoder)
+        """How accented speech sounds to this encoder; None where nobody fitted it."""
         layers = range(int(config["decoder_layers"]))
         self._alignment_heads = [[h for layer, h in alignment_heads if layer == i] for i in layers]
         self._cross = [_key_value(tensors, f"model.decoder.layers.{i}", self._heads, precision) for i in layers]

@@ -245,12 +245,14 @@ class WhisperRecogniser:
 
     def _hypothesis(self, state: SearchState, run: _Run) -> Hypothesis:
         pieces = [] if state.invented else self._pieces(state, run.memory)
+        accent = self.network.accent
         return Hypothesis(
             pieces=tuple(pieces if run.window.settings.translate else pieces[: echo_start(pieces)]),
             language=state.language,
             looped=state.looped,
             memory=replace(run.memory, proposal=state.proposal) if run.read_s is None else None,
             read_s=run.read_s,
+            accent=accent.log_odds(run.window.samples, run.memory.encoder) if accent else None,
         )
 
     def _pieces(self, state: SearchState, memory: WhisperMemory) -> list[Piece]:

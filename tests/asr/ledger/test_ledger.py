@@ -212,6 +212,17 @@ def test_vitals_of_another_order_are_left_out(any_ledger: Ledger) -> None:
     assert any_ledger.vitals("m") == []
 
 
+def test_rows_from_before_a_number_existed_do_not_know_it(any_ledger: Ledger) -> None:
+    """They are shorter; what they hold is read as before."""
+    any_ledger.add_vitals([VITALS])
+    short = VITALS.numbers[:-1].astype("<f2").tobytes()
+    with any_ledger.database.writing() as connection:
+        connection.execute(VITALS_TABLE.update().values(numbers=short))
+    [row] = any_ledger.vitals("m")
+    np.testing.assert_allclose(row.numbers[:-1], VITALS.numbers[:-1], rtol=1e-3)
+    assert np.isnan(row.numbers[-1])
+
+
 def test_an_utterance_takes_at_most_500_bytes(ledger: Ledger) -> None:
     """With its indices."""
     rows = [replace(VITALS, stream_id=f"{number:032x}") for number in range(2000)]

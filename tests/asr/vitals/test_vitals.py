@@ -92,6 +92,7 @@ def test_numbers_follow_from_the_samples_alone(whisper_tiny: Engine, tmp_path: P
     assert 0 < first["confidence"] <= 1
     assert first["words_per_s"] > 0.5
     assert first["terms_asked"] == 2
+    assert np.isfinite([dict(zip(NAMES, event.numbers, strict=True))["accent"] for event in one]).all()
     rows = [
         VitalsRow(1.0, "m", 1, "s", "", e.utterance, e.language, "", e.audio_s, e.words, np.array(e.numbers))
         for e in one
