@@ -245,17 +245,22 @@ class Audit:
     words: np.ndarray
 
 
-def audit_scores(audit: Audit, rate: float | np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray, float, float]:
+def audit_scores(
+    audit: Audit, rate: float | np.ndarray, scale: float, predicted: float = 1.0
+) -> tuple[np.ndarray, np.ndarray, float, float]:
     """Scores whose mean is that of errors - ``rate`` * words, though only drawn utterances are labelled (`aipw`).
 
     The rate may be one of each utterance ``(T,)`` if it is fixed before the draw.
     Two are returned ``(T,)``: with what is unknown at its lowest and at its highest; then how far the first may lie
     below 0, and the second above. ``scale`` is that of the draw: probability = min(1, most / scale). An utterance with
     more than `AUDIT_WORDS` words counts in proportion. The bound rests on errors >= |words - recognised|, as it is for
-    an edit distance, so errors - rate * words >= -rate * recognised.
+    an edit distance, so errors - rate * words >= -rate * recognised. Expected errors count as a prediction up to the
+    share ``predicted`` of ``most``: whatever is predicted the mean is right, and the first score lies the less far
+    below 0 the less may be predicted, so bets against it may be larger.
     """
     share = np.minimum(1.0, AUDIT_WORDS / np.maximum(audit.recognised, 1.0))
-    recognised, prediction = audit.recognised * share, (audit.expected - rate * audit.recognised) * share
+    expected = np.minimum(audit.expected, predicted * audit.most)
+    recognised, prediction = audit.recognised * share, (expected - rate * audit.recognised) * share
     is_known = ~np.isnan(audit.errors)
     errors = np.minimum(np.where(is_known, audit.errors, 0.0), audit.most)
     words = np.where(is_known, np.clip(audit.words, audit.recognised - errors, audit.recognised + errors), 0.0)
@@ -263,7 +268,7 @@ def audit_scores(audit: Audit, rate: float | np.ndarray, scale: float) -> tuple[
     ends = (-rate * recognised, (audit.most * (1 + rate) - rate * audit.recognised) * share)
     low, high = (aipw(np.where(is_known, known, end), audit.is_drawn, audit.probability, prediction) for end in ends)
     most = float(np.max(rate, initial=0.0))
-    return low, high, scale + most * AUDIT_WORDS, (1 + most) * max(scale, CLIP_WORDS) + CLIP_WORDS
+    return low, high, predicted * scale + most * AUDIT_WORDS, (1 + most) * max(scale, CLIP_WORDS) + CLIP_WORDS
 
 
 def residual_scores(audit: Audit, tolerated: float, scale: float) -> tuple[np.ndarray, float]:

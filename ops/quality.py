@@ -6,6 +6,9 @@ correct it (augmented inverse-propensity weighting; Robins, Rotnitzky and Zhao 1
 estimate is worth. It is a confidence sequence, so that anybody may look after each label.
 """
 
+import math
+from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +24,8 @@ from eval.betting import Audit, audit_scores, largest, log_wealth_of_small_bets,
 from eval.estimate import ErrorModel, load
 
 ALPHA = 0.05
+LOG_LIMIT = float(np.log(1 / ALPHA))
+"""The logarithm of the evidence at which there is an alarm."""
 RATES = np.concatenate([np.arange(0, 0.4, 0.005), np.arange(0.4, 1.0, 0.02)])
 """Between which a confidence sequence is searched, in errors a word."""
 PATIENCE_S = 14 * 86_400.0
@@ -32,10 +37,13 @@ CONCEPT_POINTS = 5.0
 LEAST_UTTERANCES, LEAST_LABELS = 30, 20
 """Of a slice that is shown, and of one whose labels are."""
 SPEAKERS_IN = 200
-"""Utterances whose speakers say how far luck alone may carry the WER."""
+"""Utterances whose clients say how far luck alone may carry the WER."""
 LUCK = 1.0
-"""Standard deviations of that luck that are granted. An alarm takes labels that prove more than that: with one
-deviation a thousand trials of harmless changes raised none (docs/log/watch.md), with half a one there were four."""
+"""Standard deviations of that luck that are granted (docs/log/watch.md)."""
+ACCEPTED_RISE = 0.02
+"""Errors a word that live speech may have more than before."""
+PREDICTED = 0.3
+"""Of the errors that are plausible for an utterance at most, as a prediction for the bets on harm."""
 MOST_OUTSIDE = 0.2
 """With a larger share of utterances unlike those of the fit the estimate is not to be trusted."""
 HOUR_S = 3600.0
@@ -138,35 +146,84 @@ def sequence(draws: Sequence[Draw], labels: Labels, now_s: float) -> Sequence95:
     return Sequence95(count, waiting, float(low[-1]), float(high[-1]) if np.isfinite(high[-1]) else None)
 
 
-def accepted_rates(about: Mapping[str, Any], speakers: Sequence[str], words: np.ndarray) -> np.ndarray:
-    """The accepted errors a word after each utterance ``(n,)``: those of `asr quality fit`, and what luck may add.
+def calm_until(ledger: Ledger, name: str, draws: Sequence[Draw]) -> int:
+    """How many of these draws came before the first alarm of drift among them: what their clients had before."""
+    rows = [draw.row for draw in draws]
+    alarms = [alarm.evidence["row"] for alarm in ledger.alarms(name) if "row" in alarm.evidence]
+    return bisect_right(rows, min((row for row in alarms if rows and row >= rows[0]), default=math.inf))
 
-    Speakers lie far apart (``speaker_spread``), and the sets and live speech each have but some of them. So the WER of
-    speech that is as good as ever depends on who speaks: much where five speakers said the last `SPEAKERS_IN`
-    utterances, little where a hundred did. An accepted WER that a person gave is taken as it is.
+
+def accepted_rates(model: ErrorModel, draws: Sequence[Draw], calm: int) -> np.ndarray:
+    """The accepted errors a word of each draw's client ``(n,)``: what it had before, `ACCEPTED_RISE`, and luck.
+
+    Speakers lie far apart (15 points in en-crowd), so a client is compared with itself: with what the vitals said of
+    it in the first ``calm`` draws, those before the alarm of drift, as far as they had come. Of a client without a
+    past the mean of all is taken, and before any came that of the labelled sets. Luck is how far clients may lie from
+    their estimates: `LUCK` deviations for those who said the last `SPEAKERS_IN` utterances. An accepted WER that a
+    person gave is taken as it is.
     """
-    accepted, spread = float(about["accepted_wer"]), float(about.get("speaker_spread", 0.0))
-    if not spread:
-        return np.full(len(words), accepted)
-    place = np.unique(np.array(speakers), return_inverse=True)[1].tolist()
-    weights = np.maximum(words, 1.0).tolist()
-    said, squares, total, variance = [0.0] * len(place), 0.0, 0.0, np.empty(len(place))
-    for i, (mine, weight) in enumerate(zip(place, weights, strict=True)):
-        squares, total = squares + weight * (2 * said[mine] + weight), total + weight
-        said[mine] += weight
-        if i >= SPEAKERS_IN:
-            old, left = place[i - SPEAKERS_IN], weights[i - SPEAKERS_IN]
-            squares, total = squares - left * (2 * said[old] - left), total - left
-            said[old] -= left
-        variance[i] = squares / total**2
-    return np.asarray(accepted + LUCK * spread * np.sqrt(1 / int(about["speakers"]) + variance))
+    accepted = float(model.about["accepted_wer"])
+    if "speaker_spread" not in model.about:
+        return np.full(len(draws), accepted)
+    bias = model.speaker_sd**2
+    spread = float(model.about["speaker_spread"]) ** 2 + bias
+    place = np.unique([draw.client or draw.stream_id for draw in draws], return_inverse=True)[1].tolist()
+    past = [_Past(spread) for _ in range(max(place, default=-1) + 1)]
+    everybody, recent, square, total = _Past(spread), deque[tuple[_Past, float]](), 0.0, 0.0
+    rates = np.empty(len(draws))
+    for i, (draw, number) in enumerate(zip(draws, place, strict=True)):
+        mine, words = past[number], model.words_ratio * max(draw.words, 1)
+        usual = everybody.errors / everybody.words if everybody.words else accepted - ACCEPTED_RISE
+        recent.append((mine, words))
+        changes = [(mine, words)] + ([(each, -gone) for each, gone in [recent.popleft()]] if i >= SPEAKERS_IN else [])
+        for each, change in changes:
+            square += each.variance * change * (2 * each.said + change)
+            each.said, total = each.said + change, total + change
+        luck = model.dispersion * everybody.errors / everybody.words**2 if everybody.words else spread
+        rates[i] = mine.rate(usual) + ACCEPTED_RISE + LUCK * math.sqrt(max(0.0, square) / total**2 + luck)
+        if i < calm:
+            before = mine.variance
+            for each in (mine, everybody):
+                each.errors, each.words = each.errors + draw.expected_errors, each.words + words
+            mine.trust = spread / (spread + bias + model.dispersion * mine.errors / mine.words**2)
+            mine.variance = spread * (1 - mine.trust)
+            square += (mine.variance - before) * mine.said**2
+    return rates
 
 
-def log_harm(draws: Sequence[Draw], labels: Labels, now_s: float, accepted: np.ndarray) -> float:
-    """The largest evidence so far that the WER is above the accepted one ``(n,)``; new bets begin all the time."""
+def accepted_lately(model: ErrorModel, draws: Sequence[Draw], rates: np.ndarray) -> float:
+    """The accepted errors a word of the last `SPEAKERS_IN` draws; before any, those of the labelled sets."""
+    if not len(rates):
+        return float(model.about["accepted_wer"])
+    return float(np.average(rates[-SPEAKERS_IN:], weights=[max(draw.words, 1) for draw in draws[-SPEAKERS_IN:]]))
+
+
+@dataclass(slots=True)
+class _Past:
+    """What the vitals said of a client: expected errors and words, how far they count beside those of all, what they
+    leave open, and the words that it ``said`` lately."""
+
+    variance: float
+    errors: float = 0.0
+    words: float = 0.0
+    trust: float = 0.0
+    said: float = 0.0
+
+    def rate(self, usual: float) -> float:
+        return usual + self.trust * (self.errors / self.words - usual) if self.words else usual
+
+
+def log_harm(draws: Sequence[Draw], labels: Labels, now_s: float, accepted: np.ndarray, calm: int) -> np.ndarray:
+    """The evidence after each draw, up to the first that waits for a label, that the WER is above the accepted one
+    ``(n,)``.
+
+    New bets begin all the time with one half of the wealth. The other half waits for the alarm of drift, after
+    ``calm`` draws: it is known then when a change began, so nothing has to be spread over a month.
+    """
     audit = audit_of(draws, labels, now_s)
-    low, _, bound, _ = audit_scores(audit, accepted[: len(audit.words)], scale_of(draws))
-    return largest(log_wealth_of_small_bets(low, bound, RESTARTS_IN))
+    low, _, bound, _ = audit_scores(audit, accepted[: len(audit.words)], scale_of(draws), PREDICTED)
+    since = np.concatenate([np.zeros(min(calm, len(low))), log_wealth_of_small_bets(low[calm:], bound)])
+    return np.logaddexp(log_wealth_of_small_bets(low, bound, RESTARTS_IN), since) - np.log(2)
 
 
 def log_concept(draws: Sequence[Draw], labels: Labels, now_s: float) -> float:
@@ -184,10 +241,8 @@ def report(ledger: Ledger, name: str, now_s: float, utterances: int) -> Report |
     draws = [draw for draw in Draws(ledger).of_model(name) if draw.release == champion.number]
     labels = labels_of(ledger, name)
     slices = tuple(_slices(model, rows, draws, labels, now_s))
-    accepted = accepted_rates(
-        model.about, [row.client or row.stream_id for row in rows], np.array([row.words for row in rows])
-    )
-    return Report(name, champion.number, float(accepted[-1]), slices)
+    rates = accepted_rates(model, draws, calm_until(ledger, name, draws))
+    return Report(name, champion.number, accepted_lately(model, draws, rates), slices)
 
 
 def _slices(

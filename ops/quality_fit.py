@@ -13,10 +13,7 @@ from asr.ledger import Ledger
 from eval.estimate import ErrorModel, Labelled, fit, labelled_of, rate_of_speakers, save
 from eval.measured_vitals import load
 from ops.drift.nearest import conditions_file
-from ops.quality import champion_of, model_file
-
-ACCEPTED_RISE = 0.02
-"""Errors a word that live speech may have more than speakers of the clean sets, if no accepted WER is given."""
+from ops.quality import ACCEPTED_RISE, champion_of, model_file
 
 
 def fit_model(ledger: Ledger, name: str, files: Sequence[Path], accept: float | None, draw_share: float) -> ErrorModel:

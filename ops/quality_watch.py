@@ -9,9 +9,20 @@ import numpy as np
 from asr.aliases import CHAMPION
 from asr.ledger import Alarm, Draw, Draws, Ledger, VitalsRow
 from asr.normalisation.normalise import normalise, units
-from eval.betting import draw_probability
+from eval.betting import draw_probability, largest
 from eval.estimate import ErrorModel
-from ops.quality import ALPHA, CONCEPT_POINTS, accepted_rates, log_concept, log_harm, model_file, model_of, speech
+from ops.quality import (
+    CONCEPT_POINTS,
+    LOG_LIMIT,
+    accepted_lately,
+    accepted_rates,
+    calm_until,
+    log_concept,
+    log_harm,
+    model_file,
+    model_of,
+    speech,
+)
 from ops.raised import Raised
 from server.canary import point
 from server.clips.names import ClipNames
@@ -144,21 +155,21 @@ def _alarms(ledger: Ledger, name: str, release: int, state: State, now_s: float)
     if not any((draw.label_id, release) in state.labels for draw in draws):
         return
     known = {alarm.signal for alarm in ledger.alarms(name) if alarm.evidence.get("release") == release}
-    speakers, words = [draw.client or draw.stream_id for draw in draws], np.array([draw.words for draw in draws])
-    accepted = accepted_rates(state.model.about, speakers, words)
+    calm = calm_until(ledger, name, draws)
+    accepted = accepted_rates(state.model, draws, calm)
     tests = (
         (
             WER,
             "harm",
-            log_harm(draws, state.labels, now_s, accepted),
-            _harm_sentence(name, release, float(accepted[-1])),
+            largest(log_harm(draws, state.labels, now_s, accepted, calm)),
+            _harm_sentence(name, release, accepted_lately(state.model, draws, accepted)),
         ),
         (RESIDUAL, "concept confirmed", log_concept(draws, state.labels, now_s), _concept_sentence()),
     )
     for signal, kind, value, sentence in tests:
         if signal in known:
             continue
-        if value >= np.log(1 / ALPHA):
+        if value >= LOG_LIMIT:
             labels = sum((draw.label_id, release) in state.labels for draw in draws)
             found = {"release": release, "log_evidence": round(value, 3), "labels": labels, "draws": len(draws)}
             alarm = Alarm(now_s, name, kind, signal, sentence, found)

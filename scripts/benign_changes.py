@@ -1,12 +1,15 @@
-"""Changes of live audio that do no harm: how often they raise an alarm of harm or start a training.
+"""Alarms of harm: how often changes of live audio that do no harm raise one, and how soon those that do harm.
 
     python scripts/benign_changes.py wire.npz --trials 500
+    python scripts/benign_changes.py wire.npz --trials 60 --change telephone+mulaw noise:10 opus:8 reverb
 
 ``wire.npz`` holds real recordings with their errors (`python -m scripts.drift_wire --keep wire.npz`). Each trial has a
 ledger of its own: half of the speakers are the reference, the other half speak 200 streams as recorded and then 1,000
 with the change. The monitor's watchers of drift and of quality look, labels come for every utterance that was drawn,
-and the pipeline's triggers decide. The model of errors is fitted once, without the changes. "as recorded" is no change;
-give a change that does harm with ``--change`` to see that the alarms come.
+and the pipeline's triggers decide. The model of errors is fitted on the reference's speakers without the benign
+changes, so it never saw those who speak live (eight divisions of the speakers, in turns). "as recorded" is no change.
+Each line ends with the streams from the change to the alarm of harm; a trial without one counts as more than all of
+its streams.
 """
 
 import argparse
@@ -15,7 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +34,7 @@ from ops.drift.trial import MOST_UNITS, QUIET_UNITS, REFERENCE_UNITS, Trial, cal
 from ops.drift.units import PART_S
 from ops.drift.watcher import DriftWatcher
 from ops.pipeline.plan import EvalStep, Plan, TrainStep
-from ops.quality import model_of
+from ops.quality import ACCEPTED_RISE, LOG_LIMIT, accepted_rates, calm_until, labels_of, log_harm, model_of
 from ops.quality_fit import fit_model
 from ops.quality_watch import QualityWatcher
 from ops.triggers import decide
@@ -40,9 +43,11 @@ NAME, RELEASE = "m", 1
 BENIGN = ("gain:-6", "another microphone")
 DRAW_SHARE = 0.1
 """Of the utterances, for labels: what `asr quality fit` takes unless asked."""
-ACCEPTED, FALSE = "accepted", "false"
-"""Trials whose live speech has at most the accepted WER, and those of them with an alarm of harm. The others' speakers
-are harder than all own speakers together: an alarm is right there, with the change and without."""
+STEADY, FALSE = "steady", "false"
+"""Trials whose WER after the change is at most `ACCEPTED_RISE` above that before, and those of them with an alarm of
+harm."""
+DIVISIONS = 8
+"""Of the speakers: into those of the labelled sets and the reference, and those who speak live. Trials take turns."""
 DAY_S = 86_400.0
 PLAN = Plan(NAME, TrainStep("train.toml"), EvalStep(("set",)))
 """Its triggers are those of a file without any: harm starts a training."""
@@ -63,16 +68,26 @@ class Worlds:
     """Trials of changes. ``sets``: measured recordings of which some are own ones as recorded."""
 
     def __init__(self, sets: Sequence[MeasuredSet]) -> None:
-        self.trial = Trial(sets)
+        self.trial, self.sets = Trial(sets), sets
         moved = [each for each in sets if each not in self.trial.own]
         self.rows = {"": _joined(self.trial.own)}
         for name in self.trial.others:
             self.rows[name] = _joined([each for each in moved if (each.condition or each.data) == name])
 
+    def halves(self, division: int) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers of the speakers of the labelled sets and the reference, and of those who speak live."""
+        return self.trial.pool.halves(np.random.default_rng([division, 6]))
+
+    def known(self, division: int) -> list[MeasuredSet]:
+        """The labelled sets: without those who speak live, without the benign changes."""
+        names = self.trial.pool.speakers[self.halves(division)[0]]
+        mine = [each for each in self.sets if each.is_own and each.condition not in BENIGN]
+        return [_of(each, np.isin(np.char.add(f"{each.data} ", each.speakers), names)) for each in mine]
+
     def streams(self, change: str, seed: int) -> Streams:
         """The reference, `QUIET_UNITS` as recorded, and `MOST_UNITS` with the change ("": none)."""
         rng, pool = np.random.default_rng([seed, 3]), self.trial.pool
-        mine, others = pool.halves(rng)
+        mine, others = self.halves(seed % DIVISIONS)
         before = REFERENCE_UNITS + QUIET_UNITS
         parts, weekend = calendar(before + MOST_UNITS, rng)
         spans = (slice(REFERENCE_UNITS), slice(REFERENCE_UNITS, before), slice(before, None))
@@ -82,6 +97,11 @@ class Worlds:
         kinds = [self.rows[""], self.rows[""], self.rows[change]]
         columns = [np.concatenate([kind[i][at] for kind, at in zip(kinds, rows, strict=True)]) for i in range(4)]
         return Streams(columns[0], parts, *columns[1:])
+
+
+def _of(each: MeasuredSet, rows: np.ndarray) -> MeasuredSet:
+    columns = {name: getattr(each, name)[rows] for name in ("speakers", "numbers", "errors", "words")}
+    return replace(each, **columns)
 
 
 def _joined(sets: Sequence[MeasuredSet]) -> tuple[np.ndarray, ...]:
@@ -103,8 +123,9 @@ def begin(folder: Path, measured: Path, accept: float | None = None) -> None:
         fit_model(ledger, NAME, [measured], accept, DRAW_SHARE)
 
 
-def watched(ledger: Ledger, streams: Streams, seed: int) -> Counter[str]:
-    """What the monitor's watchers and the pipeline's triggers did: kinds of alarms, and trainings that began."""
+def watched(ledger: Ledger, streams: Streams, seed: int) -> tuple[Counter[str], float]:
+    """What the monitor's watchers and the pipeline's triggers did: kinds of alarms, and trainings that began. And the
+    streams from the change to the alarm of harm: infinite without one."""
     recognised = recognised_words(streams.numbers)
     rows = [
         VitalsRow(
@@ -134,10 +155,21 @@ def watched(ledger: Ledger, streams: Streams, seed: int) -> Counter[str]:
         list(watcher.look(ledger, NAME, now_s))
     found = Counter({alarm.kind: 1 for alarm in ledger.alarms(NAME)})
     found["training"] = sum(each.fires for each in decide(ledger, PLAN, now_s))
-    live = slice(REFERENCE_UNITS, None)
-    is_accepted = streams.errors[live].sum() <= model.about["accepted_wer"] * streams.words[live].sum()
-    found[ACCEPTED], found[FALSE] = int(is_accepted), int(is_accepted and HARM in found)
-    return found
+    before, after = slice(REFERENCE_UNITS, REFERENCE_UNITS + QUIET_UNITS), slice(REFERENCE_UNITS + QUIET_UNITS, None)
+    wers = [streams.errors[span].sum() / streams.words[span].sum() for span in (before, after)]
+    is_steady = wers[1] <= wers[0] + ACCEPTED_RISE
+    found[STEADY], found[FALSE] = int(is_steady), int(is_steady and HARM in found)
+    delay = first_harm(ledger, model, now_s) - QUIET_UNITS
+    assert (delay < np.inf) == (HARM in found)
+    return found, delay
+
+
+def first_harm(ledger: Ledger, model: ErrorModel, now_s: float) -> float:
+    """After how many live streams the evidence was an alarm, had the watcher looked after each; infinite if never."""
+    draws = Draws(ledger).of_model(NAME)
+    calm = calm_until(ledger, NAME, draws)
+    evidence = log_harm(draws, labels_of(ledger, NAME), now_s, accepted_rates(model, draws, calm), calm)
+    return float(np.argmax(evidence >= LOG_LIMIT) + 1) if (evidence >= LOG_LIMIT).any() else np.inf
 
 
 def label(
@@ -173,29 +205,41 @@ def main() -> None:
     sets = load(options.measured)
     worlds = Worlds(sets)
     with tempfile.TemporaryDirectory() as folder:
-        known = Path(folder) / "known.npz"
-        save(known, [each for each in sets if each.condition not in BENIGN])
-        begin(Path(folder) / "start", known, options.accept)
+        for division in range(DIVISIONS):
+            known = Path(folder) / "known.npz"
+            save(known, worlds.known(division))
+            begin(Path(folder) / f"start{division}", known, options.accept)
         for change in options.change:
             print(line(worlds, change, range(options.seed, options.seed + options.trials), Path(folder)), flush=True)
 
 
 def line(worlds: Worlds, change: str, seeds: Sequence[int], folder: Path) -> str:
-    """All trials of one change, each on a copy of the ledger that `begin` made."""
-    found, begin_s = Counter[str](), time.process_time()
+    """All trials of one change, each on a copy of a ledger that `begin` made."""
+    found, delays, begin_s = Counter[str](), list[float](), time.process_time()
     for seed in seeds:
-        shutil.copytree(folder / "start", folder / "trial")
+        shutil.copytree(folder / f"start{seed % DIVISIONS}", folder / "trial")
         with open_ledger(folder / "trial" / "ledger.db") as ledger:
-            found += watched(ledger, worlds.streams(change, seed), seed)
+            mine, delay = watched(ledger, worlds.streams(change, seed), seed)
+        found += mine
+        delays.append(delay)
         shutil.rmtree(folder / "trial")
     _, _, errors, words = worlds.rows[change]
     kinds = ", ".join(f"{kind} in {found[kind]}" for kind in ("shift", HARM, "concept confirmed", "training"))
     seconds = (time.process_time() - begin_s) / len(seeds)
     wer = 100 * errors.sum() / words.sum()
-    accepted = f"the WER was accepted in {found[ACCEPTED]}, of which {found[FALSE]} had harm"
+    steady = f"the WER rose by {100 * ACCEPTED_RISE:g} points at most in {found[STEADY]}"
     return (
-        f"{change or 'as recorded'} (WER {wer:.1f} %): of {len(seeds)} trials {kinds}; {accepted}; {seconds:.2f} s each"
+        f"{change or 'as recorded'} (WER {wer:.1f} %): of {len(seeds)} trials {kinds}; "
+        f"{steady}, harm in {found[FALSE]} of these; {seconds:.2f} s each; {in_words(delays)}"
     )
+
+
+def in_words(delays: Sequence[float]) -> str:
+    """How soon the alarms of harm came, of all trials."""
+    after = [delay for delay in delays if delay > 0]
+    quantiles = np.quantile(after, [0.5, 0.9], method="higher")
+    p50, p90 = (f"{at:.0f}" if at < np.inf else f"over {MOST_UNITS}" for at in quantiles)
+    return f"harm after {p50} streams, 90 % within {p90}; before the change in {len(delays) - len(after)}"
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What `scripts/benign_changes.py` counts, on made-up speech: harm starts a training, a lower level starts none."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,9 @@ def test_harm_is_found_and_a_lower_level_is_none(tmp_path: Path) -> None:
     """Both shifts are seen in each trial; only the one with four times as many errors starts a training."""
     sets = [measured(""), measured("gain:-6", -4.0), measured("broken", -4.0, 0.5)]
     save(tmp_path / "known.npz", sets[:1])
-    begin(tmp_path / "start", tmp_path / "known.npz")
+    begin(tmp_path / "start0", tmp_path / "known.npz")
+    for division in (1, 2):
+        shutil.copytree(tmp_path / "start0", tmp_path / f"start{division}")
     worlds = Worlds(sets)
     for change, found in (
         ("gain:-6", "shift in 3, harm in 0, concept confirmed in 0, training in 0"),

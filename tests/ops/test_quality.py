@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asr.ledger import Draws, Ledger
-from eval.estimate import save
-from ops.quality import accepted_rates, lines, model_file, model_of, report
+from asr.ledger import Alarm, Draw, Draws, Ledger
+from eval.estimate import ErrorModel, save
+from ops.quality import accepted_rates, calm_until, lines, log_harm, model_file, model_of, report
 from ops.quality_watch import QualityWatcher
 from server.clips.store import ClipStore
 from tests.ops.kept_speech import NOW_S, keep, label, ledger_with_estimate, speak
@@ -82,28 +82,73 @@ def test_labels_with_many_errors_are_harm_and_confirm_that_the_concept_moved(led
 
 
 def test_few_speakers_may_be_hard_without_an_alarm(ledger: Ledger, store: ClipStore) -> None:
-    """The same labels of seven clients are harm where speakers are alike, and none where they lie far apart."""
+    """The same labels of seven clients are harm where estimates are right for each, and none where they are not."""
     speak(ledger, store, 600)
     list(QualityWatcher(store.folder).look(ledger, NAME, NOW_S))
     label(ledger, 4)
     model = model_of(ledger, NAME)
     assert model
-    for spread, kinds in ((0.8, ["concept confirmed"]), (0.05, ["harm"])):
-        about = model.about | {"speaker_spread": spread, "speakers": 50}
-        save(model_file(ledger, NAME), replace(model, about=about))
+    for bias, kinds in ((0.8, ["concept confirmed"]), (0.02, ["harm"])):
+        about = model.about | {"speaker_spread": 0.05, "speakers": 50}
+        save(model_file(ledger, NAME), replace(model, about=about, speaker_sd=bias))
         found = list(QualityWatcher(store.folder).look(ledger, NAME, NOW_S))
         assert [each.alarm.kind for each in found] == kinds
 
 
-def test_the_accepted_rate_grants_the_luck_of_who_spoke_lately() -> None:
-    """Five speakers have more of it than 200, and those of long ago do not count; without a spread there is none."""
-    about = {"accepted_wer": 0.2, "speaker_spread": 0.15, "speakers": 100}
-    few, many = [f"a{i % 5}" for i in range(200)], [f"b{i}" for i in range(200)]
-    words = np.full(400, 8)
-    rates = accepted_rates(about, many + few, words)
-    assert rates[199] == pytest.approx(0.2 + 0.15 * math.sqrt(1 / 100 + 1 / 200))
-    assert rates[399] == pytest.approx(0.2 + 0.15 * math.sqrt(1 / 100 + 1 / 5))
-    assert (accepted_rates({"accepted_wer": 0.2}, many + few, words) == 0.2).all()
+def model_of_speakers(ledger: Ledger) -> ErrorModel:
+    model = model_of(ledger, NAME)
+    assert model
+    about = model.about | {"accepted_wer": 0.2, "speaker_spread": 0.15, "speakers": 50}
+    return replace(model, about=about, dispersion=1e-9)
+
+
+def draws_of(clients: list[str], errors: list[float]) -> list[Draw]:
+    """Utterances of 10 words, with so many expected errors each."""
+    return [
+        Draw(float(i), NAME, 1, f"s{i}", 0, client, "en", "", 10, expected, 20.0, 0.1, False, 10.0, i + 1)
+        for i, (client, expected) in enumerate(zip(clients, errors, strict=True))
+    ]
+
+
+def test_a_client_is_compared_with_itself(ledger: Ledger) -> None:
+    """What the vitals said of it before the drift, and 2 points; of a client without a past the mean of the others."""
+    model = model_of_speakers(ledger)
+    clients, errors = ["easy"] * 50 + ["hard"] * 50, [1.0] * 50 + [5.0] * 50
+    draws = draws_of([*clients, "easy", "hard", "new"], [*errors, 9.0, 9.0, 9.0])
+    rates = accepted_rates(replace(model, speaker_sd=1e-6), draws, 100)
+    assert rates[100:102] == pytest.approx([0.12, 0.52], abs=1e-4)
+    assert rates[102] == pytest.approx(0.3 + 0.02 + 0.15 / 103, abs=1e-3)
+    assert rates[0] == pytest.approx(0.2 + 0.15 * math.sqrt(2), abs=1e-4)
+    fixed = replace(model, about={"accepted_wer": 0.2})
+    assert (accepted_rates(fixed, draws, 100) == 0.2).all()
+
+
+def test_the_accepted_rate_grants_the_luck_of_who_spoke_lately(ledger: Ledger) -> None:
+    """Five clients have more of it than 200, and those of long ago do not count."""
+    model = replace(model_of_speakers(ledger), speaker_sd=0.1)
+    few, many = [f"a{i % 5}" for i in range(400)], [f"b{i}" for i in range(200)]
+    rates = accepted_rates(model, draws_of(many + few, [1.0] * 600), 600)
+    spread = math.sqrt(0.15**2 + 0.1**2)
+    after_one = math.sqrt(0.15**2 + 0.1**2) * math.sqrt(0.1**2 / (spread**2 + 0.1**2))
+    assert rates[199] == pytest.approx(0.12 + after_one * math.sqrt(1 / 200), abs=1e-3)
+    assert rates[599] == pytest.approx(0.12 + after_one * math.sqrt(1 / 5), abs=1e-3)
+
+
+def test_an_alarm_of_drift_makes_harm_sooner_proven(ledger: Ledger, store: ClipStore) -> None:
+    """Bets wait for it with half of their wealth: they need not guess among a month's streams when a change began."""
+    speak(ledger, store, 600)
+    list(QualityWatcher(store.folder).look(ledger, NAME, NOW_S))
+    draws = Draws(ledger).of_model(NAME)
+    assert calm_until(ledger, NAME, draws) == 600
+    labels = {(draw.label_id, 1): (1 if i < 300 else 2, 10) for i, draw in enumerate(draws)}
+    accepted = np.full(600, 0.12)
+    alarm = Alarm(NOW_S, NAME, "shift", "snr_db", "less", {"row": draws[299].row})
+    before = log_harm(draws, labels, NOW_S, accepted, calm_until(ledger, NAME, draws))
+    assert ledger.add_alarm(alarm, "drift")
+    assert calm_until(ledger, NAME, draws) == 300
+    after = log_harm(draws, labels, NOW_S, accepted, 300)
+    assert (after[:300] == before[:300]).all()
+    assert after[450] > before[450] + 1
 
 
 def test_labels_as_expected_are_no_alarm(ledger: Ledger, store: ClipStore) -> None:
