@@ -181,11 +181,11 @@ def label(
     scale = float(model.about["draw_scale"])
     probability = draw_probability(estimate.most, scale)
     is_drawn = rng.random(len(rows)) < probability
-    draws, labels = [], []
+    draws, labels, first = [], [], REFERENCE_UNITS + 1
     for i, row in enumerate(rows):
         expected, most = min(float(estimate.errors[i]), float(estimate.most[i])), float(estimate.most[i])
         about = (NAME, RELEASE, row.stream_id, 0, row.client, "en", "", row.words, expected, most)
-        draws.append(Draw(row.at_s, *about, float(probability[i]), bool(is_drawn[i]), scale, i + 1))
+        draws.append(Draw(row.at_s, *about, float(probability[i]), bool(is_drawn[i]), scale, first + i))
         if is_drawn[i]:
             errors, count = (int(each[REFERENCE_UNITS + i]) for each in (streams.errors, streams.words))
             labels.append(Label(draws[-1].label_id, row.at_s, NAME, RELEASE, count, errors, "script"))
