@@ -129,9 +129,10 @@ def load(path: Path) -> list[MeasuredSet]:
             return [
                 MeasuredSet(
                     *names,
-                    file[f"speakers{number}"],
-                    _whole(file[f"numbers{number}"]),
-                    *(file[f"{name}{number}"] for name in ("errors", "words")),
+                    *(
+                        _whole(file[f"{name}{number}"]) if name == "numbers" else file[f"{name}{number}"]
+                        for name in ("speakers", "numbers", "errors", "words")
+                    ),
                 )
                 for number, names in enumerate(head["sets"])
             ]

@@ -223,7 +223,7 @@ def log_harm(draws: Sequence[Draw], labels: Labels, now_s: float, accepted: np.n
     audit = audit_of(draws, labels, now_s)
     low, _, bound, _ = audit_scores(audit, accepted[: len(audit.words)], scale_of(draws), PREDICTED)
     since = np.concatenate([np.zeros(min(calm, len(low))), log_wealth_of_small_bets(low[calm:], bound)])
-    return np.logaddexp(log_wealth_of_small_bets(low, bound, RESTARTS_IN), since) - np.log(2)
+    return np.asarray(np.logaddexp(log_wealth_of_small_bets(low, bound, RESTARTS_IN), since) - np.log(2))
 
 
 def log_concept(draws: Sequence[Draw], labels: Labels, now_s: float) -> float:
