@@ -1,12 +1,12 @@
 """What a full training mends of a drift: errors on the drifted slices and on the old sets, before and after.
 
-    python -m scripts.full_training --condition telephone+mulaw --out runs/telephone
+    python -m scripts.full_training --condition telephone+mulaw,noise:10 --out runs/drifted
 
 Trains whisper-tiny.en twice on ../shared/speech-train: the decoder alone, and the encoder too. Half of the examples are
-under the condition. Half of the speakers of en-crowd and of en-accented are left out of the training, and all that they
-said is evaluated; en-read has one reader, who is in both with other sentences. `asr eval run` recognises these sets as
-recorded and under the condition, and `asr eval compare` pairs the models by recording, with intervals by speaker.
-Interrupted, the same command continues.
+under one of the conditions. Half of the speakers of en-crowd and of en-accented are left out of the training, and what
+they said is evaluated; en-read has one reader, who is in both with other sentences. `asr eval run` recognises these
+sets as recorded and under the conditions, and `asr eval compare` pairs the models by recording, with intervals by
+speaker. Interrupted, the same command continues.
 """
 
 import argparse
@@ -34,9 +34,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--condition", default="telephone+mulaw")
+    parser.add_argument("--condition", default="telephone+mulaw,noise:10")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--rate", type=float, default=1e-5)
+    parser.add_argument("--start-share", type=float, default=0.4)
     parser.add_argument("--limit", default="400", help="recordings of each set that are evaluated")
     parser.add_argument("--learn", nargs="*", default=list(LEARNING), choices=LEARNING)
     options = parser.parse_args()
@@ -112,6 +113,7 @@ case = "keep"
 [model]
 start = "{START}"
 train_only = {json.dumps(LEARNING[name])}
+start_share = {options.start_share}
 
 [augment]
 conditions = "{options.condition}"

@@ -55,6 +55,8 @@ SITE = Path(__file__).parents[1] / "deploy" / "nginx-replicas.conf"
 PATHS = f"{os.environ.get('PATH', '')}:/usr/sbin"
 READY_S = 180.0
 PROBES = 400
+SETTLED_S = 20.0
+"""After the first stream, which is sent as fast as it is taken: its server would get none of those that come next."""
 PAUSE_S = 1.0
 """After each round: it ends an utterance, whose words are final then."""
 BEFORE_S = 10.0
@@ -162,6 +164,7 @@ def _killed(
     wanted = asyncio.run(heard(port, samples, 0.0))
     print(f"nodes: {options.nodes}; words of one stream: {len(wanted)}")
     print(f"added by the proxy: {added_ms(direct, port):.2f} ms (median of {PROBES} requests)")
+    time.sleep(SETTLED_S)
     proxies, lived = pids()
     before_s = [process_cpu_s(pid) for pid in proxies + lived]
     outcome = asyncio.run(_disturbed(options, port, kill, samples, wanted))

@@ -54,6 +54,9 @@ class ModelSettings:
     """Name prefixes of parameters that are not trained, such as "wav2vec2.feature_extractor"."""
     train_only: tuple[str, ...] = ()
     """If not empty: only parameters with one of these name prefixes are trained."""
+    start_share: float = 0.0
+    """Share of the start's weights in those that are evaluated and saved (Wortsman et al. 2022, WiSE-FT): a model that
+    learned one kind of speech then forgets less of others (docs/log/watch.md#a-full-training-on-all-training-sets)."""
     conv_dim: tuple[int, ...] = (512,) * 7
     conv_kernel: tuple[int, ...] = (10, 3, 3, 3, 3, 2, 2)
     conv_stride: tuple[int, ...] = (5, 2, 2, 2, 2, 2, 2)
@@ -164,6 +167,12 @@ def load_settings(path: Path) -> TrainSettings:
             raise ConfigError(f"{path}: labels.replace has {rule!r}, wanted rules such as 'é=e'")
     if settings.loop.keep not in ("best", "last"):
         raise ConfigError(f"{path}: loop.keep is {settings.loop.keep!r}, wanted best or last")
+    share = settings.model.start_share
+    if not 0.0 <= share < 1.0 or (share and settings.model.start == "random"):
+        wanted = "a share from 0 to below 1, and with it a start that is not random"
+        raise ConfigError(
+            f"{path}: model.start_share is {share:g} with start {settings.model.start!r}, wanted {wanted}"
+        )
     for key in ("gap_s", "edge_s", "speed", "gain_db", "snr_db"):
         limits = getattr(settings.augment, key)
         if len(limits) != 2 or limits[0] > limits[1]:

@@ -59,6 +59,7 @@ class Training:
         loop = settings.loop
         self._optimiser = torch.optim.AdamW(trained, lr=loop.learning_rate, weight_decay=loop.weight_decay)
         self._trained = trained
+        self._start = [each.detach().clone() for each in trained] if settings.model.start_share else []
         quiet = replace(settings.augment, speed=(1.0, 1.0), noise_share=0.0, room_share=0.0, gain_db=(0.0, 0.0))
         quiet = replace(quiet, condition_share=0.0)
         self._dev = Augmenter(quiet).epoch(split.dev, loop.batch_s, np.random.default_rng(loop.seed))
@@ -122,21 +123,23 @@ class Training:
         """Saves the model as it is, where it is wanted as it is at the end, or no evaluation has saved one yet."""
         if self.settings.loop.keep == "last" or not self.state.curve:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self.task.save(self.folder)
+            with self._averaged():
+                self.task.save(self.folder)
             if not self.state.curve:
                 bar.say("stopped before the first evaluation: the model is saved as it is")
 
     def _evaluate(self, bar: Bar) -> None:
         """Evaluates on the dev set, saves the model if it is to be kept, and reports progress."""
         state, loop = self.state, self.settings.loop
-        rate = errors_of(self.task, self._dev).rate
-        rate = math.inf if rate is None else rate
-        state.since_best = 0 if rate < state.best else state.since_best + 1
-        better = rate < state.best
-        state.best = min(rate, state.best)
-        if better or loop.keep == "last":
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self.task.save(self.folder)
+        with self._averaged():
+            rate = errors_of(self.task, self._dev).rate
+            rate = math.inf if rate is None else rate
+            state.since_best = 0 if rate < state.best else state.since_best + 1
+            better = rate < state.best
+            state.best = min(rate, state.best)
+            if better or loop.keep == "last":
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self.task.save(self.folder)
         loss = float(np.mean(state.losses)) if state.losses else 0.0
         state.curve.append({"epoch": state.epoch, "loss": loss, "dev": rate, "elapsed_s": round(state.elapsed_s, 1)})
         state.losses = []
@@ -148,6 +151,23 @@ class Training:
         if loop.patience and state.since_best >= loop.patience:
             bar.say(f"no better for {state.since_best} evaluations: stopped early")
             state.done = True
+
+    @contextlib.contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """The model with `ModelSettings.start_share` of the weights it started with, for as long as this lasts."""
+        if not self._start:
+            yield
+            return
+        learned = [each.detach().clone() for each in self._trained]
+        with torch.no_grad():
+            for each, start in zip(self._trained, self._start, strict=True):
+                each.lerp_(start, self.settings.model.start_share)
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for each, weights in zip(self._trained, learned, strict=True):
+                    each.copy_(weights)
 
     # -- continuing ----------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from asr.engine import Engine
 from asr.errors import ConfigError
@@ -14,7 +15,7 @@ from asr.models.base import Window
 from eval.metrics.word_errors import Counts
 from eval.progress import Bar
 from tests.train.learned import SETTINGS, examples, training
-from train.config import AugmentSettings, LoopSettings
+from train.config import AugmentSettings, LoopSettings, load_settings
 from train.ctc_task import CtcTask
 from train.loop import CHECKPOINT, RECORD, WORK, is_finished, learning_rate
 
@@ -141,6 +142,36 @@ def test_the_best_weights_or_the_last_are_kept(
     run.run(bar)
     assert saved == ([1, 2] if keep == "best" else [1, 2, 3])
     assert run.state.best == 1 / 3
+
+
+def test_the_saved_model_has_its_share_of_the_start(tmp_path: Path, bar: Bar) -> None:
+    """What is learned is the same without it, also by a training that was interrupted."""
+    loop = replace(SETTINGS.loop, epochs=4, dev_every=2, keep="last")
+    shared = replace(SETTINGS, model=replace(SETTINGS.model, start_share=0.25), loop=loop)
+    whole, other, alone = training(tmp_path / "a", shared), training(tmp_path / "b", shared), training(tmp_path / "c")
+    alone.settings = replace(SETTINGS, loop=loop)
+    start = {name: each.detach().clone() for name, each in whole.task.model.named_parameters()}
+    assert whole.run(bar)
+    assert not other.run(bar, stop_after_s=1e-9)
+    other = training(tmp_path / "b", shared)
+    assert other.run(bar)
+    assert alone.run(bar)
+    saved, resumed = (load_file(tmp_path / name / "model.safetensors") for name in "ab")
+    learned = dict(alone.task.model.named_parameters())
+    for name, each in whole.task.model.named_parameters():
+        torch.testing.assert_close(each, learned[name])
+        torch.testing.assert_close(saved[name], learned[name].lerp(start[name], 0.25))
+        torch.testing.assert_close(resumed[name], saved[name])
+        assert not torch.equal(saved[name], start[name])
+
+
+@pytest.mark.parametrize("model", ["start_share = 0.4", 'start = "somewhere"\nstart_share = 1.0', "start_share = -0.1"])
+def test_a_share_of_the_start_that_cannot_be_is_refused(tmp_path: Path, model: str) -> None:
+    """A random start is nothing to keep, and all of it is no training."""
+    path = tmp_path / "a.toml"
+    path.write_text(f'name = "a"\n[data]\ntrain = ["x"]\n[model]\n{model}\n')
+    with pytest.raises(ConfigError, match=r"start_share is .*wanted a share"):
+        load_settings(path)
 
 
 def test_the_learning_rate_rises_and_falls() -> None:
