@@ -46,7 +46,7 @@ class Window:
 
     ``prefix_end_s``: where the prefix ends. ``may_change_language``: nobody chose the language, so the speech after the
     prefix may be in another one, see `Hypothesis.read_s`. ``usual_language``: that of most of the talk before; a
-    window is in another one only on strong evidence.
+    window is in another one only on strong evidence. ``wants_accent``: `Hypothesis.accent` is wanted.
 
     The times of the first ``known_tokens`` of the prefix, up to ``known_until_s``, are final. Do not compute them.
 
@@ -68,6 +68,7 @@ class Window:
     prefix_end_s: float = 0.0
     may_change_language: bool = False
     usual_language: str | None = None
+    wants_accent: bool = False
     memory: ModelMemory | None = None
     settings: DecodeSettings = field(default_factory=DecodeSettings)
 
@@ -111,7 +112,7 @@ class Hypothesis:
     ``read_s``: only this much of the window was read, because another language begins there. The rest is to be decoded
     as a window of its own. None: all of it was read.
 
-    ``accent``: how much it sounds like accented speech, in log odds; None if the model does not say.
+    ``accent``: how much it sounds like accented speech, in log odds; None if nobody wanted it or the model cannot say.
 
     Only models of `Finality.SETTLED` set ``settled`` and ``released``. ``settled``: this many leading pieces can no
     longer change; the session commits them, and the model does not repeat them in the next hypothesis. ``released``:

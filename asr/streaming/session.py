@@ -403,6 +403,7 @@ class Session:
             prefix_end_s=max(0.0, prefix_end_s),
             may_change_language=self._language is None,
             usual_language=max(self._spoken_s, key=self._spoken_s.__getitem__, default=None),
+            wants_accent=self._recorder is not None and not is_shown,
             memory=utterance.memory,
             settings=replace(self.settings.decode, settle_s=SHOWN_SETTLE_S) if is_shown else self.settings.decode,
         )

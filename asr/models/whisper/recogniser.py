@@ -245,7 +245,7 @@ class WhisperRecogniser:
 
     def _hypothesis(self, state: SearchState, run: _Run) -> Hypothesis:
         pieces = [] if state.invented else self._pieces(state, run.memory)
-        accent = self.network.accent
+        accent = self.network.accent if run.window.wants_accent else None
         return Hypothesis(
             pieces=tuple(pieces if run.window.settings.translate else pieces[: echo_start(pieces)]),
             language=state.language,
