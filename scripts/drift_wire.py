@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from scipy.signal import fftconvolve, firwin2
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from asr.aliases import CHAMPION
@@ -49,6 +50,7 @@ from server.client.protocol import CLOSE_STREAM, listen_url, pcm16
 TELEPHONE, MICROPHONE, ACCENT = "telephone+mulaw", "another microphone", "accent"
 CHAINS = (TELEPHONE, "noise:10", "opus:8", "reverb", "gain:-6")
 AT_ONCE = 2
+BUSY = 503
 DAY_S = 86_400.0
 QUIET = 60
 """Streams before the shift."""
@@ -160,7 +162,17 @@ def of_set(
 
 
 def speak(url: str, utterance: Utterance, condition: str) -> tuple[str, str]:
-    """One stream; returns the server's name of it, and the text."""
+    """One stream; returns the server's name of it, and the text. Comes again while a busy server refuses it."""
+    while True:
+        try:
+            return _spoken(url, utterance, condition)
+        except InvalidStatus as refusal:
+            if refusal.response.status_code != BUSY:
+                raise
+        time.sleep(1.0)
+
+
+def _spoken(url: str, utterance: Utterance, condition: str) -> tuple[str, str]:
     samples = read(utterance).samples
     if condition == MICROPHONE:
         taps = firwin2(257, [0, 2500, 3500, SAMPLE_RATE_HZ / 2], [1, 1, 2**0.5, 2**0.5], fs=SAMPLE_RATE_HZ)
