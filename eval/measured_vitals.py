@@ -5,7 +5,7 @@ are those of its whole text. The file holds numbers and the names of speakers, n
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,9 @@ from eval.data.dataset import read
 from eval.data.types import Dataset, Utterance
 from eval.metrics.word_errors import align_texts, counts_of
 from eval.recording_vitals import recording_vitals
+
+COLUMNS = ("speakers", "numbers", "errors", "words")
+"""The fields of a `MeasuredSet` with a row for each recording."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,7 +112,7 @@ def save(path: Path, sets: Iterable[MeasuredSet]) -> None:
     heads = []
     for number, each in enumerate(sets):
         heads.append([each.data, each.condition, each.language, each.command, each.is_own])
-        for name in ("speakers", "numbers", "errors", "words"):
+        for name in COLUMNS:
             arrays[f"{name}{number}"] = getattr(each, name)
     head = json.dumps({"version": VERSION, "names": NAMES, "sets": heads})
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -126,20 +129,15 @@ def load(path: Path) -> list[MeasuredSet]:
             head = json.loads(str(file["head"]))
             if head["version"] != VERSION:
                 raise ConfigError(f"{path} has vitals of version {head['version']}, wanted {VERSION}: measure again")
-            return [
-                MeasuredSet(
-                    *names,
-                    *(
-                        _whole(file[f"{name}{number}"]) if name == "numbers" else file[f"{name}{number}"]
-                        for name in ("speakers", "numbers", "errors", "words")
-                    ),
-                )
-                for number, names in enumerate(head["sets"])
-            ]
+            return [_set(names, *(file[f"{column}{i}"] for column in COLUMNS)) for i, names in enumerate(head["sets"])]
     except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
         raise ConfigError(f"{path} holds no measured vitals ({error}), wanted a file that measuring made") from None
 
 
-def _whole(numbers: np.ndarray) -> np.ndarray:
-    """With NaN for numbers that did not exist yet when the file was made."""
-    return np.pad(numbers, ((0, 0), (0, len(NAMES) - numbers.shape[1])), constant_values=np.nan)
+def _set(
+    names: Sequence[Any], speakers: np.ndarray, numbers: np.ndarray, errors: np.ndarray, words: np.ndarray
+) -> MeasuredSet:
+    """The set, with NaN for numbers that did not exist yet when the file was made."""
+    whole = np.pad(numbers, ((0, 0), (0, len(NAMES) - numbers.shape[1])), constant_values=np.nan)
+    data, condition, language, command, is_own = names
+    return MeasuredSet(data, condition, language, command, is_own, speakers, whole, errors, words)

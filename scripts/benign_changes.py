@@ -28,7 +28,7 @@ from asr.ledger import Draw, Draws, Label, Ledger, VitalsRow, open_ledger
 from asr.ledger.pipelines import HARM
 from eval.betting import draw_probability
 from eval.estimate import ErrorModel, recognised_words
-from eval.measured_vitals import MeasuredSet, load, save
+from eval.measured_vitals import COLUMNS, MeasuredSet, load, save
 from ops.drift.reference import freeze
 from ops.drift.trial import MOST_UNITS, QUIET_UNITS, REFERENCE_UNITS, Trial, calendar
 from ops.drift.units import PART_S
@@ -100,8 +100,7 @@ class Worlds:
 
 
 def _of(each: MeasuredSet, rows: np.ndarray) -> MeasuredSet:
-    columns = {name: getattr(each, name)[rows] for name in ("speakers", "numbers", "errors", "words")}
-    return replace(each, **columns)
+    return replace(each, **{name: getattr(each, name)[rows] for name in COLUMNS})
 
 
 def _joined(sets: Sequence[MeasuredSet]) -> tuple[np.ndarray, ...]:

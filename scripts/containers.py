@@ -130,13 +130,13 @@ async def spoken(seconds: float) -> AsyncIterator[bytes]:
 
 
 def sentences(seconds: float) -> int:
-    """How many are complete in so much of `spoken`."""
+    """How many sentences are complete in this many seconds of `spoken`."""
     period_s = sum(len(block) for block in read_blocks(SAMPLE)) / SAMPLE_RATE_HZ + PAUSE_S
     return int(seconds / period_s)
 
 
 async def heard(port: int, key: str, seconds: float, after: tuple[float, Callable[[], object]] | None = None) -> str:
-    """The final text of a stream that is sent at the pace of speech. `after` so many seconds, something is called."""
+    """The final text of a stream that is sent at the pace of speech. `after`: seconds, and what is called then."""
     finals: list[str] = []
 
     def on_message(message: Message) -> None:
@@ -247,7 +247,7 @@ def run_compose(services: list[str]) -> None:
 
 
 def main() -> int:
-    """The command."""
+    """Builds the images, runs them and Compose; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stand-in", action="store_true", help="make the images that a registry would give")
     parser.add_argument("--wheels", type=Path, help="a folder of wheels for the stand-in")

@@ -44,13 +44,13 @@ from ops.drift.measuring import keep
 from ops.drift.reference import freeze
 from ops.drift.trial import MOST_UNITS, Trial, summary
 from ops.drift.watcher import DriftWatcher
+from scripts.scale import BUSY
 from scripts.swaps import NAME, Serving
 from server.client.protocol import CLOSE_STREAM, listen_url, pcm16
 
 TELEPHONE, MICROPHONE, ACCENT = "telephone+mulaw", "another microphone", "accent"
 CHAINS = (TELEPHONE, "noise:10", "opus:8", "reverb", "gain:-6")
 AT_ONCE = 2
-BUSY = 503
 DAY_S = 86_400.0
 QUIET = 60
 """Streams before the shift."""

@@ -24,7 +24,7 @@ LEARNING = {"decoder": (), "encoder": ("model.encoder", "model.decoder.layers")}
 SETS = ("en-crowd", "en-accented", "en-read")
 """Data sets with a part for training and one for evaluation."""
 MOST_OF_ONE = 30
-"""Recordings of one speaker: whoever has more would decide the evaluation alone, and learns."""
+"""Recordings of one speaker: a speaker with more would decide the evaluation alone, and is in the training."""
 MOST_EVALUATED = 10
 """Recordings of one speaker that are evaluated."""
 

@@ -413,7 +413,7 @@ def picture(arguments: argparse.Namespace) -> int:
 
 
 def main() -> int:
-    """The command."""
+    """Runs the check that is named; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
     for run, name, clips in ((kills, "kills", 30), (first_words, "first-words", 10), (picture, "picture", 6)):

@@ -29,7 +29,7 @@ from server.workers.contract import StreamEngine
 
 NAME = "asr"
 HAPROXY = "RAY_SERVE_ENABLE_HA_PROXY"
-"""Ray's variable for another proxy, which takes no router of ours, no TLS, and tells nobody that a replica died."""
+"""Ray's variable for another proxy: it takes no router of ours, no TLS, and sends no close code for a dead replica."""
 REPORT_S = 1.0
 TARGET_LOAD = 0.6
 """Share of a replica's `max_streams` at which another one is started: it needs a minute to load its models."""

@@ -112,7 +112,7 @@ class Hypothesis:
     ``read_s``: only this much of the window was read, because another language begins there. The rest is to be decoded
     as a window of its own. None: all of it was read.
 
-    ``accent``: how much it sounds like accented speech, in log odds; None if nobody wanted it or the model cannot say.
+    ``accent``: how much it sounds like accented speech, in log odds; None if not asked for, or unknown to the model.
 
     Only models of `Finality.SETTLED` set ``settled`` and ``released``. ``settled``: this many leading pieces can no
     longer change; the session commits them, and the model does not repeat them in the next hypothesis. ``released``:

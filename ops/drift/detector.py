@@ -214,8 +214,8 @@ class Detector:
 
         What a room does to the sound makes the model unsure, and which of the two is an alarm first is luck. So an
         alarm that is not of the sound is named by the number of the sound that moved farthest, if one has `CAUSE` of
-        the evidence. An accent with so much of it names any alarm: no line and no noise moves it, and whoever has it
-        comes with other microphones too.
+        the evidence. An accent with that share names any alarm: no line and no noise moves it, and speakers with
+        an accent have other microphones too.
         """
         wanted = CAUSE * self.threshold
         if accents := [each for value, each in self.strongest() if value >= wanted and _is_accent(each)]:

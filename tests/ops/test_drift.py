@@ -77,7 +77,7 @@ def test_what_moved_farthest_in_the_sound_names_an_alarm() -> None:
 
 
 def test_an_accent_names_an_alarm_before_the_sound() -> None:
-    """Whoever has it comes with other microphones too, and no microphone moves it."""
+    """Speakers with an accent have other microphones too, and no microphone moves the number."""
     for seed in range(2, 5):
         assert named(vitals_rows(300, seed, {"accent": 6.0, "holes": 6.0}))[1] == "accent"
 

@@ -103,7 +103,7 @@ def model_of_speakers(ledger: Ledger) -> ErrorModel:
 
 
 def draws_of(clients: list[str], errors: list[float]) -> list[Draw]:
-    """Utterances of 10 words, with so many expected errors each."""
+    """Utterances of 10 words, with this number of expected errors each."""
     return [
         Draw(float(i), NAME, 1, f"s{i}", 0, client, "en", "", 10, expected, 20.0, 0.1, False, 10.0, i + 1)
         for i, (client, expected) in enumerate(zip(clients, errors, strict=True))

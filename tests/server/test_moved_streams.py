@@ -40,7 +40,7 @@ class Server:
         self._port = int(self.now.url.rsplit(":", 1)[1])
 
     def restart(self, heard_s: float) -> None:
-        """When it has received so much audio."""
+        """When it has received this much audio."""
         eventually(lambda: self.now.metric("asr_audio_seconds_total") >= heard_s - 0.05)
         self.stop()
         self._start()

@@ -77,7 +77,7 @@ class WhisperNetwork:
         self._heads, self._width = int(config["decoder_attention_heads"]), int(config["d_model"])
         self.encoder = Encoder(tensors, config, precision)
         self.accent = accent_of(self.encoder)
-        """How accented speech sounds to this encoder; None where nobody fitted it."""
+        """How accented speech sounds to this encoder; None for an encoder without a fit."""
         layers = range(int(config["decoder_layers"]))
         self._alignment_heads = [[h for layer, h in alignment_heads if layer == i] for i in layers]
         self._cross = [_key_value(tensors, f"model.decoder.layers.{i}", self._heads, precision) for i in layers]

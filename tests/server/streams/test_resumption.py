@@ -426,7 +426,7 @@ def test_all_streams_together_are_bounded() -> None:
 
 
 def test_a_shutdown_does_not_wait_for_clients_that_are_away(scripted: Running) -> None:
-    """Their streams end; one that is there is told by 1012."""
+    """Their streams end; one that is connected is closed with 1012."""
     with scripted.listen(QUERY) as away, scripted.listen(QUERY) as there:
         session(away)
         away.send(pcm(1.2))
@@ -473,7 +473,7 @@ def test_streams_that_cannot_move_get_their_last_words_at_a_shutdown(
 
 @pytest.mark.parametrize("query", [RAW, QUERY])
 def test_a_stream_that_its_client_has_ended_is_finished_at_a_shutdown(query: str) -> None:
-    """1000, as it would have been: the first step runs when the server is told to stop."""
+    """1000, as it would have been: the first step runs when the server gets its signal to stop."""
     with running(ScriptedEngine(step_s=0.5)) as server:
         messages, code = shut_down_after(server, query, pcm(1.2), CLOSE)
     assert (transcript(messages), messages[-1]["type"], code) == (words(2), "Metadata", 1000)
