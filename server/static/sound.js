@@ -12,16 +12,22 @@ const PATIENCE_MS = 3000; // of silence, until the test says that it has found n
 const AUDIBLE = 0.003; // -50 dB of full scale
 
 const { source, test, trial, tested, configuration } = elements;
+let devices = []; // the microphones that the browser has told of
 let testing = null; // the source that is being tested
 
 /** "" for the default microphone, the id of another one, or `SHARED`. */
 export const chosenSource = () => source.value;
 
-async function list() {
-  const named = (await microphones()).map(({ id, name }, i) => [id, name || t("numberedMicrophone", { number: i + 1 })]);
+function show() {
+  const named = devices.map(({ id, name }, i) => [id, name || t("numberedMicrophone", { number: i + 1 })]);
   const entries = [["", t("defaultMicrophone")], ...named, ...(canShare ? [[SHARED, t("shared")]] : [])];
   const wanted = source.value || localStorage.getItem(STORED);
   options(source, entries, entries.some(([id]) => id === wanted) ? wanted : "");
+}
+
+async function list() {
+  devices = await microphones();
+  show();
 }
 
 /** Ends the test, if there is one. */
@@ -70,7 +76,7 @@ export function startSound() {
   test.addEventListener("click", () => (testing ? stopTest() : startTest()));
   configuration.addEventListener("close", stopTest);
   navigator.mediaDevices?.addEventListener?.("devicechange", list);
-  translation.changes.addEventListener("change", list);
+  translation.changes.addEventListener("change", show); // at once: asking the browser takes a while
   changes.addEventListener("phase", () => page.phase === "listening" && list());
   return list();
 }
