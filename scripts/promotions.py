@@ -27,7 +27,8 @@ from websockets.asyncio.client import connect
 from asr.aliases import CHAMPION
 from asr.config import SAMPLE_RATE_HZ
 from asr.ledger import Ledger, open_ledger
-from scripts.scale import free_port, nodes
+from eval.runs.local_server import free_port
+from scripts.scale import nodes
 from scripts.swaps import NAME, noisy_copy
 from server.client.protocol import CLOSE_STREAM, listen_url
 

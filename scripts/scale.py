@@ -24,7 +24,6 @@ import math
 import os
 import secrets
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -43,6 +42,7 @@ from rapidfuzz.distance import Levenshtein
 from asr.audio.files import read_blocks
 from asr.config import SAMPLE_RATE_HZ
 from asr.events import Final
+from eval.runs.local_server import free_port
 from eval.runs.process_usage import process_cpu_s
 from server.access.keyring import SECRET_VARIABLE
 from server.client.protocol import CHUNK_S, Message, StreamError, listen_url, pcm16
@@ -288,13 +288,6 @@ def _config(folder: Path, port: int, behind: Sequence[int]) -> str:
     )
     site = "\n".join(lines)
     return f"daemon off; pid {folder}/pid; worker_processes 1; events {{}} http {{ {places}\n{site}\n}}"
-
-
-def free_port() -> int:
-    """One that nothing listens on now."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def _await(port: int, path: str, process: "subprocess.Popen[bytes]") -> None:

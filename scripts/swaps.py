@@ -19,7 +19,6 @@ import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -39,6 +38,7 @@ from asr.config import SAMPLE_RATE_HZ
 from asr.errors import AsrError
 from asr.events import Final
 from asr.ledger import Ledger, open_ledger
+from eval.runs.local_server import free_port
 from eval.runs.process_usage import worker_pids
 from server.client.protocol import CHUNK_S, Message, listen_url, pcm16
 from server.client.stream import Refused, stream
@@ -77,9 +77,7 @@ class Serving:
     """`asr serve` in a process, with a ledger."""
 
     def __init__(self, folder: Path, workers: int, keep_warm_s: float) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         self.log, self.ledger = folder / "server.log", folder / "ledger.db"
         self.config = folder / "server.toml"
         self.config.write_text(

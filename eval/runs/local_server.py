@@ -1,13 +1,14 @@
 """Starts `asr serve` on a free port for a measurement and stops it afterwards."""
 
 import os
+import secrets
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO
 from urllib.error import URLError
@@ -17,6 +18,8 @@ from asr.errors import CallerError
 
 READY_S = 300.0
 """Time for a server to become ready. Loading and warming up the default model takes seconds."""
+PORTS = range(20_000, 32_768)
+"""Of servers of a measurement. Linux gives clients ports from 32768 on (`net.ipv4.ip_local_port_range`)."""
 STOP_S = 20.0
 """Time for a server to end after SIGTERM, before SIGKILL."""
 
@@ -70,11 +73,15 @@ def _environment(threads: int | None) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of 127.0.0.1 that nothing listens on, below those that Linux gives to clients (`PORTS`).
+
+    One of these could be taken by any client on the machine while the server that had it is started again.
+    """
+    while True:
+        port = secrets.choice(PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _await_ready(process: "subprocess.Popen[bytes]", ready: Callable[[], bool], what: str, log: IO[str]) -> None:

@@ -8,7 +8,6 @@ traceback, a place stays taken, or memory grows by more than 5 % after the first
 import asyncio
 import contextlib
 import re
-import socket
 import ssl
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from eval.runs.local_server import free_port
 from eval.runs.process_usage import worker_pids
 from scripts.hostile.healthy import healthy, healthy_until
 from scripts.hostile.scenarios import attack
@@ -32,7 +32,7 @@ class OwnServer:
 
     def __init__(self, model: str, workers: int, folder: Path, tls: tuple[Path, Path] | None = None) -> None:
         self.log = folder / "server.log"
-        self.ports = _free_ports(2)
+        self.ports = [free_port(), free_port()]
         config = folder / "server.toml"
         config.write_text(f"wyoming_port = {self.ports[1]}\nmax_load = 99.0\n", encoding="utf-8")
         asr = Path(sys.executable).with_name("asr")
@@ -79,14 +79,6 @@ class OwnServer:
     def open_streams(self) -> float:
         with self._get("/metrics", 30) as answer:
             return float(re.search(r"^asr_open_streams (\S+)", answer.read().decode(), re.MULTILINE)[1])  # type: ignore[index]
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
 
 
 async def one_round(

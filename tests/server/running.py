@@ -25,6 +25,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from asr.config import SAMPLE_RATE_HZ
+from eval.runs.local_server import free_port
 from server.address import address, bind
 from server.config import load_settings
 from server.http.app import create_app
@@ -107,9 +108,7 @@ class ServerProcess:
     """`asr serve` in a process, as users run it. It keeps its port when it is killed and started again."""
 
     def __init__(self, folder: Path, settings: str = "", model: str = "whisper-tiny.en") -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         self.folder, self.model = folder, model
         self.config = folder / f"server-{self.port}.toml"
         self.config.write_text(settings, encoding="utf-8")

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tomllib
@@ -18,6 +17,7 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
+from eval.runs.local_server import free_port
 from server.access import failed_tries
 from server.config import load_settings
 from server.http import gate
@@ -37,12 +37,6 @@ def program(name: str) -> str:
     if found is None:
         pytest.skip(f"{name} is not installed (Debian: apt-get install {name})")
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def changed(name: str, changes: dict[str, str]) -> str:

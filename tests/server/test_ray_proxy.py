@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from scripts.scale import free_port
+from eval.runs.local_server import free_port
 from server.http.relay import LOST
 from server.ray_proxy import CALLBACK, TellOfDeath, middlewares
 from tests.server.running import eventually

@@ -20,8 +20,8 @@ from websockets.asyncio.client import connect as aconnect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from eval.runs.local_server import free_port
 from eval.runs.process_usage import descendants
-from scripts.scale import free_port
 from server.config import ServerSettings, load_settings
 from server.http.relay import LOST
 from server.ray_router import OWNER, load_of, owner_of

@@ -12,7 +12,8 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from asr.events import Final
-from scripts.scale import PATHS, free_port, proxy
+from eval.runs.local_server import free_port
+from scripts.scale import PATHS, proxy
 from server.access.keyring import SECRET_VARIABLE
 from server.client.protocol import Message
 from server.client.resuming import ResumingStream

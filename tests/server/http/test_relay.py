@@ -12,6 +12,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from asr.events import Final
+from eval.runs.local_server import free_port
 from server.access.keyring import SECRET_VARIABLE
 from server.client.protocol import Message
 from server.client.resuming import ResumingStream
@@ -39,12 +40,6 @@ def together(monkeypatch: pytest.MonkeyPatch) -> Iterator[Together]:
 
 def at_port(port: int, **settings: Any) -> Any:
     return running(ScriptedEngine(), port=port, advertise=f"ws://127.0.0.1:{port}", **settings)
-
-
-def free_port() -> int:
-    with sockets.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def first(socket: Any, kind: str) -> dict[str, Any]:

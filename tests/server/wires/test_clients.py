@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from eval.runs.local_server import free_port
 from server.config import load_settings
 from server.workers.remote import load_engines
 from tests.server.access.keys import Made
@@ -87,9 +87,7 @@ def test_home_assistants_client(recording: Path) -> None:
     python = CLIENTS / "agents" / "bin" / "python"
     if not python.exists():
         pytest.skip(f"no clients in {CLIENTS / 'agents'}: make clients installs them")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     server = ServerProcess(recording.parent, f"wyoming_port = {port}\n").wait_until_ready()
     try:
         check([str(python), str(SCRIPTS / "wyoming_client.py")], f"tcp://127.0.0.1:{port}", recording, 2)
