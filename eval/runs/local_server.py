@@ -73,10 +73,8 @@ def _environment(threads: int | None) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nothing listens on, below those that Linux gives to clients (`PORTS`).
-
-    One of these could be taken by any client on the machine while the server that had it is started again.
-    """
+    """A port of 127.0.0.1 that nothing listens on, of `PORTS`: no client takes it before the server does, or while the
+    server is started again."""
     while True:
         port = secrets.choice(PORTS)
         with socket.socket() as probe, suppress(OSError):

@@ -1,6 +1,5 @@
 """The ledger's mirror in a real MLflow registry on this machine, and moves that were made there."""
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from asr import cli
 from asr.aliases import CANARY, CHAMPION, SHADOW
 from asr.errors import CallerError
 from asr.ledger import Ledger, open_ledger
+from eval.runs.local_server import free_port
 from tests.asr.ledger.releases import add_releases, model_folder
 
 pytestmark = pytest.mark.slow
@@ -175,9 +175,7 @@ def test_another_model_of_that_name_is_left_alone(world: World, tmp_path: Path) 
 
 def test_a_server_that_is_down_is_one_sentence(tmp_path: Path) -> None:
     """Soon, and not after the four minutes for which MLflow's own client tries."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{free.getsockname()[1]}"
+    address = f"http://127.0.0.1:{free_port()}"
     with open_ledger(tmp_path / "ledger.db") as ledger:
         add_releases(ledger, tmp_path, 1)
         with pytest.raises(CallerError, match=r"MLflow's registry http://127.0.0.1:\d+ cannot be used"):

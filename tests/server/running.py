@@ -85,7 +85,7 @@ def running(
     `observe`: the ledger that gets the outcomes and pairs of its streams.
     """
     open_doors = {"max_load": 99.0}  # the load measured on a machine busy with other tests would refuse streams
-    made = dataclasses.replace(load_settings(), **{"port": 0} | open_doors | settings)
+    made = dataclasses.replace(load_settings(), **{"port": free_port()} | open_doors | settings)
     listening = bind(made)
     app = create_app(made, engines, follow=follow)
     app.router.routes.extend(routes)
